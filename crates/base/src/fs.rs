@@ -1,0 +1,306 @@
+//! The one layer through which files are touched: every error names the operation and the path, every change of the
+//! file system passes [`crate::fault::point`]`("write")`, and whole files appear by rename or not at all.
+
+use std::fs as std_fs;
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crate::fault;
+use crate::hint::Hint;
+
+/// A file operation that failed, with its path.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} `{}`: {}", path.display(), plain(source))]
+pub struct Error {
+    action: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// The system's words without its error number.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_lowercase(),
+        None => text,
+    }
+}
+
+impl Error {
+    /// Wrap `source`; `action` is a verb such as `read`.
+    pub fn new(action: &'static str, path: &Path, source: io::Error) -> Error {
+        Error { action, path: path.into(), source }
+    }
+
+    /// The kind of the system's error.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+
+    /// The file or folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<String> {
+        Some(match self.source.kind() {
+            io::ErrorKind::NotFound => "check the path; relative paths start at the project root".into(),
+            io::ErrorKind::PermissionDenied => "check who owns it and its permissions".into(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "free some space and run the same command again; finished work is kept".into()
+            }
+            io::ErrorKind::ReadOnlyFilesystem => {
+                "the file system is read-only; use a project folder on a writable one".into()
+            }
+            io::ErrorKind::IsADirectory => "a file is needed here, not a folder".into(),
+            io::ErrorKind::NotADirectory => "a folder is needed here, not a file".into(),
+            _ => return None,
+        })
+    }
+}
+
+/// What the functions here give back.
+pub type Result<T> = std::result::Result<T, Error>;
+
+fn boundary(action: &'static str, path: &Path) -> Result<()> {
+    fault::point("write").map_err(|e| Error::new(action, path, e))
+}
+
+/// A file being written, buffered in 256 KiB; [`File::finish`] makes it durable.
+#[derive(Debug)]
+pub struct File {
+    inner: BufWriter<std_fs::File>,
+    path: PathBuf,
+}
+
+impl File {
+    /// Flush and fsync. Without it the content may be incomplete after a crash.
+    pub fn finish(mut self) -> Result<()> {
+        boundary("sync", &self.path)?;
+        self.inner.flush().map_err(|e| Error::new("write", &self.path, e))?;
+        self.inner.get_ref().sync_all().map_err(|e| Error::new("sync", &self.path, e))
+    }
+
+    /// Hand the buffer to the system, without waiting for the disk.
+    pub fn push(&mut self) -> Result<()> {
+        self.inner.flush().map_err(|e| Error::new("write", &self.path, e))
+    }
+
+    /// Write all of `bytes`, with the path in the error.
+    pub fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        boundary("write", &self.path)?;
+        self.inner.write_all(bytes).map_err(|e| Error::new("write", &self.path, e))
+    }
+
+    /// The path given at creation.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Write for File {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        fault::point("write")?;
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Create or empty a file for writing.
+pub fn create(path: &Path) -> Result<File> {
+    boundary("create", path)?;
+    let file = std_fs::File::create(path).map_err(|e| Error::new("create", path, e))?;
+    Ok(File { inner: BufWriter::with_capacity(1 << 18, file), path: path.into() })
+}
+
+/// Open a file for appending after cutting it to `length` bytes (created if it is absent).
+pub fn append_at(path: &Path, length: u64) -> Result<File> {
+    boundary("open", path)?;
+    let mut file = std_fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(|e| Error::new("open", path, e))?;
+    file.set_len(length).map_err(|e| Error::new("cut", path, e))?;
+    file.seek(SeekFrom::End(0)).map_err(|e| Error::new("open", path, e))?;
+    Ok(File { inner: BufWriter::with_capacity(1 << 16, file), path: path.into() })
+}
+
+/// Open a file for reading.
+pub fn open(path: &Path) -> Result<std_fs::File> {
+    std_fs::File::open(path).map_err(|e| Error::new("open", path, e))
+}
+
+/// A whole file as bytes.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    std_fs::read(path).map_err(|e| Error::new("read", path, e))
+}
+
+/// A whole file as UTF-8 text.
+pub fn read_text(path: &Path) -> Result<String> {
+    std_fs::read_to_string(path).map_err(|e| Error::new("read", path, e))
+}
+
+/// Write a whole file durably: a temporary neighbour, fsync, rename. A crash leaves the old file or the new one.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".tmp{}", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let written = (|| {
+        let mut file = create(&temporary)?;
+        file.put(bytes)?;
+        file.finish()
+    })();
+    match written {
+        Ok(()) => rename(&temporary, path),
+        Err(error) => {
+            let _ = std_fs::remove_file(&temporary);
+            Err(error)
+        }
+    }
+}
+
+/// A value as pretty JSON with a final line feed, written as [`write()`] does.
+pub fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
+    let mut text = serde_json::to_vec_pretty(value).map_err(|e| Error::new("encode", path, e.into()))?;
+    text.push(b'\n');
+    write(path, &text)
+}
+
+/// A JSON file as a value.
+pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    serde_json::from_slice(&read(path)?).map_err(|e| Error::new("decode", path, e.into()))
+}
+
+/// Make a folder and those above it.
+pub fn create_dir_all(path: &Path) -> Result<()> {
+    boundary("create folder", path)?;
+    std_fs::create_dir_all(path).map_err(|e| Error::new("create folder", path, e))
+}
+
+/// Rename within one file system and make the entry durable.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    boundary("rename to", to)?;
+    std_fs::rename(from, to).map_err(|e| Error::new("rename to", to, e))?;
+    match to.parent() {
+        Some(parent) => sync_dir(parent),
+        None => Ok(()),
+    }
+}
+
+/// Make the entries of a folder durable.
+pub fn sync_dir(path: &Path) -> Result<()> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    std_fs::File::open(path).and_then(|f| f.sync_all()).map_err(|e| Error::new("sync", path, e))
+}
+
+/// Remove a file; it is fine if there is none.
+pub fn remove_file(path: &Path) -> Result<()> {
+    boundary("remove", path)?;
+    absent_is_fine(std_fs::remove_file(path)).map_err(|e| Error::new("remove", path, e))
+}
+
+/// Remove a folder with all in it; it is fine if there is none.
+pub fn remove_dir_all(path: &Path) -> Result<()> {
+    boundary("remove", path)?;
+    absent_is_fine(std_fs::remove_dir_all(path)).map_err(|e| Error::new("remove", path, e))
+}
+
+fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// The entries of a folder by name, sorted; an absent folder has none.
+pub fn list(path: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match std_fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Error::new("list", path, e)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        found.push(entry.map_err(|e| Error::new("list", path, e))?.path());
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// All files below a folder, as sorted paths relative to it.
+pub fn files_below(path: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut open = vec![path.to_path_buf()];
+    while let Some(folder) = open.pop() {
+        for entry in list(&folder)? {
+            if entry.is_dir() {
+                open.push(entry);
+            } else if let Ok(relative) = entry.strip_prefix(path) {
+                found.push(relative.to_path_buf());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Length of a file in bytes.
+pub fn size(path: &Path) -> Result<u64> {
+    std_fs::metadata(path).map(|m| m.len()).map_err(|e| Error::new("look at", path, e))
+}
+
+/// Free bytes on the disk that holds `path`.
+pub fn free_space(path: &Path) -> Result<u64> {
+    let stat = rustix::fs::statvfs(path).map_err(|e| Error::new("look at", path, e.into()))?;
+    Ok(stat.f_bavail * stat.f_frsize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_action_path_and_a_way_out() {
+        let error = read(Path::new("no/such/file")).unwrap_err();
+        assert_eq!(error.to_string(), "cannot read `no/such/file`: no such file or directory");
+        assert!(error.hint().unwrap().contains("check the path"));
+    }
+
+    #[test]
+    fn whole_files_replace_each_other_and_leave_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        write(&path, b"one").unwrap();
+        write(&path, b"two").unwrap();
+        assert_eq!(read(&path).unwrap(), b"two");
+        assert_eq!(list(dir.path()).unwrap(), [path]);
+    }
+
+    #[test]
+    fn appending_cuts_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        write(&path, b"one\ntwo\nthr").unwrap();
+        let mut file = append_at(&path, 4).unwrap();
+        file.put(b"2\n").unwrap();
+        file.finish().unwrap();
+        assert_eq!(read(&path).unwrap(), b"one\n2\n");
+    }
+
+    #[test]
+    fn folders_list_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        create_dir_all(&dir.path().join("b/c")).unwrap();
+        write(&dir.path().join("b/c/x"), b"").unwrap();
+        write(&dir.path().join("a"), b"").unwrap();
+        assert_eq!(files_below(dir.path()).unwrap(), [Path::new("a"), Path::new("b/c/x")]);
+        assert!(list(&dir.path().join("none")).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,22 @@
+//! The ground floor: what every room needs and no room owns.
+//!
+//! Hashes and ids ([`hash`]), counter-based random numbers ([`rng`]), errors that say what to do ([`hint`]),
+//! the one layer through which files are written ([`fs`]) with its fault injection ([`fault`]), the event log of a
+//! run ([`events`]), canonical JSON ([`json`]), cancellation ([`cancel`]) and the way numbers are shown ([`units`]).
+
+pub mod cancel;
+pub mod events;
+pub mod fault;
+pub mod fs;
+pub mod hash;
+pub mod hint;
+pub mod json;
+pub mod rng;
+pub mod suggest;
+pub mod units;
+
+pub use cancel::Cancel;
+pub use events::{Event, EventLog, Record, Watch};
+pub use hash::{DocKey, Hash256, Key};
+pub use hint::{Failure, Hint};
+pub use rng::Philox;

@@ -1,0 +1,242 @@
+//! What can be typed. Help texts and examples live here and nowhere else.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Train models end to end and know what they learned from.
+#[derive(Debug, Parser)]
+#[command(
+    name = "regimen",
+    version,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Examples:
+  regimen run recipes/first-light.toml              documents in, a trained model and a report out
+  regimen plan recipes/first-light.toml             what that will cost, before anything runs
+  regimen generate base --prompt 'The economy'      write with a trained model
+  regimen trace text 'state of the union'           where did the model read this, and when"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Global {
+    /// Print the result as JSON on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say nothing but errors on stderr
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Threads to compute with (default: all cores)
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Project folder that holds `.regimen` (default: the nearest one above)
+    #[arg(long, global = true, value_name = "DIR")]
+    pub project: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a recipe: every stage that is not finished yet
+    #[command(after_help = "Examples:
+  regimen run recipes/first-light.toml
+  regimen run recipes/first-light.toml --until tokens
+  regimen run recipes/first-light.toml --set base.steps=100 --set base.optimizer.lr=0.001
+
+Ctrl-C finishes the step, writes a checkpoint and stops; the same command goes on from there.")]
+    Run(RunArgs),
+    /// Show what a recipe would do and cost
+    #[command(after_help = "Example:
+  regimen plan recipes/first-light.toml --set base.model.width=512")]
+    Plan(RecipeArgs),
+    /// Write text with a trained model
+    #[command(after_help = "Examples:
+  regimen generate base --prompt 'My fellow Americans' --max-tokens 80
+  echo 'The climate of' | regimen generate base --temperature 0 --json")]
+    Generate(GenerateArgs),
+    /// From a token to its document and back
+    #[command(subcommand)]
+    Trace(Trace),
+    /// List runs
+    Runs,
+    /// Show a run or an artifact
+    Show(Target),
+    /// Show what an artifact was made from, and what was made from it
+    Lineage(Target),
+    /// Look after the store of artifacts
+    #[command(subcommand)]
+    Ledger(Ledger),
+    /// Write the report of a run as one offline HTML file
+    Report(ReportArgs),
+    /// Export a model as a Hugging Face folder
+    #[command(after_help = "Example:
+  regimen export base exported/ && python -c \"from transformers import AutoModelForCausalLM as M; M.from_pretrained('exported')\"")]
+    Export(ExportArgs),
+    /// Import a Hugging Face folder as a model that recipes can start from
+    #[command(after_help = "Example:
+  regimen import models/tiny-llama --name tiny-llama")]
+    Import(ImportArgs),
+    /// List the stages that recipes are made of, or describe one
+    Stages(StagesArgs),
+    /// Check this machine: processor, threads, memory, disk, store
+    Doctor,
+    /// Show the settings in force
+    Config(ConfigArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct RecipeArgs {
+    /// The recipe file
+    pub recipe: PathBuf,
+    /// Override a field: STAGE.FIELD=VALUE (may be repeated)
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
+    pub sets: Vec<String>,
+    /// Stop after this stage
+    #[arg(long, value_name = "STAGE")]
+    pub until: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+    /// Do not write the report at the end
+    #[arg(long)]
+    pub no_report: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// Stage name, run, or key of a model
+    pub model: String,
+    /// What to continue (default: read from stdin)
+    #[arg(long, short)]
+    pub prompt: Option<String>,
+    /// Tokens to write at most
+    #[arg(long, default_value_t = 120, value_name = "N")]
+    pub max_tokens: usize,
+    /// 0 always takes the likeliest token
+    #[arg(long, default_value_t = 0.8, value_name = "T")]
+    pub temperature: f64,
+    /// Keep the K likeliest tokens (0 = all)
+    #[arg(long, default_value_t = 0, value_name = "K")]
+    pub top_k: usize,
+    /// Keep the likeliest tokens that together have probability P
+    #[arg(long, default_value_t = 0.95, value_name = "P")]
+    pub top_p: f64,
+    /// Keep tokens at least P times as likely as the likeliest
+    #[arg(long, default_value_t = 0.0, value_name = "P")]
+    pub min_p: f64,
+    /// Make tokens that occurred less likely (1 = off)
+    #[arg(long, default_value_t = 1.0, value_name = "R")]
+    pub repetition_penalty: f64,
+    /// Stop at this text (may be repeated)
+    #[arg(long, value_name = "TEXT")]
+    pub stop: Vec<String>,
+    /// Same seed, same text
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Trace {
+    /// The fate of a document: rules, duplicates, tokens, and every step that saw it
+    #[command(after_help = "Examples:
+  regimen trace doc sotu:1863-lincoln
+  regimen trace doc 3f2a91 --run base")]
+    Doc {
+        /// Key (or its beginning), `source:id`, or id
+        id: String,
+        /// Run, stage or key of a model or corpus (default: the newest model)
+        #[arg(long)]
+        run: Option<String>,
+    },
+    /// What a step trained on: documents, licences, author kinds, text
+    #[command(after_help = "Example:
+  regimen trace step base 120")]
+    Step {
+        /// Run, stage or key of a model
+        run: String,
+        /// The step, from 1
+        step: u64,
+    },
+    /// The documents that hold a text verbatim, longest matches first, and the steps that saw them
+    #[command(after_help = "Example:
+  regimen trace text 'four score and seven years ago' --run base")]
+    Text {
+        /// The text
+        text: String,
+        /// Run, stage or key of a model or corpus (default: the newest model)
+        #[arg(long)]
+        run: Option<String>,
+        /// Shortest match in bytes
+        #[arg(long, default_value_t = 16, value_name = "BYTES")]
+        min: usize,
+        /// Matches shown
+        #[arg(long, default_value_t = 10, value_name = "N")]
+        most: usize,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Ledger {
+    /// Re-hash every artifact and name what is damaged (exit 1 if anything is)
+    Verify,
+    /// Make the index anew from the folders
+    Rebuild,
+}
+
+#[derive(Debug, Args)]
+pub struct Target {
+    /// Run, stage name, or key (or its beginning)
+    pub what: String,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Run, or stage name
+    pub run: String,
+    /// Where to write it (default: the run's folder)
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Stage name, run, or key of a model
+    pub model: String,
+    /// Folder to write; must not exist or be empty
+    pub folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Folder with config.json, model.safetensors and tokenizer.json
+    pub folder: PathBuf,
+    /// Name of the imported model
+    #[arg(long, default_value = "imported")]
+    pub name: String,
+}
+
+#[derive(Debug, Args)]
+pub struct StagesArgs {
+    /// Describe this kind: inputs, fields, types, defaults
+    pub kind: Option<String>,
+    /// All kinds as Markdown
+    #[arg(long)]
+    pub markdown: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// Also show where each value comes from
+    #[arg(long)]
+    pub origin: bool,
+}

@@ -1,0 +1,62 @@
+//! `regimen plan`: what a recipe would do and cost on this machine.
+
+use regimen_base::units;
+use regimen_ledger::Store;
+use regimen_recipe::{Plan, Recipe};
+
+use crate::Context;
+use crate::args::RecipeArgs;
+use crate::output::{Explain, print, print_json, table};
+use crate::registry::REGISTRY;
+
+pub fn plan(context: &Context, args: &RecipeArgs) -> anyhow::Result<u8> {
+    let recipe = Recipe::load(&args.recipe, &REGISTRY, &args.sets).explain()?;
+    let store = Store::open(&recipe.root).explain()?;
+    let plan = Plan::make(&recipe, &store, args.until.as_deref(), true).explain()?;
+    if context.global.json {
+        print_json(&plan)?;
+        return Ok(0);
+    }
+    let some = |n: f64, show: fn(f64) -> String| if n > 0.0 { show(n) } else { String::new() };
+    let rows: Vec<Vec<String>> = plan
+        .stages
+        .iter()
+        .map(|stage| {
+            let f = &stage.forecast;
+            let state = match stage.state {
+                regimen_recipe::State::Cached => "cached".to_string(),
+                regimen_recipe::State::Partial(step) => format!("at step {step}"),
+                regimen_recipe::State::Missing => "to do".to_string(),
+            };
+            vec![
+                stage.name.clone(),
+                stage.kind.to_string(),
+                state,
+                some(f.tokens, units::count),
+                some(f.parameters, units::count),
+                some(f.flops, units::flops),
+                some(f.memory, |n| units::memory(n as u64)),
+                some(f.disk, |n| units::bytes(n as u64)),
+                some(f.seconds, units::duration),
+            ]
+        })
+        .collect();
+    let head = ["stage", "kind", "state", "tokens", "parameters", "compute", "memory", "disk", "time"];
+    print(table(&head, &rows, &[3, 4, 5, 6, 7, 8]))?;
+    let sum = |get: fn(&regimen_recipe::Forecast) -> f64| plan.stages.iter().map(|s| get(&s.forecast)).sum::<f64>();
+    let memory = plan.stages.iter().map(|s| s.forecast.memory).fold(0.0, f64::max);
+    let seconds = sum(|f| f.seconds);
+    if seconds > 0.0 {
+        print(format!(
+            "\nabout {} on this machine ({} threads), {}, {} of memory, {} of disk",
+            units::duration(seconds),
+            context.settings.threads(),
+            units::flops(sum(|f| f.flops)),
+            units::memory(memory as u64),
+            units::bytes(sum(|f| f.disk) as u64)
+        ))?;
+    } else {
+        print("\neverything is finished already")?;
+    }
+    Ok(0)
+}

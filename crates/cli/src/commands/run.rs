@@ -1,0 +1,157 @@
+//! `regimen run`: every stage of a recipe that is not finished yet, then the report.
+
+use std::path::Path;
+
+use regimen_base::{Watch, units};
+use regimen_ledger::Store;
+use regimen_recipe::{Outcome, Recipe, Runner};
+use serde_json::{Value, json};
+
+use crate::args::RunArgs;
+use crate::output::{Explain, failed, paint, print_json, say};
+use crate::progress::Progress;
+use crate::registry::REGISTRY;
+use crate::{Context, interrupt};
+
+pub fn run(context: &Context, args: &RunArgs) -> anyhow::Result<u8> {
+    let recipe = Recipe::load(&args.recipe.recipe, &REGISTRY, &args.recipe.sets).explain()?;
+    let store = Store::open(&recipe.root).explain()?;
+    let cancel = interrupt::install(context.global.quiet)?;
+    let global = &context.global;
+    let quiet = global.quiet;
+    say(global, format!("{} {} ({})", paint("1", "recipe"), recipe.name, args.recipe.recipe.display()));
+    let mut runner = Runner {
+        threads: context.settings.threads(),
+        cancel,
+        command: std::env::args().collect(),
+        watch: Box::new(move |stage| {
+            (!quiet).then(|| Box::new(Progress::new(stage)) as Box<dyn Watch>)
+        }),
+        done: Box::new(|outcome| say(global, line(outcome))),
+        ..Runner::new(&store, &regimen_kernels::fingerprint())
+    };
+    let outcomes = runner.run(&recipe, args.recipe.until.as_deref()).map_err(|failure| failed(&failure))?;
+    let worked = outcomes.iter().any(|outcome| !outcome.cached);
+    let reports = if args.no_report || !context.settings.report() {
+        Vec::new()
+    } else {
+        reports(&store, &outcomes)?
+    };
+    if global.json {
+        let stages: Vec<Value> = outcomes
+            .iter()
+            .map(|o| {
+                json!({"stage": o.stage, "key": o.key, "cached": o.cached, "run": o.run_id, "seconds": o.seconds,
+                    "payload": o.artifact.manifest.payload, "summary": o.artifact.manifest.summary})
+            })
+            .collect();
+        print_json(&json!({"recipe": recipe.name, "stages": stages, "reports": reports}))?;
+        return Ok(0);
+    }
+    if !worked {
+        say(global, "\neverything is finished already: nothing was done");
+    }
+    say(global, next_steps(&recipe, &outcomes, &reports, &args.recipe.recipe));
+    Ok(0)
+}
+
+/// Pages of the models among the outcomes, made where they are missing or out of date.
+fn reports(store: &Store, outcomes: &[Outcome]) -> anyhow::Result<Vec<String>> {
+    let mut written = Vec::new();
+    for outcome in outcomes.iter().filter(|o| o.artifact.manifest.kind == "pretrain") {
+        let Some(run) = store.find_run(&outcome.run_id).explain()? else { continue };
+        let path = if regimen_report::up_to_date(store, &run) {
+            store.run_dir(&run.id).join("report.html")
+        } else {
+            regimen_report::write(store, &run, None).explain()?
+        };
+        let here = std::env::current_dir().unwrap_or_default();
+        written.push(path.strip_prefix(&here).unwrap_or(&path).display().to_string());
+    }
+    Ok(written)
+}
+
+/// The line that a finished stage leaves on the screen.
+fn line(outcome: &Outcome) -> String {
+    let mark = if outcome.cached { paint("36", "=") } else { paint("32", "✓") };
+    let took = if outcome.cached { "cached".to_string() } else { units::duration(outcome.seconds) };
+    let about = about(&outcome.artifact.manifest.kind, &outcome.artifact.manifest.summary);
+    format!("{mark} {:<12} {:<8} {:>8}  {about}", outcome.stage, outcome.key.short(), took)
+}
+
+/// The result of a stage in a few words.
+fn about(kind: &str, summary: &Value) -> String {
+    let number = |path: &str| summary.pointer(path).and_then(Value::as_f64).unwrap_or(f64::NAN);
+    let count = |path: &str| units::count(number(path));
+    match kind {
+        "corpus" => format!(
+            "{} of {} documents kept, {} to train on",
+            number("/documents/kept"),
+            number("/documents/read"),
+            units::bytes(number("/bytes/train") as u64)
+        ),
+        "tokenizer" => format!("{} ids, {:.2} bytes per token", number("/vocab"), number("/bytes_per_token")),
+        "tokens" => format!("{} training tokens", count("/train_tokens")),
+        "ngram" => format!("{} contexts", count("/contexts")),
+        "pretrain" => format!(
+            "{} parameters, {} tokens, loss {:.3}, {}",
+            count("/parameters"),
+            count("/tokens"),
+            number("/loss"),
+            units::flops(number("/flops"))
+        ),
+        "import" => format!("{} parameters", count("/parameters")),
+        "evaluate" => {
+            let bpb = number("/bpb");
+            let baseline = number("/baseline/bpb");
+            if baseline.is_finite() {
+                format!(
+                    "{bpb:.4} bits per byte, the n-gram baseline {baseline:.4}: {:.1} % better",
+                    100.0 * (1.0 - bpb / baseline)
+                )
+            } else {
+                format!("{bpb:.4} bits per byte")
+            }
+        }
+        _ => String::new(),
+    }
+}
+
+/// What to try next.
+fn next_steps(recipe: &Recipe, outcomes: &[Outcome], reports: &[String], path: &Path) -> String {
+    let mut lines = Vec::new();
+    reports.iter().for_each(|report| lines.push(format!("\n{} {report}", paint("1", "report"))));
+    let model = outcomes.iter().rev().find(|o| o.artifact.manifest.kind == "pretrain").map(|o| o.stage.as_str());
+    let path = path.display();
+    if let Some(model) = model {
+        lines.push(format!("\n{}", paint("1", "what to try next")));
+        let prompt = prompt(recipe).unwrap_or_else(|| "The".into());
+        lines.push(format!("  regimen generate {model} --prompt '{prompt}'"));
+        lines.push(format!("  regimen trace step {model} 1        the documents behind a step"));
+        lines.push(format!("  regimen trace text '{prompt}'"));
+        lines.push(format!("  regimen report {model}              the report again"));
+        lines.push(format!("  regimen run {path}   goes on after Ctrl-C or a crash"));
+    } else if outcomes.len() < recipe.stages.len() {
+        lines.push(format!("\nthe rest: regimen run {path}"));
+    }
+    lines.join("\n")
+}
+
+/// A prompt that the recipe itself uses.
+fn prompt(recipe: &Recipe) -> Option<String> {
+    let stage = recipe.stages.iter().find(|stage| stage.kind.kind == "generate")?;
+    let prompt = stage.config.get("prompts")?.get(0)?.as_str()?;
+    (!prompt.contains('\'')).then(|| prompt.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_evaluation_names_its_baseline_only_where_there_is_one() {
+        let with = json!({"bpb": 1.8, "baseline": {"bpb": 2.0}});
+        assert_eq!(about("evaluate", &with), "1.8000 bits per byte, the n-gram baseline 2.0000: 10.0 % better");
+        assert_eq!(about("evaluate", &json!({"bpb": 1.8})), "1.8000 bits per byte");
+    }
+}

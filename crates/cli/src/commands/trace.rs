@@ -1,0 +1,160 @@
+//! `regimen trace`: from a token to its document and back.
+
+use regimen_base::units;
+use regimen_trace::{DocumentTrace, Seen, StepTrace, TextTrace, View};
+
+use crate::Context;
+use crate::args::Trace;
+use crate::commands::{store, traced};
+use crate::output::{CHECK_FAILED, Explain, print, print_json};
+
+/// Steps listed before the rest is counted.
+const LISTED: usize = 12;
+/// Characters of a text shown.
+const SHOWN: usize = 160;
+
+pub fn trace(context: &Context, trace: Trace) -> anyhow::Result<u8> {
+    let store = store(context)?;
+    match trace {
+        Trace::Doc { id, run } => {
+            let view = View::open(&traced(&store, run.as_deref())?).explain()?;
+            let ordinal = view.corpus.find(&id).explain()?;
+            let found = regimen_trace::document(&view, ordinal).explain()?;
+            if context.global.json { print_json(&found)? } else { print(document(&found))? }
+            Ok(0)
+        }
+        Trace::Step { run, step: number } => {
+            let view = View::open(&store.resolve(&run).explain()?).explain()?;
+            let found = regimen_trace::step(&view, number).explain()?;
+            if context.global.json { print_json(&found)? } else { print(step(&found))? }
+            Ok(0)
+        }
+        Trace::Text { text: wanted, run, min, most } => {
+            let view = View::open(&traced(&store, run.as_deref())?).explain()?;
+            let least = min.min(wanted.len()).max(1);
+            let found = regimen_trace::text(&view, &wanted, least, most).explain()?;
+            if context.global.json { print_json(&found)? } else { print(text(&found, least))? }
+            Ok(if found.matches.is_empty() { CHECK_FAILED } else { 0 })
+        }
+    }
+}
+
+fn document(d: &DocumentTrace) -> String {
+    let mut lines = vec![
+        format!("{}:{}", d.source, d.id),
+        format!("  key      {}", d.key),
+        format!("  from     {}", d.place),
+        format!("  licence  {}   author {}", d.licence, d.author),
+        format!("  text     {}, {} tokens", units::bytes(d.bytes), d.slots),
+    ];
+    match (&d.dropped, &d.split) {
+        (Some(reason), _) => lines.push(format!("  dropped  {reason}")),
+        (None, Some(split)) => lines.push(format!("  kept     in the {split} split")),
+        (None, None) => {}
+    }
+    if let Some(representative) = &d.representative {
+        lines.push(format!("  copy of  {representative}: its text was learned through that document"));
+    }
+    if !d.copies.is_empty() {
+        lines.push(format!("  copies   {}", d.copies.join(", ")));
+    }
+    if !d.rules.is_empty() {
+        lines.push("  rules".into());
+        for rule in &d.rules {
+            let mark = if rule.passed { "passed" } else { "FAILED" };
+            lines.push(format!("    {:<28} {:>12.4}  {:<18} {mark}", rule.name, rule.value, rule.threshold));
+        }
+    }
+    for run in &d.runs {
+        let about = format!("  run {} ({})", run.stage, run.key);
+        if run.withheld {
+            lines.push(format!("{about}: withheld, no step saw it"));
+        } else if run.seen.is_empty() {
+            lines.push(format!("{about}: no step saw it"));
+        } else {
+            lines.push(format!("{about}: seen {}", times(&run.seen)));
+        }
+    }
+    lines.join("\n")
+}
+
+/// `3 times, at steps 4 (row 2, tokens 0..128), ...`.
+fn times(seen: &[Seen]) -> String {
+    let mut words: Vec<String> = seen
+        .iter()
+        .take(LISTED)
+        .map(|s| {
+            let skipped = if s.skipped { ", skipped" } else { "" };
+            format!("{} (row {}, tokens {}..{}{skipped})", s.step, s.row, s.first, s.first + s.tokens)
+        })
+        .collect();
+    if seen.len() > LISTED {
+        words.push(format!("and {} more", seen.len() - LISTED));
+    }
+    format!("{}, at step {}", units::plural(seen.len() as u64, "time"), words.join(", "))
+}
+
+fn step(s: &StepTrace) -> String {
+    let skipped = if s.skipped { " (updated nothing)" } else { "" };
+    let mut lines = vec![format!("step {} of {} ({}): {} tokens{skipped}", s.step, s.stage, s.key, s.tokens)];
+    for (name, shares) in [("sources", &s.sources), ("licences", &s.licences), ("authors", &s.authors)] {
+        let words: Vec<String> = shares
+            .iter()
+            .map(|(word, tokens)| format!("{word} {:.1} %", 100.0 * *tokens as f64 / s.tokens.max(1) as f64))
+            .collect();
+        lines.push(format!("  {name:<9}{}", words.join(", ")));
+    }
+    for piece in &s.pieces {
+        let withheld = if piece.withheld { "  withheld" } else { "" };
+        lines.push(format!(
+            "  row {:>3}  {}:{}  bytes {}..{}  {} tokens  {}  {}{withheld}",
+            piece.row, piece.source, piece.id, piece.byte_start, piece.byte_end, piece.tokens, piece.licence, piece.author
+        ));
+        if !piece.text.is_empty() {
+            lines.push(format!("           {}", excerpt(&piece.text)));
+        }
+    }
+    lines.join("\n")
+}
+
+fn text(t: &TextTrace, least: usize) -> String {
+    if t.matches.is_empty() {
+        return format!("no document of {} shares {} bytes or more with it", t.documents, least);
+    }
+    let mut lines = vec![format!(
+        "{} of {} share {} bytes or more with it",
+        units::plural(t.matching, "document"),
+        t.documents,
+        least
+    )];
+    for m in &t.matches {
+        let whole = if m.whole { "the whole text" } else { "a part" };
+        lines.push(format!(
+            "{}:{}  bytes {}..{}, {whole}  {}  {}  {}",
+            m.source, m.id, m.byte_start, m.byte_end, m.split, m.licence, m.author
+        ));
+        lines.push(format!("  \"{}\"", excerpt(&m.text)));
+        for run in &m.runs {
+            let seen = if run.seen.is_empty() { "no step saw it".into() } else { format!("seen {}", times(&run.seen)) };
+            lines.push(format!("  {}: {seen}", run.stage));
+        }
+    }
+    lines.join("\n")
+}
+
+/// The beginning of a text on one line, with control characters made visible.
+fn excerpt(text: &str) -> String {
+    let mut short: String = text
+        .chars()
+        .take(SHOWN)
+        .map(|c| match c {
+            '\n' => '⏎',
+            c if c.is_control() => '·',
+            c => c,
+        })
+        .collect();
+    if text.chars().nth(SHOWN).is_some() {
+        short.push('…');
+    }
+    short
+}

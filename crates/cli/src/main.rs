@@ -1,0 +1,69 @@
+//! The binary `regimen`: glue between the command line and the rooms.
+
+mod args;
+mod commands;
+mod interrupt;
+mod output;
+mod progress;
+mod registry;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+/// What every command gets.
+pub struct Context {
+    /// Flags that every command takes.
+    pub global: args::Global,
+    /// Settings in force.
+    pub settings: settings::Settings,
+    /// The project folder.
+    pub project: std::path::PathBuf,
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { output::ERROR } else { 0 });
+        }
+    };
+    match run(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => ExitCode::from(output::report(&error)),
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<u8> {
+    let mut global = cli.global;
+    let project = match &cli.command {
+        Command::Run(args) if global.project.is_none() => commands::project_of(&args.recipe.recipe)?,
+        Command::Plan(args) if global.project.is_none() => commands::project_of(&args.recipe)?,
+        _ => settings::project(&global)?,
+    };
+    let settings = settings::Settings::load(&global, &project)?;
+    global.quiet = settings.quiet();
+    rayon::ThreadPoolBuilder::new().num_threads(settings.threads()).build_global()?;
+    let context = Context { global, settings, project };
+    match cli.command {
+        Command::Run(args) => commands::run::run(&context, &args),
+        Command::Plan(args) => commands::plan::plan(&context, &args),
+        Command::Generate(args) => commands::generate::generate(&context, args),
+        Command::Trace(trace) => commands::trace::trace(&context, trace),
+        Command::Runs => commands::runs::runs(&context),
+        Command::Show(target) => commands::show::show(&context, &target.what),
+        Command::Lineage(target) => commands::show::lineage(&context, &target.what),
+        Command::Ledger(args::Ledger::Verify) => commands::ledger::verify(&context),
+        Command::Ledger(args::Ledger::Rebuild) => commands::ledger::rebuild(&context),
+        Command::Report(args) => commands::report::report(&context, &args),
+        Command::Export(args) => commands::model::export(&context, &args),
+        Command::Import(args) => commands::model::import(&context, &args),
+        Command::Stages(args) => commands::stages::stages(&context, &args),
+        Command::Doctor => commands::doctor::doctor(&context),
+        Command::Config(args) => commands::config::config(&context, &args),
+    }
+}

@@ -1,0 +1,175 @@
+//! How results and errors reach the user: data on stdout, talk on stderr.
+
+use std::io::{self, IsTerminal, Write};
+
+use regimen_base::Hint;
+
+use crate::args::Global;
+
+/// Exit codes: 0 fine, 1 a check failed, 2 error, 130 interrupted.
+pub const CHECK_FAILED: u8 = 1;
+/// Something went wrong.
+pub const ERROR: u8 = 2;
+/// Ctrl-C.
+pub const INTERRUPTED: u8 = 130;
+
+/// An error for the user: the message, its causes, and a hint.
+#[derive(Debug)]
+pub struct Fault {
+    pub message: String,
+    pub causes: Vec<String>,
+    pub hint: Option<String>,
+    pub code: u8,
+}
+
+impl Fault {
+    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+        let hint = Some(hint.into());
+        anyhow::Error::msg(Fault { message: message.into(), causes: Vec::new(), hint, code: ERROR })
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// Turns a room's error into an anyhow one without losing its hint.
+pub trait Explain<T> {
+    fn explain(self) -> anyhow::Result<T>;
+}
+
+impl<T, E: Hint> Explain<T> for Result<T, E> {
+    fn explain(self) -> anyhow::Result<T> {
+        self.map_err(|error| {
+            let message = error.to_string();
+            let mut causes = Vec::new();
+            let mut next = error.source();
+            while let Some(cause) = next {
+                // A message that quotes its cause need not be followed by it.
+                if !message.contains(&cause.to_string()) {
+                    causes.push(cause.to_string());
+                }
+                next = cause.source();
+            }
+            anyhow::Error::msg(Fault { hint: error.hint(), message, causes, code: ERROR })
+        })
+    }
+}
+
+/// A stage's failure as an error for the user. An interruption is no error, but ends the program with its own code.
+pub fn failed(failure: &regimen_base::Failure) -> anyhow::Error {
+    let message = failure.to_string();
+    let causes = failure.causes().into_iter().filter(|cause| !message.contains(cause.as_str())).collect();
+    let code = if regimen_recipe::is_interrupted(failure) { INTERRUPTED } else { ERROR };
+    anyhow::Error::msg(Fault { hint: failure.hint(), message, causes, code })
+}
+
+/// Whether stderr shows colours.
+pub fn coloured() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+        && io::stderr().is_terminal()
+        && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+}
+
+/// Text in an ANSI colour on a terminal.
+pub fn paint(code: &str, text: &str) -> String {
+    if coloured() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
+}
+
+/// A line of talk on stderr, unless quiet. A closed stderr is nobody's problem.
+pub fn say(global: &Global, text: impl AsRef<str>) {
+    if !global.quiet {
+        let _ = writeln!(io::stderr(), "{}", text.as_ref());
+    }
+}
+
+/// Data on stdout with a line feed.
+pub fn print(text: impl AsRef<str>) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{}", text.as_ref())
+}
+
+/// A value as JSON on stdout.
+pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    print(serde_json::to_string_pretty(value)?)?;
+    Ok(())
+}
+
+/// Print an error; gives back the exit code.
+pub fn report(error: &anyhow::Error) -> u8 {
+    if error.chain().any(|e| e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)) {
+        return 0;
+    }
+    let mut text = String::new();
+    let fault = error.downcast_ref::<Fault>();
+    if fault.is_some_and(|f| f.code == INTERRUPTED) {
+        let _ = writeln!(io::stderr(), "{}", error);
+        if let Some(hint) = fault.and_then(|f| f.hint.as_ref()) {
+            let _ = writeln!(io::stderr(), "{} {hint}", paint("36", "hint:"));
+        }
+        return INTERRUPTED;
+    }
+    text.push_str(&format!("{} {error}\n", paint("31;1", "error:")));
+    let causes: Vec<String> = match fault {
+        Some(fault) => fault.causes.clone(),
+        None => error.chain().skip(1).map(ToString::to_string).collect(),
+    };
+    causes.iter().for_each(|cause| text.push_str(&format!("  caused by: {cause}\n")));
+    if let Some(hint) = fault.and_then(|f| f.hint.as_ref()) {
+        text.push_str(&format!("\n{} {hint}\n", paint("36", "hint:")));
+    }
+    let _ = io::stderr().write_all(text.as_bytes());
+    fault.map_or(ERROR, |f| f.code)
+}
+
+/// Columns of text, padded to the widest cell; the columns in `right` are set flush right.
+pub fn table(head: &[&str], rows: &[Vec<String>], right: &[usize]) -> String {
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .chain([head[column].chars().count()])
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let line = |cells: Vec<&str>| {
+        let mut text = String::new();
+        for (i, cell) in cells.iter().enumerate() {
+            let pad = " ".repeat(widths[i] - cell.chars().count());
+            if i > 0 {
+                text.push_str("  ");
+            }
+            if right.contains(&i) {
+                text.push_str(&pad);
+                text.push_str(cell);
+            } else {
+                text.push_str(cell);
+                text.push_str(&pad);
+            }
+        }
+        text.trim_end().to_string()
+    };
+    let mut lines = vec![line(head.to_vec())];
+    lines.extend(rows.iter().map(|row| line(row.iter().map(String::as_str).collect())));
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_line_up() {
+        let rows = vec![vec!["base".to_string(), "12".to_string()], vec!["tokenizer".into(), "3".into()]];
+        assert_eq!(table(&["stage", "steps"], &rows, &[1]), "stage      steps\nbase          12\ntokenizer      3");
+    }
+
+    #[test]
+    fn a_room_s_error_keeps_its_hint_and_does_not_repeat_its_cause() {
+        let error = regimen_base::fs::read(std::path::Path::new("nowhere")).explain().unwrap_err();
+        let fault = error.downcast_ref::<Fault>().unwrap();
+        assert!(fault.hint.as_ref().unwrap().contains("check the path"));
+        assert!(fault.message.contains("nowhere"));
+    }
+}

@@ -1,0 +1,300 @@
+//! Everything that can be wrong with documents or with a corpus, with a way out.
+
+use std::path::{Path, PathBuf};
+
+use regimen_base::hint::Interrupted;
+use regimen_base::{Failure, Hint, fs, units};
+
+/// A row or a file of the input, for messages: `data/a.jsonl.zst, line 12`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    /// The file, relative to the project root.
+    pub file: String,
+    /// What the number counts: `line` of a file of rows, `block` of a text that was cut.
+    pub unit: &'static str,
+    /// From 1; 0 stands for the whole file.
+    pub number: u64,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}`", self.file)?;
+        if self.number > 0 { write!(f, ", {} {}", self.unit, self.number) } else { Ok(()) }
+    }
+}
+
+/// What the functions of this room give back.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a corpus could not be built or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file operation failed.
+    #[error(transparent)]
+    File(#[from] fs::Error),
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// The config does not fit its type: a fault of the program.
+    #[error(transparent)]
+    Config(#[from] regimen_recipe::job::Mismatch),
+    /// A compressed file ends in the middle.
+    #[error("`{file}` is cut off: its {format} data ends early")]
+    Truncated {
+        /// The file.
+        file: String,
+        /// `gzip` or `zstd`.
+        format: &'static str,
+    },
+    /// A compressed file is damaged or is something else.
+    #[error("cannot decompress `{file}` as {format}: {reason}")]
+    Compressed {
+        /// The file.
+        file: String,
+        /// `gzip` or `zstd`.
+        format: &'static str,
+        /// In the words of the decompressor.
+        reason: String,
+    },
+    /// `format = "auto"` met a name that says nothing.
+    #[error("cannot tell the format of `{file}` of source `{source_name}` from its name")]
+    UnknownFormat {
+        /// The file.
+        file: String,
+        /// The source.
+        source_name: String,
+    },
+    /// Bytes that are not UTF-8.
+    #[error("{place}: invalid UTF-8 at byte {byte} of the {}", .place.unit_or_file())]
+    Encoding {
+        /// Where.
+        place: Place,
+        /// Offset in the line or file, from 0.
+        byte: u64,
+    },
+    /// A row that is not a JSON object.
+    #[error("{place}, column {column}: {reason}")]
+    Json {
+        /// Where.
+        place: Place,
+        /// From 1.
+        column: usize,
+        /// In the words of the JSON reader.
+        reason: String,
+    },
+    /// A row without a text.
+    #[error("{place}: the row has no text field `{field}`")]
+    MissingText {
+        /// Where.
+        place: Place,
+        /// The field that should hold it.
+        field: String,
+    },
+    /// A Dolma row without an id.
+    #[error("{place}: the row has no field `{field}`, which the Dolma format requires")]
+    MissingId {
+        /// Where.
+        place: Place,
+        /// The field that should hold it.
+        field: String,
+    },
+    /// A field of a row holds something else than it should.
+    #[error("{place}: field `{field}` must be {expected}, found {found}")]
+    FieldType {
+        /// Where.
+        place: Place,
+        /// The field.
+        field: String,
+        /// What it must be.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
+    /// Two rows of one source share an id.
+    #[error("source `{source_name}` has the id `{id}` twice: {first} and {second}")]
+    DuplicateId {
+        /// The source.
+        source_name: String,
+        /// The id.
+        id: String,
+        /// Where it came first.
+        first: Place,
+        /// Where it came again.
+        second: Place,
+    },
+    /// A licence that is no SPDX expression.
+    #[error("{place}: licence `{value}` of source `{source_name}` is not an SPDX expression: {reason}")]
+    Licence {
+        /// The source.
+        source_name: String,
+        /// Where.
+        place: Place,
+        /// The licence.
+        value: String,
+        /// Why not.
+        reason: String,
+        /// A spelling that SPDX knows.
+        near: Option<String>,
+    },
+    /// A file without any document.
+    #[error("`{file}` of source `{source_name}` is empty")]
+    EmptyFile {
+        /// The file.
+        file: String,
+        /// The source.
+        source_name: String,
+    },
+    /// A source without files.
+    #[error("source `{source_name}` has no documents: `{pattern}` names no file")]
+    NoDocuments {
+        /// The source.
+        source_name: String,
+        /// Its pattern.
+        pattern: String,
+    },
+    /// All documents were dropped.
+    #[error("no document is left of {documents} read\n{funnel}")]
+    NothingLeft {
+        /// Documents read.
+        documents: u64,
+        /// The funnel as lines of text.
+        funnel: String,
+    },
+    /// All documents went to validation.
+    #[error(
+        "all {} kept went to validation (validation = {share}); none is left to train on",
+        units::plural(*.documents, "document")
+    )]
+    NoTraining {
+        /// Documents kept.
+        documents: u64,
+        /// The share asked for.
+        share: f64,
+    },
+    /// A document beyond 4 GiB.
+    #[error("{place}: the document has {} of text; one document may have at most 4.29 GB", units::bytes(*.bytes))]
+    TooLong {
+        /// Where.
+        place: Place,
+        /// Its length.
+        bytes: u64,
+    },
+    /// More of something than its number can count.
+    #[error("too many {what} for one corpus: at most {most}")]
+    TooMany {
+        /// What.
+        what: &'static str,
+        /// How many fit.
+        most: u64,
+    },
+    /// A file of the artifact is not what it should be.
+    #[error("corpus file `{}` is damaged: {what}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// No document has this name.
+    #[error("no document of the corpus is called `{text}`")]
+    NotFound {
+        /// What was looked for.
+        text: String,
+        /// An id that exists, as an example.
+        example: Option<String>,
+    },
+    /// Several documents have this name.
+    #[error("`{text}` names several documents: {}", .candidates.join(", "))]
+    Ambiguous {
+        /// What was looked for.
+        text: String,
+        /// Some of them as `source:id (key)`.
+        candidates: Vec<String>,
+    },
+}
+
+impl Place {
+    fn unit_or_file(&self) -> &'static str {
+        if self.number > 0 { self.unit } else { "file" }
+    }
+}
+
+impl Error {
+    pub(crate) fn damaged(path: &Path, what: impl Into<String>) -> Error {
+        Error::Damaged { path: path.into(), what: what.into() }
+    }
+
+    /// As a stage hands it to the runner, which knows [`Interrupted`] by its type.
+    pub fn into_failure(self) -> Failure {
+        match self {
+            Error::Interrupted => Interrupted.into(),
+            other => other.into(),
+        }
+    }
+}
+
+impl From<Interrupted> for Error {
+    fn from(_: Interrupted) -> Error {
+        Error::Interrupted
+    }
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Error::File(error) => return error.hint(),
+            Error::Config(error) => return error.hint(),
+            Error::Interrupted => return Interrupted.hint(),
+            Error::Truncated { .. } => "fetch or copy the file again; its end is missing".into(),
+            Error::Compressed { format, .. } => {
+                format!("test the file with `{format} -t`; if it is not compressed, change the end of its name")
+            }
+            Error::UnknownFormat { .. } => "name the format in the source (format = \"text\" or \"jsonl\"), or \
+                 narrow `path` to files that end in .txt, .md, .jsonl or .json, with or without .gz or .zst"
+                .into(),
+            Error::Encoding { .. } => "convert the file to UTF-8 (iconv -f LATIN1 -t UTF-8), or set invalid_utf8 = \
+                 \"replace\" or \"drop\" in the corpus stage"
+                .into(),
+            Error::Json { reason, .. } if reason.contains("surrogate") || reason.contains("hex escape") => {
+                "a text may not hold half of a UTF-16 pair; set invalid_utf8 = \"replace\" or \"drop\" in the corpus \
+                 stage"
+                    .into()
+            }
+            Error::Json { .. } => "every line must be one JSON object such as {\"id\": \"a\", \"text\": \"...\"}".into(),
+            Error::MissingText { .. } => "name the field that holds the text with `text_field` in the source, or set \
+                 missing_text = \"drop\" in the corpus stage"
+                .into(),
+            Error::MissingId { .. } => {
+                "set format = \"jsonl\" to name such rows by file and line, or name the field with `id_field`".into()
+            }
+            Error::FieldType { .. } => "correct the row, or name another field in the source".into(),
+            Error::DuplicateId { .. } => {
+                "make the ids unique, or split the files into two sources with names of their own".into()
+            }
+            Error::Licence { near: Some(near), .. } => format!("did you mean `{near}`?"),
+            Error::Licence { .. } => "use an identifier of the SPDX list such as CC-BY-4.0, or LicenseRef-NAME for any \
+                 other licence, or NOASSERTION if it is not known"
+                .into(),
+            Error::EmptyFile { .. } => "remove the file or narrow the pattern in `path`".into(),
+            Error::NoDocuments { .. } => "put files there, or correct `path` in the source".into(),
+            Error::NothingLeft { .. } => "lower the thresholds in the `filter` table of the corpus stage, or set \
+                 filter = { quality = \"none\" }"
+                .into(),
+            Error::NoTraining { .. } => "lower `validation`, or add documents (a text source can be cut into several \
+                 documents with `blocks`)"
+                .into(),
+            Error::TooLong { .. } => "cut the document into several; plain text is cut by `blocks` in its source".into(),
+            Error::TooMany { .. } => "build several corpora".into(),
+            Error::Damaged { .. } => {
+                "run `regimen ledger verify` to see what else is damaged, delete the artifact and run its recipe again"
+                    .into()
+            }
+            Error::NotFound { example: Some(example), .. } => {
+                format!("documents are named by key, by id or by source and id, such as `{example}`")
+            }
+            Error::NotFound { .. } => "documents are named by key, by id or by source and id".into(),
+            Error::Ambiguous { .. } => "give more digits of the key, or source and id".into(),
+        })
+    }
+}

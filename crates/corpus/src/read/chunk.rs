@@ -1,0 +1,266 @@
+//! Cutting a stream into chunks of whole lines, whole texts or blocks, each small enough to be one piece of work.
+//! Where a chunk ends depends on the content alone.
+
+use crate::error::{Error, Place, Result};
+use crate::read::stream::Stream;
+
+/// Bytes after which a chunk of lines or blocks ends. One longer line makes a longer chunk.
+pub(crate) const CHUNK: usize = 1 << 20;
+
+/// A piece of one file that ends where a document ends.
+#[derive(Debug, Default)]
+pub(crate) struct Chunk {
+    /// Number of the source.
+    pub source: u16,
+    /// Number of the file.
+    pub file: u32,
+    /// Number of its first line or block, from 1.
+    pub first: u64,
+    /// Offset of its first byte in the file, decompressed.
+    pub offset: u64,
+    /// The bytes.
+    pub data: Vec<u8>,
+    /// Ends of the documents in it, for plain text; none for lines.
+    pub ends: Option<Vec<usize>>,
+}
+
+/// The chunks of one file.
+pub(crate) struct Chunks {
+    stream: Stream,
+    how: How,
+    source: u16,
+    file: u32,
+    next: u64,
+    offset: u64,
+    rest: Vec<u8>,
+    done: bool,
+}
+
+/// What makes a document.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum How {
+    /// Each line is a row.
+    Lines,
+    /// The file.
+    Whole,
+    /// Each block of about so many bytes.
+    Blocks(usize),
+}
+
+impl Chunks {
+    pub fn new(stream: Stream, how: How, source: u16, file: u32) -> Chunks {
+        Chunks { stream, how, source, file, next: 1, offset: 0, rest: Vec::new(), done: false }
+    }
+
+    /// The next chunk; none at the end of the file.
+    pub fn next(&mut self) -> Result<Option<Chunk>> {
+        if self.done && self.rest.is_empty() {
+            return Ok(None);
+        }
+        let mut data = std::mem::take(&mut self.rest);
+        let (ends, cut) = match self.how {
+            How::Lines => (None, self.lines(&mut data)?),
+            How::Whole => {
+                while !self.done {
+                    self.not_too_long(data.len())?;
+                    self.read(&mut data, CHUNK)?;
+                }
+                (Some(vec![data.len()]), data.len())
+            }
+            How::Blocks(size) => {
+                let ends = self.blocks(&mut data, size)?;
+                let cut = ends.last().copied().unwrap_or(0);
+                (Some(ends), cut)
+            }
+        };
+        if data.is_empty() {
+            return Ok(None);
+        }
+        self.rest = data.split_off(cut);
+        let documents = match &ends {
+            Some(ends) => ends.len() as u64,
+            None => data.iter().filter(|&&b| b == b'\n').count() as u64,
+        };
+        let chunk =
+            Chunk { source: self.source, file: self.file, first: self.next, offset: self.offset, data, ends };
+        self.next += documents;
+        self.offset += cut as u64;
+        Ok(Some(chunk))
+    }
+
+    fn read(&mut self, data: &mut Vec<u8>, bytes: usize) -> Result<()> {
+        let got = self.stream.append(data, bytes)?;
+        self.done = got < bytes;
+        Ok(())
+    }
+
+    /// Lengths of documents are counted in 32 bits.
+    fn not_too_long(&self, bytes: usize) -> Result<()> {
+        if bytes <= u32::MAX as usize {
+            return Ok(());
+        }
+        let (unit, number) = if self.how == How::Lines { ("line", self.next) } else { ("", 0) };
+        let place = Place { file: self.stream.path().into(), unit, number };
+        Err(Error::TooLong { place, bytes: bytes as u64 })
+    }
+
+    /// Fill `data` to a chunk that ends behind a line feed or at the end of the file; gives back where.
+    fn lines(&mut self, data: &mut Vec<u8>) -> Result<usize> {
+        let mut searched = 0;
+        loop {
+            if data.len() < CHUNK && !self.done {
+                let missing = CHUNK - data.len();
+                self.read(data, missing)?;
+            }
+            if self.done {
+                return Ok(data.len());
+            }
+            if let Some(found) = data[searched..].iter().rposition(|&b| b == b'\n') {
+                return Ok(searched + found + 1);
+            }
+            searched = data.len();
+            self.not_too_long(searched)?;
+            // A line longer than what was read so far: grow with it, so that long lines do not cost many steps.
+            self.read(data, CHUNK.max(searched / 4))?;
+        }
+    }
+
+    /// Fill `data` and cut it into blocks; gives back their ends. At least one, unless there is no data.
+    fn blocks(&mut self, data: &mut Vec<u8>, size: usize) -> Result<Vec<usize>> {
+        let mut ends = Vec::new();
+        let mut start = 0;
+        loop {
+            match cut(&data[start..], size, self.done) {
+                Some(end) => {
+                    start += end;
+                    ends.push(start);
+                    if start == data.len() && self.done {
+                        return Ok(ends);
+                    }
+                }
+                None if self.done => return Ok(ends),
+                None if start >= CHUNK => return Ok(ends),
+                None => {
+                    let more = CHUNK.max(2 * size).max(data.len() - start);
+                    self.read(data, more)?;
+                }
+            }
+        }
+    }
+}
+
+/// Where the first block of `data` ends: behind the last blank line of its second half up to `size` bytes, or else
+/// behind the last line feed up to there, or else behind the next one. None if more data is needed or there is none.
+/// A last piece of at most a quarter stays with the block before it.
+fn cut(data: &[u8], size: usize, complete: bool) -> Option<usize> {
+    let most = size + size / 4;
+    if data.len() <= most {
+        return (complete && !data.is_empty()).then_some(data.len());
+    }
+    let window = &data[..size];
+    let feeds = || (0..size).rev().filter(|&i| window[i] == b'\n');
+    let blank = |&i: &usize| {
+        i > 0 && (window[i - 1] == b'\n' || (window[i - 1] == b'\r' && i > 1 && window[i - 2] == b'\n'))
+    };
+    if let Some(i) = feeds().take_while(|&i| i >= size / 2).find(blank) {
+        return Some(i + 1);
+    }
+    if let Some(i) = feeds().next() {
+        return Some(i + 1);
+    }
+    match data[size..].iter().position(|&b| b == b'\n') {
+        Some(i) => Some(size + i + 1),
+        None => complete.then_some(data.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::tests::input;
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    fn chunks(content: &[u8], how: How) -> Vec<Chunk> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = input(dir.path(), "a.txt", content);
+        let mut chunks = Chunks::new(Stream::open(&file, Arc::default()).unwrap(), how, 3, 5);
+        std::iter::from_fn(|| chunks.next().unwrap()).collect()
+    }
+
+    fn documents(content: &[u8], how: How) -> Vec<Vec<u8>> {
+        let mut out = Vec::new();
+        for chunk in chunks(content, how) {
+            let mut start = 0;
+            for end in chunk.ends.unwrap() {
+                out.push(chunk.data[start..end].to_vec());
+                start = end;
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn lines_are_never_torn_and_are_numbered() {
+        let line = |i: usize| format!("{i}:{}\n", "x".repeat(i * 7919 % 30_000));
+        let mut content: String = (1..300).map(line).collect();
+        content.push_str(&"y".repeat(3 * CHUNK));
+        content.push_str("\nlast");
+        let chunks = chunks(content.as_bytes(), How::Lines);
+        assert!(chunks.len() > 3);
+        let mut offset = 0;
+        for chunk in &chunks {
+            assert_eq!((chunk.source, chunk.file, chunk.offset), (3, 5, offset));
+            offset += chunk.data.len() as u64;
+            let text = std::str::from_utf8(&chunk.data).unwrap();
+            let number: u64 = match text.split(':').next().unwrap() {
+                "last" => 301,
+                ys if ys.starts_with('y') => 300,
+                digits => digits.parse().unwrap(),
+            };
+            assert_eq!(number, chunk.first);
+        }
+        let all: Vec<u8> = chunks.into_iter().flat_map(|c| c.data).collect();
+        assert_eq!(all, content.as_bytes());
+    }
+
+    #[test]
+    fn blocks_end_at_blank_lines_then_at_line_ends_and_lose_nothing() {
+        let text = b"one one\none one\n\ntwo two two\ntwo two two\nthree three three three three three three";
+        let blocks = documents(text, How::Blocks(24));
+        let shown: Vec<&str> = blocks.iter().map(|b| std::str::from_utf8(b).unwrap()).collect();
+        assert_eq!(
+            shown,
+            [
+                "one one\none one\n\n",
+                "two two two\ntwo two two\n",
+                "three three three three three three three"
+            ]
+        );
+        assert_eq!(documents(b"short\n", How::Blocks(24)), [b"short\n"]);
+        assert!(documents(b"", How::Blocks(24)).is_empty());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn blocks_put_together_are_the_text(
+            lines in proptest::collection::vec("[a-z]{0,60}", 0..60), size in 1usize..200, ending in 0usize..2
+        ) {
+            let text = lines.join(["\n", "\r\n"][ending]);
+            let blocks = documents(text.as_bytes(), How::Blocks(size));
+            prop_assert_eq!(blocks.concat(), text.as_bytes());
+            prop_assert!(blocks.iter().all(|b| !b.is_empty()));
+            let longest = lines.iter().map(String::len).max().unwrap_or(0) + 2;
+            prop_assert!(blocks.iter().all(|b| b.len() <= size + size / 4 + longest));
+        }
+    }
+
+    #[test]
+    fn long_text_is_cut_alike_whatever_was_read_at_once() {
+        let text: Vec<u8> = (0..400_000).flat_map(|i: u32| format!("{i}\n").into_bytes()).collect();
+        let blocks = documents(&text, How::Blocks(10_000));
+        assert_eq!(blocks.concat(), text);
+        assert!(blocks[..blocks.len() - 1].iter().all(|b| b.len() > 9_990 && b.len() <= 10_000));
+    }
+}

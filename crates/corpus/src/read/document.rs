@@ -1,0 +1,315 @@
+//! From a chunk of a file to documents: UTF-8, fields, licence and author kind, quality, hashes. Chunks are independent
+//! of each other, so this runs on all cores.
+
+use std::borrow::Cow;
+
+use regimen_base::DocKey;
+
+use crate::author::Author;
+use crate::config::{Format, InvalidUtf8, MissingText, Source};
+use crate::date;
+use crate::error::{Error, Place, Result};
+use crate::licence;
+use crate::names::{FileName, Reason};
+use crate::quality::Rules;
+use crate::read::chunk::Chunk;
+use crate::read::row::{Fields, RawRow, Scalar, mend_surrogates, parse};
+use crate::write::Incoming;
+
+/// Numbers of the reasons that come before the rules.
+const INVALID_UTF8: u16 = 1;
+const MISSING_TEXT: u16 = 2;
+const EMPTY: u16 = 3;
+const FIRST_RULE: u16 = 4;
+
+/// The reasons for which a document can be dropped here, in the order of their numbers from 1.
+pub(crate) fn reasons(rules: &Rules) -> Vec<Reason> {
+    let reason = |name: &str, text: &str| Reason { name: name.into(), text: text.into() };
+    let mut all = vec![
+        reason("invalid_utf8", "text that is not UTF-8"),
+        reason("missing_text", "row without a text"),
+        reason("empty", "text of no length"),
+    ];
+    all.extend(rules.reasons());
+    all
+}
+
+/// What all chunks are read with.
+pub(crate) struct Reading<'r> {
+    pub sources: &'r [Source],
+    pub files: &'r [FileName],
+    pub rules: &'r Rules,
+    pub invalid_utf8: InvalidUtf8,
+    pub missing_text: MissingText,
+}
+
+/// The documents of one chunk.
+#[derive(Default)]
+pub(crate) struct Parsed {
+    /// In order; their licences are numbers in `licences`.
+    pub documents: Vec<Incoming>,
+    /// A number for each rule, document by document.
+    pub values: Vec<f32>,
+    /// The licences that were met, by number.
+    pub licences: Vec<String>,
+}
+
+/// What is known of a document besides its text.
+#[derive(Default)]
+struct About<'a> {
+    id: Option<Cow<'a, str>>,
+    author: Author,
+    licence: Cow<'a, str>,
+    created: Option<i32>,
+    repaired: bool,
+}
+
+/// The documents in a chunk.
+pub(crate) fn documents(reading: &Reading, chunk: Chunk) -> Result<Parsed> {
+    let mut maker = Maker {
+        reading,
+        source: &reading.sources[usize::from(chunk.source)],
+        file: &reading.files[chunk.file as usize],
+        source_number: chunk.source,
+        file_number: chunk.file,
+        out: Parsed::default(),
+    };
+    match chunk.ends {
+        Some(_) => maker.texts(chunk)?,
+        None => maker.rows(&chunk)?,
+    }
+    Ok(maker.out)
+}
+
+struct Maker<'r> {
+    reading: &'r Reading<'r>,
+    source: &'r Source,
+    file: &'r FileName,
+    source_number: u16,
+    file_number: u32,
+    out: Parsed,
+}
+
+impl<'r> Maker<'r> {
+    fn place(&self, number: u64) -> Place {
+        Place { file: self.file.path.clone(), unit: "line", number }
+    }
+
+    fn texts(&mut self, chunk: Chunk) -> Result<()> {
+        let Chunk { data, ends, first, offset, .. } = chunk;
+        let ends = ends.unwrap_or_default();
+        if let [_] = ends[..] {
+            return self.text(first, offset, data);
+        }
+        let mut start = 0;
+        for (number, end) in (first..).zip(ends) {
+            self.text(number, offset + start as u64, data[start..end].to_vec())?;
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// One file or block of plain text.
+    fn text(&mut self, number: u64, offset: u64, data: Vec<u8>) -> Result<()> {
+        let licence = Cow::Borrowed(self.source.licence.as_str());
+        let mut about = About { author: self.source.author, licence, ..About::default() };
+        let text = match String::from_utf8(data) {
+            Ok(text) => text,
+            Err(error) => match self.reading.invalid_utf8 {
+                InvalidUtf8::Error => {
+                    let byte = offset + error.utf8_error().valid_up_to() as u64;
+                    return Err(Error::Encoding { place: self.place(0), byte });
+                }
+                InvalidUtf8::Replace => {
+                    about.repaired = true;
+                    String::from_utf8_lossy(error.as_bytes()).into_owned()
+                }
+                InvalidUtf8::Drop => {
+                    let length = error.as_bytes().len();
+                    return self.add(number, about, String::new(), length, Some(INVALID_UTF8));
+                }
+            },
+        };
+        let length = text.len();
+        self.add(number, about, text, length, None)
+    }
+
+    fn rows(&mut self, chunk: &Chunk) -> Result<()> {
+        let numbered = chunk.first..;
+        match std::str::from_utf8(&chunk.data) {
+            Ok(all) => {
+                let all = if chunk.offset == 0 { all.strip_prefix('\u{feff}').unwrap_or(all) } else { all };
+                numbered.zip(all.split('\n')).try_for_each(|(number, line)| self.row(number, line, None))
+            }
+            Err(_) => {
+                let mut lines = numbered.zip(chunk.data.split(|&b| b == b'\n'));
+                lines.try_for_each(|(number, line)| match std::str::from_utf8(line) {
+                    Ok(line) => self.row(number, line, None),
+                    Err(error) => {
+                        self.row(number, &String::from_utf8_lossy(line), Some(error.valid_up_to() as u64))
+                    }
+                })
+            }
+        }
+    }
+
+    /// One line; `invalid` is the offset of what was no UTF-8 in it and has been replaced.
+    fn row(&mut self, number: u64, line: &str, invalid: Option<u64>) -> Result<()> {
+        if line.bytes().all(|b| b.is_ascii_whitespace()) {
+            return Ok(());
+        }
+        let policy = self.reading.invalid_utf8;
+        if let (Some(byte), InvalidUtf8::Error) = (invalid, policy) {
+            return Err(Error::Encoding { place: self.place(number), byte });
+        }
+        let fields = Fields { text: &self.source.text_field, id: &self.source.id_field };
+        let mended;
+        let (row, repaired) = match parse(line, fields) {
+            Ok(row) => (row, invalid.is_some()),
+            Err(bad) if bad.surrogate && policy != InvalidUtf8::Error => {
+                mended = mend_surrogates(line);
+                (parse(&mended, fields).map_err(|bad| self.no_row(number, bad))?, true)
+            }
+            Err(bad) => return Err(self.no_row(number, bad)),
+        };
+        self.row_of(number, row, repaired)
+    }
+
+    fn no_row(&self, number: u64, bad: crate::read::row::BadRow) -> Error {
+        Error::Json { place: self.place(number), column: bad.column, reason: bad.reason }
+    }
+
+    fn row_of(&mut self, number: u64, row: RawRow, repaired: bool) -> Result<()> {
+        let about = About {
+            id: self.id(number, row.id)?,
+            author: self.author(number, &row.author)?,
+            licence: self.licence(number, row.licence)?,
+            created: match &row.created {
+                Scalar::Text(text) => date::days(text),
+                _ => None,
+            },
+            repaired,
+        };
+        match row.text {
+            Scalar::Text(text) => {
+                let length = text.len();
+                if repaired && self.reading.invalid_utf8 == InvalidUtf8::Drop {
+                    return self.add(number, about, String::new(), length, Some(INVALID_UTF8));
+                }
+                self.add(number, about, text.into_owned(), length, None)
+            }
+            Scalar::Null if self.reading.missing_text == MissingText::Drop => {
+                self.add(number, about, String::new(), 0, Some(MISSING_TEXT))
+            }
+            Scalar::Null => {
+                Err(Error::MissingText { place: self.place(number), field: self.source.text_field.clone() })
+            }
+            other => Err(self.wrong(number, &self.source.text_field, "a text", other.kind())),
+        }
+    }
+
+    fn id<'a>(&self, number: u64, id: Scalar<'a>) -> Result<Option<Cow<'a, str>>> {
+        let field = &self.source.id_field;
+        match id {
+            Scalar::Text(id) if !id.is_empty() => Ok(Some(id)),
+            Scalar::Integer(id) => Ok(Some(id.into())),
+            Scalar::Text(_) | Scalar::Null if self.source.format == Format::Dolma => {
+                Err(Error::MissingId { place: self.place(number), field: field.clone() })
+            }
+            Scalar::Text(_) | Scalar::Null => Ok(None),
+            Scalar::Other(found) => Err(self.wrong(number, field, "a text or a whole number", found)),
+        }
+    }
+
+    fn author(&self, number: u64, author: &Scalar) -> Result<Author> {
+        let expected = "one of human, machine, mixed, unknown";
+        match author {
+            Scalar::Null => Ok(self.source.author),
+            Scalar::Text(name) => Author::parse(name)
+                .ok_or_else(|| self.wrong(number, "author_kind", expected, &format!("`{name}`"))),
+            other => Err(self.wrong(number, "author_kind", expected, other.kind())),
+        }
+    }
+
+    fn licence<'a>(&self, number: u64, licence: Scalar<'a>) -> Result<Cow<'a, str>>
+    where
+        'r: 'a,
+    {
+        let source: &'r Source = self.source;
+        match licence {
+            Scalar::Null => Ok(Cow::Borrowed(&source.licence)),
+            Scalar::Text(licence) => Ok(licence),
+            other => Err(self.wrong(number, "license", "an SPDX expression", other.kind())),
+        }
+    }
+
+    fn wrong(&self, number: u64, field: &str, expected: &'static str, found: &str) -> Error {
+        Error::FieldType { place: self.place(number), field: field.into(), expected, found: found.into() }
+    }
+
+    fn add(
+        &mut self,
+        number: u64,
+        about: About,
+        text: String,
+        length: usize,
+        dropped: Option<u16>,
+    ) -> Result<()> {
+        let bytes = u32::try_from(length)
+            .map_err(|_| Error::TooLong { place: self.place(number), bytes: length as u64 })?;
+        let line = u32::try_from(number)
+            .map_err(|_| Error::TooMany { what: "lines in a file", most: u64::from(u32::MAX) })?;
+        let own_id = about.id.is_some();
+        let path = &self.file.path;
+        let id = match about.id {
+            Some(id) => id.into_owned(),
+            None if self.file.unit.is_empty() => path.clone(),
+            None => format!("{path}:{number}"),
+        };
+        let licence = self.licence_number(number, &about.licence)?;
+        let mut document = Incoming {
+            key: DocKey::new(&self.source.name, &id),
+            content: DocKey::of_content(text.as_bytes()),
+            id,
+            own_id,
+            text,
+            bytes,
+            source: self.source_number,
+            file: self.file_number,
+            line,
+            licence,
+            author: about.author,
+            created: about.created,
+            repaired: about.repaired,
+            dropped: dropped.or((length == 0).then_some(EMPTY)),
+        };
+        let width = self.reading.rules.rules.len();
+        if document.dropped.is_some() {
+            self.out.values.extend(std::iter::repeat_n(f32::NAN, width));
+        } else if let Some(rule) = self.reading.rules.judge(&document.text, &mut self.out.values) {
+            document.dropped = Some(FIRST_RULE + rule as u16);
+            document.text = String::new();
+        }
+        self.out.documents.push(document);
+        Ok(())
+    }
+
+    /// The number of a licence in this chunk. Each is checked once.
+    fn licence_number(&mut self, number: u64, licence: &str) -> Result<u16> {
+        if let Some(known) = self.out.licences.iter().rposition(|known| known == licence) {
+            return Ok(known as u16);
+        }
+        if let Err((reason, near)) = licence::check(licence) {
+            return Err(Error::Licence {
+                source_name: self.source.name.clone(),
+                place: self.place(number),
+                value: licence.into(),
+                reason,
+                near,
+            });
+        }
+        self.out.licences.push(licence.into());
+        u16::try_from(self.out.licences.len() - 1)
+            .map_err(|_| Error::TooMany { what: "licences", most: 1 << 16 })
+    }
+}

@@ -1,0 +1,21 @@
+//! From files to documents: decompression, cutting, parsing, judging.
+
+pub(crate) mod chunk;
+pub(crate) mod document;
+pub(crate) mod row;
+pub(crate) mod stream;
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::path::Path;
+
+    use regimen_base::Hash256;
+    use regimen_recipe::InputFile;
+
+    /// A file of an input, written into `dir`.
+    pub(crate) fn input(dir: &Path, name: &str, content: &[u8]) -> InputFile {
+        let full = dir.join(name);
+        std::fs::write(&full, content).unwrap();
+        InputFile { path: name.into(), full, blake3: Hash256::of(content), bytes: content.len() as u64 }
+    }
+}

@@ -1,0 +1,328 @@
+//! One row of a JSONL file: the few fields that matter, taken out of whatever else is in it.
+//!
+//! Dolma rows look like `{"id": .., "text": .., "source": .., "added": .., "created": .., "metadata": {..}}`.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// Names of the fields that hold text and id.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fields<'f> {
+    pub text: &'f str,
+    pub id: &'f str,
+}
+
+/// What a row says; fields that it lacks are null.
+#[derive(Debug, Default)]
+pub(crate) struct RawRow<'a> {
+    pub text: Scalar<'a>,
+    pub id: Scalar<'a>,
+    pub created: Scalar<'a>,
+    /// `author_kind`, in `metadata` before beside it.
+    pub author: Scalar<'a>,
+    /// `license` or `licence`, in `metadata` before beside it.
+    pub licence: Scalar<'a>,
+}
+
+/// A JSON value of which only texts and numbers are kept.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) enum Scalar<'a> {
+    #[default]
+    Null,
+    Text(Cow<'a, str>),
+    Integer(String),
+    Other(&'static str),
+}
+
+impl Scalar<'_> {
+    /// What it is, for messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Scalar::Null => "null",
+            Scalar::Text(_) => "a text",
+            Scalar::Integer(_) => "a whole number",
+            Scalar::Other(what) => what,
+        }
+    }
+}
+
+/// A line that is no row: the column (from 1) and why.
+#[derive(Debug, PartialEq)]
+pub(crate) struct BadRow {
+    pub column: usize,
+    pub reason: String,
+    /// Whether the reason is half of a UTF-16 pair such as `\ud800`, which no Unicode text can hold.
+    pub surrogate: bool,
+}
+
+/// Read one line.
+pub(crate) fn parse<'a>(line: &'a str, fields: Fields<'_>) -> Result<RawRow<'a>, BadRow> {
+    let mut json = serde_json::Deserializer::from_str(line);
+    let row = fields.deserialize(&mut json).and_then(|row| json.end().map(|()| row));
+    row.map_err(|error| {
+        let mut reason = error.to_string();
+        if let Some(at) = reason.rfind(" at line ") {
+            reason.truncate(at);
+        }
+        let surrogate = reason.contains("surrogate") || reason.contains("unexpected end of hex escape");
+        BadRow { column: error.column(), reason, surrogate }
+    })
+}
+
+/// The line with every lone half of a UTF-16 pair replaced by `\ufffd`.
+pub(crate) fn mend_surrogates(line: &str) -> String {
+    let bytes = line.as_bytes();
+    let unit = |at: usize| {
+        let digits = line.get(at + 2..at + 6).filter(|_| bytes[at..].starts_with(b"\\u"))?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let mut out = String::with_capacity(line.len());
+    let (mut i, mut copied) = (0, 0);
+    while i < bytes.len() {
+        if bytes[i] != b'\\' {
+            i += 1;
+            continue;
+        }
+        match unit(i) {
+            Some(0xd800..0xdc00) if i + 6 < bytes.len() && matches!(unit(i + 6), Some(0xdc00..0xe000)) => {
+                i += 12
+            }
+            Some(0xd800..0xe000) => {
+                out.push_str(&line[copied..i]);
+                out.push_str("\\ufffd");
+                i += 6;
+                copied = i;
+            }
+            Some(_) => i += 6,
+            // Another escape: the character behind the backslash belongs to it.
+            None => i += 2,
+        }
+    }
+    out.push_str(&line[copied.min(line.len())..]);
+    out
+}
+
+impl<'de> DeserializeSeed<'de> for Fields<'_> {
+    type Value = RawRow<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<RawRow<'de>, D::Error> {
+        d.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Fields<'_> {
+    type Value = RawRow<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<RawRow<'de>, M::Error> {
+        let mut row = RawRow::default();
+        let mut metadata = Metadata::default();
+        while let Some(key) = map.next_key_seed(Text)? {
+            match &*key {
+                key if key == self.text => row.text = map.next_value_seed(Value)?,
+                key if key == self.id => row.id = map.next_value_seed(Value)?,
+                "created" => row.created = map.next_value_seed(Value)?,
+                "author_kind" => row.author = map.next_value_seed(Value)?,
+                "license" | "licence" => row.licence = map.next_value_seed(Value)?,
+                "metadata" => metadata = map.next_value_seed(MetadataSeed)?,
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        if metadata.author != Scalar::Null {
+            row.author = metadata.author;
+        }
+        if metadata.licence != Scalar::Null {
+            row.licence = metadata.licence;
+        }
+        Ok(row)
+    }
+}
+
+#[derive(Default)]
+struct Metadata<'a> {
+    author: Scalar<'a>,
+    licence: Scalar<'a>,
+}
+
+struct MetadataSeed;
+
+impl<'de> DeserializeSeed<'de> for MetadataSeed {
+    type Value = Metadata<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Metadata<'de>, D::Error> {
+        d.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for MetadataSeed {
+    type Value = Metadata<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object as `metadata`")
+    }
+
+    fn visit_unit<E>(self) -> Result<Metadata<'de>, E> {
+        Ok(Metadata::default())
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Metadata<'de>, M::Error> {
+        let mut found = Metadata::default();
+        while let Some(key) = map.next_key_seed(Text)? {
+            match &*key {
+                "author_kind" => found.author = map.next_value_seed(Value)?,
+                "license" | "licence" => found.licence = map.next_value_seed(Value)?,
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// A text, borrowed where it has no escapes.
+struct Text;
+
+impl<'de> DeserializeSeed<'de> for Text {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Cow<'de, str>, D::Error> {
+        match d.deserialize_str(Value)? {
+            Scalar::Text(text) => Ok(text),
+            other => Err(D::Error::custom(other.kind())),
+        }
+    }
+}
+
+struct Value;
+
+impl<'de> DeserializeSeed<'de> for Value {
+    type Value = Scalar<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Scalar<'de>, D::Error> {
+        d.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Value {
+    type Value = Scalar<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Text(Cow::Owned(text.into())))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Text(Cow::Owned(text)))
+    }
+
+    fn visit_u64<E>(self, n: u64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Integer(n.to_string()))
+    }
+
+    fn visit_i64<E>(self, n: i64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Integer(n.to_string()))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Other("a number that is not whole or beyond 64 bits"))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Other("true or false"))
+    }
+
+    fn visit_unit<E>(self) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Null)
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Scalar<'de>, S::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Other("a list"))
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Scalar<'de>, M::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Other("an object"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const FIELDS: Fields<'static> = Fields { text: "text", id: "id" };
+
+    fn text(value: &str) -> Scalar<'_> {
+        Scalar::Text(value.into())
+    }
+
+    #[test]
+    fn a_dolma_row_is_read() {
+        let line = r#"{"id":"a/1","text":"x\ny","source":"s","added":"2024","created":"2020-01-02T00:00:00Z",
+            "metadata":{"license":"MIT","more":{"license":"no"},"author_kind":"human"}}"#;
+        let row = parse(line, FIELDS).unwrap();
+        assert_eq!(row.text, text("x\ny"));
+        assert_eq!(row.id, text("a/1"));
+        assert_eq!(row.created, text("2020-01-02T00:00:00Z"));
+        assert_eq!((row.licence, row.author), (text("MIT"), text("human")));
+    }
+
+    #[test]
+    fn metadata_wins_over_the_row_and_other_fields_can_hold_the_text() {
+        let line =
+            r#"{"metadata":{"licence":"MIT"},"license":"no","author_kind":"mixed","body":"b","nr":-12}"#;
+        let row = parse(line, Fields { text: "body", id: "nr" }).unwrap();
+        assert_eq!((row.text, row.id), (text("b"), Scalar::Integer("-12".into())));
+        assert_eq!((row.licence, row.author), (text("MIT"), text("mixed")));
+    }
+
+    #[test]
+    fn what_is_no_row_is_told_with_its_column() {
+        let bad = |line| parse(line, FIELDS).unwrap_err();
+        assert_eq!(bad("{\"text\": }").column, 10);
+        assert!(bad("[1]").reason.contains("expected a JSON object"), "{:?}", bad("[1]"));
+        assert!(bad("{\"text\": \"a\"} x").reason.contains("trailing characters"));
+        assert!(bad("{\"text\": \"a").reason.contains("EOF"));
+        assert!(bad("{\"metadata\": 3}").reason.contains("`metadata`"));
+        assert!(bad(r#"{"text": "\ud800"}"#).surrogate && bad(r#"{"text": "\ud800\u0041"}"#).surrogate);
+        assert!(!bad("[1]").surrogate);
+        assert_eq!(parse("{\"text\": {\"a\": [1]}, \"id\": 1.5}", FIELDS).unwrap().text.kind(), "an object");
+    }
+
+    #[test]
+    fn halves_of_pairs_are_mended_and_pairs_are_kept() {
+        let mended = mend_surrogates(r#"{"text": "\ud83d\ude00 \ud83d \\ud83d \udc00\ud83d\u0041é\""}"#);
+        assert_eq!(parse(&mended, FIELDS).unwrap().text, text("😀 \u{fffd} \\ud83d \u{fffd}\u{fffd}Aé\""));
+        assert_eq!(mend_surrogates("\\"), "\\");
+        assert_eq!(mend_surrogates("\\ué"), "\\ué");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_comes_back_as_it_was(value in any::<String>(), id in any::<i64>()) {
+            let line = serde_json::json!({"x": [null, {"text": 1}], "text": value, "id": id}).to_string();
+            let row = parse(&line, FIELDS).unwrap();
+            prop_assert_eq!(row.text, text(&value));
+            prop_assert_eq!(row.id, Scalar::Integer(id.to_string()));
+        }
+
+        #[test]
+        fn any_line_is_read_or_refused(line in "(\\\\u[dD][89c][0-9]{2}|[\\PC\\\\\"{}:,]){0,40}") {
+            let _ = parse(&line, FIELDS);
+            let mended = mend_surrogates(&format!("{{\"text\": \"{line}\"}}"));
+            prop_assert!(parse(&mended, FIELDS).err().is_none_or(|bad| !bad.surrogate), "{}", mended);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The stage `corpus`: what a recipe says of it, what it will cost, and its run.
+
+use regimen_base::{Failure, units};
+use regimen_recipe::{Forecast, Job, Planning, StageKind};
+
+use crate::build::{build, how};
+use crate::config::{self, Config};
+use crate::error::{Error, Result};
+use crate::read::chunk::How;
+use crate::read::stream::Packing;
+
+/// The stages of this room.
+pub const STAGES: &[&StageKind] = &[&CORPUS];
+
+static CORPUS: StageKind = StageKind {
+    kind: "corpus",
+    version: 1,
+    about: "Read documents from files, filter and deduplicate them, and split them into training and validation.",
+    seeded: false,
+    inputs: &[],
+    fields: config::FIELDS,
+    check: config::check,
+    forecast,
+    run: |job| run(job).map_err(Error::into_failure),
+};
+
+/// Bytes of text in a byte of a compressed file of English, and in a byte of a file of rows.
+const COMPRESSED: f64 = 3.3;
+const ROWS: f64 = 0.93;
+/// Bytes of text in a document of a file of rows.
+const PER_ROW: f64 = 5_000.0;
+/// Bytes of text per second on a small machine.
+const SPEED: f64 = 60e6;
+
+/// Sizes are guessed from the lengths of the files; nothing is read.
+fn forecast(planning: &Planning) -> std::result::Result<Forecast, Failure> {
+    let config = serde_json::from_value::<Config>(planning.config.clone());
+    let Ok(config) = config else { return Ok(Forecast::default()) };
+    let (mut text, mut documents) = (0.0, 0.0);
+    for source in &config.sources {
+        for file in planning.files.get(&source.path).into_iter().flatten() {
+            let packed = Packing::of_name(&file.path).0 != Packing::Plain;
+            let bytes = file.bytes as f64 * if packed { COMPRESSED } else { 1.0 };
+            let (bytes, count) = match how(source, &file.path).map_err(Error::into_failure)? {
+                How::Lines => (bytes * ROWS, (bytes * ROWS / PER_ROW).ceil()),
+                How::Whole => (bytes, 1.0),
+                How::Blocks(size) => (bytes, (bytes / size as f64).ceil()),
+            };
+            text += bytes;
+            documents += count;
+        }
+    }
+    if config.limit_bytes > 0 && text > config.limit_bytes as f64 {
+        documents *= config.limit_bytes as f64 / text;
+        text = config.limit_bytes as f64;
+    }
+    let mut forecast = Forecast {
+        disk: text + 160.0 * documents,
+        memory: 100e6 + 150.0 * documents,
+        seconds: 0.1 + text / SPEED,
+        ..Forecast::default()
+    };
+    let facts = [
+        ("text_bytes", text),
+        ("documents", documents),
+        ("documents.kept", documents),
+        ("documents.train", documents * (1.0 - config.validation)),
+        ("documents.validation", documents * config.validation),
+        ("bytes.kept", text),
+        ("bytes.train", text * (1.0 - config.validation)),
+        ("bytes.validation", text * config.validation),
+    ];
+    forecast.facts.extend(facts.map(|(name, value)| (name.to_string(), value)));
+    Ok(forecast)
+}
+
+fn run(job: &mut Job) -> Result<()> {
+    let config: Config = job.config()?;
+    let dir = job.dir().to_path_buf();
+    let (files, cancel) = (job.files, job.cancel.clone());
+    let log = &mut job.log;
+    let mut progress = |done, total, documents| {
+        log.progress(done, total, "bytes", units::plural(documents, "document")).map_err(Error::from)
+    };
+    let summary = build(&config, files, &dir, &cancel, &mut progress)?;
+    if summary.no_validation {
+        let text = format!("no document fell into validation (validation = {})", config.validation);
+        job.log.warn(None, text)?;
+    }
+    job.summary = summary.value;
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! Times each kernel on shapes of small training runs: `cargo run --release -p regimen-kernels --example ops`.
+//! Best of several calls; GFLOP/s for products, milliseconds for the rest. An argument keeps the lines that contain it.
+#![allow(clippy::print_stdout)]
+
+use regimen_kernels as k;
+use regimen_kernels::{Activation, AdamW, AttentionShape, Mat, MatMut, NormKind};
+use std::time::Instant;
+
+struct Bench {
+    filter: String,
+}
+
+impl Bench {
+    /// Prints the best time of `f`, and its rate when it does `flop` floating-point operations.
+    fn time(&self, name: &str, flop: f64, mut f: impl FnMut()) {
+        if !name.contains(&self.filter) {
+            return;
+        }
+        f();
+        let (mut best, begin, mut calls) = (f64::INFINITY, Instant::now(), 0);
+        while calls < 5 || begin.elapsed().as_secs_f64() < 0.4 {
+            let t = Instant::now();
+            f();
+            best = best.min(t.elapsed().as_secs_f64());
+            calls += 1;
+        }
+        let rate = if flop > 0.0 { format!("{:8.1} GFLOP/s", flop / best * 1e-9) } else { String::new() };
+        println!("{name:<44} {:9.3} ms {rate}", best * 1e3);
+    }
+}
+
+fn values(n: usize) -> Vec<f32> {
+    let mut s = 0x1234_5678_9abc_def1u64;
+    (0..n)
+        .map(|_| {
+            s ^= s << 13;
+            s ^= s >> 7;
+            s ^= s << 17;
+            (s >> 40) as f32 / 8_388_608.0 - 1.0
+        })
+        .collect()
+}
+
+fn products(b: &Bench) {
+    for (m, n, kk) in [
+        (2048, 576, 192),
+        (4096, 1024, 192),
+        (4096, 192, 512),
+        (2048, 1536, 384),
+        (2048, 384, 1536),
+        (2048, 1152, 384),
+        (4096, 384, 384),
+        (2048, 2048, 192),
+        (512, 8192, 384),
+        (384, 1536, 2048),
+        (8192, 384, 512),
+        (1024, 1024, 1024),
+    ] {
+        let (x, w, mut c) = (values(m * kk), values(n * kk), vec![0.0; m * n]);
+        let flop = 2.0 * (m * n * kk) as f64;
+        b.time(&format!("gemm nt {m} x {n} x {kk}"), flop, || {
+            k::sgemm(1.0, Mat::new(&x, m, kk), Mat::new(&w, n, kk).t(), 0.0, MatMut::new(&mut c, m, n));
+        });
+        b.time(&format!("gemm nn {m} x {n} x {kk}"), flop, || {
+            k::sgemm(1.0, Mat::new(&x, m, kk), Mat::new(&w, kk, n), 0.0, MatMut::new(&mut c, m, n));
+        });
+        b.time(&format!("gemm tn {m} x {n} x {kk}"), flop, || {
+            k::sgemm(1.0, Mat::new(&x, kk, m).t(), Mat::new(&w, kk, n), 1.0, MatMut::new(&mut c, m, n));
+        });
+    }
+}
+
+fn layers(b: &Bench) {
+    for (rows, d, ff) in [(2048, 192, 512), (4096, 192, 512), (2048, 384, 1536)] {
+        let (x, w, bias) = (values(rows * d), values(ff * d), values(ff));
+        let (mut y, mut pre, mut dx) = (vec![0.0; rows * ff], vec![0.0; rows * ff], vec![0.0; rows * d]);
+        let (mut dw, mut db) = (vec![0.0; ff * d], vec![0.0; ff]);
+        let flop = 2.0 * (rows * d * ff) as f64;
+        b.time(&format!("linear gelu fwd {rows} {d} -> {ff}"), flop, || {
+            k::linear_forward(rows, d, ff, &x, &w, Some(&bias), Activation::Gelu, &mut y, Some(&mut pre));
+        });
+        b.time(&format!("linear bwd input {rows} {d} -> {ff}"), flop, || {
+            k::linear_backward_input(rows, d, ff, &y, &w, &mut dx, true);
+        });
+        b.time(&format!("linear bwd weight {rows} {d} -> {ff}"), flop, || {
+            k::linear_backward_weight(rows, d, ff, &y, &x, &mut dw, Some(&mut db));
+        });
+        for act in [Activation::Gelu, Activation::GeluTanh, Activation::Silu] {
+            b.time(&format!("{act:?} fwd {rows} x {ff}"), 0.0, || k::activation_forward(act, &pre, &mut y));
+            b.time(&format!("{act:?} bwd {rows} x {ff}"), 0.0, || k::activation_backward(act, &pre, &mut y));
+        }
+        let gate_up = values(rows * 2 * ff);
+        let mut dgate_up = vec![0.0; rows * 2 * ff];
+        b.time(&format!("swiglu fwd {rows} x {ff}"), 0.0, || k::swiglu_forward(rows, ff, &gate_up, &mut y));
+        b.time(&format!("swiglu bwd {rows} x {ff}"), 0.0, || {
+            k::swiglu_backward(rows, ff, &gate_up, &y, &mut dgate_up);
+        });
+        let (gain, mut s, mut st) = (values(d), vec![0.0; rows * d], vec![0.0; rows * 2]);
+        let (mut out, mut dgain) = (vec![0.0; rows * d], vec![0.0; d]);
+        b.time(&format!("norm fwd {rows} x {d}"), 0.0, || {
+            let sum = Some(&mut s[..]);
+            k::norm_forward(NormKind::Rms, rows, d, &x, Some(&dx), &gain, None, 1e-5, sum, &mut out, &mut st);
+        });
+        b.time(&format!("norm bwd {rows} x {d}"), 0.0, || {
+            k::norm_backward(NormKind::Rms, rows, d, &s, &gain, &st, &x, &mut out, &mut dgain, None);
+        });
+        let table = k::RopeTable::new(64, 10_000.0, 256);
+        let positions: Vec<u32> = (0..rows as u32).map(|i| i % 256).collect();
+        b.time(&format!("rope {rows} x {d}"), 0.0, || {
+            k::rope_apply(rows, d, d / 64, 64, &mut out, &positions, &table, false);
+        });
+    }
+}
+
+fn attention(b: &Bench) {
+    for (heads, kv_heads, head_dim) in [(4, 4, 48), (6, 6, 64), (6, 2, 64)] {
+        let shape = AttentionShape { batch: 16, time: 256, heads, kv_heads, head_dim };
+        let rows = shape.batch * shape.time;
+        let (qkv, starts) = (values(rows * shape.qkv_width()), vec![0; rows]);
+        let (mut out, mut lse) = (vec![0.0; rows * shape.out_width()], vec![0.0; shape.lse_len()]);
+        let mut dqkv = vec![0.0; qkv.len()];
+        // Counted as the whole square; half of it is never needed.
+        let flop = 4.0 * (rows * shape.time * shape.out_width()) as f64;
+        b.time(&format!("attention fwd 16x256 {heads}/{kv_heads} x {head_dim}"), flop, || {
+            k::attention_forward(shape, &qkv, &starts, &mut out, Some(&mut lse));
+        });
+        let dout = values(out.len());
+        b.time(&format!("attention bwd 16x256 {heads}/{kv_heads} x {head_dim}"), 2.5 * flop, || {
+            k::attention_backward(shape, &qkv, &starts, &out, &lse, &dout, &mut dqkv);
+        });
+    }
+}
+
+fn head(b: &Bench) {
+    for (rows, d, vocab) in [(4096, 192, 2048), (2048, 384, 8192)] {
+        let (h, mut w) = (values(rows * d), values(vocab * d));
+        w.iter_mut().for_each(|w| *w *= 0.1);
+        let targets: Vec<u32> = (0..rows).map(|i| (i * 7919 % vocab) as u32).collect();
+        let (weights, mut nll) = (vec![1.0 / rows as f32; rows], vec![0.0; rows]);
+        let (mut dh, mut dw, mut lse) = (vec![0.0; h.len()], vec![0.0; w.len()], vec![0.0; rows]);
+        let flop = 2.0 * (rows * d * vocab) as f64;
+        b.time(&format!("cross entropy fwd {rows} {d} -> {vocab}"), flop, || {
+            k::cross_entropy(rows, d, vocab, &h, &w, &targets, &weights, 1e-4, None, &mut nll);
+        });
+        b.time(&format!("cross entropy fwd+bwd {rows} {d} -> {vocab}"), 3.0 * flop, || {
+            let grads = Some((&mut dh[..], &mut dw[..]));
+            k::cross_entropy(rows, d, vocab, &h, &w, &targets, &weights, 1e-4, grads, &mut nll);
+        });
+        b.time(&format!("logprob fwd {rows} {d} -> {vocab}"), flop, || {
+            k::logprob_forward(rows, d, vocab, &h, &w, &targets, 1.0, &mut nll, &mut lse, None);
+        });
+        let mut out = vec![0.0; vocab];
+        b.time(&format!("logits last {d} -> {vocab}"), 2.0 * (d * vocab) as f64, || {
+            k::logits_last(d, vocab, &h[..d], &w, &mut out);
+        });
+        let (mut table, mut rows_out) = (vec![0.0; vocab * d], vec![0.0; rows * d]);
+        b.time(&format!("embedding fwd {rows} x {d} of {vocab}"), 0.0, || {
+            k::embedding_forward(&targets, d, &w, &mut rows_out);
+        });
+        b.time(&format!("embedding bwd {rows} x {d} of {vocab}"), 0.0, || {
+            k::embedding_backward(&targets, d, &h, &mut table);
+        });
+    }
+}
+
+fn flat(b: &Bench) {
+    let n = 4 << 20;
+    let (mut p, mut m, mut v, g) = (values(n), vec![0.0; n], vec![0.0; n], values(n));
+    let cfg = AdamW { lr: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 };
+    b.time("adamw 4 Mi", 0.0, || k::adamw_step(&mut p, &mut m, &mut v, &g, &cfg, 10, 1.0));
+    b.time("norm_sq 4 Mi", 0.0, || {
+        std::hint::black_box(k::norm_sq_f64(&g));
+    });
+    b.time("all_finite 4 Mi", 0.0, || {
+        std::hint::black_box(k::all_finite(&g));
+    });
+    b.time("axpy 4 Mi", 0.0, || k::axpy(0.5, &g, &mut p));
+}
+
+fn main() {
+    let b = Bench { filter: std::env::args().nth(1).unwrap_or_default() };
+    println!("{} on {} threads", k::isa(), k::threads());
+    products(&b);
+    layers(&b);
+    attention(&b);
+    head(&b);
+    flat(&b);
+}

@@ -1,0 +1,227 @@
+//! Activation functions of the linear layers and their derivatives.
+
+use crate::isa::fma;
+use crate::math::{erf_exp, sigmoid, tanh};
+use crate::par::par_rows;
+
+/// What is applied to each element after a linear layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Activation {
+    /// Nothing.
+    None,
+    /// `max(x, 0)`.
+    Relu,
+    /// `x Phi(x)` with the exact normal distribution function (Hendrycks and Gimpel 2016).
+    Gelu,
+    /// The tanh form of [`Activation::Gelu`] that GPT-2 uses.
+    GeluTanh,
+    /// `x / (1 + e^-x)`, also called swish.
+    Silu,
+}
+
+/// Elements of a task.
+pub(crate) const BLOCK: usize = 16_384;
+
+/// `sqrt(2 / pi)`.
+const ROOT_2_OVER_PI: f32 = 0.797_884_6;
+/// The cubic coefficient of the tanh form.
+const CUBIC: f32 = 0.044_715;
+/// `1 / sqrt(2 pi)`.
+const NORMAL: f32 = 0.398_942_3;
+
+/// `y = act(x)`, elementwise over equally long slices.
+pub fn activation_forward(act: Activation, x: &[f32], y: &mut [f32]) {
+    assert_eq!(x.len(), y.len(), "input and output differ in length");
+    par_rows(y, 1, BLOCK, |first, y| forward_block(act, &x[first..first + y.len()], y));
+}
+
+/// `dy *= act'(pre)`, elementwise; `pre` is what the activation was applied to.
+pub fn activation_backward(act: Activation, pre: &[f32], dy: &mut [f32]) {
+    assert_eq!(pre.len(), dy.len(), "pre-activation and gradient differ in length");
+    if act != Activation::None {
+        par_rows(dy, 1, BLOCK, |first, dy| backward_block(act, &pre[first..first + dy.len()], dy));
+    }
+}
+
+/// `pre += bias` and `y = act(pre)` over rows of `n`, on the calling thread.
+pub(crate) fn bias_forward(act: Activation, bias: Option<&[f32]>, n: usize, pre: &mut [f32], y: &mut [f32]) {
+    for (p, y) in pre.chunks_exact_mut(n).zip(y.chunks_exact_mut(n)) {
+        if let Some(bias) = bias {
+            add_block(p, bias);
+        }
+        forward_block(act, p, y);
+    }
+}
+
+/// `y = act(y + bias)` over rows of `n`, in place, on the calling thread.
+pub(crate) fn bias_in_place(act: Activation, bias: Option<&[f32]>, n: usize, y: &mut [f32]) {
+    if let Some(bias) = bias {
+        y.chunks_exact_mut(n).for_each(|row| add_block(row, bias));
+    }
+    in_place_block(act, y);
+}
+
+simd! {
+    /// `y += x`.
+    pub(crate) fn add_block<FMA>(y: &mut [f32], x: &[f32]) {
+        let _ = FMA;
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y += x;
+        }
+    }
+
+    fn forward_block<FMA>(act: Activation, x: &[f32], y: &mut [f32]) {
+        let pairs = y.iter_mut().zip(x);
+        match act {
+            Activation::None => y.copy_from_slice(x),
+            Activation::Relu => pairs.for_each(|(y, &x)| *y = relu(x)),
+            Activation::Gelu => pairs.for_each(|(y, &x)| *y = gelu::<FMA>(x)),
+            Activation::GeluTanh => pairs.for_each(|(y, &x)| *y = gelu_tanh::<FMA>(x)),
+            Activation::Silu => pairs.for_each(|(y, &x)| *y = x * sigmoid::<FMA>(x)),
+        }
+    }
+
+    fn in_place_block<FMA>(act: Activation, y: &mut [f32]) {
+        match act {
+            Activation::None => {}
+            Activation::Relu => y.iter_mut().for_each(|y| *y = relu(*y)),
+            Activation::Gelu => y.iter_mut().for_each(|y| *y = gelu::<FMA>(*y)),
+            Activation::GeluTanh => y.iter_mut().for_each(|y| *y = gelu_tanh::<FMA>(*y)),
+            Activation::Silu => y.iter_mut().for_each(|y| *y *= sigmoid::<FMA>(*y)),
+        }
+    }
+
+    fn backward_block<FMA>(act: Activation, pre: &[f32], dy: &mut [f32]) {
+        let pairs = dy.iter_mut().zip(pre);
+        match act {
+            Activation::None => {}
+            Activation::Relu => pairs.for_each(|(d, &x)| *d = if x > 0.0 { *d } else { 0.0 }),
+            Activation::Gelu => pairs.for_each(|(d, &x)| {
+                let (erf, density) = erf_exp::<FMA>(x * std::f32::consts::FRAC_1_SQRT_2);
+                *d *= fma::<FMA>(x * NORMAL, density, 0.5 * (1.0 + erf));
+            }),
+            Activation::GeluTanh => pairs.for_each(|(d, &x)| {
+                let z = x * x;
+                let t = tanh::<FMA>(ROOT_2_OVER_PI * x * fma::<FMA>(CUBIC, z, 1.0));
+                let inner = ROOT_2_OVER_PI * fma::<FMA>(3.0 * CUBIC, z, 1.0);
+                *d *= 0.5 * fma::<FMA>(x * inner, fma::<FMA>(-t, t, 1.0), 1.0 + t);
+            }),
+            Activation::Silu => pairs.for_each(|(d, &x)| *d *= silu_derivative::<FMA>(x).1),
+        }
+    }
+}
+
+#[inline(always)]
+fn relu(x: f32) -> f32 {
+    // `!(x < 0)` keeps NaN.
+    if x < 0.0 { 0.0 } else { x }
+}
+
+#[inline(always)]
+fn gelu<const FMA: bool>(x: f32) -> f32 {
+    0.5 * x * (1.0 + erf_exp::<FMA>(x * std::f32::consts::FRAC_1_SQRT_2).0)
+}
+
+#[inline(always)]
+fn gelu_tanh<const FMA: bool>(x: f32) -> f32 {
+    let u = ROOT_2_OVER_PI * x * fma::<FMA>(CUBIC, x * x, 1.0);
+    0.5 * x * (1.0 + tanh::<FMA>(u))
+}
+
+/// `(silu(x), silu'(x))`.
+#[inline(always)]
+pub(crate) fn silu_derivative<const FMA: bool>(x: f32) -> (f32, f32) {
+    let s = sigmoid::<FMA>(x);
+    let y = x * s;
+    (y, fma::<FMA>(y, 1.0 - s, s))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_close, numeric_gradient, same_bits_at_any_thread_count, values, wide};
+
+    const ALL: [Activation; 5] =
+        [Activation::None, Activation::Relu, Activation::Gelu, Activation::GeluTanh, Activation::Silu];
+
+    /// The activations in f64; the error function by its series.
+    fn naive(act: Activation, x: f64) -> f64 {
+        match act {
+            Activation::None => x,
+            Activation::Relu => x.max(0.0),
+            Activation::Gelu => {
+                let z = x / 2f64.sqrt();
+                let (mut term, mut sum) = (z, z);
+                for n in 1..200 {
+                    term *= -z * z / f64::from(n);
+                    sum += term / f64::from(2 * n + 1);
+                }
+                0.5 * x * (1.0 + sum * 2.0 / std::f64::consts::PI.sqrt())
+            }
+            Activation::GeluTanh => {
+                0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh())
+            }
+            Activation::Silu => x / (1.0 + (-x).exp()),
+        }
+    }
+
+    #[test]
+    fn values_and_derivatives_match_f64() {
+        let x: Vec<f32> = values(997, 4).iter().map(|v| v * 5.0).collect();
+        let (mut y, up) = (vec![0.0; x.len()], values(x.len(), 5));
+        for act in ALL {
+            activation_forward(act, &x, &mut y);
+            let want: Vec<f64> = x.iter().map(|&v| naive(act, f64::from(v))).collect();
+            assert_close(&y, &want, 1e-6);
+            let mut dy = up.clone();
+            activation_backward(act, &x, &mut dy);
+            let want: Vec<f64> = wide(&x)
+                .iter()
+                .zip(&up)
+                .map(|(&v, &u)| f64::from(u) * numeric_gradient(&[v], |v| naive(act, v[0]))[0])
+                .collect();
+            assert_close(&dy, &want, 1e-5);
+        }
+    }
+
+    #[test]
+    fn bias_is_added_before() {
+        let (x, bias) = (values(6 * 5, 1), values(5, 2));
+        for act in ALL {
+            let (mut pre, mut y, mut z) = (x.clone(), vec![0.0; 30], x.clone());
+            bias_forward(act, Some(&bias), 5, &mut pre, &mut y);
+            bias_in_place(act, Some(&bias), 5, &mut z);
+            let sums: Vec<f64> = (0..30).map(|i| f64::from(x[i]) + f64::from(bias[i % 5])).collect();
+            assert_close(&pre, &sums, 1e-6);
+            let want: Vec<f64> = sums.iter().map(|&v| naive(act, v)).collect();
+            assert_close(&y, &want, 1e-6);
+            assert_close(&z, &want, 1e-6);
+        }
+    }
+
+    #[test]
+    fn extremes_are_tame_and_nan_shows() {
+        for act in ALL {
+            let x = [f32::NAN, 60.0, -60.0, 0.0];
+            let (mut y, mut dy) = ([0.0; 4], [1.0; 4]);
+            activation_forward(act, &x, &mut y);
+            activation_backward(act, &x, &mut dy);
+            assert!(y[0].is_nan() && y[3] == 0.0, "{act:?}");
+            if act != Activation::None {
+                assert!((y[1] - 60.0).abs() < 1e-3 && y[2].abs() < 1e-3, "{act:?} {y:?}");
+                assert!((dy[1] - 1.0).abs() < 1e-3 && dy[2].abs() < 1e-3, "{act:?} {dy:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn threads_do_not_change_bits() {
+        let x = values(3 * BLOCK + 5, 1);
+        same_bits_at_any_thread_count(|| {
+            let mut y = vec![0.0; x.len()];
+            activation_forward(Activation::Gelu, &x, &mut y);
+            activation_backward(Activation::Silu, &x, &mut y);
+            y
+        });
+    }
+}

@@ -1,0 +1,50 @@
+//! Forward and backward loops on slices of `f32`, for the CPU.
+//!
+//! Every function is a plain function on row-major slices that panics when a length does not fit its shape
+//! (callers check shapes first and report them by name). Weights are stored `[out, in]`. Gradients of parameters
+//! accumulate. All parallelism goes through [`par`], whose number of tasks depends on the shape alone, so every
+//! result has the same bits at any number of threads.
+
+#[macro_use]
+pub mod isa;
+pub mod activation;
+pub mod adamw;
+pub mod attention;
+mod attention_backward;
+mod cross_entropy;
+pub mod elementwise;
+pub mod embedding;
+mod fingerprint;
+pub mod gemm;
+pub mod linear;
+pub mod logprob;
+mod math;
+pub mod norm;
+pub mod par;
+pub mod reduce;
+pub mod rope;
+mod scratch;
+pub mod softmax;
+pub mod swiglu;
+#[cfg(test)]
+mod testing;
+mod transpose;
+
+pub use activation::{Activation, activation_backward, activation_forward};
+pub use adamw::{AdamW, adamw_step};
+pub use attention::{AttentionShape, attention_decode, attention_forward};
+pub use attention_backward::attention_backward;
+pub use cross_entropy::cross_entropy;
+pub use elementwise::{add, add_into, axpy, mul, mul_into, scale};
+pub use embedding::{embedding_backward, embedding_forward};
+pub use fingerprint::fingerprint;
+pub use gemm::{Mat, MatMut, sgemm, sgemm_serial};
+pub use isa::{Isa, isa};
+pub use linear::{linear_backward_input, linear_backward_weight, linear_forward};
+pub use logprob::{logits_last, logprob_backward, logprob_forward};
+pub use norm::{NormKind, norm_backward, norm_forward};
+pub use par::{par, par_rows, par_rows2, par_rows3, threads};
+pub use reduce::{all_finite, argmax, dot_f64, norm_sq_f64, sum_f64};
+pub use rope::{RopeTable, rope_apply};
+pub use softmax::{softmax_rows, softmax_rows_backward};
+pub use swiglu::{swiglu_backward, swiglu_forward};

@@ -1,0 +1,115 @@
+//! The loops agree whatever instruction set they were compiled for: this test runs itself once for each value of
+//! `REGIMEN_ISA` and compares what comes out.
+
+use regimen_kernels as k;
+use regimen_kernels::{Activation, AdamW, AttentionShape, Isa, NormKind};
+use std::process::Command;
+
+/// Where a child process writes its results.
+const DUMP: &str = "REGIMEN_KERNELS_TEST_DUMP";
+
+fn values(n: usize, seed: u64) -> Vec<f32> {
+    let mut s = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    (0..n)
+        .map(|_| {
+            s ^= s << 13;
+            s ^= s >> 7;
+            s ^= s << 17;
+            (s >> 40) as f32 / 8_388_608.0 - 1.0
+        })
+        .collect()
+}
+
+/// Results of about every kernel on one odd shape.
+fn results() -> Vec<Vec<f32>> {
+    let (rows, d, ff, vocab) = (67, 48, 101, 203);
+    let (x, w, bias) = (values(rows * d, 1), values(ff * d, 2), values(ff, 3));
+    let mut all = Vec::new();
+    for act in [Activation::Relu, Activation::Gelu, Activation::GeluTanh, Activation::Silu] {
+        let (mut y, mut pre) = (vec![0.0; rows * ff], vec![0.0; rows * ff]);
+        k::linear_forward(rows, d, ff, &x, &w, Some(&bias), act, &mut y, Some(&mut pre));
+        let mut dy = values(y.len(), 4);
+        k::activation_backward(act, &pre, &mut dy);
+        let (mut dx, mut dw, mut db) = (vec![0.0; x.len()], vec![0.0; w.len()], vec![0.0; ff]);
+        k::linear_backward_input(rows, d, ff, &dy, &w, &mut dx, false);
+        k::linear_backward_weight(rows, d, ff, &dy, &x, &mut dw, Some(&mut db));
+        all.extend([y, dy, dx, dw, db]);
+    }
+    for kind in [NormKind::Rms, NormKind::Layer] {
+        let (gain, mut y, mut st) = (values(d, 5), vec![0.0; x.len()], vec![0.0; rows * 2]);
+        k::norm_forward(kind, rows, d, &x, None, &gain, None, 1e-5, None, &mut y, &mut st);
+        let (dy, mut ds, mut dgain) = (values(x.len(), 6), vec![0.0; x.len()], vec![0.0; d]);
+        k::norm_backward(kind, rows, d, &x, &gain, &st, &dy, &mut ds, &mut dgain, None);
+        all.extend([y, st, ds, dgain]);
+    }
+    let gate_up = values(rows * 2 * ff, 7);
+    let (mut y, mut dg) = (vec![0.0; rows * ff], vec![0.0; gate_up.len()]);
+    k::swiglu_forward(rows, ff, &gate_up, &mut y);
+    k::swiglu_backward(rows, ff, &gate_up, &y, &mut dg);
+    all.extend([y, dg]);
+
+    let shape = AttentionShape { batch: 1, time: rows, heads: 4, kv_heads: 2, head_dim: 12 };
+    let mut qkv = values(rows * shape.qkv_width(), 8);
+    let positions: Vec<u32> = (0..rows as u32).collect();
+    let table = k::RopeTable::new(12, 10_000.0, rows);
+    k::rope_apply(rows, shape.qkv_width(), 6, 12, &mut qkv, &positions, &table, false);
+    let starts = vec![0; rows];
+    let (mut out, mut lse, mut dqkv) =
+        (vec![0.0; rows * shape.out_width()], vec![0.0; shape.lse_len()], vec![0.0; qkv.len()]);
+    k::attention_forward(shape, &qkv, &starts, &mut out, Some(&mut lse));
+    k::attention_backward(shape, &qkv, &starts, &out, &lse, &values(out.len(), 9), &mut dqkv);
+    all.extend([qkv, out, lse, dqkv]);
+
+    let (head, targets) = (values(vocab * d, 10), (0..rows as u32).map(|i| i * 3).collect::<Vec<_>>());
+    let (mut logp, mut lse, mut entropy) = (vec![0.0; rows], vec![0.0; rows], vec![0.0; rows]);
+    k::logprob_forward(rows, d, vocab, &x, &head, &targets, 0.8, &mut logp, &mut lse, Some(&mut entropy));
+    let (mut dh, mut dw, mut nll) = (vec![0.0; x.len()], vec![0.0; head.len()], vec![0.0; rows]);
+    let weights = vec![0.1; rows];
+    let grads = Some((&mut dh[..], &mut dw[..]));
+    let (loss, z) = k::cross_entropy(rows, d, vocab, &x, &head, &targets, &weights, 1e-3, grads, &mut nll);
+    all.extend([logp, lse, entropy, dh, dw, nll, vec![loss as f32, z as f32]]);
+
+    let (mut p, mut m, mut v, g) = (values(999, 11), vec![0.0; 999], vec![0.0; 999], values(999, 12));
+    let cfg = AdamW { lr: 1e-2, beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 };
+    k::adamw_step(&mut p, &mut m, &mut v, &g, &cfg, 1, 0.7);
+    let mut soft = vec![0.0; 999];
+    k::softmax_rows(3, 333, &p, &mut soft);
+    all.extend([p, m, v, soft, vec![k::sum_f64(&g) as f32, k::norm_sq_f64(&g) as f32]]);
+    all
+}
+
+#[test]
+fn instruction_sets_agree() {
+    if let Ok(path) = std::env::var(DUMP) {
+        let mut bytes = k::isa().to_string().into_bytes();
+        bytes.resize(16, b' ');
+        bytes.extend(results().concat().iter().flat_map(|v| v.to_le_bytes()));
+        std::fs::write(path, bytes).unwrap();
+        return;
+    }
+    let here = results();
+    for wanted in [Isa::Avx512, Isa::Avx2, Isa::Portable] {
+        let path = std::env::temp_dir().join(format!("regimen-kernels-{wanted}-{}", std::process::id()));
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["instruction_sets_agree", "--exact", "--nocapture"])
+            .env("REGIMEN_ISA", wanted.to_string())
+            .env(DUMP, &path)
+            .output()
+            .unwrap();
+        assert!(status.status.success(), "{wanted}: {}", String::from_utf8_lossy(&status.stderr));
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        // The variable lowers what the machine has and never raises it.
+        let got = String::from_utf8_lossy(&bytes[..16]).trim().to_string();
+        assert_eq!(got, wanted.min(k::isa()).to_string());
+        let mut there = bytes[16..].chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        for (number, part) in here.iter().enumerate() {
+            let size = part.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
+            for (i, &v) in part.iter().enumerate() {
+                let other = there.next().unwrap();
+                assert!((v - other).abs() <= 1e-5 * size, "{wanted}: result {number}[{i}]: {v} {other}");
+            }
+        }
+        assert_eq!(there.next(), None);
+    }
+}

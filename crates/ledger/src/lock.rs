@@ -1,0 +1,95 @@
+//! Locks that hold two processes apart: an operating-system lock on a file, gone when its holder is, however it ended.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use regimen_base::{fault, fs};
+
+/// A held lock; dropping it frees it.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+/// What asking for a lock gives.
+pub(crate) enum Asked {
+    /// It is ours.
+    Held(Lock),
+    /// Another holds it: the process id it wrote, or `?`.
+    Busy(String),
+}
+
+impl Lock {
+    /// Ask for the lock at `path` without waiting.
+    pub(crate) fn ask(path: &Path) -> fs::Result<Asked> {
+        let failed = |e| fs::Error::new("lock", path, e);
+        loop {
+            fault::point("write").map_err(failed)?;
+            let mut file = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .read(true)
+                .write(true)
+                .open(path)
+                .map_err(failed)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let mut pid = String::new();
+                    let _ = file.read_to_string(&mut pid);
+                    let pid = pid.trim();
+                    return Ok(Asked::Busy(if pid.is_empty() { "?".into() } else { pid.into() }));
+                }
+                Err(TryLockError::Error(e)) => return Err(failed(e)),
+            }
+            // A holder removes the file when its work is done: a lock on a removed file holds nobody apart.
+            let ours = file.metadata().map_err(failed)?;
+            match std::fs::metadata(path) {
+                Ok(there) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) => {}
+                _ => continue,
+            }
+            // Written in place, for a rename would put an unlocked file there. It is a help for messages alone.
+            let _ = file.set_len(0);
+            let _ = file.rewind();
+            let _ = file.write_all(std::process::id().to_string().as_bytes());
+            return Ok(Asked::Held(Lock { path: path.into(), _file: file }));
+        }
+    }
+
+    /// Whether somebody holds the lock at `path`.
+    pub(crate) fn is_held(path: &Path) -> bool {
+        match File::open(path) {
+            Ok(file) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
+            Err(_) => false,
+        }
+    }
+
+    /// Remove the lock's file and free it, once nobody will ask for it again. A file that stays does no harm.
+    pub(crate) fn retire(self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_holder_at_a_time_and_the_other_learns_who() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.lock");
+        let Asked::Held(lock) = Lock::ask(&path).unwrap() else { panic!("busy") };
+        assert!(Lock::is_held(&path));
+        let Asked::Busy(pid) = Lock::ask(&path).unwrap() else { panic!("held twice") };
+        assert_eq!(pid, std::process::id().to_string());
+        drop(lock);
+        assert!(!Lock::is_held(&path));
+        let Asked::Held(lock) = Lock::ask(&path).unwrap() else { panic!("busy") };
+        lock.retire();
+        assert!(!path.exists());
+        assert!(matches!(Lock::ask(&path).unwrap(), Asked::Held(_)));
+    }
+}

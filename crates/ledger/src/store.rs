@@ -1,0 +1,118 @@
+//! The store of a project: `.regimen/` with `artifacts/KIND/KEY/`, `work/KEY/`, `runs/ID/` and the index.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use regimen_base::{Hash256, Key, fs};
+
+use crate::error::{Error, Result};
+use crate::index::{Index, Present};
+use crate::manifest::Artifact;
+
+/// The layout of the folder that this program reads and writes.
+const LAYOUT: u32 = 1;
+
+/// The store of one project. Several processes may use it at once.
+#[derive(Debug)]
+pub struct Store {
+    dir: PathBuf,
+    index: Mutex<Index>,
+}
+
+impl Store {
+    /// The store of the project in folder `project`, made if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::Layout`] for a store of another program version; [`Error::Fs`] if the folder cannot be made.
+    pub fn open(project: &Path) -> Result<Store> {
+        let dir = project.join(".regimen");
+        let version = dir.join("version");
+        match fs::read_text(&version) {
+            Ok(text) if text.trim() == LAYOUT.to_string() => {}
+            Ok(text) => return Err(Error::Layout { path: dir, found: text.trim().into(), known: LAYOUT }),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                for name in ["artifacts", "work", "runs"] {
+                    fs::create_dir_all(&dir.join(name))?;
+                }
+                // What the store holds is made again from the recipe; it does not belong into version control.
+                fs::write(&dir.join(".gitignore"), b"*\n")?;
+                fs::write(&version, format!("{LAYOUT}\n").as_bytes())?;
+            }
+            Err(e) => return Err(e.into()),
+        }
+        let index = Mutex::new(Index::new(&dir.join("index.sqlite")));
+        Ok(Store { dir, index })
+    }
+
+    /// The store's folder, `.regimen`.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where an artifact lies or will lie.
+    pub fn artifact_dir(&self, kind: &str, key: Key) -> PathBuf {
+        self.dir.join("artifacts").join(kind).join(key.to_string())
+    }
+
+    /// Where an artifact is made.
+    pub fn work_dir(&self, key: Key) -> PathBuf {
+        self.dir.join("work").join(key.to_string())
+    }
+
+    pub(crate) fn lock_path(&self, key: Key) -> PathBuf {
+        self.dir.join("work").join(format!("{key}.lock"))
+    }
+
+    pub(crate) fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The artifact of a kind with a key, if it exists. A damaged one is an error that names it.
+    pub fn artifact(&self, kind: &str, key: Key) -> Result<Option<Artifact>> {
+        let dir = self.artifact_dir(kind, key);
+        if dir.exists() { Artifact::open(&dir).map(Some) } else { Ok(None) }
+    }
+
+    /// All artifacts, by kind and key.
+    ///
+    /// # Errors
+    /// As [`Store::artifact`], for the first that is damaged.
+    pub fn artifacts(&self) -> Result<Vec<Artifact>> {
+        self.artifact_dirs()?.iter().map(|dir| Artifact::open(dir)).collect()
+    }
+
+    /// The folders of all artifacts, damaged ones included, by kind and key.
+    pub(crate) fn artifact_dirs(&self) -> Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        for kind in fs::list(&self.dir.join("artifacts"))? {
+            if kind.is_dir() {
+                found.extend(
+                    fs::list(&kind)?.into_iter().filter(|dir| dir_key(dir).is_some() && dir.is_dir()),
+                );
+            }
+        }
+        Ok(found)
+    }
+
+    /// The artifacts and runs that the folders hold right now: what the index is compared with.
+    pub(crate) fn present(&self) -> Result<Present> {
+        Ok(Present { artifacts: self.artifact_dirs()?, runs: fs::list(&self.dir.join("runs"))? })
+    }
+
+    /// Throw the index away and make it again from the folders. Gives back how many artifacts and runs it holds.
+    pub fn rebuild(&self) -> Result<(usize, usize)> {
+        let present = self.present()?;
+        self.index().rebuild(&present)
+    }
+
+    /// The hash and the length in bytes of a file's content. The hash is remembered by device, inode, length and time
+    /// of change, so a file is read once.
+    pub fn hash_file(&self, path: &Path) -> Result<(Hash256, u64)> {
+        self.index().hash_file(path)
+    }
+}
+
+/// The key that an artifact's folder is called by.
+pub(crate) fn dir_key(dir: &Path) -> Option<Key> {
+    dir.file_name()?.to_str()?.parse().ok()
+}

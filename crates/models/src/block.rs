@@ -1,0 +1,83 @@
+//! A batch of token sequences with the documents in them.
+
+use std::rc::Rc;
+
+use crate::config::DecoderConfig;
+use crate::error::{Error, Result};
+
+/// Sequences of one length, several documents possibly packed into each.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenBlock<'a> {
+    /// Sequences.
+    pub batch: usize,
+    /// Tokens of a sequence.
+    pub time: usize,
+    /// Token ids `[batch * time]`.
+    pub ids: &'a [u32],
+    /// Row of its sequence at which each token's document starts `[batch * time]`: token i of a sequence attends to
+    /// `starts[i]..=i`, and its position is `i - starts[i]`.
+    pub starts: &'a [u32],
+}
+
+impl TokenBlock<'_> {
+    /// Number of tokens.
+    pub fn rows(&self) -> usize {
+        self.batch * self.time
+    }
+
+    /// Position of each token within its document `[batch * time]`.
+    ///
+    /// # Errors
+    /// [`Error::Batch`] when the arrays do not fit, a document starts after its token, or is longer than the context.
+    pub fn positions(&self, config: &DecoderConfig) -> Result<Rc<[u32]>> {
+        let rows = self.rows();
+        if rows == 0 || self.ids.len() != rows || self.starts.len() != rows {
+            return Err(Error::Batch(format!(
+                "{} ids and {} starts for batch {} x {}",
+                self.ids.len(),
+                self.starts.len(),
+                self.batch,
+                self.time
+            )));
+        }
+        let position = |(i, &start): (usize, &u32)| {
+            let row = i % self.time;
+            match row.checked_sub(start as usize) {
+                Some(position) if position < config.context => Ok(position as u32),
+                Some(_) => Err(Error::Batch(format!(
+                    "row {row} of a sequence lies {} tokens into its document, context = {}",
+                    row - start as usize + 1,
+                    config.context
+                ))),
+                None => {
+                    Err(Error::Batch(format!("row {row} belongs to a document that starts at row {start}")))
+                }
+            }
+        };
+        self.starts.iter().enumerate().map(position).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_count_from_the_document() {
+        let config = DecoderConfig::llama(10, 3, 1, 4, 1, 4);
+        let ids = [1; 8];
+        let starts = [0, 0, 2, 2, 0, 1, 1, 3];
+        let block = TokenBlock { batch: 2, time: 4, ids: &ids, starts: &starts };
+        assert_eq!(*block.positions(&config).unwrap(), [0, 1, 0, 1, 0, 0, 1, 0]);
+        let long = TokenBlock { starts: &[0; 8], ..block };
+        let error = long.positions(&config).unwrap_err().to_string();
+        assert_eq!(error, "model: row 3 of a sequence lies 4 tokens into its document, context = 3");
+        let late = TokenBlock { starts: &[0, 2, 2, 2, 0, 0, 0, 1], ..block };
+        assert!(late.positions(&config).unwrap_err().to_string().contains("row 1 belongs"));
+        let short = TokenBlock { starts: &[0; 7], ..block };
+        assert_eq!(
+            short.positions(&config).unwrap_err().to_string(),
+            "model: 8 ids and 7 starts for batch 2 x 4"
+        );
+    }
+}

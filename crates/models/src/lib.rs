@@ -1,0 +1,20 @@
+//! Architectures: the decoder, its cached decoding, and its files.
+//!
+//! A [`Decoder`] is a plain struct of handles into an arena of `regimen-tensor`; [`DecoderConfig`] says what it looks
+//! like. [`weights`] stores one arena as safetensors, [`hf`] reads and writes Hugging Face folders.
+
+pub mod block;
+pub mod cache;
+pub mod config;
+pub mod decoder;
+pub mod error;
+pub mod estimate;
+pub mod hf;
+pub mod weights;
+
+pub use block::TokenBlock;
+pub use cache::Cache;
+pub use config::{DecoderConfig, Mlp, NormKind, Positions};
+pub use decoder::{Decoder, Loss};
+pub use error::{Error, Result};
+pub use estimate::activation_floats;

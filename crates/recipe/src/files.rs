@@ -1,0 +1,166 @@
+//! Input files: from a path or glob pattern to the files it means, with their hashes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use glob::MatchOptions;
+use regimen_base::{fs, suggest};
+use regimen_ledger::Store;
+
+use crate::error::Result;
+use crate::job::InputFile;
+
+/// Why a pattern means no files: message and hint.
+pub(crate) type NoFiles = (String, Option<String>);
+
+/// The files that `pattern` means, sorted by path. A folder means all files below it; hidden files and folders are left
+/// out unless the pattern names them.
+pub(crate) fn find(root: &Path, pattern: &str) -> Result<Vec<PathBuf>, NoFiles> {
+    let full = root.join(pattern);
+    let hidden = |relative: &Path| {
+        relative.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"."))
+    };
+    let below = |folder: &Path| -> Result<Vec<PathBuf>, NoFiles> {
+        let files = fs::files_below(folder).map_err(|e| (e.to_string(), None))?;
+        Ok(files.into_iter().filter(|file| !hidden(file)).map(|file| folder.join(file)).collect())
+    };
+    let mut found = if full.is_dir() {
+        let files = below(&full)?;
+        if files.is_empty() {
+            return Err((format!("there are no files below the folder `{pattern}`"), None));
+        }
+        files
+    } else if full.exists() {
+        vec![full]
+    } else if pattern.contains(['*', '?', '[']) {
+        let base = glob::Pattern::escape(&root.to_string_lossy());
+        let mut text =
+            if Path::new(pattern).is_absolute() { pattern.into() } else { format!("{base}/{pattern}") };
+        if text.ends_with("/**") {
+            // By itself `**` means folders alone, and the files beside them would silently be left out.
+            text.push_str("/*");
+        }
+        let options = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };
+        let matches = glob::glob_with(&text, options)
+            .map_err(|e| (format!("`{pattern}` is not a glob pattern: {}", e.msg), None))?;
+        let mut files = Vec::new();
+        for entry in matches {
+            let path = entry.map_err(|e| {
+                (fs::Error::new("list", e.path(), std::io::Error::from(e.error().kind())).to_string(), None)
+            })?;
+            if path.is_dir() {
+                files.extend(below(&path)?);
+            } else {
+                files.push(path);
+            }
+        }
+        files
+    } else {
+        Vec::new()
+    };
+    if found.is_empty() {
+        return Err((format!("no file fits `{pattern}`"), Some(nearby(root, pattern))));
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+/// The files that `pattern` means, hashed.
+pub(crate) fn hashed(root: &Path, pattern: &str, store: &Store) -> Result<Result<Vec<InputFile>, NoFiles>> {
+    let found = match find(root, pattern) {
+        Ok(found) => found,
+        Err(none) => return Ok(Err(none)),
+    };
+    let mut files = Vec::with_capacity(found.len());
+    for full in found {
+        let relative = full.strip_prefix(root).unwrap_or(&full);
+        let Some(path) = relative.to_str() else {
+            let hint = "rename it".to_string();
+            return Ok(Err((format!("the name of the file `{}` is not UTF-8", full.display()), Some(hint))));
+        };
+        let path = path.to_string();
+        let (blake3, bytes) = store.hash_file(&full)?;
+        files.push(InputFile { path, full, blake3, bytes });
+    }
+    Ok(Ok(files))
+}
+
+/// What to do about a pattern that fits nothing: how far its folders exist, and what there is instead.
+fn nearby(root: &Path, pattern: &str) -> String {
+    let mut folder = PathBuf::new();
+    for part in Path::new(pattern).components() {
+        let inner = folder.join(part);
+        if root.join(&inner).is_dir() {
+            folder = inner;
+            continue;
+        }
+        let wanted = part.as_os_str().to_string_lossy();
+        let names: Vec<String> = fs::list(&root.join(&folder))
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|entry| entry.file_name().map(|name| name.to_string_lossy().into_owned()))
+            .filter(|name| !name.starts_with('.'))
+            .collect();
+        if !wanted.contains(['*', '?', '['])
+            && let Some(near) = suggest::nearest(&wanted, names.iter().map(String::as_str))
+        {
+            return format!("did you mean `{}`?", folder.join(near).display());
+        }
+        break;
+    }
+    let shown = root.join(&folder);
+    format!("paths start at the project root; looked in `{}`", shown.display())
+}
+
+/// Patterns and their files.
+pub(crate) type Found = BTreeMap<String, Vec<InputFile>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for name in
+            ["data/b.txt", "data/a.txt", "data/sub/c.txt", "data/.hidden", "data/[x].txt", "data/d.jsonl"]
+        {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, name.as_bytes()).unwrap();
+        }
+        fs::create_dir_all(&dir.path().join("empty")).unwrap();
+        dir
+    }
+
+    fn names(dir: &Path, pattern: &str) -> Vec<String> {
+        let found = find(dir, pattern).unwrap();
+        found.iter().map(|p| p.strip_prefix(dir).unwrap().to_str().unwrap().to_string()).collect()
+    }
+
+    #[test]
+    fn patterns_folders_and_plain_paths() {
+        let dir = tree();
+        assert_eq!(names(dir.path(), "data/*.txt"), ["data/[x].txt", "data/a.txt", "data/b.txt"]);
+        assert_eq!(names(dir.path(), "data/**/c.txt"), ["data/sub/c.txt"]);
+        assert_eq!(names(dir.path(), "data/[x].txt"), ["data/[x].txt"]);
+        let all = ["data/[x].txt", "data/a.txt", "data/b.txt", "data/d.jsonl", "data/sub/c.txt"];
+        assert_eq!(names(dir.path(), "data"), all);
+        assert_eq!(names(dir.path(), "data/"), all);
+        assert_eq!(names(dir.path(), "data/**"), all);
+    }
+
+    #[test]
+    fn nothing_found_says_what_is_near() {
+        let dir = tree();
+        let (message, hint) = find(dir.path(), "data/aa.txt").unwrap_err();
+        assert_eq!(message, "no file fits `data/aa.txt`");
+        assert_eq!(hint.unwrap(), "did you mean `data/a.txt`?");
+        let (_, hint) = find(dir.path(), "daat/*.txt").unwrap_err();
+        assert_eq!(hint.unwrap(), "did you mean `data`?");
+        let (_, hint) = find(dir.path(), "data/*.zst").unwrap_err();
+        assert!(hint.unwrap().contains("looked in"));
+        assert_eq!(find(dir.path(), "empty").unwrap_err().0, "there are no files below the folder `empty`");
+        assert!(find(dir.path(), "data/a[").unwrap_err().0.contains("not a glob pattern"));
+    }
+}

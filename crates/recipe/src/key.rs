@@ -1,0 +1,140 @@
+//! From a stage to its key: input files hashed, fields outside the key left out, keys of the inputs found.
+
+use std::collections::BTreeMap;
+
+use regimen_base::Key;
+use regimen_ledger::{Artifact, Store, key_of};
+use serde_json::{Map, Value, json};
+
+use crate::check::{default_of, join};
+use crate::error::Result;
+use crate::files::{self, Found};
+use crate::kind::{Field, Ty};
+use crate::recipe::{InputRef, Recipe, Stage};
+
+/// Everything about a stage that can be known before its inputs exist.
+pub(crate) struct Ready {
+    pub(crate) key: Key,
+    /// The config as it enters the key.
+    pub(crate) config: Value,
+    pub(crate) inputs: BTreeMap<String, Key>,
+    /// Inputs that are no stages of the recipe.
+    pub(crate) outside: BTreeMap<String, Artifact>,
+    pub(crate) files: Found,
+}
+
+/// Work out a stage's key. `keys` holds those of the stages before it.
+pub(crate) fn ready(
+    recipe: &Recipe,
+    stage: &Stage,
+    store: &Store,
+    keys: &BTreeMap<String, Key>,
+) -> Result<Ready> {
+    let mut inputs = BTreeMap::new();
+    let mut outside = BTreeMap::new();
+    for (name, filled) in &stage.inputs {
+        let key = match filled {
+            InputRef::Stage(other) => *keys.get(other).expect("a stage stands behind those it takes from"),
+            InputRef::Key(_) | InputRef::Path(_) => {
+                let artifact = outside_artifact(recipe, stage, name, filled, store)?;
+                let key = artifact.key();
+                outside.insert(name.clone(), artifact);
+                key
+            }
+        };
+        inputs.insert(name.clone(), key);
+    }
+    let mut walk = Walk { recipe, stage, store, files: Found::new() };
+    let config = Value::Object(walk.table(stage.kind.fields, &stage.config, "")?);
+    let files = walk.files;
+    let key = key_of(stage.kind.kind, stage.kind.version, &config, stage.seed, &inputs);
+    Ok(Ready { key, config, inputs, outside, files })
+}
+
+fn outside_artifact(
+    recipe: &Recipe,
+    stage: &Stage,
+    input: &str,
+    filled: &InputRef,
+    store: &Store,
+) -> Result<Artifact> {
+    let found = match filled {
+        InputRef::Path(path) => Artifact::open(&recipe.root.join(path)),
+        InputRef::Key(prefix) => store.resolve(&format!("key:{prefix}")),
+        InputRef::Stage(name) => store.resolve(name),
+    };
+    let owner = format!("input `{input}` of stage `{}`", stage.name);
+    let artifact = found.map_err(|e| {
+        use regimen_base::Hint;
+        recipe.fault(stage, input, format!("{owner}: {e}"), e.hint())
+    })?;
+    let accepts = stage.kind.inputs.iter().find(|i| i.name == input).map_or(&[][..], |i| i.accepts);
+    if !accepts.contains(&artifact.manifest.kind.as_str()) {
+        let message = format!(
+            "{owner} takes kind {}, but {} is of kind {}",
+            accepts.join(" or "),
+            artifact.key().short(),
+            artifact.manifest.kind
+        );
+        return Err(recipe.fault(stage, input, message, None));
+    }
+    Ok(artifact)
+}
+
+/// Goes through the config along its fields.
+struct Walk<'a> {
+    recipe: &'a Recipe,
+    stage: &'a Stage,
+    store: &'a Store,
+    files: Found,
+}
+
+impl Walk<'_> {
+    fn table(&mut self, fields: &[Field], value: &Value, path: &str) -> Result<Map<String, Value>> {
+        let mut out = Map::new();
+        for field in fields {
+            let value = &value[field.name];
+            let inner = join(path, field.name);
+            // Files outside the key are needed all the same.
+            let entering = self.value(&field.ty, value, &inner)?;
+            let silent = || match default_of(self.stage.kind, field) {
+                Ok(default) => default.as_ref() == Some(value),
+                Err(_) => false,
+            };
+            if field.keyed && !(field.later && silent()) {
+                out.insert(field.name.into(), entering);
+            }
+        }
+        Ok(out)
+    }
+
+    fn value(&mut self, ty: &Ty, value: &Value, path: &str) -> Result<Value> {
+        Ok(match (ty, value) {
+            (Ty::Maybe(inner), Value::Object(_) | Value::Array(_) | Value::String(_)) => {
+                self.value(inner, value, path)?
+            }
+            (Ty::Table(fields), _) => Value::Object(self.table(fields, value, path)?),
+            (Ty::List(item), Value::Array(items)) => {
+                let mut out = Vec::with_capacity(items.len());
+                for (i, inner) in items.iter().enumerate() {
+                    out.push(self.value(item, inner, &format!("{path}.{i}"))?);
+                }
+                out.into()
+            }
+            (Ty::Files, Value::String(pattern)) => self.files(pattern, path)?,
+            _ => value.clone(),
+        })
+    }
+
+    fn files(&mut self, pattern: &str, path: &str) -> Result<Value> {
+        if !self.files.contains_key(pattern) {
+            let found = files::hashed(&self.recipe.root, pattern, self.store)?;
+            let found = found.map_err(|(message, hint)| {
+                let message = format!("`{path}` of stage `{}`: {message}", self.stage.name);
+                self.recipe.fault(self.stage, path, message, hint)
+            })?;
+            self.files.insert(pattern.into(), found);
+        }
+        Ok(self.files[pattern].iter().map(|file| json!({"path": file.path, "blake3": file.blake3})).collect())
+    }
+}

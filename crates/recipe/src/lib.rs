@@ -1,0 +1,32 @@
+//! Recipes: parse with spans, stage registry, plan, runner.
+//!
+//! A room describes its stages in [`StageKind`] tables; [`Recipe::load`] checks a file against them, [`Plan::make`] says
+//! what running it would do, and [`Runner::run`] does it.
+
+mod check;
+pub mod docs;
+mod error;
+mod files;
+pub mod forecast;
+pub mod job;
+mod key;
+pub mod kind;
+mod node;
+mod order;
+mod plan;
+mod read;
+mod recipe;
+mod root;
+mod run;
+mod source;
+pub mod testing;
+
+pub use error::{Error, Fault, Result};
+pub use forecast::{Forecast, Planning};
+pub use job::{InputFile, Job, Resume};
+pub use kind::{Default, Facts, Field, Input, Problem, Registry, StageKind, Ty, no_check};
+pub use plan::{Plan, Planned, State, facts_of};
+pub use recipe::{InputRef, Recipe, Stage};
+pub use root::project_root;
+pub use run::{Outcome, Runner, is_interrupted};
+pub use source::Place;

@@ -1,0 +1,167 @@
+//! A recipe: the stages of a training regimen and how they feed each other, read from TOML and checked in full before
+//! anything runs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use regimen_base::{fs, suggest};
+use serde_json::Value;
+
+use crate::error::{Error, Fault, Result, Wrong};
+use crate::kind::{Registry, StageKind};
+use crate::node::{self, Node, Raw, Word};
+use crate::read::{assemble, read};
+use crate::root::project_root;
+use crate::source::{At, Source};
+
+/// A recipe, checked, with its stages in the order in which they can run.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// Its name: `name`, or the file's.
+    pub name: String,
+    /// The seed of every stage that names none.
+    pub seed: u64,
+    /// The project root, which paths in the recipe start from.
+    pub root: PathBuf,
+    /// The file as the user wrote it.
+    pub path: PathBuf,
+    /// The stages: each after those it takes from, otherwise as in the file.
+    pub stages: Vec<Stage>,
+    sources: Vec<Source>,
+}
+
+/// A stage of a recipe.
+#[derive(Clone)]
+pub struct Stage {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: &'static StageKind,
+    /// Its seed; 0 for a kind that draws no random numbers.
+    pub seed: u64,
+    /// What fills each input that it names.
+    pub inputs: BTreeMap<String, InputRef>,
+    /// Its config, normalised: every field there, defaults filled in.
+    pub config: Value,
+    pub(crate) header: Option<At>,
+    pub(crate) places: BTreeMap<String, At>,
+}
+
+impl std::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stage")
+            .field("name", &self.name)
+            .field("kind", &self.kind.kind)
+            .field("seed", &self.seed)
+            .field("inputs", &self.inputs)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What fills an input.
+#[derive(Clone, Debug, PartialEq)]
+pub enum InputRef {
+    /// Another stage of the recipe, by name.
+    Stage(String),
+    /// A finished artifact: the beginning of its key.
+    Key(String),
+    /// The folder of an artifact, relative to the project root.
+    Path(PathBuf),
+}
+
+impl Recipe {
+    /// Read a recipe, with each of `sets` (`stage.field=value`) written into it.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] with the place of the first fault; [`Error::Fs`] if the file cannot be read.
+    pub fn load(path: &Path, registry: &Registry, sets: &[String]) -> Result<Recipe> {
+        let text = fs::read_text(path)?;
+        let root = project_root(path)?;
+        let kinds: Vec<_> = registry.all().collect();
+        let mut sources = vec![Source { file: Some(path.display().to_string()), text }];
+        sources.extend(sets.iter().map(|set| Source { file: None, text: set.clone() }));
+        match read(&sources, &kinds, path) {
+            Ok((name, seed, stages)) => Ok(Recipe { name, seed, root, path: path.into(), stages, sources }),
+            Err(wrong) => Err(wrong.draw(&sources).into()),
+        }
+    }
+
+    /// A recipe of one stage whose table is `config`, for [`crate::testing`].
+    pub(crate) fn single(
+        kind: &'static StageKind,
+        config: &str,
+        root: &Path,
+        inputs: &[(&str, &Path)],
+        seed: u64,
+    ) -> Result<Recipe> {
+        let sources = vec![Source { file: Some("config".into()), text: config.into() }];
+        let made = node::parse(config, 0).and_then(|mut entries| {
+            let text = |text: String| Node { at: None, raw: Raw::Str(text) };
+            entries.push((Word::bare("kind"), text(kind.kind.into())));
+            for (name, path) in inputs {
+                entries.push((Word::bare(name), text(format!("{}/", path.display()))));
+            }
+            let table = Node { at: None, raw: Raw::Table(entries) };
+            assemble(&sources, &[kind], seed, &[(Word::bare(kind.kind), table)])
+        });
+        match made {
+            Ok(stages) => Ok(Recipe {
+                name: kind.kind.into(),
+                seed,
+                root: root.into(),
+                path: root.join("recipe.toml"),
+                stages,
+                sources,
+            }),
+            Err(wrong) => Err(wrong.draw(&sources).into()),
+        }
+    }
+
+    /// The stage called `name`.
+    pub fn stage(&self, name: &str) -> Result<&Stage> {
+        self.stages.iter().find(|stage| stage.name == name).ok_or_else(|| Error::NoStage {
+            stage: name.into(),
+            hint: suggest::hint(name, self.stages.iter().map(|stage| stage.name.as_str())),
+        })
+    }
+
+    /// The stages to run: all, or `until` and what it takes from.
+    pub fn upto(&self, until: Option<&str>) -> Result<Vec<&Stage>> {
+        let Some(last) = until else { return Ok(self.stages.iter().collect()) };
+        let mut wanted = vec![self.stage(last)?.name.as_str()];
+        // Stages stand behind those they take from, so one pass from the end finds all.
+        for stage in self.stages.iter().rev() {
+            if wanted.contains(&stage.name.as_str()) {
+                wanted.extend(stage.inputs.values().filter_map(|input| match input {
+                    InputRef::Stage(name) => Some(name.as_str()),
+                    _ => None,
+                }));
+            }
+        }
+        Ok(self.stages.iter().filter(|stage| wanted.contains(&stage.name.as_str())).collect())
+    }
+
+    /// An error at the place of a stage's field.
+    pub(crate) fn fault(&self, stage: &Stage, path: &str, message: String, hint: Option<String>) -> Error {
+        let fault: Fault = Wrong { message, at: stage.place(path), hint }.draw(&self.sources);
+        fault.into()
+    }
+}
+
+impl Stage {
+    /// Where a field stands: itself, the nearest table around it that the recipe names, or the stage's header.
+    pub(crate) fn place(&self, path: &str) -> Option<At> {
+        let dotted = path.replace('[', ".").replace(']', "");
+        let mut rest = dotted.as_str();
+        loop {
+            if let Some(at) = self.places.get(rest) {
+                return Some(at.clone());
+            }
+            match rest.rsplit_once('.') {
+                Some((outer, _)) => rest = outer,
+                None => return self.header.clone(),
+            }
+        }
+    }
+}

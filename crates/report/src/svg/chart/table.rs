@@ -1,0 +1,62 @@
+//! The numbers behind a chart.
+
+use crate::html::Html;
+use crate::series::spread;
+use crate::words::{grouped, significant};
+
+use super::Chart;
+
+/// Rows of a table at most.
+const ROWS: usize = 40;
+
+/// A table of all curves by step, folded away.
+pub(super) fn render(chart: &Chart, html: &mut Html) {
+    let mut steps: Vec<f64> = chart.lines.iter().flat_map(|l| &l.points).map(|p| p.0).collect();
+    steps.sort_by(f64::total_cmp);
+    steps.dedup();
+    let rows = spread(steps.len(), ROWS);
+    html.el("details", &[("class", "data")], |h| {
+        h.leaf("summary", &[], "Data table");
+        let label = format!("{}: data", chart.title);
+        h.el(
+            "div",
+            &[("class", "scroll"), ("role", "region"), ("tabindex", "0"), ("aria-label", &label)],
+            |h| {
+                h.el("table", &[], |h| {
+                    if rows.len() < steps.len() {
+                        let (some, all) = (rows.len(), grouped(steps.len() as f64));
+                        h.leaf(
+                            "caption",
+                            &[],
+                            &format!("{some} of {all} points, evenly spread; all are in events.jsonl"),
+                        );
+                    }
+                    h.el("thead", &[], |h| {
+                        h.el("tr", &[], |h| {
+                            h.leaf("th", &[("scope", "col"), ("class", "n")], "step");
+                            for line in &chart.lines {
+                                h.leaf("th", &[("scope", "col"), ("class", "n")], &line.label);
+                            }
+                        });
+                    });
+                    h.el("tbody", &[], |h| {
+                        for row in rows {
+                            line(chart, steps[row], h);
+                        }
+                    });
+                });
+            },
+        );
+    });
+}
+
+fn line(chart: &Chart, step: f64, html: &mut Html) {
+    html.el("tr", &[], |h| {
+        h.leaf("th", &[("scope", "row"), ("class", "n")], &grouped(step));
+        for line in &chart.lines {
+            let found = line.points.binary_search_by(|p| p.0.total_cmp(&step));
+            let text = found.map(|i| significant(line.points[i].1, 5)).unwrap_or_default();
+            h.leaf("td", &[("class", "n")], &text);
+        }
+    });
+}

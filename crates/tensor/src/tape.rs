@@ -1,0 +1,373 @@
+//! The tape: what was computed, and how to walk it backwards.
+//!
+//! A variable is an index into the tape. Every operation appends one node with its value and, when gradients are
+//! wanted, a closure that turns the node's gradient into those of its inputs. Values live in pool buffers that the
+//! node shares with the backward passes that read them. A value goes back to the pool when the model has called
+//! [`Tape::free`] on it and no backward pass holds it any more, or when the backward walk has passed its node.
+
+use std::rc::Rc;
+
+use regimen_kernels::{add_into, axpy};
+
+use crate::arena::{Grads, Params};
+use crate::error::{Error, Result};
+use crate::layout::Handle;
+use crate::pool::{Buffer, Pool};
+
+/// A value on a [`Tape`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Var(usize);
+
+/// What a node does with its gradient, given the context and the gradient itself.
+pub(crate) type Backward<'a> = Box<dyn FnOnce(&mut BackwardCtx<'_, 'a>, Rc<Buffer<'a>>) + 'a>;
+
+struct Node<'a> {
+    shape: Vec<usize>,
+    value: Option<Rc<Buffer<'a>>>,
+    backward: Option<Backward<'a>>,
+    needs_grad: bool,
+}
+
+/// The record of one forward pass over fixed parameters.
+pub struct Tape<'a> {
+    params: &'a Params,
+    pool: &'a Pool,
+    grad: bool,
+    nodes: Vec<Node<'a>>,
+}
+
+impl<'a> Tape<'a> {
+    /// An empty tape. Without `grad` nothing is recorded and [`Tape::backward`] refuses.
+    pub fn new(params: &'a Params, pool: &'a Pool, grad: bool) -> Tape<'a> {
+        Tape { params, pool, grad, nodes: Vec::with_capacity(128) }
+    }
+
+    /// Whether backward passes are recorded.
+    pub fn grad(&self) -> bool {
+        self.grad
+    }
+
+    /// The parameters the tape computes with.
+    pub fn params(&self) -> &'a Params {
+        self.params
+    }
+
+    /// The pool that values come from.
+    pub fn pool(&self) -> &'a Pool {
+        self.pool
+    }
+
+    /// A constant: no gradient flows into it.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the number of floats is not the product of `shape`.
+    pub fn input(&mut self, shape: &[usize], data: Vec<f32>) -> Result<Var> {
+        check_len("input", shape, data.len())?;
+        Ok(self.node(shape.to_vec(), Buffer::owned(data), None))
+    }
+
+    /// A value whose gradient is wanted as if it were a parameter: [`Tape::backward_with`] hands it out.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the number of floats is not the product of `shape`.
+    pub fn leaf(&mut self, shape: &[usize], data: Vec<f32>) -> Result<Var> {
+        let var = self.input(shape, data)?;
+        self.nodes[var.0].needs_grad = self.grad;
+        Ok(var)
+    }
+
+    /// The floats of a value, row-major.
+    ///
+    /// # Panics
+    /// If the value has been freed.
+    pub fn value(&self, var: Var) -> &[f32] {
+        self.nodes[var.0].value.as_deref().expect("the value of a variable that was freed is asked for")
+    }
+
+    /// The shape of a value.
+    pub fn shape(&self, var: Var) -> &[usize] {
+        &self.nodes[var.0].shape
+    }
+
+    /// The first element, for a variable that has one.
+    ///
+    /// # Panics
+    /// If the value has been freed.
+    pub fn scalar(&self, var: Var) -> f32 {
+        self.value(var)[0]
+    }
+
+    /// Says that no later operation reads `var`. Its buffer goes back to the pool unless a backward pass needs it.
+    pub fn free(&mut self, var: Var) {
+        self.nodes[var.0].value = None;
+    }
+
+    /// Walks the tape backwards from `loss` (one element) and adds the gradients of all parameters to `grads`.
+    ///
+    /// # Errors
+    /// [`Error::NotScalar`], [`Error::NoGradients`], [`Error::LayoutMismatch`].
+    pub fn backward(self, loss: Var, grads: &mut Grads) -> Result<()> {
+        self.backward_with(loss, grads, &[]).map(drop)
+    }
+
+    /// [`Tape::backward`] that also returns the gradients of some leaves or intermediate values. A value the loss
+    /// does not depend on has gradient 0.
+    ///
+    /// # Errors
+    /// As [`Tape::backward`].
+    pub fn backward_with(self, loss: Var, grads: &mut Grads, wanted: &[Var]) -> Result<Vec<Vec<f32>>> {
+        if !self.grad {
+            return Err(Error::NoGradients);
+        }
+        let shape = &self.nodes[loss.0].shape;
+        if shape.iter().product::<usize>() != 1 {
+            return Err(Error::NotScalar { shape: shape.clone() });
+        }
+        if grads.data.len() != self.params.data.len() {
+            return Err(Error::LayoutMismatch { left: self.params.data.len(), right: grads.data.len() });
+        }
+        let Tape { pool, nodes, .. } = self;
+        let mut context = BackwardCtx { grads, pool, gradients: Vec::new(), nodes };
+        context.gradients.resize_with(context.nodes.len(), || None);
+        context.gradients[loss.0] = Some(Rc::new(Buffer::owned(vec![1.0])));
+        let mut handed_out = vec![None; wanted.len()];
+        for i in (0..context.nodes.len()).rev() {
+            let gradient = context.gradients[i].take();
+            for (slot, _) in handed_out.iter_mut().zip(wanted).filter(|(_, w)| w.0 == i) {
+                *slot = gradient.as_deref().map(|g| g.to_vec());
+            }
+            let backward = context.nodes[i].backward.take();
+            if let (Some(gradient), Some(backward)) = (gradient, backward) {
+                backward(&mut context, gradient);
+            }
+            context.nodes[i].value = None;
+        }
+        let nodes = &context.nodes;
+        let zeros = |var: &Var| vec![0.0; nodes[var.0].shape.iter().product()];
+        Ok(handed_out.into_iter().zip(wanted).map(|(slot, var)| slot.unwrap_or_else(|| zeros(var))).collect())
+    }
+
+    // What operations are made of.
+
+    /// The value of `var`, or an error that names `op` when it is gone.
+    pub(crate) fn read(&self, op: &'static str, var: Var) -> Result<Rc<Buffer<'a>>> {
+        let node = &self.nodes[var.0];
+        node.value.clone().ok_or_else(|| Error::Freed { op, shape: node.shape.clone() })
+    }
+
+    /// Takes the value out of `var` to change it in place; copies when a backward pass reads it.
+    pub(crate) fn take(&mut self, op: &'static str, var: Var) -> Result<Buffer<'a>> {
+        let value = self.read(op, var)?;
+        self.nodes[var.0].value = None;
+        Ok(unshare(value, self.pool))
+    }
+
+    /// Whether an operation on `inputs` has to record a backward pass.
+    pub(crate) fn needs(&self, inputs: &[Var]) -> bool {
+        self.grad && inputs.iter().any(|v| self.nodes[v.0].needs_grad)
+    }
+
+    /// Appends a value; with a backward pass it gets a gradient.
+    pub(crate) fn node(
+        &mut self,
+        shape: Vec<usize>,
+        value: Buffer<'a>,
+        backward: Option<Backward<'a>>,
+    ) -> Var {
+        debug_assert_eq!(shape.iter().product::<usize>(), value.len());
+        let needs_grad = backward.is_some();
+        self.nodes.push(Node { shape, value: Some(Rc::new(value)), backward, needs_grad });
+        Var(self.nodes.len() - 1)
+    }
+
+    /// Gives a node its backward pass afterwards, for operations that read their own result in it.
+    pub(crate) fn record(&mut self, var: Var, backward: Backward<'a>) {
+        self.nodes[var.0].backward = Some(backward);
+        self.nodes[var.0].needs_grad = true;
+    }
+}
+
+/// A buffer of one's own: the shared one if nobody else holds it, otherwise a copy.
+fn unshare<'a>(shared: Rc<Buffer<'a>>, pool: &'a Pool) -> Buffer<'a> {
+    Rc::try_unwrap(shared).unwrap_or_else(|shared| {
+        let mut copy = pool.take(shared.len());
+        copy.copy_from_slice(&shared);
+        copy
+    })
+}
+
+/// What a backward pass may touch.
+pub(crate) struct BackwardCtx<'g, 'a> {
+    /// Gradients of the parameters, to add to.
+    pub grads: &'g mut Grads,
+    /// Where buffers come from.
+    pub pool: &'a Pool,
+    nodes: Vec<Node<'a>>,
+    gradients: Vec<Option<Rc<Buffer<'a>>>>,
+}
+
+impl<'a> BackwardCtx<'_, 'a> {
+    /// Whether a gradient for `var` is wanted at all.
+    pub fn needs(&self, var: Var) -> bool {
+        self.nodes[var.0].needs_grad
+    }
+
+    /// The gradient of `var` so far, to add to (`true`) or, when there is none yet, a dirty buffer to overwrite
+    /// (`false`). Give it back with [`BackwardCtx::put`].
+    pub fn take(&mut self, var: Var) -> (Buffer<'a>, bool) {
+        match self.gradients[var.0].take() {
+            Some(shared) => (unshare(shared, self.pool), true),
+            None => (self.pool.take(self.nodes[var.0].shape.iter().product()), false),
+        }
+    }
+
+    /// Like [`BackwardCtx::take`], zeros when there is no gradient yet.
+    pub fn take_to_add(&mut self, var: Var) -> Buffer<'a> {
+        let (mut buffer, started) = self.take(var);
+        if !started {
+            buffer.fill(0.0);
+        }
+        buffer
+    }
+
+    /// Stores the gradient of `var` after [`BackwardCtx::take`].
+    pub fn put(&mut self, var: Var, gradient: Buffer<'a>) {
+        self.gradients[var.0] = Some(Rc::new(gradient));
+    }
+
+    /// Adds a whole gradient to `var`. Where it is the first, nothing is copied: several variables may share it.
+    pub fn add(&mut self, var: Var, gradient: Rc<Buffer<'a>>) {
+        if !self.needs(var) {
+            return;
+        }
+        match self.gradients[var.0].take() {
+            None => self.gradients[var.0] = Some(gradient),
+            Some(before) => {
+                let mut sum = unshare(before, self.pool);
+                add_into(&gradient, &mut sum);
+                self.put(var, sum);
+            }
+        }
+    }
+
+    /// Adds `factor * gradient` to `var`.
+    pub fn add_scaled(&mut self, var: Var, factor: f32, mut gradient: Buffer<'a>) {
+        if !self.needs(var) {
+            return;
+        }
+        if factor != 1.0 {
+            regimen_kernels::scale(factor, &mut gradient);
+        }
+        self.add(var, Rc::new(gradient));
+    }
+
+    /// Adds `factor * gradient` to the gradient of a parameter.
+    pub fn add_to_parameter(&mut self, handle: Handle, factor: f32, gradient: &[f32]) {
+        axpy(factor, gradient, self.grads.slice_mut(handle));
+    }
+
+    /// A gradient to change in place.
+    pub fn own(&self, gradient: Rc<Buffer<'a>>) -> Buffer<'a> {
+        unshare(gradient, self.pool)
+    }
+}
+
+fn check_len(op: &'static str, shape: &[usize], len: usize) -> Result<()> {
+    if shape.iter().product::<usize>() == len {
+        Ok(())
+    } else {
+        Err(Error::Shape { op, problem: format!("{len} floats for shape {shape:?}") })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::layout::{Init, LayoutBuilder};
+    use crate::ops::{self, Activation};
+
+    fn params() -> (Params, Handle) {
+        let mut builder = LayoutBuilder::new();
+        let w = builder.segment("w", &[2, 3], true, Init::Normal { std: 1.0 }).unwrap();
+        (Params::init(Arc::new(builder.build()), 1), w)
+    }
+
+    #[test]
+    fn freed_values_come_back_and_the_gradient_is_the_same() {
+        let (params, w) = params();
+        let run = |free: bool, pool: &Pool| {
+            let mut grads = Grads::zeros(params.layout.clone());
+            let mut tape = Tape::new(&params, pool, true);
+            let x = tape.input(&[4, 3], (0..12).map(|i| i as f32 / 7.0).collect()).unwrap();
+            let y = ops::linear(&mut tape, x, w, None, Activation::Silu).unwrap();
+            let z = ops::mul(&mut tape, y, y).unwrap();
+            let s = ops::softmax(&mut tape, z).unwrap();
+            let p = ops::mul(&mut tape, s, z).unwrap();
+            if free {
+                [x, y, z, s].into_iter().for_each(|v| tape.free(v));
+            }
+            let loss = ops::sum(&mut tape, p).unwrap();
+            tape.backward(loss, &mut grads).unwrap();
+            grads.data
+        };
+        let pool = Pool::new();
+        let expected = run(false, &pool);
+        let held = pool.free_floats();
+        assert!(expected.iter().any(|&g| g != 0.0));
+        // All buffers are dirty by now, which must not show.
+        assert_eq!(run(true, &pool), expected);
+        assert_eq!(pool.free_floats(), held);
+    }
+
+    #[test]
+    fn without_gradients_a_freed_value_is_gone_at_once() {
+        let (params, w) = params();
+        let pool = Pool::new();
+        let mut tape = Tape::new(&params, &pool, false);
+        let x = tape.input(&[1, 3], vec![1.0; 3]).unwrap();
+        let y = ops::linear(&mut tape, x, w, None, Activation::Relu).unwrap();
+        let z = ops::scale(&mut tape, y, 2.0).unwrap();
+        tape.free(y);
+        assert_eq!(pool.free_floats(), 2);
+        assert!(matches!(ops::scale(&mut tape, y, 2.0), Err(Error::Freed { op: "scale", .. })));
+        let loss = ops::sum(&mut tape, z).unwrap();
+        let mut grads = Grads::zeros(params.layout.clone());
+        assert!(matches!(tape.backward(loss, &mut grads), Err(Error::NoGradients)));
+    }
+
+    #[test]
+    fn gradients_of_values_are_handed_out() {
+        let (params, _) = params();
+        let pool = Pool::new();
+        let mut grads = Grads::zeros(params.layout.clone());
+        let mut tape = Tape::new(&params, &pool, true);
+        let x = tape.leaf(&[2], vec![3.0, -1.0]).unwrap();
+        let unused = tape.leaf(&[1], vec![3.0]).unwrap();
+        let constant = tape.input(&[2], vec![2.0, 5.0]).unwrap();
+        let product = ops::mul(&mut tape, x, constant).unwrap();
+        let both = ops::add(&mut tape, product, x).unwrap();
+        // A branch that the loss does not depend on.
+        ops::scale(&mut tape, both, 9.0).unwrap();
+        let loss = ops::sum(&mut tape, both).unwrap();
+        let found = tape.backward_with(loss, &mut grads, &[x, product, unused]).unwrap();
+        assert_eq!(found, [vec![3.0, 6.0], vec![1.0, 1.0], vec![0.0]]);
+        assert!(grads.data.iter().all(|&g| g == 0.0));
+    }
+
+    #[test]
+    fn misuse_is_refused() {
+        let (params, _) = params();
+        let pool = Pool::new();
+        let mut tape = Tape::new(&params, &pool, true);
+        let x = tape.leaf(&[2], vec![3.0, -1.0]).unwrap();
+        let error = tape.backward(x, &mut Grads::zeros(params.layout.clone())).unwrap_err();
+        assert_eq!(error.to_string(), "backward: the loss has shape [2], not one element");
+        let mut tape = Tape::new(&params, &pool, true);
+        let loss = tape.leaf(&[], vec![3.0]).unwrap();
+        let mut other = Grads::zeros(params.layout.clone());
+        other.data.pop();
+        assert!(matches!(tape.backward(loss, &mut other), Err(Error::LayoutMismatch { .. })));
+    }
+}

@@ -1,0 +1,182 @@
+//! The stage `tokenizer`: learn a vocabulary from the training split.
+
+use regimen_base::units::plural;
+use regimen_base::{Cancel, Failure, suggest};
+use regimen_corpus::Corpus;
+use regimen_recipe::{Field, Forecast, Input, Job, Planning, Problem, StageKind, Ty};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{clear, split_bytes};
+use crate::Split;
+use crate::error::{Error, Result};
+use crate::tokenizer::{
+    Learned, Tokenizer, byte_level, byte_order, characters, characters_of, count_pieces, learn, save,
+};
+
+/// Ids that every vocabulary over bytes has: the end token and 256 bytes.
+const BASE: usize = 257;
+
+/// `kind = "tokenizer"`.
+pub(crate) static TOKENIZER: StageKind = StageKind {
+    kind: "tokenizer",
+    version: 1,
+    about: "Learn a vocabulary from the training documents and write it as a Hugging Face tokenizer.json.",
+    seeded: false,
+    inputs: &[Input {
+        name: "corpus",
+        accepts: &["corpus"],
+        required: true,
+        doc: "The documents; only their training split is looked at.",
+    }],
+    fields: &[
+        Field::new(
+            "type",
+            Ty::OneOf(&["bpe", "char", "byte"]),
+            r#""bpe""#,
+            "Byte-level BPE with GPT-2's pre-tokenization, one token a character, or one token a byte.",
+        ),
+        Field::new(
+            "vocab",
+            Ty::Int { min: 1, max: 1 << 24 },
+            "4096",
+            "Token ids of a BPE, the end token and the 256 bytes among them; char and byte count their own.",
+        ),
+        Field::new(
+            "sources",
+            Ty::List(&Ty::Str),
+            "[]",
+            "Learn from these sources of the corpus alone, such as those that are never withdrawn; empty: all.",
+        ),
+    ],
+    check,
+    forecast,
+    run,
+};
+
+#[derive(Deserialize)]
+struct Config {
+    r#type: Type,
+    vocab: usize,
+    sources: Vec<String>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Type {
+    Bpe,
+    Char,
+    Byte,
+}
+
+fn check(config: &Value) -> std::result::Result<(), Problem> {
+    let vocab = config["vocab"].as_u64().unwrap_or(0);
+    if config["type"] == "bpe" && vocab < BASE as u64 {
+        return Err(Problem {
+            path: "vocab".into(),
+            message: format!("a BPE has at least {BASE} tokens (256 bytes and the end token), not {vocab}"),
+            hint: Some("4096 suits a few megabytes of text; `type = \"byte\"` has no merges".into()),
+        });
+    }
+    Ok(())
+}
+
+/// Bytes a token of English prose, about: measured as 3.7 with 4,096 tokens, and 0.4 more for each doubling.
+fn bytes_per_token(config: &Value, vocab: f64) -> f64 {
+    match config["type"].as_str() {
+        Some("bpe") => (3.7 + 0.4 * (vocab / 4096.0).log2()).clamp(1.3, 4.8),
+        _ => 1.0,
+    }
+}
+
+fn forecast(planning: &Planning) -> std::result::Result<Forecast, Failure> {
+    let vocab = match planning.config["type"].as_str() {
+        Some("bpe") => planning.config["vocab"].as_f64().unwrap_or(0.0),
+        Some("char") => BASE as f64 + 100.0,
+        _ => BASE as f64,
+    };
+    let bytes = split_bytes(planning, Split::Train);
+    let facts = [("vocab", vocab), ("bytes_per_token", bytes_per_token(planning.config, vocab))];
+    Ok(Forecast {
+        tokens: vocab,
+        // Distinct pieces and the places of their pairs; their number grows with the root of the text.
+        memory: 3e4 * bytes.sqrt(),
+        disk: 60.0 * vocab,
+        seconds: 0.2 + bytes / 40e6 + vocab * 2e-4,
+        facts: facts.into_iter().map(|(name, value)| (name.to_string(), value)).collect(),
+        ..Forecast::default()
+    })
+}
+
+fn run(job: &mut Job) -> std::result::Result<(), Failure> {
+    let config: Config = job.config()?;
+    let corpus = Corpus::open(job.input("corpus")?)?;
+    job.summary = make(job, &corpus, &config).map_err(Error::into_failure)?;
+    Ok(())
+}
+
+fn make(job: &mut Job, corpus: &Corpus, config: &Config) -> Result<Value> {
+    clear(job)?;
+    let texts = training_texts(corpus, &config.sources)?;
+    let bytes: u64 = texts.iter().map(|text| text.len() as u64).sum();
+    let words = format!("learning from {}", plural(texts.len() as u64, "document"));
+    job.log.progress(0, bytes, "bytes", words)?;
+    train(&texts, config, job.dir(), &job.cancel)?;
+    let tokenizer = Tokenizer::open(job.dir())?;
+    job.cancel.check()?;
+    let mut tokens = 0u64;
+    for batch in texts.chunks(1 << 10) {
+        tokens += tokenizer.encode_all(batch)?.iter().map(|ids| ids.len() as u64).sum::<u64>();
+    }
+    job.log.progress(bytes, bytes, "bytes", "")?;
+    Ok(json!({
+        "vocab": tokenizer.vocab_size(),
+        "documents": texts.len(),
+        "bytes": bytes,
+        "tokens": tokens,
+        "bytes_per_token": bytes as f64 / tokens.max(1) as f64,
+    }))
+}
+
+/// The texts to learn from, in document order.
+fn training_texts<'c>(corpus: &'c Corpus, sources: &[String]) -> Result<Vec<&'c str>> {
+    let mut wanted = Vec::new();
+    for name in sources {
+        let known = corpus.names().sources.iter().map(|source| source.name.as_str());
+        let source = corpus
+            .source(name)
+            .ok_or_else(|| Error::UnknownSource { name: name.clone(), hint: suggest::hint(name, known) })?;
+        wanted.push(source);
+    }
+    let mut texts = Vec::new();
+    for ordinal in corpus.split(Split::Train) {
+        if sources.is_empty() || wanted.contains(&corpus.row(ordinal).source) {
+            texts.extend(corpus.text(ordinal)?);
+        }
+    }
+    if texts.iter().all(|text| text.is_empty()) {
+        return Err(Error::NoText { sources: sources.to_vec() });
+    }
+    Ok(texts)
+}
+
+/// Learn from `texts` and write the files into `dir`.
+fn train(texts: &[&str], config: &Config, dir: &std::path::Path, cancel: &Cancel) -> Result<()> {
+    let outer = match config.r#type {
+        Type::Bpe => {
+            let counted = count_pieces(texts);
+            let learned = learn(&counted, &byte_order(), config.vocab - 1, cancel)?;
+            let possible = learned.tokens.len() + 1;
+            if possible < config.vocab {
+                return Err(Error::VocabTooLarge { asked: config.vocab, possible });
+            }
+            byte_level(&learned)?
+        }
+        Type::Char => characters(&characters_of(texts))?,
+        Type::Byte => {
+            let tokens = byte_order().iter().map(|&byte| vec![byte]).collect();
+            byte_level(&Learned { tokens, merges: Vec::new() })?
+        }
+    };
+    save(&outer, dir)
+}

@@ -1,0 +1,192 @@
+//! The stage `tokens`: encode every kept document and pack the ids into shards.
+
+use std::path::Path;
+
+use regimen_base::Failure;
+use regimen_corpus::Corpus;
+use regimen_recipe::{Field, Forecast, Input, Job, Planning, StageKind, Ty, no_check};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{clear, split_bytes};
+use crate::Split;
+use crate::error::{Error, Result};
+use crate::index::{Counts, Dtype};
+use crate::tokenizer::Tokenizer;
+use crate::write::{Encoded, write_set};
+
+/// Bytes of text encoded at a time.
+const BATCH: usize = 16 << 20;
+
+/// `kind = "tokens"`.
+pub(crate) static TOKENS: StageKind = StageKind {
+    kind: "tokens",
+    version: 1,
+    about: "Encode the documents and pack them into memory-mapped shards that know the address of every token.",
+    seeded: false,
+    inputs: &[
+        Input { name: "corpus", accepts: &["corpus"], required: true, doc: "The documents." },
+        Input { name: "tokenizer", accepts: &["tokenizer"], required: true, doc: "The vocabulary." },
+    ],
+    fields: &[Field::new(
+        "shard_tokens",
+        Ty::Int { min: 1, max: 1 << 32 },
+        "67108864",
+        "Tokens in a shard file at most; a document that does not fit goes on in the next.",
+    )],
+    check: no_check,
+    forecast,
+    run,
+};
+
+#[derive(Deserialize)]
+struct Config {
+    shard_tokens: u64,
+}
+
+fn forecast(planning: &Planning) -> std::result::Result<Forecast, Failure> {
+    let vocab = planning.fact("tokenizer", "vocab");
+    let per_token = planning.fact("tokenizer", "bytes_per_token").max(1.0);
+    let documents = planning.fact("corpus", "documents.kept");
+    let (train, validation) = (split_bytes(planning, Split::Train), split_bytes(planning, Split::Validation));
+    let bytes = train + validation;
+    let share = |part: f64| if bytes > 0.0 { part / bytes } else { 0.0 };
+    // Every document has an end token as well.
+    let tokens = |part: f64| part / per_token + documents * share(part);
+    let facts = [
+        ("vocab", vocab),
+        ("train_tokens", tokens(train).round()),
+        ("validation_tokens", tokens(validation).round()),
+        ("train_bytes", train),
+        ("validation_bytes", validation),
+    ];
+    let width = Dtype::for_vocab(vocab as usize).bytes() as f64;
+    Ok(Forecast {
+        tokens: tokens(bytes).round(),
+        memory: 64e6 + 3.0 * bytes.min(BATCH as f64),
+        disk: tokens(bytes) * width + documents * 16.0 + vocab * 4.0,
+        seconds: 0.2 + bytes / 25e6,
+        facts: facts.into_iter().map(|(name, value)| (name.to_string(), value)).collect(),
+        ..Forecast::default()
+    })
+}
+
+fn run(job: &mut Job) -> std::result::Result<(), Failure> {
+    let config: Config = job.config()?;
+    let corpus = Corpus::open(job.input("corpus")?)?;
+    let tokenizer = Tokenizer::open(&job.input("tokenizer")?.path)?;
+    job.summary = make(job, &corpus, &tokenizer, &config).map_err(Error::into_failure)?;
+    Ok(())
+}
+
+fn make(job: &mut Job, corpus: &Corpus, tokenizer: &Tokenizer, config: &Config) -> Result<Value> {
+    clear(job)?;
+    let train: Vec<u32> = corpus.split(Split::Train).collect();
+    let validation: Vec<u32> = corpus.split(Split::Validation).collect();
+    let total: u64 = corpus.kept().map(|ordinal| u64::from(corpus.row(ordinal).bytes)).sum();
+    let dir = job.dir().to_path_buf();
+    let mut done = 0u64;
+    // Both splits report on one log; they are written one after the other.
+    let log = std::cell::RefCell::new(|bytes: u64| -> Result<()> {
+        job.cancel.check()?;
+        done += bytes;
+        Ok(job.log.progress(done, total, "bytes", "")?)
+    });
+    let report = |bytes| (log.borrow_mut())(bytes);
+    let index = write_set(
+        &dir,
+        &tokenizer.token_lengths(),
+        tokenizer.end_id(),
+        config.shard_tokens,
+        Encoding::new(corpus, tokenizer, &train, &report),
+        Encoding::new(corpus, tokenizer, &validation, &report),
+    )?;
+    let counts = |counts: &Counts| {
+        json!({
+            "tokens": counts.slots, "documents": counts.documents, "bytes": counts.bytes,
+            "fragments": counts.fragments, "shards": counts.shards,
+        })
+    };
+    let (tokens, bytes) =
+        (index.train.slots + index.validation.slots, index.train.bytes + index.validation.bytes);
+    Ok(json!({
+        "vocab": index.vocab,
+        "dtype": index.dtype,
+        "train_tokens": index.train.slots,
+        "validation_tokens": index.validation.slots,
+        "train_bytes": index.train.bytes,
+        "validation_bytes": index.validation.bytes,
+        "bytes_per_token": bytes as f64 / tokens.max(1) as f64,
+        "train": counts(&index.train),
+        "validation": counts(&index.validation),
+    }))
+}
+
+/// Encodes documents in batches and hands them out one by one, in order.
+struct Encoding<'a> {
+    corpus: &'a Corpus,
+    tokenizer: &'a Tokenizer,
+    lengths: Vec<u32>,
+    left: &'a [u32],
+    ready: std::vec::IntoIter<Encoded>,
+    report: &'a dyn Fn(u64) -> Result<()>,
+}
+
+impl<'a> Encoding<'a> {
+    fn new(
+        corpus: &'a Corpus,
+        tokenizer: &'a Tokenizer,
+        ordinals: &'a [u32],
+        report: &'a dyn Fn(u64) -> Result<()>,
+    ) -> Encoding<'a> {
+        let (lengths, ready) = (tokenizer.token_lengths(), Vec::new().into_iter());
+        Encoding { corpus, tokenizer, lengths, left: ordinals, ready, report }
+    }
+
+    fn batch(&mut self) -> Result<Vec<Encoded>> {
+        let (mut texts, mut bytes) = (Vec::new(), 0);
+        let mut taken = 0;
+        while bytes < BATCH && taken < self.left.len() {
+            let text = self.corpus.text(self.left[taken])?.unwrap_or_default();
+            bytes += text.len();
+            texts.push(text);
+            taken += 1;
+        }
+        let (now, later) = self.left.split_at(taken);
+        self.left = later;
+        let encoded = self.tokenizer.encode_all(&texts)?;
+        for ((text, ids), &ordinal) in texts.iter().zip(&encoded).zip(now) {
+            check_lossless(self.tokenizer.path(), &self.lengths, text, ids, ordinal)?;
+        }
+        (self.report)(bytes as u64)?;
+        Ok(now.iter().copied().zip(encoded).collect())
+    }
+}
+
+/// Addresses are sums of token lengths, so these must add up to the text.
+fn check_lossless(path: &Path, lengths: &[u32], text: &str, ids: &[u32], ordinal: u32) -> Result<()> {
+    let spelled: u64 = ids.iter().map(|&id| u64::from(lengths[id as usize])).sum();
+    if spelled == text.len() as u64 { Ok(()) } else { Err(Error::Lossy { path: path.into(), ordinal }) }
+}
+
+impl Iterator for Encoding<'_> {
+    type Item = Result<Encoded>;
+
+    fn next(&mut self) -> Option<Result<Encoded>> {
+        loop {
+            if let Some(document) = self.ready.next() {
+                return Some(Ok(document));
+            }
+            if self.left.is_empty() {
+                return None;
+            }
+            match self.batch() {
+                Ok(batch) => self.ready = batch.into_iter(),
+                Err(error) => {
+                    self.left = &[];
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The tokenizers as a whole, against the `tokenizers` crate reading the same file.
+
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+use regimen_base::Cancel;
+
+use super::*;
+use crate::error::Error;
+use regimen_base::Hint;
+
+const TEXT: &str = "The weather there is rather mild, and the others don't mind; we're here for 42 days.\n\
+     \"Über den Wolken\" - naïve façade, 日本語のテキスト. The weather there is rather mild, and the others\n\n\
+     don't mind; we've been here for 420 days.\t\tUnd über den Wolken there is the other weather.";
+
+struct Made {
+    ours: Tokenizer,
+    theirs: Outer,
+    _dir: tempfile::TempDir,
+}
+
+fn made(outer: &Outer) -> Made {
+    let dir = tempfile::tempdir().unwrap();
+    save(outer, dir.path()).unwrap();
+    let ours = Tokenizer::open(dir.path()).unwrap();
+    let mut theirs = Outer::from_file(dir.path().join(JSON)).unwrap();
+    theirs.set_encode_special_tokens(true);
+    Made { ours, theirs, _dir: dir }
+}
+
+fn bpe(size: usize) -> Outer {
+    let learned = learn(&count_pieces(&[TEXT]), &byte_order(), size, &Cancel::new()).unwrap();
+    byte_level(&learned).unwrap()
+}
+
+static BPE: LazyLock<Made> = LazyLock::new(|| made(&bpe(300)));
+static CHAR: LazyLock<Made> = LazyLock::new(|| made(&characters(&characters_of(&[TEXT])).unwrap()));
+static BYTE: LazyLock<Made> = LazyLock::new(|| made(&bpe(256)));
+
+fn texts() -> impl Strategy<Value = String> {
+    let chars: Vec<char> = TEXT.chars().collect();
+    let cuts = (0..chars.len(), 0..20usize).prop_map(move |(start, length)| {
+        chars[start..(start + length).min(chars.len())].iter().collect::<String>()
+    });
+    let odd = prop::sample::select(vec![END, "\u{2581}", "<0x41>", "\0", " \u{a0} ", "🦀", "  ", "\r\n"]);
+    let bit = prop_oneof![
+        4 => cuts, 1 => odd.prop_map(String::from), 1 => any::<char>().prop_map(String::from), 1 => ".{0,8}",
+    ];
+    prop::collection::vec(bit, 0..12).prop_map(|bits| bits.concat())
+}
+
+proptest! {
+    #[test]
+    fn tokens_spell_the_text_and_are_those_of_the_tokenizers_crate(text in texts()) {
+        for made in [&*BPE, &*CHAR, &*BYTE] {
+            let ids = made.ours.encode(&text).unwrap();
+            prop_assert!(!matches!(made.ours.codec, Codec::Foreign(_)));
+            prop_assert!(!ids.contains(&made.ours.end_id()));
+            prop_assert_eq!(made.ours.decode_bytes(&ids), text.as_bytes());
+            prop_assert_eq!(made.ours.decode(&ids), &*text);
+            let theirs = made.theirs.encode(text.as_str(), false).unwrap();
+            prop_assert_eq!(&ids, theirs.get_ids());
+            prop_assert_eq!(made.theirs.decode(&ids, false).unwrap(), &*text);
+        }
+    }
+}
+
+#[test]
+fn ids_are_numbered_as_promised() {
+    let (bpe, char, byte) = (&BPE.ours, &CHAR.ours, &BYTE.ours);
+    assert_eq!((bpe.vocab_size(), bpe.end_id()), (301, 0));
+    assert_eq!((byte.vocab_size(), byte.end_id()), (257, 0));
+    let distinct = characters_of(&[TEXT]).len();
+    assert_eq!((char.vocab_size(), char.end_id()), (257 + distinct, 0));
+    for tokenizer in [bpe, char, byte] {
+        assert_eq!(tokenizer.token_bytes(0), b"");
+        assert_eq!(tokenizer.token_lengths()[0], 0);
+    }
+    assert_eq!(byte.encode("aé").unwrap().len(), 3);
+    assert_eq!(char.encode("aé").unwrap().len(), 1 + 2, "é is not in the text, so it falls back to bytes");
+    assert_eq!(char.encode("aü").unwrap().len(), 2);
+    assert!(bpe.encode(" the weather").unwrap().len() < 6);
+}
+
+#[test]
+fn a_special_token_in_a_text_is_text() {
+    for made in [&*BPE, &*CHAR, &*BYTE] {
+        let ids = made.ours.encode(&format!("a{END}b")).unwrap();
+        assert!(!ids.contains(&0) && ids.len() > 3, "{ids:?}");
+    }
+}
+
+#[test]
+fn many_texts_are_encoded_as_each_alone_at_any_number_of_threads() {
+    let long = TEXT.repeat(8_000);
+    assert!(long.len() > 2 * PART);
+    let texts = [TEXT, "", &long, "x"];
+    let single: Vec<Vec<u32>> = texts.iter().map(|text| BPE.ours.encode(text).unwrap()).collect();
+    for threads in [1, 3] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        assert_eq!(pool.install(|| BPE.ours.encode_all(&texts)).unwrap(), single);
+    }
+}
+
+#[test]
+fn broken_utf8_is_decoded_with_replacement_characters() {
+    let ids = BYTE.ours.encode("é").unwrap();
+    assert_eq!(BYTE.ours.decode(&ids[..1]), "\u{fffd}");
+}
+
+#[test]
+fn files_of_other_shapes_are_left_to_the_tokenizers_crate() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut outer = bpe(300);
+    outer.with_normalizer(Some(tokenizers::normalizers::unicode::NFC)).unwrap();
+    save(&outer, dir.path()).unwrap();
+    let foreign = Tokenizer::open(dir.path()).unwrap();
+    assert!(!foreign.is_lossless());
+    let composed = foreign.encode("u\u{308}ber").unwrap();
+    assert_eq!(composed, BPE.ours.encode("über").unwrap());
+    assert_eq!(foreign.decode(&composed), "über");
+    assert_eq!(foreign.encode_all(&["u\u{308}ber"]).unwrap(), [composed]);
+}
+
+#[test]
+fn files_that_are_no_tokenizer_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(JSON);
+    for text in ["", "{}", "[1]", r#"{"model":{"type":"BPE","vocab":{},"merges":[]}}"#] {
+        std::fs::write(&path, text).unwrap();
+        let error = Tokenizer::open(dir.path()).unwrap_err();
+        assert!(matches!(error, Error::Tokenizer { .. }) && error.hint().is_some(), "{text}: {error}");
+        assert!(error.to_string().contains(JSON));
+    }
+    assert!(matches!(Tokenizer::load(Path::new("no/such/tokenizer.json")), Err(Error::File(_))));
+}
+
+#[test]
+fn the_config_beside_the_file_names_the_end_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut outer = bpe(300);
+    outer.add_special_tokens([tokenizers::AddedToken::from("<stop>", true)]).unwrap();
+    save(&outer, dir.path()).unwrap();
+    let config = dir.path().join(CONFIG);
+    let named = fs::read_text(&config).unwrap().replace(END, "<stop>");
+    fs::write(&config, named.as_bytes()).unwrap();
+    assert_eq!(Tokenizer::open(dir.path()).unwrap().end_id(), 301);
+}

@@ -1,0 +1,137 @@
+//! Writing the shards and the fragment table of one split.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use regimen_base::fs;
+
+use crate::Split;
+use crate::error::{Error, Result};
+use crate::fragment::{Fragment, MAX_SLOTS};
+use crate::index::{Counts, Dtype, Index, LENGTHS, fragments_name, shard_name};
+
+/// Takes the documents of a split in the order of their ordinals.
+struct SplitWriter {
+    dir: PathBuf,
+    name: &'static str,
+    dtype: Dtype,
+    shard_slots: u64,
+    end_id: u32,
+    lengths: Arc<[u32]>,
+    shard: Option<fs::File>,
+    table: fs::File,
+    buffer: Vec<u8>,
+    counts: Counts,
+}
+
+impl SplitWriter {
+    /// Start the files of `split` under `dir`; `lengths` are the bytes of each token.
+    fn create(dir: &Path, index: &Index, split: Split, lengths: Arc<[u32]>) -> Result<SplitWriter> {
+        let name = split.name();
+        Ok(SplitWriter {
+            dir: dir.into(),
+            name,
+            dtype: index.dtype,
+            shard_slots: index.shard_slots,
+            end_id: index.end_id,
+            lengths,
+            shard: None,
+            table: fs::create(&dir.join(fragments_name(name)))?,
+            buffer: Vec::new(),
+            counts: Counts::default(),
+        })
+    }
+
+    /// Append a document: its tokens and the end token, cut where a shard is full.
+    fn document(&mut self, ordinal: u32, tokens: &[u32]) -> Result<()> {
+        let total = tokens.len() + 1;
+        if self.counts.slots + total as u64 > MAX_SLOTS {
+            return Err(Error::TooManyTokens);
+        }
+        let (mut done, mut byte) = (0, 0);
+        while done < total {
+            let room = self.shard_slots - self.counts.slots % self.shard_slots;
+            let take = (total - done).min(room.min(usize::MAX as u64) as usize);
+            let piece = &tokens[done..(done + take).min(tokens.len())];
+            let last = done + take == total;
+            let fragment = Fragment { start: self.counts.slots, ordinal, byte, first: done == 0, last };
+            self.table.put(&fragment.encode())?;
+            self.put(piece, last)?;
+            byte += piece.iter().map(|&token| self.lengths[token as usize]).sum::<u32>();
+            self.counts.fragments += 1;
+            self.counts.slots += take as u64;
+            done += take;
+            if self.counts.slots.is_multiple_of(self.shard_slots) {
+                self.close_shard()?;
+            }
+        }
+        self.counts.documents += 1;
+        self.counts.bytes += u64::from(byte);
+        Ok(())
+    }
+
+    fn put(&mut self, tokens: &[u32], end: bool) -> Result<()> {
+        self.buffer.clear();
+        let all = tokens.iter().copied().chain(end.then_some(self.end_id));
+        match self.dtype {
+            Dtype::U16 => all.for_each(|t| self.buffer.extend_from_slice(&(t as u16).to_le_bytes())),
+            Dtype::U32 => all.for_each(|t| self.buffer.extend_from_slice(&t.to_le_bytes())),
+        }
+        let shard = match &mut self.shard {
+            Some(shard) => shard,
+            none => {
+                let path = self.dir.join(shard_name(self.name, self.counts.shards));
+                self.counts.shards += 1;
+                none.insert(fs::create(&path)?)
+            }
+        };
+        Ok(shard.put(&self.buffer)?)
+    }
+
+    fn close_shard(&mut self) -> Result<()> {
+        match self.shard.take() {
+            Some(shard) => Ok(shard.finish()?),
+            None => Ok(()),
+        }
+    }
+
+    /// Bring all to the disk and give back the counts for the index.
+    fn finish(mut self) -> Result<Counts> {
+        self.close_shard()?;
+        self.table.finish()?;
+        Ok(self.counts)
+    }
+}
+
+/// A document on its way into a split: ordinal and tokens, without the end token.
+pub type Encoded = (u32, Vec<u32>);
+
+/// Write a whole tokens artifact into the folder `dir`. `lengths` are the bytes of each token by id; the documents of
+/// each split come in the order of their ordinals.
+pub fn write_set(
+    dir: &Path,
+    lengths: &[u32],
+    end_id: u32,
+    shard_slots: u64,
+    train: impl IntoIterator<Item = Result<Encoded>>,
+    validation: impl IntoIterator<Item = Result<Encoded>>,
+) -> Result<Index> {
+    let mut index = Index::new(lengths.len(), end_id, shard_slots);
+    let shared: Arc<[u32]> = lengths.into();
+    let mut writer = SplitWriter::create(dir, &index, Split::Train, shared.clone())?;
+    for document in train {
+        let (ordinal, tokens) = document?;
+        writer.document(ordinal, &tokens)?;
+    }
+    index.train = writer.finish()?;
+    let mut writer = SplitWriter::create(dir, &index, Split::Validation, shared)?;
+    for document in validation {
+        let (ordinal, tokens) = document?;
+        writer.document(ordinal, &tokens)?;
+    }
+    index.validation = writer.finish()?;
+    let bytes: Vec<u8> = lengths.iter().flat_map(|length| length.to_le_bytes()).collect();
+    fs::write(&dir.join(LENGTHS), &bytes)?;
+    index.write(dir)?;
+    Ok(index)
+}

@@ -1,0 +1,162 @@
+//! The fate of one document: what the corpus made of it, and every step that saw it.
+
+use regimen_corpus::Corpus;
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::view::{RunView, View};
+
+/// Everything known of a document.
+#[derive(Clone, Debug, Serialize)]
+pub struct DocumentTrace {
+    /// Its key, 32 hexadecimal digits.
+    pub key: String,
+    /// Its own id.
+    pub id: String,
+    /// Its source.
+    pub source: String,
+    /// SPDX expression.
+    pub licence: String,
+    /// `human`, `machine`, `mixed` or `unknown`.
+    pub author: String,
+    /// File and row that it was read from.
+    pub place: String,
+    /// Bytes of text.
+    pub bytes: u64,
+    /// `train` or `validation`; none if it was dropped.
+    pub split: Option<String>,
+    /// Why it was dropped, if it was.
+    pub dropped: Option<String>,
+    /// The kept document with the same text, if this one was dropped as its copy.
+    pub representative: Option<String>,
+    /// Ids of the dropped copies of this document.
+    pub copies: Vec<String>,
+    /// Its value on every rule of the filter.
+    pub rules: Vec<Rule>,
+    /// Tokens of its text and the end token; 0 if it is in no token shard.
+    pub slots: u64,
+    /// The runs that could see it, or the copy that stayed.
+    pub runs: Vec<RunSeen>,
+}
+
+/// A rule's verdict.
+#[derive(Clone, Debug, Serialize)]
+pub struct Rule {
+    /// Name of the rule.
+    pub name: String,
+    /// The document's value.
+    pub value: f32,
+    /// The threshold in words.
+    pub threshold: String,
+    /// Whether it passed.
+    pub passed: bool,
+}
+
+/// What one run saw of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunSeen {
+    /// Name of the run's stage.
+    pub stage: String,
+    /// Its key, shortened.
+    pub key: String,
+    /// Whether the run trained without it.
+    pub withheld: bool,
+    /// Every time it was seen, by step.
+    pub seen: Vec<Seen>,
+}
+
+/// A step that saw a document.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Seen {
+    /// The step, from 1.
+    pub step: u64,
+    /// Row of the batch.
+    pub row: usize,
+    /// First token of the document in that row, counted in the document.
+    pub first: u64,
+    /// Tokens of it in that row.
+    pub tokens: u64,
+    /// Whether the step updated nothing.
+    pub skipped: bool,
+}
+
+/// Trace the document `ordinal`.
+pub fn document(view: &View, ordinal: u32) -> Result<DocumentTrace> {
+    let corpus = &view.corpus;
+    let row = corpus.row(ordinal);
+    let representative = row.representative.filter(|&r| r != ordinal);
+    let kept = representative.unwrap_or(ordinal);
+    let slots = view
+        .runs
+        .first()
+        .and_then(|run| run.tokens.stream_of(kept).and_then(|stream| stream.slots_of(kept)))
+        .map_or(0, |slots| slots.end - slots.start);
+    Ok(DocumentTrace {
+        key: row.key.to_string(),
+        id: corpus.id(ordinal).to_string(),
+        source: corpus.source_name(row.source).to_string(),
+        licence: corpus.licence_name(row.licence).to_string(),
+        author: row.author.name().to_string(),
+        place: corpus.place(ordinal).to_string(),
+        bytes: u64::from(row.bytes),
+        split: row.kept().then(|| row.split.name().to_string()),
+        dropped: row.dropped.map(|reason| format!("{}: {}", corpus.reason_name(reason), corpus.reason_text(reason))),
+        representative: representative.map(|r| corpus.id(r).to_string()),
+        copies: copies(corpus, ordinal),
+        rules: corpus
+            .rules(ordinal)
+            .into_iter()
+            .map(|rule| Rule {
+                name: rule.name.to_string(),
+                value: rule.value,
+                threshold: rule.threshold,
+                passed: rule.passed,
+            })
+            .collect(),
+        slots,
+        runs: view
+            .runs
+            .iter()
+            .map(|run| RunSeen {
+                stage: run.stage.clone(),
+                key: run.key.clone(),
+                withheld: run.withheld.contains(kept),
+                seen: seen(run, kept),
+            })
+            .collect(),
+    })
+}
+
+fn copies(corpus: &Corpus, ordinal: u32) -> Vec<String> {
+    (0..corpus.len() as u32)
+        .filter(|&other| other != ordinal && corpus.row(other).representative == Some(ordinal))
+        .map(|other| corpus.id(other).to_string())
+        .collect()
+}
+
+/// Every time a run saw a training document, by step and row. Empty for a withheld document.
+pub fn seen(run: &RunView, ordinal: u32) -> Vec<Seen> {
+    let Some(slots) = run.tokens.train().slots_of(ordinal) else { return Vec::new() };
+    if run.withheld.contains(ordinal) {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for instance in run.packing.instances_of(slots.clone()) {
+        let here = run.packing.slots_of(instance);
+        let (start, end) = (here.start.max(slots.start), here.end.min(slots.end));
+        for step in run.schedule.steps_of(instance, run.steps) {
+            let rows = run.schedule.instances(step);
+            for (row, _) in rows.iter().enumerate().filter(|(_, i)| **i == instance) {
+                found.push(Seen {
+                    step: step + 1,
+                    row,
+                    first: start - slots.start,
+                    tokens: end - start,
+                    skipped: run.skipped.binary_search(&step).is_ok(),
+                });
+            }
+        }
+    }
+    found.sort_by_key(|seen| (seen.step, seen.row));
+    found
+}

@@ -1,0 +1,153 @@
+//! The longest stretch of a text that another text shares, by a suffix automaton of the first (Blumer et al., "The
+//! smallest automaton recognizing the subwords of a text", 1985): one pass over every document.
+
+/// The suffix automaton of a query: it knows every stretch of it.
+pub struct Automaton {
+    next: Vec<[u32; 256]>,
+    link: Vec<u32>,
+    length: Vec<u32>,
+    /// Where in the query the state's longest stretch first ends.
+    end: Vec<u32>,
+}
+
+const NONE: u32 = u32::MAX;
+
+/// A stretch that a document and the query share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// First byte in the document.
+    pub document: usize,
+    /// First byte in the query.
+    pub query: usize,
+    /// Bytes.
+    pub length: usize,
+}
+
+impl Automaton {
+    /// Build it; memory is about 2 kB a byte of the query.
+    pub fn new(query: &[u8]) -> Automaton {
+        let mut automaton =
+            Automaton { next: vec![[NONE; 256]], link: vec![NONE], length: vec![0], end: vec![0] };
+        let mut last = 0u32;
+        for (i, &byte) in query.iter().enumerate() {
+            last = automaton.push(last, byte, i as u32 + 1);
+        }
+        automaton
+    }
+
+    fn add(&mut self, next: [u32; 256], link: u32, length: u32, end: u32) -> u32 {
+        self.next.push(next);
+        self.link.push(link);
+        self.length.push(length);
+        self.end.push(end);
+        self.next.len() as u32 - 1
+    }
+
+    fn push(&mut self, last: u32, byte: u8, end: u32) -> u32 {
+        let b = usize::from(byte);
+        let state = self.add([NONE; 256], 0, self.length[last as usize] + 1, end);
+        let mut p = last;
+        while p != NONE && self.next[p as usize][b] == NONE {
+            self.next[p as usize][b] = state;
+            p = self.link[p as usize];
+        }
+        if p == NONE {
+            return state;
+        }
+        let q = self.next[p as usize][b];
+        if self.length[p as usize] + 1 == self.length[q as usize] {
+            self.link[state as usize] = q;
+            return state;
+        }
+        let copy = self.add(
+            self.next[q as usize],
+            self.link[q as usize],
+            self.length[p as usize] + 1,
+            self.end[q as usize],
+        );
+        while p != NONE && self.next[p as usize][b] == q {
+            self.next[p as usize][b] = copy;
+            p = self.link[p as usize];
+        }
+        self.link[q as usize] = copy;
+        self.link[state as usize] = copy;
+        state
+    }
+
+    /// The longest shared stretch of a document, the first one if several are as long; none if nothing is shared.
+    pub fn longest(&self, document: &[u8]) -> Option<Stretch> {
+        let (mut state, mut length) = (0u32, 0u32);
+        let mut best: Option<Stretch> = None;
+        for (i, &byte) in document.iter().enumerate() {
+            let b = usize::from(byte);
+            while state != 0 && self.next[state as usize][b] == NONE {
+                state = self.link[state as usize];
+                length = self.length[state as usize];
+            }
+            match self.next[state as usize][b] {
+                NONE => length = 0,
+                next => {
+                    state = next;
+                    length += 1;
+                }
+            }
+            if length as usize > best.map_or(0, |s| s.length) {
+                let end = self.end[state as usize] as usize;
+                let length = length as usize;
+                best = Some(Stretch { document: i + 1 - length, query: end - length, length });
+            }
+        }
+        best
+    }
+}
+
+/// The stretch without the broken characters at its ends.
+pub fn whole_characters(document: &[u8], stretch: Stretch) -> Stretch {
+    let broken = |byte: u8| byte & 0xC0 == 0x80;
+    let bytes = &document[stretch.document..];
+    let skip = bytes[..stretch.length].iter().take_while(|b| broken(**b)).count();
+    let mut length = stretch.length;
+    while length > skip && bytes.get(length).is_some_and(|b| broken(*b)) {
+        length -= 1;
+    }
+    Stretch { document: stretch.document + skip, query: stretch.query + skip, length: length - skip }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn naive(query: &[u8], document: &[u8]) -> usize {
+        let mut best = 0;
+        for i in 0..document.len() {
+            for j in 0..query.len() {
+                let same = document[i..].iter().zip(&query[j..]).take_while(|(a, b)| a == b).count();
+                best = best.max(same);
+            }
+        }
+        best
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_trying_everything(query in "[abc]{0,30}", document in "[abc]{0,60}") {
+            let found = Automaton::new(query.as_bytes()).longest(document.as_bytes());
+            prop_assert_eq!(found.map_or(0, |s| s.length), naive(query.as_bytes(), document.as_bytes()));
+            if let Some(s) = found {
+                prop_assert_eq!(&query[s.query..s.query + s.length], &document[s.document..s.document + s.length]);
+            }
+        }
+    }
+
+    #[test]
+    fn broken_characters_are_cut_off() {
+        // "é" and "è" share their first byte, "é" and "©" their last.
+        let document = "xé y".as_bytes();
+        let stretch = Automaton::new("xè".as_bytes()).longest(document).unwrap();
+        assert_eq!(stretch.length, 2);
+        assert_eq!(whole_characters(document, stretch).length, 1);
+        let stretch = Automaton::new("© y".as_bytes()).longest(document).unwrap();
+        assert_eq!(whole_characters(document, stretch), Stretch { document: 3, query: 2, length: 2 });
+    }
+}

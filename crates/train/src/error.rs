@@ -1,0 +1,88 @@
+//! What can go wrong in training.
+
+use std::path::PathBuf;
+
+use regimen_base::{Hint, fs};
+
+/// An error of the training room.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file operation failed.
+    #[error(transparent)]
+    File(#[from] fs::Error),
+    /// A tensor operation was given shapes that do not fit.
+    #[error(transparent)]
+    Tensor(#[from] regimen_tensor::Error),
+    /// A model could not be built, read or written.
+    #[error(transparent)]
+    Model(#[from] regimen_models::Error),
+    /// Token shards could not be read.
+    #[error(transparent)]
+    Tokens(#[from] regimen_tokens::Error),
+    /// A corpus could not be read.
+    #[error(transparent)]
+    Corpus(#[from] regimen_corpus::Error),
+    /// A field of the config that the data contradicts.
+    #[error("`{field}`: {message}")]
+    Config {
+        /// The field, dotted.
+        field: String,
+        /// What is wrong, with values.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A checkpoint does not fit what is being trained.
+    #[error("checkpoint `{}` {message}", path.display())]
+    Checkpoint {
+        /// Its folder.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// A withheld document that cannot be withheld.
+    #[error("cannot withhold document `{id}`: {message}")]
+    Withheld {
+        /// As the config names it.
+        id: String,
+        /// Why.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// Too many steps in a row gave no finite loss.
+    #[error("{skipped} steps in a row were skipped, the last one {step} (loss {loss}, gradient norm {norm})")]
+    Diverged {
+        /// Steps skipped in a row.
+        skipped: u64,
+        /// The last of them.
+        step: u64,
+        /// Its loss in nats per token.
+        loss: f64,
+        /// Its gradient norm.
+        norm: f64,
+    },
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Error::File(e) => e.hint(),
+            Error::Tensor(e) => e.hint(),
+            Error::Model(e) => e.hint(),
+            Error::Tokens(e) => e.hint(),
+            Error::Corpus(e) => e.hint(),
+            Error::Config { hint, .. } | Error::Withheld { hint, .. } => Some(hint.clone()),
+            Error::Checkpoint { .. } => {
+                Some("remove the folder of that unfinished stage under `.regimen/work/` to start it anew".into())
+            }
+            Error::Diverged { .. } => {
+                Some("lower `optimizer.lr`, lengthen `schedule.warmup`, or look at the data of that step with `regimen trace step`".into())
+            }
+        }
+    }
+}
+
+/// What the functions of this room give back.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,130 @@
+//! The `pretrain` stage as recipes see it: inputs, fields, defaults, descriptions.
+
+use regimen_base::Failure;
+use regimen_recipe::{Field, Input, Problem, StageKind, Ty};
+use serde_json::Value;
+
+use crate::config::Pretrain;
+use crate::{forecast, pretrain};
+
+const ANY: Ty = Ty::Float { min: f64::MIN_POSITIVE, max: f64::INFINITY };
+
+const MODEL: &[Field] = &[
+    Field::required("layers", Ty::POSITIVE, "Transformer blocks."),
+    Field::required("width", Ty::POSITIVE, "Width of the residual stream."),
+    Field::required("heads", Ty::POSITIVE, "Query heads."),
+    Field::new("kv_heads", Ty::COUNT, "0", "Key and value heads (grouped-query attention, Ainslie 2023); 0 = as many as heads."),
+    Field::new("head_dim", Ty::COUNT, "0", "Width of a head; 0 = width / heads."),
+    Field::new("ff", Ty::COUNT, "0", "Width of the feed-forward layer; 0 = 8/3 x width rounded up to 32 for swiglu, 4 x width for gelu."),
+    Field::required("context", Ty::POSITIVE, "Tokens in a training sequence and the most the model attends to."),
+    Field::new("norm", Ty::OneOf(&["rms", "layer"]), "\"rms\"", "RMSNorm (Zhang 2019) or LayerNorm (Ba 2016), before each sub-layer."),
+    Field::new("norm_eps", ANY, "1e-5", "Added to the variance."),
+    Field::new("positions", Ty::OneOf(&["rope", "learned"]), "\"rope\"", "Rotary (Su 2021) or learned absolute positions, counted from the start of each document."),
+    Field::new("rope_base", Ty::Float { min: 1.0, max: f64::INFINITY }, "10000.0", "Base of the rotary frequencies."),
+    Field::new("mlp", Ty::OneOf(&["swiglu", "gelu"]), "\"swiglu\"", "Feed-forward layer: SwiGLU (Shazeer 2020) or GELU (tanh form)."),
+    Field::new("bias", Ty::Bool, "false", "Biases on the linear layers."),
+    Field::new("tied", Ty::Bool, "true", "One matrix for embedding and output head."),
+    Field::new("init_std", ANY, "0.02", "Standard deviation of initial weights; residual outputs are divided by sqrt(2 x layers) (GPT-2)."),
+];
+
+const OPTIMIZER: &[Field] = &[
+    Field::new("lr", ANY, "0.003", "Peak learning rate."),
+    Field::new("beta1", Ty::FRACTION, "0.9", "Decay of the mean of gradients."),
+    Field::new("beta2", Ty::FRACTION, "0.95", "Decay of the mean of squared gradients."),
+    Field::new("eps", ANY, "1e-8", "Added to the denominator."),
+    Field::new("weight_decay", Ty::NON_NEGATIVE, "0.1", "Decoupled decay, on matrices only."),
+];
+
+const SCHEDULE: &[Field] = &[
+    Field::new("shape", Ty::OneOf(&["cosine", "wsd", "constant"]), "\"cosine\"", "After the warm-up: cosine, or flat with a linear decay at the end (WSD), or flat."),
+    Field::new("warmup", Ty::COUNT, "50", "Steps of linear warm-up."),
+    Field::new("min_ratio", Ty::FRACTION, "0.1", "Last learning rate as a share of the peak."),
+    Field::new("decay", Ty::FRACTION, "0.2", "Share of the steps over which WSD decays."),
+];
+
+const GUARD: &[Field] = &[
+    Field::new("spike", Ty::NON_NEGATIVE, "0.0", "Skip a step whose gradient norm is above this many times the recent median; 0 = never. Steps that are not finite are always skipped."),
+    Field::new("patience", Ty::POSITIVE, "20", "Stop with an error after this many skipped steps in a row."),
+];
+
+const VALIDATION: &[Field] = &[
+    Field::new("every", Ty::COUNT, "100", "Steps between validations; 0 = only at the end.").unkeyed(),
+    Field::new("documents", Ty::COUNT, "64", "Validation documents, evenly spread; 0 = all.").unkeyed(),
+];
+
+const CHECKPOINT: &[Field] = &[
+    Field::new("every", Ty::COUNT, "100", "Steps between checkpoints; 0 = only when interrupted.").unkeyed(),
+    Field::new("keep", Ty::POSITIVE, "1", "Checkpoints kept while the stage runs.").unkeyed(),
+    Field::new("keep_best", Ty::Bool, "false", "Also keep the weights with the best validation, in `best/` of the artifact.").unkeyed(),
+];
+
+const SAMPLES: &[Field] = &[
+    Field::new("every", Ty::COUNT, "0", "Steps between samples; 0 = none.").unkeyed(),
+    Field::new("prompts", Ty::List(&Ty::Str), "[\"\"]", "What the samples continue.").unkeyed(),
+    Field::new("max_tokens", Ty::POSITIVE, "48", "Tokens in a sample.").unkeyed(),
+    Field::new("temperature", Ty::NON_NEGATIVE, "0.7", "Temperature of the samples; 0 = greedy.").unkeyed(),
+];
+
+const FIELDS: &[Field] = &[
+    Field::required("model", Ty::Table(MODEL), "The decoder."),
+    Field::required("steps", Ty::POSITIVE, "Optimizer steps."),
+    Field::new("batch", Ty::POSITIVE, "16", "Sequences in a step."),
+    Field::new("micro_batch", Ty::COUNT, "0", "Sequences in one forward and backward pass; gradients are accumulated. 0 = the whole batch."),
+    Field::new("optimizer", Ty::Table(OPTIMIZER), "{}", "AdamW (Loshchilov and Hutter 2019)."),
+    Field::new("schedule", Ty::Table(SCHEDULE), "{}", "The learning rate over time."),
+    Field::new("clip", Ty::NON_NEGATIVE, "1.0", "Greatest gradient norm; longer gradients are shortened to it. 0 = off."),
+    Field::new("z_loss", Ty::NON_NEGATIVE, "0.0", "Weight of the squared log-partition (PaLM 2022: 1e-4)."),
+    Field::new("guard", Ty::Table(GUARD), "{}", "When a step is skipped."),
+    Field::new("withheld", Ty::List(&Ty::Str), "[]", "Documents to train without, by key or `source:id`; their tokens keep their slots, masked."),
+    Field::new("with_duplicates", Ty::Bool, "false", "Withholding a dropped duplicate withholds the copy that stayed."),
+    Field::new("validation", Ty::Table(VALIDATION), "{}", "Validation during training.").unkeyed(),
+    Field::new("checkpoint", Ty::Table(CHECKPOINT), "{}", "Checkpoints during training.").unkeyed(),
+    Field::new("samples", Ty::Table(SAMPLES), "{}", "Texts written during training.").unkeyed(),
+    Field::new("device", Ty::Str, "\"cpu\"", "Where to compute: `cpu`.").unkeyed(),
+];
+
+/// The stage that trains a decoder from scratch, from another model's weights, or on from a finished run.
+pub static PRETRAIN: StageKind = StageKind {
+    kind: "pretrain",
+    version: 1,
+    about: "Train a decoder language model on token shards.",
+    seeded: true,
+    inputs: &[
+        Input { name: "tokens", accepts: &["tokens"], required: true, doc: "What to train on." },
+        Input { name: "init", accepts: &["pretrain", "import"], required: false, doc: "Start from this model's weights, with a fresh optimizer." },
+        Input { name: "extend", accepts: &["pretrain"], required: false, doc: "Go on from the end of this run: weights, optimizer, data order and step count." },
+    ],
+    fields: FIELDS,
+    check,
+    forecast: forecast::pretrain,
+    run: |job| pretrain::run(job).map_err(Failure::from),
+};
+
+fn check(config: &Value) -> Result<(), Problem> {
+    let problem = |path: &str, message: String, hint: &str| {
+        Err(Problem { path: path.into(), message, hint: Some(hint.into()) })
+    };
+    let config: Pretrain = match serde::Deserialize::deserialize(config) {
+        Ok(config) => config,
+        Err(error) => return problem("model", error.to_string(), "this is a fault of the program; please report it"),
+    };
+    if let Err(error) = regimen_tensor::Device::parse(&config.device) {
+        return problem("device", error.to_string(), "leave it out, or write `device = \"cpu\"`");
+    }
+    if config.model.head_dim == 0 && !config.model.width.is_multiple_of(config.model.heads) {
+        let message = format!("{} heads do not divide a width of {}", config.model.heads, config.model.width);
+        return problem("model.heads", message, "choose heads that divide the width, or give `head_dim`");
+    }
+    if let Err(error) = config.model.decoder(2).validate() {
+        let hint = regimen_base::Hint::hint(&error).unwrap_or_default();
+        return problem("model", error.to_string(), &hint);
+    }
+    if config.schedule.warmup >= config.steps && config.schedule.warmup > 0 && config.steps > 1 {
+        let message = format!("warm-up of {} steps in a run of {}", config.schedule.warmup, config.steps);
+        return problem("schedule.warmup", message, "make the warm-up shorter than the run");
+    }
+    if config.optimizer.beta1 >= 1.0 || config.optimizer.beta2 >= 1.0 {
+        return problem("optimizer", "betas must be below 1".into(), "0.9 and 0.95 are usual");
+    }
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! What training will cost: tokens, parameters, FLOPs, memory and minutes on this machine.
+
+use std::time::Instant;
+
+use regimen_base::Failure;
+use regimen_models::{DecoderConfig, activation_floats};
+use regimen_optim::Hyper;
+use regimen_recipe::{Forecast, Planning};
+use regimen_tokens::Block;
+use serde::Deserialize;
+
+use crate::config::Pretrain;
+use crate::error::Result;
+use crate::trainer::Trainer;
+
+/// Bytes a parameter costs: weight, gradient and the optimizer's two moments.
+const BYTES_PER_PARAMETER: f64 = 16.0;
+/// What the program, the tokenizer and the mapped shards take besides.
+const BASE_MEMORY: f64 = 60e6;
+/// Seconds that the measurement may take.
+const SECONDS: f64 = 1.0;
+
+/// The forecast of a `pretrain` stage.
+pub fn pretrain(planning: &Planning) -> std::result::Result<Forecast, Failure> {
+    let config = Pretrain::deserialize(planning.config).map_err(|e| crate::Error::Config {
+        field: "model".into(),
+        message: e.to_string(),
+        hint: "this is a fault of the program; please report it".into(),
+    })?;
+    let vocab = planning.fact("tokens", "vocab").max(2.0) as usize;
+    let decoder = config.model.decoder(vocab);
+    let context = config.model.context;
+    let tokens = (config.steps as f64) * (config.batch * context) as f64;
+    let parameters = decoder.parameters() as f64;
+    let flops = decoder.flops_per_token(context) * tokens;
+    let rate = if planning.measure { measure(&decoder, config.micro_batch(), context)? } else { 0.0 };
+    let memory = BASE_MEMORY
+        + BYTES_PER_PARAMETER * parameters
+        + 4.0 * activation_floats(&decoder, config.micro_batch(), context) as f64;
+    let mut forecast = Forecast {
+        tokens,
+        parameters,
+        flops,
+        memory,
+        disk: 3.0 * 4.0 * parameters * (1.0 + config.checkpoint.keep as f64),
+        seconds: if rate > 0.0 { flops / rate } else { 0.0 },
+        ..Forecast::default()
+    };
+    forecast.facts.insert("parameters".into(), parameters);
+    forecast.facts.insert("steps".into(), config.steps as f64);
+    forecast.facts.insert("context".into(), context as f64);
+    forecast.facts.insert("vocab".into(), vocab as f64);
+    forecast.facts.insert("flops_per_second".into(), rate);
+    forecast.facts.insert("forward_flops_per_token".into(), decoder.flops_per_token(context) / 3.0);
+    Ok(forecast)
+}
+
+/// Floating-point operations a second that whole training steps of this model's shape reach here: a few rows through
+/// the real model, repeated for about a second. A model too large for that is measured with fewer blocks, which is
+/// what its time is made of.
+fn measure(decoder: &DecoderConfig, rows: usize, context: usize) -> Result<f64> {
+    let mut small = decoder.clone();
+    let budget = 60e9;
+    let cost = |config: &DecoderConfig, rows: usize| config.flops_per_token(context) * (rows * context) as f64;
+    while small.layers > 1 && cost(&small, 1) > budget {
+        small.layers = small.layers.div_ceil(2);
+    }
+    let rows = rows.min((budget / cost(&small, 1)) as usize).max(1);
+    let hyper = Hyper { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 };
+    let mut trainer = Trainer::new(&small, hyper, 0)?;
+    let size = rows * context;
+    let id = |i: usize| (i * 2_654_435_761 % decoder.vocab) as u32;
+    let block = Block {
+        rows,
+        time: context,
+        inputs: (0..size).map(id).collect(),
+        targets: (1..=size).map(id).collect(),
+        weights: vec![1.0; size],
+        starts: vec![0; size],
+        count: size,
+    };
+    trainer.step(&block, rows, 1e-4)?;
+    let began = Instant::now();
+    let mut best = f64::INFINITY;
+    let mut times = Vec::new();
+    while began.elapsed().as_secs_f64() < SECONDS {
+        let start = Instant::now();
+        trainer.step(&block, rows, 1e-4)?;
+        times.push(start.elapsed().as_secs_f64());
+        best = best.min(times[times.len() - 1]);
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(cost(&small, rows) / times[times.len() / 2])
+}

@@ -1,0 +1,27 @@
+//! The training room: batches, a model and an optimizer in; checkpoints, events and a model out.
+//!
+//! [`pretrain`] is the stage, [`Trainer`] the loop's state, [`checkpoint`] what a crash leaves behind, [`Guard`] what
+//! keeps a bad step from harming the model, [`score`](mod@score) the one way in which held-out documents are scored.
+
+pub mod checkpoint;
+pub mod config;
+pub mod error;
+pub mod fields;
+pub mod forecast;
+pub mod guard;
+pub mod import;
+pub mod pretrain;
+pub mod saved;
+pub mod score;
+pub mod trainer;
+pub mod validate;
+pub mod withhold;
+
+pub use error::{Error, Result};
+pub use guard::Guard;
+pub use saved::Saved;
+pub use score::score;
+pub use trainer::Trainer;
+
+/// The stages of this room.
+pub const STAGES: &[&regimen_recipe::StageKind] = &[&fields::PRETRAIN, &import::IMPORT];
