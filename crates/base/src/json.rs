@@ -38,7 +38,7 @@ fn write(value: &Value, out: &mut String) {
         }
         Value::Number(n) => match n.as_f64() {
             Some(x) if n.is_f64() && x.fract() == 0.0 && x.abs() < 9e15 => {
-                out.push_str(&format!("{}", x as i64))
+                out.push_str(&(x as i64).to_string());
             }
             _ => out.push_str(&n.to_string()),
         },

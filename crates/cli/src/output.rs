@@ -98,7 +98,10 @@ pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
 
 /// Print an error; gives back the exit code.
 pub fn report(error: &anyhow::Error) -> u8 {
-    if error.chain().any(|e| e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)) {
+    if error
+        .chain()
+        .any(|e| e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
+    {
         return 0;
     }
     let mut text = String::new();
@@ -162,7 +165,10 @@ mod tests {
     #[test]
     fn tables_line_up() {
         let rows = vec![vec!["base".to_string(), "12".to_string()], vec!["tokenizer".into(), "3".into()]];
-        assert_eq!(table(&["stage", "steps"], &rows, &[1]), "stage      steps\nbase          12\ntokenizer      3");
+        assert_eq!(
+            table(&["stage", "steps"], &rows, &[1]),
+            "stage      steps\nbase          12\ntokenizer      3"
+        );
     }
 
     #[test]

@@ -131,7 +131,8 @@ impl Progress {
     }
 
     fn paint(&mut self) {
-        let text = if self.terminal { format!("\r\x1b[2K{}", self.live()) } else { format!("{}\n", self.plain()) };
+        let text =
+            if self.terminal { format!("\r\x1b[2K{}", self.live()) } else { format!("{}\n", self.plain()) };
         let _ = io::stderr().write_all(text.as_bytes());
         self.line = self.terminal;
         self.painted = Some(Instant::now());
@@ -191,7 +192,8 @@ mod tests {
         progress.terminal = false;
         for step in 1..=10u64 {
             let values = [("loss", 3.0), ("bpb", 2.1), ("tokens_per_second", 11_200.0)];
-            let values = values.into_iter().map(|(n, v)| (n.to_string(), regimen_base::events::Number(v))).collect();
+            let values =
+                values.into_iter().map(|(n, v)| (n.to_string(), regimen_base::events::Number(v))).collect();
             see(&mut progress, step as f64 * 2.0, Event::Metrics { step, values });
             let event = Event::Progress { done: step, total: 40, unit: "steps".into(), note: String::new() };
             see(&mut progress, step as f64 * 2.0, event);

@@ -27,7 +27,11 @@ mod tests {
             described(kind.kind, kind.fields);
             for input in kind.inputs {
                 assert!(!input.doc.is_empty(), "{}.{}", kind.kind, input.name);
-                assert!(input.accepts.iter().all(|accepted| REGISTRY.get(accepted).is_some()), "{}", input.name);
+                assert!(
+                    input.accepts.iter().all(|accepted| REGISTRY.get(accepted).is_some()),
+                    "{}",
+                    input.name
+                );
             }
         }
     }

@@ -181,7 +181,8 @@ pub fn project(global: &Global) -> anyhow::Result<PathBuf> {
         return Ok(project.clone());
     }
     let here = std::env::current_dir()?;
-    let found = here.ancestors().find(|dir| dir.join(".regimen").is_dir() || dir.join("regimen.toml").is_file());
+    let found =
+        here.ancestors().find(|dir| dir.join(".regimen").is_dir() || dir.join("regimen.toml").is_file());
     Ok(found.unwrap_or(&here).to_path_buf())
 }
 

@@ -85,7 +85,7 @@ pub(crate) fn build(
         let (plan, counter) = (&plan, read.clone());
         std::thread::Builder::new()
             .name("reader".into())
-            .spawn_scoped(scope, move || feed(plan, counter, cancel, &sender))
+            .spawn_scoped(scope, move || feed(plan, &counter, cancel, &sender))
             .map_err(|e| fs::Error::new("start reading into", dir, e))?;
         let mut show =
             |writer: &Writer| progress(read.load(Ordering::Relaxed).min(total), total, writer.documents());
@@ -145,9 +145,9 @@ pub(crate) fn how(source: &Source, path: &str) -> Result<How> {
 }
 
 /// Read and cut all files, batch by batch, until nobody listens. A fault is the last thing sent.
-fn feed(plan: &[Planned], read: Arc<AtomicU64>, cancel: &Cancel, to: &SyncSender<Result<Vec<Chunk>>>) {
+fn feed(plan: &[Planned], read: &Arc<AtomicU64>, cancel: &Cancel, to: &SyncSender<Result<Vec<Chunk>>>) {
     let mut batch = Vec::new();
-    let outcome = fill(plan, &read, cancel, to, &mut batch);
+    let outcome = fill(plan, read, cancel, to, &mut batch);
     // What was read before a fault comes first: an error in it is the earlier one.
     if to.send(Ok(batch)).is_ok()
         && let Err(error) = outcome
@@ -224,4 +224,78 @@ fn take(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::tests::input;
+    use serde_json::json;
+
+    fn config(path: &str) -> Config {
+        serde_json::from_value(json!({
+            "sources": [{
+                "name": "s", "path": path, "format": "auto", "author": "human", "licence": "MIT",
+                "text_field": "text", "id_field": "id", "blocks": 0,
+            }],
+            "filter": {"quality": "none"}, "dedup": "none", "validation": 0.0, "limit_bytes": 0,
+            "invalid_utf8": "error", "missing_text": "error",
+        }))
+        .unwrap()
+    }
+
+    fn rows(megabytes: usize) -> Vec<u8> {
+        let text = "x".repeat(1000);
+        (0..megabytes * 1000)
+            .flat_map(|i| format!("{{\"id\":{i},\"text\":\"{text}\"}}\n").into_bytes())
+            .collect()
+    }
+
+    #[test]
+    fn progress_rises_to_the_end_and_counts_documents() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = input(dir.path(), "a.jsonl", &rows(20));
+        let bytes = file.bytes;
+        let files = Files::from([("a".into(), vec![file])]);
+        let mut seen = Vec::new();
+        let mut progress = |done, total, documents| {
+            assert_eq!(total, bytes);
+            seen.push((done, documents));
+            Ok(())
+        };
+        build(&config("a"), &files, dir.path(), &Cancel::new(), &mut progress).unwrap();
+        assert!(seen.len() > 2 && seen.is_sorted(), "{seen:?}");
+        assert_eq!(seen.last(), Some(&(bytes, 20_000)));
+    }
+
+    #[test]
+    fn who_asks_to_stop_is_heard_at_once_and_on_the_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::from([("a".into(), vec![input(dir.path(), "a.jsonl", &rows(40))])]);
+        let cancel = Cancel::new();
+        let mut calls = 0;
+        let mut progress = |_, _, _| {
+            calls += 1;
+            cancel.ask();
+            Ok(())
+        };
+        let stopped = build(&config("a"), &files, dir.path(), &cancel, &mut progress);
+        assert!(matches!(stopped, Err(Error::Interrupted)));
+        assert_eq!(calls, 1);
+        let stopped = build(&config("a"), &files, dir.path(), &cancel, &mut |_, _, _| Ok(()));
+        assert!(matches!(stopped, Err(Error::Interrupted)));
+    }
+
+    #[test]
+    fn what_lies_beyond_the_limit_is_not_judged() {
+        let dir = tempfile::tempdir().unwrap();
+        let fine = input(dir.path(), "a.jsonl", &rows(1));
+        let broken = input(dir.path(), "b.jsonl.gz", &[0x1f, 0x8b, 8]);
+        let files = Files::from([("a".into(), vec![fine, broken])]);
+        let mut config = config("a");
+        let run = |config: &Config| build(config, &files, dir.path(), &Cancel::new(), &mut |_, _, _| Ok(()));
+        assert!(matches!(run(&config), Err(Error::Truncated { .. })));
+        config.limit_bytes = 1_000_000;
+        assert_eq!(run(&config).unwrap().value["documents"]["kept"], 1000);
+    }
 }

@@ -184,6 +184,13 @@ pub(crate) fn check(config: &Value) -> Result<(), Problem> {
                 "give each source a name of its own, or let one `path` name all files",
             );
         }
+        if source["blocks"].as_u64() > Some(0) && matches!(text("format"), "jsonl" | "dolma") {
+            return problem(
+                format!("sources.{i}.blocks"),
+                format!("`blocks` cuts plain text, but the format of `{name}` is {}", text("format")),
+                "leave it out, or set format = \"text\"",
+            );
+        }
         if let Err((reason, near)) = licence::check(text("licence")) {
             let hint = match near {
                 Some(near) => format!("did you mean `{near}`?"),
@@ -218,6 +225,8 @@ mod tests {
             (bad.path.as_str(), bad.hint.as_deref()),
             ("sources.1.licence", Some("did you mean `Apache-2.0`?"))
         );
+        let rows = json!({"name": "r", "path": "x", "licence": "MIT", "format": "jsonl", "blocks": 10});
+        assert_eq!(problem(&[rows]).path, "sources.0.blocks");
         assert!(problem(&[source("a", "free!")]).hint.unwrap().contains("LicenseRef-"));
     }
 }

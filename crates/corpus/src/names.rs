@@ -64,7 +64,7 @@ pub struct Rule {
 impl Rule {
     /// Whether a value keeps the document. A value that is not a number (a document without text) does.
     pub fn passes(&self, value: f32) -> bool {
-        if self.least { !(value < self.threshold) } else { !(value > self.threshold) }
+        value.is_nan() || if self.least { value >= self.threshold } else { value <= self.threshold }
     }
 
     /// `at least 50`, `at most 0.3`.

@@ -90,3 +90,50 @@ fn run(job: &mut Job) -> Result<()> {
     job.summary = summary.value;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    #[test]
+    fn the_forecast_counts_files_by_what_they_are() {
+        let source = |path: &str, blocks: u64| {
+            serde_json::json!({
+                "name": path, "path": path, "format": "auto", "author": "human", "licence": "MIT",
+                "text_field": "text", "id_field": "id", "blocks": blocks,
+            })
+        };
+        let config = serde_json::json!({
+            "sources": [source("texts", 0), source("blocks", 1000), source("rows", 0)],
+            "filter": {"quality": "none"}, "dedup": "none", "validation": 0.1, "limit_bytes": 0,
+            "invalid_utf8": "error", "missing_text": "error",
+        });
+        let file = |path: &str, bytes: u64| regimen_recipe::InputFile {
+            path: path.into(),
+            full: path.into(),
+            blake3: regimen_base::Hash256::of(b""),
+            bytes,
+        };
+        let files = BTreeMap::from([
+            ("texts".to_string(), vec![file("a.txt", 1000), file("b.txt", 2000)]),
+            ("blocks".to_string(), vec![file("c.md", 10_000)]),
+            ("rows".to_string(), vec![file("d.jsonl.zst", 1_000_000)]),
+        ]);
+        let of = |config: &serde_json::Value| {
+            let inputs = BTreeMap::new();
+            let planning =
+                Planning { config, inputs: &inputs, files: &files, root: Path::new(""), measure: false };
+            forecast(&planning).unwrap()
+        };
+        let whole = of(&config);
+        assert!((whole.facts["text_bytes"] - (13_000.0 + 1e6 * COMPRESSED * ROWS)).abs() < 1.0);
+        assert_eq!(whole.facts["documents"], 2.0 + 10.0 + (1e6 * COMPRESSED * ROWS / PER_ROW).ceil());
+        assert!((whole.facts["bytes.train"] / whole.facts["bytes.kept"] - 0.9).abs() < 1e-9);
+        let mut small = config;
+        small["limit_bytes"] = 50_000.into();
+        assert_eq!(of(&small).facts["text_bytes"], 50_000.0);
+        assert!(of(&small).seconds < whole.seconds);
+    }
+}

@@ -1,4 +1,5 @@
 //! The store as its users see it: whole or none, two processes, damage, lineage, names, the index.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -389,7 +390,7 @@ fn the_index_is_made_again_when_it_is_missing_damaged_or_foreign() {
         &|| std::fs::remove_file(&file).unwrap(),
         &|| {
             std::fs::write(&file, b"no database at all, but long enough to be taken for a header of one")
-                .unwrap()
+                .unwrap();
         },
         &|| {
             let mut bytes = std::fs::read(&file).unwrap();

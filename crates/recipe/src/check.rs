@@ -85,6 +85,7 @@ impl Checker<'_> {
         let wrong = || {
             let (name, found) = (ty.name(), found(&node.raw));
             Wrong::new(node.at.as_ref(), format!("`{path}` of {} must be {name}, found {found}", self.owner))
+                .hint("`regimen stages KIND` describes every field and its values")
         };
         Ok(match (ty, &node.raw) {
             (Ty::Maybe(_), Raw::Null) => Value::Null,

@@ -89,12 +89,12 @@ impl<'a> Runner<'a> {
             }
             let started = Instant::now();
             let begun = self.store.begin(stage.kind.kind, ready.key).map_err(Error::from)?;
-            let (artifact, cached) = match begin_or_done(begun) {
-                Ok(artifact) => {
+            let (artifact, cached) = match begun {
+                Begin::Done(artifact) => {
                     self.note_cached(recipe, stage, &ready)?;
                     (artifact, true)
                 }
-                Err(work) => (self.execute(recipe, stage, &ready, &inputs, work)?, false),
+                Begin::Work(work) => (self.execute(recipe, stage, &ready, &inputs, work)?, false),
             };
             let outcome = Outcome {
                 stage: stage.name.clone(),
@@ -235,13 +235,6 @@ impl<'a> Runner<'a> {
             config: stage.config.clone(),
             inputs: ready.inputs.clone(),
         }
-    }
-}
-
-fn begin_or_done(begun: Begin) -> Result<Artifact, Work> {
-    match begun {
-        Begin::Done(artifact) => Ok(artifact),
-        Begin::Work(work) => Err(work),
     }
 }
 

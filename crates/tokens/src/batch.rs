@@ -131,9 +131,9 @@ impl Stream {
         self.fill(spans.iter().cloned(), time, &WithheldSet::default(), out)
     }
 
-    /// Spans that score every slot of the documents in `slots` once, each document from an empty context. A document
-    /// longer than `time` is read in [`windows`] that move by `stride`; shorter ones share a row with their neighbours,
-    /// which the document mask keeps apart.
+    /// Spans that score every slot of the stream once, each document from an empty context. A document longer than
+    /// `time` is read in [`windows`] that move by `stride`; shorter ones share a row with their neighbours, which the
+    /// document mask keeps apart.
     ///
     /// # Panics
     /// If `stride` is 0 or above `time`.

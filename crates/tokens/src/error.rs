@@ -102,7 +102,7 @@ impl Error {
         }
     }
 
-    pub(crate) fn tokenizer(path: &Path, what: impl ToString) -> Error {
+    pub(crate) fn tokenizer(path: &Path, what: &(impl ToString + ?Sized)) -> Error {
         Error::Tokenizer { path: path.into(), what: what.to_string() }
     }
 }

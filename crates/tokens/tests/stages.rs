@@ -1,4 +1,5 @@
 //! Both stages as a recipe runs them, on corpora of a few documents.
+#![allow(clippy::unwrap_used)]
 
 use std::fmt::Write;
 use std::path::Path;
@@ -182,7 +183,8 @@ fn what_a_stopped_execution_left_does_not_enter_the_artifact() {
 fn a_corpus_without_training_text_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("a.txt"), "some words here").unwrap();
-    let config = "sources = [{ name = \"a\", path = \"a.txt\" }]\nvalidation = 1.0\nfilter = { quality = \"none\" }";
+    let config =
+        "sources = [{ name = \"a\", path = \"a.txt\" }]\nvalidation = 1.0\nfilter = { quality = \"none\" }";
     let made = match run_stage(kind("corpus"), config, dir.path(), &[], 0) {
         Ok(made) => made,
         // The corpus stage may refuse it first.

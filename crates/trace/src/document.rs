@@ -100,7 +100,9 @@ pub fn document(view: &View, ordinal: u32) -> Result<DocumentTrace> {
         place: corpus.place(ordinal).to_string(),
         bytes: u64::from(row.bytes),
         split: row.kept().then(|| row.split.name().to_string()),
-        dropped: row.dropped.map(|reason| format!("{}: {}", corpus.reason_name(reason), corpus.reason_text(reason))),
+        dropped: row
+            .dropped
+            .map(|reason| format!("{}: {}", corpus.reason_name(reason), corpus.reason_text(reason))),
         representative: representative.map(|r| corpus.id(r).to_string()),
         copies: copies(corpus, ordinal),
         rules: corpus

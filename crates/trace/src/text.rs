@@ -96,7 +96,8 @@ fn describe(view: &View, ordinal: u32, stretch: Stretch, wanted: usize) -> Resul
         if let Some(slots) = tokens.slots_of(ordinal) {
             // The slots of the document whose bytes overlap the stretch.
             let addresses = tokens.addresses(slots)?;
-            let overlaps = |a: &regimen_tokens::Address| (a.byte_start as usize) < end && (a.byte_end as usize) > start;
+            let overlaps =
+                |a: &regimen_tokens::Address| (a.byte_start as usize) < end && (a.byte_end as usize) > start;
             let first = addresses.iter().position(overlaps).unwrap_or(0) as u64;
             let last = addresses.iter().rposition(overlaps).unwrap_or(0) as u64;
             touching = seen(run, ordinal);

@@ -82,11 +82,18 @@ fn corpus_of(model: &Artifact) -> Option<PathBuf> {
 impl RunView {
     /// The data side of a finished `pretrain` artifact.
     pub fn open(model: &Artifact) -> Result<RunView> {
-        let untraceable = || Error::Untraceable { kind: model.manifest.kind.clone(), key: model.key().short() };
+        let untraceable =
+            || Error::Untraceable { kind: model.manifest.kind.clone(), key: model.key().short() };
         let dir = model.input_dir("tokens", "tokens").ok_or_else(untraceable)?;
         let training: Training = fs::read_json(&model.file(TRAINING))?;
         let context = context(&model.path)?;
-        Ok(RunView::new(&model.manifest.stage, &model.key().short(), TokenSet::open(&dir)?, context, training))
+        Ok(RunView::new(
+            &model.manifest.stage,
+            &model.key().short(),
+            TokenSet::open(&dir)?,
+            context,
+            training,
+        ))
     }
 
     /// The same from its parts.

@@ -28,10 +28,6 @@ pub struct State {
     pub best: Option<(f64, u64)>,
     /// Key of the tokens artifact.
     pub tokens: Hash256,
-    /// Program, instruction-set path and cache profile that made the bits.
-    pub fingerprint: String,
-    /// Whether all of it was done under one fingerprint.
-    pub bit_exact: bool,
     /// Hash of the weight arena.
     pub weights: Hash256,
 }
@@ -94,8 +90,6 @@ mod tests {
             guard: Guard::new(2.0),
             best: Some((1.5, 4)),
             tokens: Hash256::of(b"tokens"),
-            fingerprint: "f".into(),
-            bit_exact: true,
             weights: hash_arena(weights),
         }
     }
@@ -111,10 +105,14 @@ mod tests {
         let [a, b, c] = &mut back[..] else { unreachable!("three arenas") };
         let found = load(&path, [a, b, c]).unwrap();
         assert_eq!(found, state(&arenas[0]));
-        assert!(back.iter().zip(&arenas).all(|(x, y)| x.iter().zip(y).all(|(p, q)| p.to_bits() == q.to_bits())));
+        assert!(
+            back.iter().zip(&arenas).all(|(x, y)| x.iter().zip(y).all(|(p, q)| p.to_bits() == q.to_bits()))
+        );
         check(&path, &found, &back[0]).unwrap();
         back[0][5] += 1.0;
-        assert!(check(&path, &found, &back[0]).unwrap_err().to_string().contains("does not have the weights"));
+        assert!(
+            check(&path, &found, &back[0]).unwrap_err().to_string().contains("does not have the weights")
+        );
     }
 
     #[test]

@@ -13,18 +13,57 @@ const MODEL: &[Field] = &[
     Field::required("layers", Ty::POSITIVE, "Transformer blocks."),
     Field::required("width", Ty::POSITIVE, "Width of the residual stream."),
     Field::required("heads", Ty::POSITIVE, "Query heads."),
-    Field::new("kv_heads", Ty::COUNT, "0", "Key and value heads (grouped-query attention, Ainslie 2023); 0 = as many as heads."),
+    Field::new(
+        "kv_heads",
+        Ty::COUNT,
+        "0",
+        "Key and value heads (grouped-query attention, Ainslie 2023); 0 = as many as heads.",
+    ),
     Field::new("head_dim", Ty::COUNT, "0", "Width of a head; 0 = width / heads."),
-    Field::new("ff", Ty::COUNT, "0", "Width of the feed-forward layer; 0 = 8/3 x width rounded up to 32 for swiglu, 4 x width for gelu."),
-    Field::required("context", Ty::POSITIVE, "Tokens in a training sequence and the most the model attends to."),
-    Field::new("norm", Ty::OneOf(&["rms", "layer"]), "\"rms\"", "RMSNorm (Zhang 2019) or LayerNorm (Ba 2016), before each sub-layer."),
+    Field::new(
+        "ff",
+        Ty::COUNT,
+        "0",
+        "Width of the feed-forward layer; 0 = 8/3 x width rounded up to 32 for swiglu, 4 x width for gelu.",
+    ),
+    Field::required(
+        "context",
+        Ty::POSITIVE,
+        "Tokens in a training sequence and the most the model attends to.",
+    ),
+    Field::new(
+        "norm",
+        Ty::OneOf(&["rms", "layer"]),
+        "\"rms\"",
+        "RMSNorm (Zhang 2019) or LayerNorm (Ba 2016), before each sub-layer.",
+    ),
     Field::new("norm_eps", ANY, "1e-5", "Added to the variance."),
-    Field::new("positions", Ty::OneOf(&["rope", "learned"]), "\"rope\"", "Rotary (Su 2021) or learned absolute positions, counted from the start of each document."),
-    Field::new("rope_base", Ty::Float { min: 1.0, max: f64::INFINITY }, "10000.0", "Base of the rotary frequencies."),
-    Field::new("mlp", Ty::OneOf(&["swiglu", "gelu"]), "\"swiglu\"", "Feed-forward layer: SwiGLU (Shazeer 2020) or GELU (tanh form)."),
+    Field::new(
+        "positions",
+        Ty::OneOf(&["rope", "learned"]),
+        "\"rope\"",
+        "Rotary (Su 2021) or learned absolute positions, counted from the start of each document.",
+    ),
+    Field::new(
+        "rope_base",
+        Ty::Float { min: 1.0, max: f64::INFINITY },
+        "10000.0",
+        "Base of the rotary frequencies.",
+    ),
+    Field::new(
+        "mlp",
+        Ty::OneOf(&["swiglu", "gelu"]),
+        "\"swiglu\"",
+        "Feed-forward layer: SwiGLU (Shazeer 2020) or GELU (tanh form).",
+    ),
     Field::new("bias", Ty::Bool, "false", "Biases on the linear layers."),
     Field::new("tied", Ty::Bool, "true", "One matrix for embedding and output head."),
-    Field::new("init_std", ANY, "0.02", "Standard deviation of initial weights; residual outputs are divided by sqrt(2 x layers) (GPT-2)."),
+    Field::new(
+        "init_std",
+        ANY,
+        "0.02",
+        "Standard deviation of initial weights; residual outputs are divided by sqrt(2 x layers) (GPT-2).",
+    ),
 ];
 
 const OPTIMIZER: &[Field] = &[
@@ -36,14 +75,24 @@ const OPTIMIZER: &[Field] = &[
 ];
 
 const SCHEDULE: &[Field] = &[
-    Field::new("shape", Ty::OneOf(&["cosine", "wsd", "constant"]), "\"cosine\"", "After the warm-up: cosine, or flat with a linear decay at the end (WSD), or flat."),
+    Field::new(
+        "shape",
+        Ty::OneOf(&["cosine", "wsd", "constant"]),
+        "\"cosine\"",
+        "After the warm-up: cosine, or flat with a linear decay at the end (WSD), or flat.",
+    ),
     Field::new("warmup", Ty::COUNT, "50", "Steps of linear warm-up."),
     Field::new("min_ratio", Ty::FRACTION, "0.1", "Last learning rate as a share of the peak."),
     Field::new("decay", Ty::FRACTION, "0.2", "Share of the steps over which WSD decays."),
 ];
 
 const GUARD: &[Field] = &[
-    Field::new("spike", Ty::NON_NEGATIVE, "0.0", "Skip a step whose gradient norm is above this many times the recent median; 0 = never. Steps that are not finite are always skipped."),
+    Field::new(
+        "spike",
+        Ty::NON_NEGATIVE,
+        "0.0",
+        "Skip a step whose gradient norm is above this many times the recent median; 0 = never. Steps that are not finite are always skipped.",
+    ),
     Field::new("patience", Ty::POSITIVE, "20", "Stop with an error after this many skipped steps in a row."),
 ];
 
@@ -55,7 +104,13 @@ const VALIDATION: &[Field] = &[
 const CHECKPOINT: &[Field] = &[
     Field::new("every", Ty::COUNT, "100", "Steps between checkpoints; 0 = only when interrupted.").unkeyed(),
     Field::new("keep", Ty::POSITIVE, "1", "Checkpoints kept while the stage runs.").unkeyed(),
-    Field::new("keep_best", Ty::Bool, "false", "Also keep the weights with the best validation, in `best/` of the artifact.").unkeyed(),
+    Field::new(
+        "keep_best",
+        Ty::Bool,
+        "false",
+        "Also keep the weights with the best validation, in `best/` of the artifact.",
+    )
+    .unkeyed(),
 ];
 
 const SAMPLES: &[Field] = &[
@@ -69,14 +124,34 @@ const FIELDS: &[Field] = &[
     Field::required("model", Ty::Table(MODEL), "The decoder."),
     Field::required("steps", Ty::POSITIVE, "Optimizer steps."),
     Field::new("batch", Ty::POSITIVE, "16", "Sequences in a step."),
-    Field::new("micro_batch", Ty::COUNT, "0", "Sequences in one forward and backward pass; gradients are accumulated. 0 = the whole batch."),
+    Field::new(
+        "micro_batch",
+        Ty::COUNT,
+        "0",
+        "Sequences in one forward and backward pass; gradients are accumulated. 0 = the whole batch.",
+    ),
     Field::new("optimizer", Ty::Table(OPTIMIZER), "{}", "AdamW (Loshchilov and Hutter 2019)."),
     Field::new("schedule", Ty::Table(SCHEDULE), "{}", "The learning rate over time."),
-    Field::new("clip", Ty::NON_NEGATIVE, "1.0", "Greatest gradient norm; longer gradients are shortened to it. 0 = off."),
+    Field::new(
+        "clip",
+        Ty::NON_NEGATIVE,
+        "1.0",
+        "Greatest gradient norm; longer gradients are shortened to it. 0 = off.",
+    ),
     Field::new("z_loss", Ty::NON_NEGATIVE, "0.0", "Weight of the squared log-partition (PaLM 2022: 1e-4)."),
     Field::new("guard", Ty::Table(GUARD), "{}", "When a step is skipped."),
-    Field::new("withheld", Ty::List(&Ty::Str), "[]", "Documents to train without, by key or `source:id`; their tokens keep their slots, masked."),
-    Field::new("with_duplicates", Ty::Bool, "false", "Withholding a dropped duplicate withholds the copy that stayed."),
+    Field::new(
+        "withheld",
+        Ty::List(&Ty::Str),
+        "[]",
+        "Documents to train without, by key or `source:id`; their tokens keep their slots, masked.",
+    ),
+    Field::new(
+        "with_duplicates",
+        Ty::Bool,
+        "false",
+        "Withholding a dropped duplicate withholds the copy that stayed.",
+    ),
     Field::new("validation", Ty::Table(VALIDATION), "{}", "Validation during training.").unkeyed(),
     Field::new("checkpoint", Ty::Table(CHECKPOINT), "{}", "Checkpoints during training.").unkeyed(),
     Field::new("samples", Ty::Table(SAMPLES), "{}", "Texts written during training.").unkeyed(),
@@ -91,8 +166,18 @@ pub static PRETRAIN: StageKind = StageKind {
     seeded: true,
     inputs: &[
         Input { name: "tokens", accepts: &["tokens"], required: true, doc: "What to train on." },
-        Input { name: "init", accepts: &["pretrain", "import"], required: false, doc: "Start from this model's weights, with a fresh optimizer." },
-        Input { name: "extend", accepts: &["pretrain"], required: false, doc: "Go on from the end of this run: weights, optimizer, data order and step count." },
+        Input {
+            name: "init",
+            accepts: &["pretrain", "import"],
+            required: false,
+            doc: "Start from this model's weights, with a fresh optimizer.",
+        },
+        Input {
+            name: "extend",
+            accepts: &["pretrain"],
+            required: false,
+            doc: "Go on from the end of this run: weights, optimizer, data order and step count.",
+        },
     ],
     fields: FIELDS,
     check,
@@ -106,7 +191,9 @@ fn check(config: &Value) -> Result<(), Problem> {
     };
     let config: Pretrain = match serde::Deserialize::deserialize(config) {
         Ok(config) => config,
-        Err(error) => return problem("model", error.to_string(), "this is a fault of the program; please report it"),
+        Err(error) => {
+            return problem("model", error.to_string(), "this is a fault of the program; please report it");
+        }
     };
     if let Err(error) = regimen_tensor::Device::parse(&config.device) {
         return problem("device", error.to_string(), "leave it out, or write `device = \"cpu\"`");

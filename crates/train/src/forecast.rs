@@ -61,7 +61,8 @@ pub fn pretrain(planning: &Planning) -> std::result::Result<Forecast, Failure> {
 fn measure(decoder: &DecoderConfig, rows: usize, context: usize) -> Result<f64> {
     let mut small = decoder.clone();
     let budget = 60e9;
-    let cost = |config: &DecoderConfig, rows: usize| config.flops_per_token(context) * (rows * context) as f64;
+    let cost =
+        |config: &DecoderConfig, rows: usize| config.flops_per_token(context) * (rows * context) as f64;
     while small.layers > 1 && cost(&small, 1) > budget {
         small.layers = small.layers.div_ceil(2);
     }

@@ -25,7 +25,12 @@ pub static IMPORT: StageKind = StageKind {
     check: no_check,
     forecast: |planning| {
         let bytes: u64 = planning.files.values().flatten().map(|file| file.bytes).sum();
-        Ok(Forecast { disk: bytes as f64, memory: 2.0 * bytes as f64, seconds: bytes as f64 / 300e6, ..Forecast::default() })
+        Ok(Forecast {
+            disk: bytes as f64,
+            memory: 2.0 * bytes as f64,
+            seconds: bytes as f64 / 300e6,
+            ..Forecast::default()
+        })
     },
     run: |job| import(job).map_err(Failure::from),
 };
@@ -44,7 +49,8 @@ fn import(job: &mut Job) -> Result<()> {
         Err(error) => return refuse(error.to_string(), "this is a fault of the program; please report it"),
     };
     let files = job.files.get(&config.folder).map(Vec::as_slice).unwrap_or_default();
-    let Some(dir) = files.iter().find(|f| f.path.ends_with("config.json")).and_then(|f| f.full.parent()) else {
+    let Some(dir) = files.iter().find(|f| f.path.ends_with("config.json")).and_then(|f| f.full.parent())
+    else {
         return refuse(
             format!("`{}` holds no config.json", config.folder),
             "name a folder that `save_pretrained` wrote",
@@ -58,7 +64,8 @@ fn import(job: &mut Job) -> Result<()> {
             "take model and tokenizer from the same folder",
         );
     }
-    let metadata = [("format".to_string(), "pt".to_string()), ("regimen_key".to_string(), job.key.to_string())];
+    let metadata =
+        [("format".to_string(), "pt".to_string()), ("regimen_key".to_string(), job.key.to_string())];
     weights::save(&job.dir().join(WEIGHTS), &layout, &params.data, &metadata.into_iter().collect())?;
     job.payloads.insert(WEIGHTS.into(), Some(hash_arena(&params.data)));
     fs::write_json(&job.dir().join(MODEL), &decoder)?;

@@ -56,7 +56,10 @@ pub fn run(job: &mut Job) -> std::result::Result<(), Failure> {
     while run.state.step < run.config.steps {
         let fetch = Instant::now();
         run.schedule.instances_into(run.state.step, &mut instances);
-        run.tokens.train().block(&instances, run.config.model.context, &run.hidden, &mut block).map_err(Error::from)?;
+        run.tokens
+            .train()
+            .block(&instances, run.config.model.context, &run.hidden, &mut block)
+            .map_err(Error::from)?;
         fetching += fetch.elapsed().as_secs_f64();
 
         let rate = rates.rate(run.state.step);
@@ -133,8 +136,6 @@ fn prepare(job: &Job) -> std::result::Result<(Run, Trainer), Failure> {
         guard: trainer.guard.clone(),
         best: None,
         tokens: artifact.key(),
-        fingerprint: job.fingerprint.clone(),
-        bit_exact: true,
         weights: Hash256([0; 32]),
     };
     let run = Run {
@@ -169,29 +170,19 @@ fn restore(job: &mut Job, run: &mut Run, trainer: &mut Trainer) -> std::result::
     if let Some(resume) = job.resume.clone() {
         let dir = job.dir().join(&resume.checkpoint);
         let optimizer = &mut trainer.optimizer;
-        let arenas =
-            [&mut trainer.params.data[..], &mut optimizer.mean[..], &mut optimizer.square[..]];
+        let arenas = [&mut trainer.params.data[..], &mut optimizer.mean[..], &mut optimizer.square[..]];
         run.state = checkpoint::load(&dir, arenas)?;
         checkpoint::check(&dir, &run.state, &trainer.params.data)?;
         optimizer.steps = run.state.updates;
         trainer.guard = run.state.guard.clone();
-        if run.state.fingerprint != job.fingerprint {
-            job.log.warn(
-                Some(run.state.step),
-                format!(
-                    "resuming work done under `{}` with `{}`: the result is marked as not bit-exact",
-                    run.state.fingerprint, job.fingerprint
-                ),
-            )?;
-            run.state.bit_exact = false;
-            run.state.fingerprint.clone_from(&job.fingerprint);
-        }
-        job.bit_exact = run.state.bit_exact;
         return Ok(());
     }
     if let Some(parent) = job.inputs.get("extend") {
         extend(parent, job.seed, run, trainer)?;
-        job.log.note(Some(run.state.step), format!("extending {} from step {}", parent.key().short(), run.state.step))?;
+        job.log.note(
+            Some(run.state.step),
+            format!("extending {} from step {}", parent.key().short(), run.state.step),
+        )?;
     } else if let Some(parent) = job.inputs.get("init") {
         let model = Saved::open(&parent.path)?;
         same_model(&model, trainer, &run.tokenizer_file, &parent.path, "init")?;
@@ -208,7 +199,11 @@ fn extend(parent: &Artifact, seed: u64, run: &mut Run, trainer: &mut Trainer) ->
     let end: Training = fs::read_json(&parent.file(saved::TRAINING))?;
     if end.tokens != run.tokens_key {
         return refuse(
-            format!("the run was trained on tokens {}, this stage names {}", end.tokens.short(), run.tokens_key.short()),
+            format!(
+                "the run was trained on tokens {}, this stage names {}",
+                end.tokens.short(),
+                run.tokens_key.short()
+            ),
             "extend on the same tokens, or use `init` to start from its weights",
         );
     }
@@ -285,7 +280,8 @@ fn note_step(job: &mut Job, run: &mut Run, stepped: &Stepped, rate: f64, seconds
 }
 
 fn validate_now(job: &mut Job, run: &mut Run, trainer: &Trainer) -> std::result::Result<(), Failure> {
-    let found = run.validation.run(&trainer.decoder, &trainer.params, run.tokens.validation(), &trainer.pool)?;
+    let found =
+        run.validation.run(&trainer.decoder, &trainer.params, run.tokens.validation(), &trainer.pool)?;
     let step = run.state.step;
     let named: Vec<(String, f64)> =
         found.sources.iter().map(|(source, bpb)| (format!("bpb/{source}"), *bpb)).collect();
@@ -315,9 +311,15 @@ fn write_samples(job: &mut Job, run: &Run, trainer: &Trainer) -> std::result::Re
     };
     let generator = Generator::new(&trainer.decoder, &trainer.params, &run.tokenizer);
     for prompt in &samples.prompts {
-        let written = generator.generate(prompt, &sampling, &mut |_| true)?;
-        let (step, prompt) = (run.state.step, prompt.clone());
-        job.log.emit(regimen_base::Event::Sample { step, prompt, text: written.text })?;
+        let step = run.state.step;
+        match generator.generate(prompt, &sampling, &mut |_| true) {
+            Ok(written) => {
+                let prompt = prompt.clone();
+                job.log.emit(regimen_base::Event::Sample { step, prompt, text: written.text })?;
+            }
+            // A model that cannot write now may recover; the guard judges the training itself.
+            Err(error) => job.log.warn(Some(step), format!("no sample at step {step}: {error}"))?,
+        }
     }
     Ok(())
 }

@@ -49,11 +49,7 @@ pub struct Stepped {
 
 /// Optimizer groups for all segments of a layout.
 pub fn groups(layout: &Layout) -> Vec<Group> {
-    layout
-        .segments
-        .iter()
-        .map(|s| Group { name: s.name.clone(), range: s.range(), decay: s.decay })
-        .collect()
+    layout.segments.iter().map(|s| Group { name: s.name.clone(), range: s.range(), decay: s.decay }).collect()
 }
 
 impl Trainer {

@@ -48,7 +48,8 @@ impl Validation {
     /// Score the documents with a stride of half the context.
     pub fn run(&self, decoder: &Decoder, params: &Params, stream: &Stream, pool: &Pool) -> Result<Found> {
         let stride = (self.context / 2).max(1);
-        let nats = score(decoder, params, stream, &self.ordinals, self.context, stride, pool, &mut |_, _| true)?;
+        let nats =
+            score(decoder, params, stream, &self.ordinals, self.context, stride, pool, &mut |_, _| true)?;
         let mut sums: BTreeMap<&str, (f64, u64)> = BTreeMap::new();
         let mut all = (0.0, 0);
         for (i, nats) in nats.into_iter().enumerate() {

@@ -83,14 +83,22 @@ fn store(context: &Context) -> Check {
     if !dir.is_dir() {
         return check("store", "none here yet; `regimen run` makes it".into(), None);
     }
-    match regimen_ledger::Store::open(&context.project).and_then(|store| Ok((store.artifacts()?, store.runs()?))) {
+    match regimen_ledger::Store::open(&context.project)
+        .and_then(|store| Ok((store.artifacts()?, store.runs()?)))
+    {
         Ok((artifacts, runs)) => check(
             "store",
-            format!("{}, {}", units::plural(artifacts.len() as u64, "artifact"), units::plural(runs.len() as u64, "run")),
+            format!(
+                "{}, {}",
+                units::plural(artifacts.len() as u64, "artifact"),
+                units::plural(runs.len() as u64, "run")
+            ),
             None,
         ),
-        Err(error) => {
-            check("store", error.to_string(), regimen_base::Hint::hint(&error).as_deref().or(Some("run `regimen ledger verify`")))
-        }
+        Err(error) => check(
+            "store",
+            error.to_string(),
+            regimen_base::Hint::hint(&error).as_deref().or(Some("run `regimen ledger verify`")),
+        ),
     }
 }

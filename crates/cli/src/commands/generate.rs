@@ -56,7 +56,13 @@ pub fn generate(context: &Context, args: GenerateArgs) -> anyhow::Result<u8> {
         out.write_all(b"\n")?;
     }
     if written.truncated > 0 {
-        say(&context.global, format!("note: the model's context is {}; the first {} tokens of the prompt were left out", saved.config.context, written.truncated));
+        say(
+            &context.global,
+            format!(
+                "note: the model's context is {}; the first {} tokens of the prompt were left out",
+                saved.config.context, written.truncated
+            ),
+        );
     }
     Ok(0)
 }
@@ -68,8 +74,9 @@ fn from_stdin(context: &Context) -> anyhow::Result<String> {
     }
     let mut bytes = Vec::new();
     input.read_to_end(&mut bytes)?;
-    let text = String::from_utf8(bytes)
-        .map_err(|error| Fault::new(format!("stdin is not UTF-8 text: {error}"), "give the prompt as UTF-8"))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        Fault::new(format!("stdin is not UTF-8 text: {error}"), "give the prompt as UTF-8")
+    })?;
     // `echo` ends its line; the line feed is not part of the prompt.
     Ok(text.strip_suffix('\n').unwrap_or(&text).to_string())
 }

@@ -32,7 +32,11 @@ pub fn verify(context: &Context) -> anyhow::Result<u8> {
     } else {
         damages.iter().try_for_each(|damage| print(format!("{} {damage}", paint("31;1", "damaged:"))))?;
         if damages.is_empty() {
-            print(format!("{} whole, {} hashed", units::plural(artifacts as u64, "artifact"), units::bytes(hashed)))?;
+            print(format!(
+                "{} whole, {} hashed",
+                units::plural(artifacts as u64, "artifact"),
+                units::bytes(hashed)
+            ))?;
         }
     }
     if damages.is_empty() {
@@ -40,7 +44,10 @@ pub fn verify(context: &Context) -> anyhow::Result<u8> {
     }
     say(
         &context.global,
-        format!("\n{} delete the folder of a damaged artifact and run its recipe again to remake it", paint("36", "hint:")),
+        format!(
+            "\n{} delete the folder of a damaged artifact and run its recipe again to remake it",
+            paint("36", "hint:")
+        ),
     );
     Ok(CHECK_FAILED)
 }
@@ -51,7 +58,8 @@ pub fn rebuild(context: &Context) -> anyhow::Result<u8> {
     if context.global.json {
         print_json(&serde_json::json!({"artifacts": artifacts, "runs": runs}))?;
     } else {
-        let (artifacts, runs) = (units::plural(artifacts as u64, "artifact"), units::plural(runs as u64, "run"));
+        let (artifacts, runs) =
+            (units::plural(artifacts as u64, "artifact"), units::plural(runs as u64, "run"));
         print(format!("index rebuilt: {artifacts}, {runs}"))?;
     }
     Ok(0)

@@ -22,13 +22,12 @@ pub fn export(context: &Context, args: &ExportArgs) -> anyhow::Result<u8> {
         ));
     }
     fs::create_dir_all(&args.folder).explain()?;
-    let metadata: BTreeMap<String, String> = [
-        ("format".to_string(), "pt".to_string()),
-        ("regimen_key".to_string(), artifact.key().to_string()),
-    ]
-    .into();
+    let metadata: BTreeMap<String, String> =
+        [("format".to_string(), "pt".to_string()), ("regimen_key".to_string(), artifact.key().to_string())]
+            .into();
     let end = Some(saved.tokenizer.end_id());
-    hf::export(&args.folder, &saved.config, &saved.layout, &saved.params.data, end, end, &metadata).explain()?;
+    hf::export(&args.folder, &saved.config, &saved.layout, &saved.params.data, end, end, &metadata)
+        .explain()?;
     for name in [TOKENIZER, TOKENIZER_CONFIG] {
         let file = artifact.file(name);
         if file.is_file() {

@@ -43,7 +43,8 @@ pub fn plan(context: &Context, args: &RecipeArgs) -> anyhow::Result<u8> {
         .collect();
     let head = ["stage", "kind", "state", "tokens", "parameters", "compute", "memory", "disk", "time"];
     print(table(&head, &rows, &[3, 4, 5, 6, 7, 8]))?;
-    let sum = |get: fn(&regimen_recipe::Forecast) -> f64| plan.stages.iter().map(|s| get(&s.forecast)).sum::<f64>();
+    let sum =
+        |get: fn(&regimen_recipe::Forecast) -> f64| plan.stages.iter().map(|s| get(&s.forecast)).sum::<f64>();
     let memory = plan.stages.iter().map(|s| s.forecast.memory).fold(0.0, f64::max);
     let seconds = sum(|f| f.seconds);
     if seconds > 0.0 {

@@ -24,19 +24,14 @@ pub fn run(context: &Context, args: &RunArgs) -> anyhow::Result<u8> {
         threads: context.settings.threads(),
         cancel,
         command: std::env::args().collect(),
-        watch: Box::new(move |stage| {
-            (!quiet).then(|| Box::new(Progress::new(stage)) as Box<dyn Watch>)
-        }),
+        watch: Box::new(move |stage| (!quiet).then(|| Box::new(Progress::new(stage)) as Box<dyn Watch>)),
         done: Box::new(|outcome| say(global, line(outcome))),
         ..Runner::new(&store, &regimen_kernels::fingerprint())
     };
     let outcomes = runner.run(&recipe, args.recipe.until.as_deref()).map_err(|failure| failed(&failure))?;
     let worked = outcomes.iter().any(|outcome| !outcome.cached);
-    let reports = if args.no_report || !context.settings.report() {
-        Vec::new()
-    } else {
-        reports(&store, &outcomes)?
-    };
+    let reports =
+        if args.no_report || !context.settings.report() { Vec::new() } else { reports(&store, &outcomes)? };
     if global.json {
         let stages: Vec<Value> = outcomes
             .iter()
@@ -121,7 +116,8 @@ fn about(kind: &str, summary: &Value) -> String {
 fn next_steps(recipe: &Recipe, outcomes: &[Outcome], reports: &[String], path: &Path) -> String {
     let mut lines = Vec::new();
     reports.iter().for_each(|report| lines.push(format!("\n{} {report}", paint("1", "report"))));
-    let model = outcomes.iter().rev().find(|o| o.artifact.manifest.kind == "pretrain").map(|o| o.stage.as_str());
+    let model =
+        outcomes.iter().rev().find(|o| o.artifact.manifest.kind == "pretrain").map(|o| o.stage.as_str());
     let path = path.display();
     if let Some(model) = model {
         lines.push(format!("\n{}", paint("1", "what to try next")));
@@ -151,7 +147,10 @@ mod tests {
     #[test]
     fn an_evaluation_names_its_baseline_only_where_there_is_one() {
         let with = json!({"bpb": 1.8, "baseline": {"bpb": 2.0}});
-        assert_eq!(about("evaluate", &with), "1.8000 bits per byte, the n-gram baseline 2.0000: 10.0 % better");
+        assert_eq!(
+            about("evaluate", &with),
+            "1.8000 bits per byte, the n-gram baseline 2.0000: 10.0 % better"
+        );
         assert_eq!(about("evaluate", &json!({"bpb": 1.8})), "1.8000 bits per byte");
     }
 }

@@ -35,7 +35,11 @@ pub fn show(context: &Context, what: &str) -> anyhow::Result<u8> {
         format!("{} `{}`", manifest.kind, manifest.stage),
         format!("key          {}", manifest.key),
         format!("payload      {}", manifest.payload),
-        format!("fingerprint  {}{}", manifest.fingerprint, if manifest.bit_exact { "" } else { " (not bit-exact)" }),
+        format!(
+            "fingerprint  {}{}",
+            manifest.fingerprint,
+            if manifest.bit_exact { "" } else { " (not bit-exact)" }
+        ),
         format!("seed         {}", manifest.seed),
     ];
     lines.extend(manifest.inputs.iter().map(|(name, key)| format!("input        {name} = {key}")));
@@ -45,8 +49,11 @@ pub fn show(context: &Context, what: &str) -> anyhow::Result<u8> {
     print("\nconfig")?;
     print(indent(&serde_json::to_string_pretty(&manifest.config)?))?;
     print("\nfiles")?;
-    let rows: Vec<Vec<String>> =
-        manifest.files.iter().map(|f| vec![f.path.clone(), units::bytes(f.bytes), f.blake3.short()]).collect();
+    let rows: Vec<Vec<String>> = manifest
+        .files
+        .iter()
+        .map(|f| vec![f.path.clone(), units::bytes(f.bytes), f.blake3.short()])
+        .collect();
     print(indent(&table(&["path", "size", "blake3"], &rows, &[1])))?;
     Ok(0)
 }
@@ -72,7 +79,9 @@ pub fn lineage(context: &Context, what: &str) -> anyhow::Result<u8> {
         }))?;
         return Ok(0);
     }
-    let line = |kind: &str, stage: &str, key: &str, depth: usize| format!("{}{kind} `{stage}` {key}", "  ".repeat(depth));
+    let line = |kind: &str, stage: &str, key: &str, depth: usize| {
+        format!("{}{kind} `{stage}` {key}", "  ".repeat(depth))
+    };
     print(line(&artifact.manifest.kind, &artifact.manifest.stage, &artifact.key().short(), 0))?;
     print("made from")?;
     for relative in ancestors.iter().filter(|r| r.depth > 0) {

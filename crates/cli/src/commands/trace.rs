@@ -20,20 +20,32 @@ pub fn trace(context: &Context, trace: Trace) -> anyhow::Result<u8> {
             let view = View::open(&traced(&store, run.as_deref())?).explain()?;
             let ordinal = view.corpus.find(&id).explain()?;
             let found = regimen_trace::document(&view, ordinal).explain()?;
-            if context.global.json { print_json(&found)? } else { print(document(&found))? }
+            if context.global.json {
+                print_json(&found)?
+            } else {
+                print(document(&found))?
+            }
             Ok(0)
         }
         Trace::Step { run, step: number } => {
             let view = View::open(&store.resolve(&run).explain()?).explain()?;
             let found = regimen_trace::step(&view, number).explain()?;
-            if context.global.json { print_json(&found)? } else { print(step(&found))? }
+            if context.global.json {
+                print_json(&found)?
+            } else {
+                print(step(&found))?
+            }
             Ok(0)
         }
         Trace::Text { text: wanted, run, min, most } => {
             let view = View::open(&traced(&store, run.as_deref())?).explain()?;
             let least = min.min(wanted.len()).max(1);
             let found = regimen_trace::text(&view, &wanted, least, most).explain()?;
-            if context.global.json { print_json(&found)? } else { print(text(&found, least))? }
+            if context.global.json {
+                print_json(&found)?
+            } else {
+                print(text(&found, least))?
+            }
             Ok(if found.matches.is_empty() { CHECK_FAILED } else { 0 })
         }
     }
@@ -108,7 +120,14 @@ fn step(s: &StepTrace) -> String {
         let withheld = if piece.withheld { "  withheld" } else { "" };
         lines.push(format!(
             "  row {:>3}  {}:{}  bytes {}..{}  {} tokens  {}  {}{withheld}",
-            piece.row, piece.source, piece.id, piece.byte_start, piece.byte_end, piece.tokens, piece.licence, piece.author
+            piece.row,
+            piece.source,
+            piece.id,
+            piece.byte_start,
+            piece.byte_end,
+            piece.tokens,
+            piece.licence,
+            piece.author
         ));
         if !piece.text.is_empty() {
             lines.push(format!("           {}", excerpt(&piece.text)));
@@ -135,7 +154,11 @@ fn text(t: &TextTrace, least: usize) -> String {
         ));
         lines.push(format!("  \"{}\"", excerpt(&m.text)));
         for run in &m.runs {
-            let seen = if run.seen.is_empty() { "no step saw it".into() } else { format!("seen {}", times(&run.seen)) };
+            let seen = if run.seen.is_empty() {
+                "no step saw it".into()
+            } else {
+                format!("seen {}", times(&run.seen))
+            };
             lines.push(format!("  {}: {seen}", run.stage));
         }
     }

@@ -67,7 +67,7 @@ pub(crate) fn parse<'a>(line: &'a str, fields: Fields<'_>) -> Result<RawRow<'a>,
             reason.truncate(at);
         }
         let surrogate = reason.contains("surrogate") || reason.contains("unexpected end of hex escape");
-        BadRow { column: error.column(), reason, surrogate }
+        BadRow { column: error.column().max(1), reason, surrogate }
     })
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn mend_surrogates(line: &str) -> String {
         }
         match unit(i) {
             Some(0xd800..0xdc00) if i + 6 < bytes.len() && matches!(unit(i + 6), Some(0xdc00..0xe000)) => {
-                i += 12
+                i += 12;
             }
             Some(0xd800..0xe000) => {
                 out.push_str(&line[copied..i]);

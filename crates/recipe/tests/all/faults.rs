@@ -43,9 +43,9 @@ fn after_any_fault_the_same_command_gives_the_same_payloads() {
     let expected = payloads(&Project::new(RECIPE).run(&[]).unwrap());
     // Boundaries of a whole run, found by trying: the last one that still strikes.
     let strikes = |at: u64| !child(&Project::new(RECIPE), &format!("full@write:{at}")).contains("fine");
-    let (mut low, mut high) = (1, 256);
+    let (mut low, mut high) = (1u64, 256u64);
     while low < high {
-        let middle = (low + high + 1) / 2;
+        let middle = (low + high).div_ceil(2);
         if strikes(middle) { low = middle } else { high = middle - 1 }
     }
     assert!((60..256).contains(&low), "{low} boundaries");

@@ -117,7 +117,8 @@ fn wrong_types_and_ranges_name_what_is_needed_and_what_was_found() {
     assert_eq!(
         of("layers = 2", "layers = 100"),
         "`model.layers` of stage `mixed` (kind `mix`) must be a whole number from 1 to 99, found 100\n  in r.toml, \
-         line 11, column 20:\n    model = { layers = 100 }\n                       ^^^"
+         line 11, column 20:\n    model = { layers = 100 }\n                       ^^^\n\
+         hint: `regimen stages KIND` describes every field and its values"
     );
     for (from, to, message) in [
         ("steps = 7", "steps = \"many\"", "must be a whole number of at least 1, found the text \"many\""),
@@ -262,7 +263,8 @@ fn errors_in_sets_show_the_set() {
     assert_eq!(
         complaint(RECIPE, &["counted.steps=many"]),
         "`steps` of stage `counted` (kind `count`) must be a whole number of at least 1, found the text \"many\"\n  \
-         in --set:\n    counted.steps=many\n                  ^^^^"
+         in --set:\n    counted.steps=many\n                  ^^^^\n\
+         hint: `regimen stages KIND` describes every field and its values"
     );
     let text = complaint(RECIPE, &["cuonted.steps=3"]);
     assert!(

@@ -32,7 +32,7 @@ pub(crate) fn byte_level(learned: &Learned) -> Result<Outer> {
     let merges =
         learned.merges.iter().map(|&(a, b)| (texts[a as usize].clone(), texts[b as usize].clone())).collect();
     let vocab: Vocab = std::iter::once(END.to_string()).chain(texts).zip(0..).collect();
-    let model = BPE::builder().vocab_and_merges(vocab, merges).build().map_err(made)?;
+    let model = BPE::builder().vocab_and_merges(vocab, merges).build().map_err(|e| made(&e))?;
     let mut outer = Outer::new(model);
     outer.with_pre_tokenizer(Some(ByteLevel::new(false, false, true)));
     outer.with_decoder(Some(ByteLevel::new(false, false, true)));
@@ -47,8 +47,11 @@ pub(crate) fn characters(chars: &BTreeSet<char>) -> Result<Outer> {
         .chain(chars.iter().map(|c| c.to_string()))
         .zip(0..)
         .collect();
-    let model =
-        BPE::builder().vocab_and_merges(vocab, Vec::new()).byte_fallback(true).build().map_err(made)?;
+    let model = BPE::builder()
+        .vocab_and_merges(vocab, Vec::new())
+        .byte_fallback(true)
+        .build()
+        .map_err(|e| made(&e))?;
     let mut outer = Outer::new(model);
     let steps = vec![DecoderWrapper::ByteFallback(ByteFallback::new()), DecoderWrapper::Fuse(Fuse::new())];
     outer.with_decoder(Some(Sequence::new(steps)));
@@ -85,17 +88,17 @@ pub(crate) fn characters_of(texts: &[&str]) -> BTreeSet<char> {
 }
 
 fn ended(mut outer: Outer) -> Result<Outer> {
-    outer.add_special_tokens([AddedToken::from(END, true)]).map_err(made)?;
+    outer.add_special_tokens([AddedToken::from(END, true)]).map_err(|e| made(&e))?;
     Ok(outer)
 }
 
-fn made(error: impl ToString) -> Error {
+fn made(error: &tokenizers::Error) -> Error {
     Error::tokenizer(Path::new(JSON), error)
 }
 
 /// Write both files into the folder `dir`.
 pub(crate) fn save(outer: &Outer, dir: &Path) -> Result<()> {
-    let mut text = outer.to_string(true).map_err(made)?;
+    let mut text = outer.to_string(true).map_err(|e| made(&e))?;
     text.push('\n');
     fs::write(&dir.join(JSON), text.as_bytes())?;
     let config = json!({

@@ -48,8 +48,8 @@ pub struct Tokenizer {
 /// How text becomes ids.
 #[derive(Debug)]
 enum Codec {
-    ByteLevel(Merges),
-    Characters(shape::Characters),
+    ByteLevel(Box<Merges>),
+    Characters(Box<shape::Characters>),
     Foreign(Box<Outer>),
 }
 
@@ -131,7 +131,7 @@ impl Tokenizer {
             Codec::Foreign(outer) => {
                 for text in texts {
                     let encoding =
-                        outer.encode_fast(*text, false).map_err(|e| Error::tokenizer(&self.path, e))?;
+                        outer.encode_fast(*text, false).map_err(|e| Error::tokenizer(&self.path, &e))?;
                     out.extend_from_slice(encoding.get_ids());
                     ends.push(out.len());
                 }

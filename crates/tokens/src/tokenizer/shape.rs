@@ -61,9 +61,9 @@ pub(crate) fn read(json: &Value, outer: Outer) -> Result<(Codec, Vec<Token>), St
         }
     }
     let codec = if let Some(merges) = byte_level(json, &vocab) {
-        Codec::ByteLevel(merges)
+        Codec::ByteLevel(Box::new(merges))
     } else if let Some(characters) = characters(json, &vocab) {
-        Codec::Characters(characters)
+        Codec::Characters(Box::new(characters))
     } else {
         Codec::Foreign(Box::new(outer))
     };

@@ -69,9 +69,8 @@ fn run(text: &str, mut at: usize, class: u8) -> usize {
 fn piece_end(text: &str, at: usize) -> usize {
     let rest = &text.as_bytes()[at..];
     if rest[0] == b'\'' {
-        match rest.get(1..3) {
-            Some(b"re" | b"ve" | b"ll") => return at + 3,
-            _ => {}
+        if let Some(b"re" | b"ve" | b"ll") = rest.get(1..3) {
+            return at + 3;
         }
         if let Some(b's' | b't' | b'm' | b'd') = rest.get(1) {
             return at + 2;

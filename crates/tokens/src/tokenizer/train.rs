@@ -100,10 +100,10 @@ pub(crate) fn learn(
             tokens.len() as u32 - 1
         });
         // A pair that comes back (because another pair spells one of its halves) keeps its rank.
-        if !ranks.contains_key(&pair) {
-            ranks.insert(pair, merges.len() as u32);
+        ranks.entry(pair).or_insert_with(|| {
             merges.push(pair);
-        }
+            merges.len() as u32 - 1
+        });
         learner.apply(pair, id, &ranks);
     }
     Ok(Learned { tokens, merges })

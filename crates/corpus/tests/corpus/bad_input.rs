@@ -1,9 +1,7 @@
 //! Bad documents end in an error that names the place and a way out, or in the right result; never in a panic or in a
 //! corpus that is silently smaller.
 
-mod common;
-
-use common::{build, fault, gzip, plain, project, stage, texts, zstd};
+use crate::common::{build, fault, gzip, plain, project, stage, texts, zstd};
 
 #[test]
 fn an_empty_file_is_named() {
@@ -98,7 +96,6 @@ fn cut_off_files_are_named() {
         let file = format!("a.jsonl.{}", if name == "gzip" { "gz" } else { "zst" });
         for cut in [packed.len() - 1, packed.len() / 2, 12, 5] {
             let (message, hint) = fault(&[(&file, &packed[..cut])], &plain(&file, ""));
-            // A cut can also fall into a row that was already handed out: then the row is named.
             assert_eq!(message, format!("`{file}` is cut off: its {name} data ends early"), "at {cut}");
             assert!(hint.contains("its end is missing"), "{hint}");
         }
@@ -164,8 +161,9 @@ fn rows_of_other_shapes_are_named() {
         "`a.jsonl`, line 2: the row has no field `id`, which the Dolma format requires"
     );
     assert!(of("{\"text\": \"a", "").starts_with("`a.jsonl`, line 2, column 11: EOF"));
-    assert!(
-        of("[\"text\"]", "").contains("line 2, column 1: invalid type: sequence, expected a JSON object")
+    assert_eq!(
+        of("[\"text\"]", ""),
+        "`a.jsonl`, line 2, column 1: invalid type: sequence, expected a JSON object"
     );
 }
 

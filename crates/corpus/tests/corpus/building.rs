@@ -1,8 +1,6 @@
 //! What a corpus holds: order, ids, licences, splits, filters, duplicates, limits, and the same bytes every time.
 
-mod common;
-
-use common::{build, gzip, plain, project, stage, texts, zstd};
+use crate::common::{build, gzip, plain, project, stage, texts, zstd};
 use regimen_corpus::{Author, Corpus, Split};
 
 const GOOD: &str = "It is the habit of good documents to have words that follow one another, with the usual small words \

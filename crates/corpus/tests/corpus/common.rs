@@ -1,5 +1,4 @@
 //! Small projects to build corpora in.
-#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::io::Write;
 use std::path::Path;

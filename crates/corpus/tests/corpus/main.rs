@@ -1,0 +1,10 @@
+//! The stage as a recipe runs it, and the corpus as others read it.
+
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod building;
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod faults;
