@@ -119,12 +119,12 @@ def main():
 
     with tempfile.TemporaryDirectory(prefix="regimen-char-lm-") as folder:
         ours = Ours(Path(folder), options)
-        differences, firsts, validations, memory, batches = [], [], [], [], None
+        differences, firsts, validations, batches = [], [], [], None
         for seed in range(1337, 1337 + options.seeds):
-            mib, key = ours.train(seed, steps, "evaluation")
+            _, key = ours.train(seed, steps, "evaluation")
             mine, mine_validation = [loss for loss, _, _ in ours.metrics()], ours.validation()
             batches = ours.export(key)
-            peer_mib, found = peer(batches, options)
+            _, found = peer(batches, options)
             theirs = [loss for loss, _, _ in found["steps"]]
             away = [abs(a - b) for a, b in zip(mine, theirs, strict=True)]
             say(
@@ -135,10 +135,9 @@ def main():
             differences.append(max(away[:FIRST]))
             firsts.append((statistics.mean(mine[:FIRST]), statistics.mean(theirs[:FIRST])))
             validations.append((mine_validation, found["validation"]))
-            memory.append((mib, peer_mib))
             version = f"PyTorch {found['torch']}"
 
-        speeds = []
+        speeds, memory = [], []
         # Seeds that no comparison took, so that each of our runs is a new one.
         for pair in range(options.pairs):
             mib, _ = ours.train(9000 + pair, 300, "model")

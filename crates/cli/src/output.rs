@@ -62,8 +62,34 @@ impl<T, E: Hint> Explain<T> for Result<T, E> {
 pub fn failed(failure: &regimen_base::Failure) -> anyhow::Error {
     let message = failure.to_string();
     let causes = failure.causes().into_iter().filter(|cause| !message.contains(cause.as_str())).collect();
-    let code = if regimen_recipe::is_interrupted(failure) { INTERRUPTED } else { ERROR };
-    anyhow::Error::msg(Fault { hint: failure.hint(), message, causes, code })
+    let (code, hint) = if regimen_recipe::is_interrupted(failure) {
+        (INTERRUPTED, Some(format!("continue with `{}`", command_line())))
+    } else {
+        (ERROR, failure.hint())
+    };
+    anyhow::Error::msg(Fault { hint, message, causes, code })
+}
+
+/// The program as it was called, so that what is suggested can be copied: a bare name, or a path relative to here.
+pub fn program() -> String {
+    let called = std::env::args().next().unwrap_or_else(|| "regimen".into());
+    let here = std::env::current_dir().map(|dir| format!("{}/", dir.display())).unwrap_or_default();
+    called.strip_prefix(&here).unwrap_or(&called).to_string()
+}
+
+/// The command line that was typed, quoted for a shell.
+pub fn command_line() -> String {
+    let rest = std::env::args().skip(1).map(|arg| quoted(&arg));
+    std::iter::once(program()).chain(rest).collect::<Vec<_>>().join(" ")
+}
+
+fn quoted(arg: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !arg.is_empty() && arg.chars().all(plain) {
+        arg.into()
+    } else {
+        format!("'{}'", arg.replace('\'', "'\\''"))
+    }
 }
 
 /// Whether stderr shows colours.
@@ -161,6 +187,13 @@ pub fn table(head: &[&str], rows: &[Vec<String>], right: &[usize]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arguments_are_quoted_for_a_shell() {
+        assert_eq!(quoted("base.steps=3"), "base.steps=3");
+        assert_eq!(quoted("it's a"), r"'it'\''s a'");
+        assert_eq!(quoted(""), "''");
+    }
 
     #[test]
     fn tables_line_up() {

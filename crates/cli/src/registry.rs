@@ -36,6 +36,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_tables_hold_what_they_promise() {
+        assert_eq!(regimen_recipe::testing::audit(&REGISTRY), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_reference_is_fresh() {
+        let written = include_str!("../../../docs/recipes.md");
+        let made = crate::commands::stages::reference();
+        assert!(
+            written.trim_end() == made.trim_end(),
+            "run `cargo run -- stages --markdown > docs/recipes.md`"
+        );
+    }
+
     fn described(path: &str, fields: &[Field]) {
         for field in fields {
             let path = format!("{path}.{}", field.name);

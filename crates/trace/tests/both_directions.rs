@@ -1,5 +1,7 @@
 //! Tracing from documents to steps and from steps to documents, against what training really fed to the model.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;

@@ -99,7 +99,8 @@ fn validation(out: &Path, tokens: &TokenSet, corpus: &Corpus) -> Result<Vec<Valu
     let mut file = BufWriter::new(File::create(out.join("validation.u32"))?);
     let mut documents = Vec::new();
     for ordinal in corpus.split(Split::Validation) {
-        let slots = stream.slots_of(ordinal).ok_or_else(|| format!("{} has no tokens", corpus.name(ordinal)))?;
+        let slots =
+            stream.slots_of(ordinal).ok_or_else(|| format!("{} has no tokens", corpus.name(ordinal)))?;
         let ids = stream.tokens(slots)?;
         write_u32(&mut file, &ids)?;
         documents.push(json!({

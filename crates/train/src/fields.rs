@@ -1,6 +1,5 @@
 //! The `pretrain` stage as recipes see it: inputs, fields, defaults, descriptions.
 
-use regimen_base::Failure;
 use regimen_recipe::{Field, Input, Problem, StageKind, Ty};
 use serde_json::Value;
 
@@ -182,7 +181,7 @@ pub static PRETRAIN: StageKind = StageKind {
     fields: FIELDS,
     check,
     forecast: forecast::pretrain,
-    run: |job| pretrain::run(job).map_err(Failure::from),
+    run: pretrain::run,
 };
 
 fn check(config: &Value) -> Result<(), Problem> {

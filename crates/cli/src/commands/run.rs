@@ -8,7 +8,7 @@ use regimen_recipe::{Outcome, Recipe, Runner};
 use serde_json::{Value, json};
 
 use crate::args::RunArgs;
-use crate::output::{Explain, failed, paint, print_json, say};
+use crate::output::{Explain, failed, paint, print_json, program, say};
 use crate::progress::Progress;
 use crate::registry::REGISTRY;
 use crate::{Context, interrupt};
@@ -28,7 +28,13 @@ pub fn run(context: &Context, args: &RunArgs) -> anyhow::Result<u8> {
         done: Box::new(|outcome| say(global, line(outcome))),
         ..Runner::new(&store, &regimen_kernels::fingerprint())
     };
-    let outcomes = runner.run(&recipe, args.recipe.until.as_deref()).map_err(|failure| failed(&failure))?;
+    let outcomes = runner.run(&recipe, args.recipe.until.as_deref()).map_err(|failure| {
+        let mut fault = failed(&failure);
+        if let Some(fault) = fault.downcast_mut::<Fault>().filter(|fault| fault.code == INTERRUPTED) {
+            fault.hint = Some(format!("`{}` goes on from here", command_line(std::env::args())));
+        }
+        fault
+    })?;
     let worked = outcomes.iter().any(|outcome| !outcome.cached);
     let reports =
         if args.no_report || !context.settings.report() { Vec::new() } else { reports(&store, &outcomes)? };
@@ -100,16 +106,29 @@ fn about(kind: &str, summary: &Value) -> String {
             let bpb = number("/bpb");
             let baseline = number("/baseline/bpb");
             if baseline.is_finite() {
-                format!(
-                    "{bpb:.4} bits per byte, the n-gram baseline {baseline:.4}: {:.1} % better",
-                    100.0 * (1.0 - bpb / baseline)
-                )
+                let gain = 100.0 * (1.0 - bpb / baseline);
+                let (gain, word) = if gain < 0.0 { (-gain, "worse") } else { (gain, "better") };
+                format!("{bpb:.4} bits per byte, the n-gram baseline {baseline:.4}: {gain:.1} % {word}")
             } else {
                 format!("{bpb:.4} bits per byte")
             }
         }
         _ => String::new(),
     }
+}
+
+/// The command line that was typed, with quotes where a shell needs them.
+fn command_line(args: impl Iterator<Item = String>) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_=./:,+@%".contains(c);
+    let word = |arg: String| {
+        if !arg.is_empty() && arg.chars().all(plain) {
+            arg
+        } else {
+            format!("'{}'", arg.replace('\'', "'\\''"))
+        }
+    };
+    // However the program was found, it is called by its name.
+    std::iter::once("regimen".to_string()).chain(args.skip(1).map(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// What to try next.
@@ -119,16 +138,23 @@ fn next_steps(recipe: &Recipe, outcomes: &[Outcome], reports: &[String], path: &
     let model =
         outcomes.iter().rev().find(|o| o.artifact.manifest.kind == "pretrain").map(|o| o.stage.as_str());
     let path = path.display();
+    let program = program();
     if let Some(model) = model {
-        lines.push(format!("\n{}", paint("1", "what to try next")));
         let prompt = prompt(recipe).unwrap_or_else(|| "The".into());
-        lines.push(format!("  regimen generate {model} --prompt '{prompt}'"));
-        lines.push(format!("  regimen trace step {model} 1        the documents behind a step"));
-        lines.push(format!("  regimen trace text '{prompt}'"));
-        lines.push(format!("  regimen report {model}              the report again"));
-        lines.push(format!("  regimen run {path}   goes on after Ctrl-C or a crash"));
+        let commands = [
+            (format!("generate {model} --prompt '{prompt}'"), "write with the model"),
+            (format!("trace step {model} 1"), "the documents behind a step"),
+            (format!("trace text '{prompt}'"), "who wrote this, and which steps saw it"),
+            (format!("run {path}"), "goes on after Ctrl-C or a crash"),
+            (format!("report {model}"), "write the report again"),
+        ];
+        let width = commands.iter().map(|(command, _)| command.chars().count()).max().unwrap_or(0);
+        lines.push(format!("\n{}", paint("1", "what to try next")));
+        for (command, about) in commands {
+            lines.push(format!("  {program} {command:<width$}   {about}"));
+        }
     } else if outcomes.len() < recipe.stages.len() {
-        lines.push(format!("\nthe rest: regimen run {path}"));
+        lines.push(format!("\nthe rest: {program} run {path}"));
     }
     lines.join("\n")
 }
@@ -143,6 +169,15 @@ fn prompt(recipe: &Recipe) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_line_can_be_typed_again() {
+        let args = ["target/debug/regimen", "run", "a b.toml", "--set", "base.steps=3", "it's"];
+        assert_eq!(
+            command_line(args.into_iter().map(String::from)),
+            "regimen run 'a b.toml' --set base.steps=3 'it'\\''s'"
+        );
+    }
 
     #[test]
     fn an_evaluation_names_its_baseline_only_where_there_is_one() {

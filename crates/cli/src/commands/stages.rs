@@ -5,9 +5,19 @@ use crate::args::StagesArgs;
 use crate::output::{Fault, print, print_json, table};
 use crate::registry::REGISTRY;
 
+/// `docs/recipes.md`: every stage, input and field.
+pub fn reference() -> String {
+    format!(
+        "# Recipe reference\n\nEvery kind of stage, its inputs and its fields. Written by `regimen stages --markdown` from the tables \
+         that also check recipes;\na test fails when this page is out of date. Besides its fields a stage takes `kind` and, \
+         where it draws random numbers, `seed`.\n\n{}",
+        regimen_recipe::docs::markdown(&REGISTRY)
+    )
+}
+
 pub fn stages(context: &Context, args: &StagesArgs) -> anyhow::Result<u8> {
     if args.markdown {
-        print(regimen_recipe::docs::markdown(&REGISTRY))?;
+        print(reference().trim_end())?;
         return Ok(0);
     }
     if let Some(name) = &args.kind {
