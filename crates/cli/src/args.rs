@@ -37,6 +37,9 @@ pub struct Global {
     /// Threads to compute with (default: all cores)
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<usize>,
+    /// Where to compute: `cpu`
+    #[arg(long, global = true, value_name = "DEVICE")]
+    pub device: Option<String>,
     /// Project folder that holds `.regimen` (default: the nearest one above)
     #[arg(long, global = true, value_name = "DIR")]
     pub project: Option<PathBuf>,
@@ -65,15 +68,26 @@ Ctrl-C finishes the step, writes a checkpoint and stops; the same command goes o
     #[command(subcommand)]
     Trace(Trace),
     /// List runs
+    #[command(after_help = "Examples:
+  regimen runs
+  regimen runs --json | jq -r '.[].id'")]
     Runs,
     /// Show a run or an artifact
+    #[command(after_help = "Examples:
+  regimen show base
+  regimen show corpus --json | jq .summary.dropped")]
     Show(Target),
     /// Show what an artifact was made from, and what was made from it
+    #[command(after_help = "Example:
+  regimen lineage base")]
     Lineage(Target),
     /// Look after the store of artifacts
     #[command(subcommand)]
     Ledger(Ledger),
     /// Write the report of a run as one offline HTML file
+    #[command(after_help = "Examples:
+  regimen report base
+  regimen report base --output report.html")]
     Report(ReportArgs),
     /// Export a model as a Hugging Face folder
     #[command(after_help = "Example:
@@ -84,10 +98,21 @@ Ctrl-C finishes the step, writes a checkpoint and stops; the same command goes o
   regimen import models/tiny-llama --name tiny-llama")]
     Import(ImportArgs),
     /// List the stages that recipes are made of, or describe one
+    #[command(after_help = "Examples:
+  regimen stages
+  regimen stages pretrain")]
     Stages(StagesArgs),
     /// Check this machine: processor, threads, memory, disk, store
+    #[command(after_help = "Example:
+  regimen doctor            exit code 1 if something needs a look")]
     Doctor,
     /// Show the settings in force
+    #[command(after_help = "Examples:
+  regimen config --origin
+  REGIMEN_THREADS=1 regimen config --origin
+
+A flag wins over the environment, that over the project's regimen.toml, that over
+$XDG_CONFIG_HOME/regimen/regimen.toml, that over the default.")]
     Config(ConfigArgs),
 }
 
@@ -188,8 +213,12 @@ pub enum Trace {
 #[derive(Debug, Subcommand)]
 pub enum Ledger {
     /// Re-hash every artifact and name what is damaged (exit 1 if anything is)
+    #[command(after_help = "Example:
+  regimen ledger verify && echo all is well")]
     Verify,
     /// Make the index anew from the folders
+    #[command(after_help = "Example:
+  regimen ledger rebuild")]
     Rebuild,
 }
 

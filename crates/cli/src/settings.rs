@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use regimen_base::{fs, suggest};
+use regimen_tensor::Device;
 
 use crate::args::Global;
 use crate::output::{Explain, Fault};
@@ -17,7 +18,8 @@ pub struct Setting {
 }
 
 /// Name, environment variable, kind of value, what it does.
-const KNOWN: [(&str, &str, Kind, &str); 3] = [
+const KNOWN: [(&str, &str, Kind, &str); 4] = [
+    ("device", "REGIMEN_DEVICE", Kind::Device, "where to compute"),
     ("threads", "REGIMEN_THREADS", Kind::Count, "threads to compute with; 0 takes all cores"),
     ("quiet", "REGIMEN_QUIET", Kind::Switch, "say nothing but errors"),
     ("report", "REGIMEN_REPORT", Kind::Switch, "write a report at the end of `regimen run`"),
@@ -25,6 +27,7 @@ const KNOWN: [(&str, &str, Kind, &str); 3] = [
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
+    Device,
     Count,
     Switch,
 }
@@ -32,6 +35,7 @@ enum Kind {
 impl Kind {
     fn accepts(self, text: &str) -> bool {
         match self {
+            Kind::Device => Device::parse(text).is_ok(),
             Kind::Count => text.parse::<usize>().is_ok(),
             Kind::Switch => matches!(text, "true" | "false" | "1" | "0"),
         }
@@ -39,6 +43,7 @@ impl Kind {
 
     fn name(self) -> &'static str {
         match self {
+            Kind::Device => "a device of this program, which computes on `cpu` alone",
             Kind::Count => "a whole number",
             Kind::Switch => "true or false",
         }
@@ -59,6 +64,7 @@ impl Settings {
             .map(|(name, _, _, doc)| Setting {
                 name,
                 value: match *name {
+                    "device" => "cpu",
                     "threads" => "0",
                     "report" => "true",
                     _ => "false",
@@ -88,6 +94,10 @@ impl Settings {
                 }
                 set(name, value, format!("environment variable {variable}"));
             }
+        }
+        if let Some(device) = &global.device {
+            Device::parse(device).explain()?;
+            set("device", device.clone(), "flag --device".into());
         }
         if let Some(threads) = global.threads {
             set("threads", threads.to_string(), "flag --threads".into());
@@ -155,6 +165,7 @@ fn read(file: &Path) -> anyhow::Result<Vec<(String, String)>> {
         let value = match value {
             toml::Value::Integer(n) => n.to_string(),
             toml::Value::Boolean(b) => b.to_string(),
+            toml::Value::String(text) => text,
             other => format!("{other:?}"),
         };
         if !kind.accepts(&value) {
@@ -213,6 +224,6 @@ mod tests {
         let settings = Settings::load(&global, dir.path()).unwrap();
         assert_eq!(settings.threads(), 2);
         assert!(!settings.report());
-        assert_eq!(settings.all()[0].origin, "flag --threads");
+        assert_eq!(settings.all()[1].origin, "flag --threads");
     }
 }

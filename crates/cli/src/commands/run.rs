@@ -28,13 +28,7 @@ pub fn run(context: &Context, args: &RunArgs) -> anyhow::Result<u8> {
         done: Box::new(|outcome| say(global, line(outcome))),
         ..Runner::new(&store, &regimen_kernels::fingerprint())
     };
-    let outcomes = runner.run(&recipe, args.recipe.until.as_deref()).map_err(|failure| {
-        let mut fault = failed(&failure);
-        if let Some(fault) = fault.downcast_mut::<Fault>().filter(|fault| fault.code == INTERRUPTED) {
-            fault.hint = Some(format!("`{}` goes on from here", command_line(std::env::args())));
-        }
-        fault
-    })?;
+    let outcomes = runner.run(&recipe, args.recipe.until.as_deref()).map_err(|failure| failed(&failure))?;
     let worked = outcomes.iter().any(|outcome| !outcome.cached);
     let reports =
         if args.no_report || !context.settings.report() { Vec::new() } else { reports(&store, &outcomes)? };
@@ -117,20 +111,6 @@ fn about(kind: &str, summary: &Value) -> String {
     }
 }
 
-/// The command line that was typed, with quotes where a shell needs them.
-fn command_line(args: impl Iterator<Item = String>) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_=./:,+@%".contains(c);
-    let word = |arg: String| {
-        if !arg.is_empty() && arg.chars().all(plain) {
-            arg
-        } else {
-            format!("'{}'", arg.replace('\'', "'\\''"))
-        }
-    };
-    // However the program was found, it is called by its name.
-    std::iter::once("regimen".to_string()).chain(args.skip(1).map(word)).collect::<Vec<_>>().join(" ")
-}
-
 /// What to try next.
 fn next_steps(recipe: &Recipe, outcomes: &[Outcome], reports: &[String], path: &Path) -> String {
     let mut lines = Vec::new();
@@ -169,15 +149,6 @@ fn prompt(recipe: &Recipe) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_command_line_can_be_typed_again() {
-        let args = ["target/debug/regimen", "run", "a b.toml", "--set", "base.steps=3", "it's"];
-        assert_eq!(
-            command_line(args.into_iter().map(String::from)),
-            "regimen run 'a b.toml' --set base.steps=3 'it'\\''s'"
-        );
-    }
 
     #[test]
     fn an_evaluation_names_its_baseline_only_where_there_is_one() {

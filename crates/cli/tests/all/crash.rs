@@ -118,7 +118,9 @@ fn ctrl_c_writes_a_checkpoint_and_says_how_to_go_on() {
         assert!(done.stderr.contains("stopping after this step"), "{}", done.stderr);
         let hint = done.stderr.lines().last().unwrap();
         assert!(
-            hint.starts_with("hint: ") && hint.contains("regimen run recipe.toml --set base.steps=300"),
+            hint.starts_with("hint: ")
+                && hint
+                    .contains("regimen run recipe.toml --set base.steps=300 --set base.checkpoint.every=0"),
             "{}",
             done.stderr
         );
