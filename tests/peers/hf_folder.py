@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -88,6 +89,8 @@ def check_model(job):
         for text, ids in zip(job["texts"], job["ids"], strict=True):
             found = encode(tokenizer, text)
             check(found == ids, f"{name}: {kind} {text!r}: {found}, ours {ids}")
+            # Nothing is put around a text by default.
+            check("<|" in text or tokenizer(text)["input_ids"] == ids, f"{name}: {kind} {text!r} gets more by default")
             decoded = tokenizer.decode(ids)
             check(decoded == text, f"{name}: {kind} {text!r} decodes as {decoded!r}")
     for case in job["greedy"]:
@@ -101,11 +104,52 @@ def check_model(job):
     print(f"{name} in transformers: {len(job['sequences'])} sequences, logits within {worst:.1e} (spread {spread:.1f})")
 
 
+def foreign_tokenizers(out, texts):
+    """Two kinds that this program does not make: byte-level BPE as in Llama 3, and a Unigram as in T5 or XLNet."""
+    files = [str(path) for path in sorted(Path(texts).glob("*.txt"))]
+    words = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+"
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(words), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    bpe.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    bpe.train(files, trainers.BpeTrainer(vocab_size=330, initial_alphabet=alphabet, show_progress=False))
+    bpe.add_special_tokens(["<|begin_of_text|>", "<|end_of_text|>"])
+    begin = bpe.token_to_id("<|begin_of_text|>")
+    bpe.post_processor = processors.TemplateProcessing(
+        single="<|begin_of_text|> $A", special_tokens=[("<|begin_of_text|>", begin)]
+    )
+
+    unigram = Tokenizer(models.Unigram())
+    unigram.normalizer = normalizers.NFKC()
+    unigram.pre_tokenizer = pre_tokenizers.Metaspace()
+    unigram.decoder = decoders.Metaspace()
+    special = ["<unk>", "<s>", "</s>"]
+    unigram.train(
+        files,
+        trainers.UnigramTrainer(vocab_size=200, special_tokens=special, unk_token="<unk>", show_progress=False),
+    )
+    made = []
+    for name, tokenizer, first, last in [
+        ("bpe", bpe, "<|begin_of_text|>", "<|end_of_text|>"),
+        ("unigram", unigram, "<s>", "</s>"),
+    ]:
+        folder = out / f"tokenizers/{name}"
+        PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=first, eos_token=last).save_pretrained(folder)
+        made.append(folder)
+    return made
+
+
 def make(job):
-    """Random models as `save_pretrained` writes them, with tokenizers of ours."""
+    """Random models as `save_pretrained` writes them, with tokenizers of ours and others."""
     torch.manual_seed(3)
     out = Path(job["out"])
     bpe, char, byte = job["tokenizers"]
+    other_bpe, unigram = foreign_tokenizers(out, job["corpus"])
     llama = {"hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2, "num_attention_heads": 4}
     llama |= {"max_position_embeddings": 48, "initializer_range": 0.3}
     gpt2 = {"n_embd": 48, "n_layer": 2, "n_head": 4, "n_positions": 48, "initializer_range": 0.2}
@@ -130,6 +174,8 @@ def make(job):
         ("gpt2", byte, GPT2LMHeadModel, GPT2Config, gpt2, None),
         ("gpt2-f16", bpe, GPT2LMHeadModel, GPT2Config, gpt2 | {"n_inner": 100}, torch.float16),
         ("gpt2-untied", char, GPT2LMHeadModel, GPT2Config, gpt2 | {"tie_word_embeddings": False}, None),
+        ("llama-3-tokens", other_bpe, LlamaForCausalLM, LlamaConfig, dict(llama), None),
+        ("llama-unigram", unigram, LlamaForCausalLM, LlamaConfig, dict(llama), None),
     ]
     made = []
     for name, source, architecture, settings, fields, kind in cases:
@@ -149,7 +195,8 @@ def make(job):
         folder = out / name
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        model = model.float().eval()
+        # Read again, because a cast rounds the rotary frequencies as well, which are not stored.
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
         text = [end, *encode(tokenizer, "The committee met in 1957, and it")][:48]
         sequences = [text, torch.randint(0, len(tokenizer), (48,)).tolist(), [end], [5, 5, 5, 9]]
         ids = [encode(tokenizer, text) for text in job["texts"]]
@@ -164,6 +211,7 @@ def main():
     job = json.loads(Path(path).read_text())
     torch.set_num_threads(2)
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     if what == "make":
         make(job)
     else:

@@ -20,7 +20,7 @@ pub const MODELS: &[(&str, &str)] = &[
     (
         "untied",
         "tokens = 'char-tokens'
-         model = { layers = 2, width = 40, heads = 3, kv_heads = 1, head_dim = 12, ff = 72, context = 64, \
+         model = { layers = 2, width = 42, heads = 3, kv_heads = 1, head_dim = 12, ff = 72, context = 64, \
                    rope_base = 500.0, norm_eps = 1e-6, bias = true, tied = false }",
     ),
     (

@@ -27,9 +27,11 @@ pub struct Context {
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { output::ERROR } else { 0 });
+        Err(error) if error.use_stderr() => return ExitCode::from(output::mistyped(&error)),
+        // Help or version.
+        Err(text) => {
+            let _ = text.print();
+            return ExitCode::SUCCESS;
         }
     };
     match run(cli) {

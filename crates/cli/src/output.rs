@@ -47,21 +47,26 @@ impl<T, E: Hint> Explain<T> for Result<T, E> {
             let mut causes = Vec::new();
             let mut next = error.source();
             while let Some(cause) = next {
-                // A message that quotes its cause need not be followed by it.
-                if !message.contains(&cause.to_string()) {
-                    causes.push(cause.to_string());
-                }
+                causes.push(cause.to_string());
                 next = cause.source();
             }
+            let causes = unsaid(&message, causes);
             anyhow::Error::msg(Fault { hint: error.hint(), message, causes, code: ERROR })
         })
     }
 }
 
+/// The causes that a message does not quote already, whatever its capitals and without the system's number.
+fn unsaid(message: &str, causes: Vec<String>) -> Vec<String> {
+    let plain = |text: &str| text.split(" (os error").next().unwrap_or(text).to_lowercase();
+    let said = plain(message);
+    causes.into_iter().filter(|cause| !said.contains(&plain(cause))).collect()
+}
+
 /// A stage's failure as an error for the user. An interruption is no error, but ends the program with its own code.
 pub fn failed(failure: &regimen_base::Failure) -> anyhow::Error {
     let message = failure.to_string();
-    let causes = failure.causes().into_iter().filter(|cause| !message.contains(cause.as_str())).collect();
+    let causes = unsaid(&message, failure.causes());
     let (code, hint) = if regimen_recipe::is_interrupted(failure) {
         (INTERRUPTED, Some(format!("continue with `{}`", command_line())))
     } else {
@@ -112,8 +117,16 @@ pub fn say(global: &Global, text: impl AsRef<str>) {
 }
 
 /// Data on stdout with a line feed.
-pub fn print(text: impl AsRef<str>) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{}", text.as_ref())
+pub fn print(text: impl AsRef<str>) -> anyhow::Result<()> {
+    writeln!(io::stdout().lock(), "{}", text.as_ref()).map_err(unwritten)
+}
+
+/// stdout could not be written to. A reader that went away is no fault: [`report`] knows it.
+pub fn unwritten(error: io::Error) -> anyhow::Error {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return error.into();
+    }
+    Fault::new(format!("cannot write to stdout: {error}"), "send the output somewhere else, or free some space")
 }
 
 /// A value as JSON on stdout.
@@ -150,6 +163,30 @@ pub fn report(error: &anyhow::Error) -> u8 {
     }
     let _ = io::stderr().write_all(text.as_bytes());
     fault.map_or(ERROR, |f| f.code)
+}
+
+/// Print what is wrong with the command line, with the hint where all errors have it; gives back the exit code.
+pub fn mistyped(error: &clap::Error) -> u8 {
+    let text = error.render().to_string();
+    let (tips, rest): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with("  tip: "));
+    let mut hints: Vec<String> = tips.iter().map(|tip| tip.trim_start()[5..].to_string()).collect();
+    let mut shown = String::new();
+    for line in rest {
+        if line.starts_with("For more information") {
+            let more = format!("`{} --help` says more", program());
+            hints.push(if hints.is_empty() { more } else { continue });
+        } else if !(line.is_empty() && (shown.is_empty() || shown.ends_with("\n\n"))) {
+            shown.push_str(line);
+            shown.push('\n');
+        }
+    }
+    let mut text = format!("{}\n", shown.trim_end().replacen("error:", &paint("31;1", "error:"), 1));
+    for (i, hint) in hints.iter().enumerate() {
+        let before = if i == 0 { "\n" } else { "" };
+        text.push_str(&format!("{before}{} {hint}\n", paint("36", "hint:")));
+    }
+    let _ = io::stderr().write_all(text.as_bytes());
+    ERROR
 }
 
 /// Columns of text, padded to the widest cell; the columns in `right` are set flush right.
@@ -193,6 +230,13 @@ mod tests {
         assert_eq!(quoted("base.steps=3"), "base.steps=3");
         assert_eq!(quoted("it's a"), r"'it'\''s a'");
         assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn what_a_message_says_is_not_said_again() {
+        let causes = || vec!["No such file (os error 2)".to_string(), "disk asleep".to_string()];
+        assert_eq!(unsaid("cannot read `a`: no such file", causes()), ["disk asleep"]);
+        assert_eq!(unsaid("cannot read `a`", causes()), causes());
     }
 
     #[test]

@@ -25,6 +25,9 @@ const KNOWN: [(&str, &str, Kind, &str); 4] = [
     ("report", "REGIMEN_REPORT", Kind::Switch, "write a report at the end of `regimen run`"),
 ];
 
+/// More threads than any machine has use for; each costs memory.
+const MOST_THREADS: usize = 1024;
+
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Device,
@@ -36,7 +39,7 @@ impl Kind {
     fn accepts(self, text: &str) -> bool {
         match self {
             Kind::Device => Device::parse(text).is_ok(),
-            Kind::Count => text.parse::<usize>().is_ok(),
+            Kind::Count => text.parse::<usize>().is_ok_and(|n| n <= MOST_THREADS),
             Kind::Switch => matches!(text, "true" | "false" | "1" | "0"),
         }
     }
@@ -44,7 +47,7 @@ impl Kind {
     fn name(self) -> &'static str {
         match self {
             Kind::Device => "a device of this program, which computes on `cpu` alone",
-            Kind::Count => "a whole number",
+            Kind::Count => "a whole number of at most 1024",
             Kind::Switch => "true or false",
         }
     }
@@ -100,6 +103,12 @@ impl Settings {
             set("device", device.clone(), "flag --device".into());
         }
         if let Some(threads) = global.threads {
+            if threads > MOST_THREADS {
+                return Err(Fault::new(
+                    format!("--threads {threads} is not a whole number of at most {MOST_THREADS}"),
+                    "leave it out to use all cores",
+                ));
+            }
             set("threads", threads.to_string(), "flag --threads".into());
         }
         if global.quiet {

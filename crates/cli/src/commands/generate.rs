@@ -8,7 +8,7 @@ use crate::Context;
 use crate::args::GenerateArgs;
 use crate::commands::{model, store};
 use crate::interrupt;
-use crate::output::{Explain, Fault, print_json, say};
+use crate::output::{Explain, Fault, print_json, say, unwritten};
 
 pub fn generate(context: &Context, args: GenerateArgs) -> anyhow::Result<u8> {
     let store = store(context)?;
@@ -50,10 +50,10 @@ pub fn generate(context: &Context, args: GenerateArgs) -> anyhow::Result<u8> {
         })
         .explain()?;
     if let Some(error) = broken {
-        return Err(error.into());
+        return Err(unwritten(error));
     }
     if !written.text.ends_with('\n') {
-        out.write_all(b"\n")?;
+        out.write_all(b"\n").map_err(unwritten)?;
     }
     if written.truncated > 0 {
         say(

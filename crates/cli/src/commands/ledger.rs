@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use regimen_base::units;
+use regimen_base::{fs, units};
 
 use crate::Context;
 use crate::commands::store;
@@ -25,7 +25,11 @@ pub fn verify(context: &Context) -> anyhow::Result<u8> {
     if live {
         let _ = std::io::stderr().write_all(b"\r\x1b[2K");
     }
-    let artifacts = store.artifacts().map(|all| all.len()).unwrap_or_default();
+    // By their folders: a damaged one is one as well.
+    let mut artifacts = 0;
+    for kind in fs::list(&store.dir().join("artifacts")).explain()? {
+        artifacts += fs::list(&kind).explain()?.len();
+    }
     if context.global.json {
         let named: Vec<String> = damages.iter().map(ToString::to_string).collect();
         print_json(&serde_json::json!({"artifacts": artifacts, "bytes": hashed, "damaged": named}))?;

@@ -49,9 +49,9 @@ pub fn plan(context: &Context, args: &RecipeArgs) -> anyhow::Result<u8> {
     let seconds = sum(|f| f.seconds);
     if seconds > 0.0 {
         print(format!(
-            "\nabout {} on this machine ({} threads), {}, {} of memory, {} of disk",
+            "\nabout {} on this machine ({}), {}, {} of memory, {} of disk",
             units::duration(seconds),
-            context.settings.threads(),
+            units::plural(context.settings.threads() as u64, "thread"),
             units::flops(sum(|f| f.flops)),
             units::memory(memory as u64),
             units::bytes(sum(|f| f.disk) as u64)

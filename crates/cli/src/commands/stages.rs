@@ -1,5 +1,8 @@
 //! `regimen stages`: what recipes are made of.
 
+use regimen_recipe::{Default, Field, Ty};
+use serde_json::{Value, json};
+
 use crate::Context;
 use crate::args::StagesArgs;
 use crate::output::{Fault, print, print_json, table};
@@ -28,13 +31,25 @@ pub fn stages(context: &Context, args: &StagesArgs) -> anyhow::Result<u8> {
                 regimen_base::suggest::hint(name, names),
             ));
         };
-        print(regimen_recipe::docs::describe(kind))?;
+        if context.global.json {
+            let inputs: Vec<Value> = kind
+                .inputs
+                .iter()
+                .map(|i| json!({"name": i.name, "accepts": i.accepts, "required": i.required, "doc": i.doc}))
+                .collect();
+            print_json(&json!({
+                "kind": kind.kind, "version": kind.version, "about": kind.about, "inputs": inputs,
+                "fields": fields(kind.fields),
+            }))?;
+        } else {
+            print(regimen_recipe::docs::describe(kind))?;
+        }
         return Ok(0);
     }
     if context.global.json {
         let all: Vec<_> = REGISTRY
             .all()
-            .map(|kind| serde_json::json!({"kind": kind.kind, "version": kind.version, "about": kind.about}))
+            .map(|kind| json!({"kind": kind.kind, "version": kind.version, "about": kind.about}))
             .collect();
         print_json(&all)?;
         return Ok(0);
@@ -43,4 +58,25 @@ pub fn stages(context: &Context, args: &StagesArgs) -> anyhow::Result<u8> {
         REGISTRY.all().map(|kind| vec![kind.kind.to_string(), kind.about.to_string()]).collect();
     print(table(&["kind", "what it does"], &rows, &[]))?;
     Ok(0)
+}
+
+/// A table of fields, with those inside it.
+fn fields(table: &[Field]) -> Value {
+    let inner = |ty: &Ty| match ty {
+        Ty::Table(inner) | Ty::List(Ty::Table(inner)) => fields(inner),
+        _ => Value::Null,
+    };
+    table
+        .iter()
+        .map(|field| {
+            let default = match field.default {
+                Default::Required => Value::Null,
+                Default::Json(text) => serde_json::from_str(text).unwrap_or_default(),
+            };
+            json!({
+                "name": field.name, "type": field.ty.name(), "default": default, "keyed": field.keyed,
+                "required": matches!(field.default, Default::Required), "doc": field.doc, "fields": inner(&field.ty),
+            })
+        })
+        .collect()
 }

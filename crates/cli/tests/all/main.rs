@@ -1,5 +1,14 @@
 //! The real binary: what it prints, how it ends, and what it leaves behind when it is stopped or the disk fails.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod commands;
 mod common;
 mod crash;
+mod damage;
+mod disk;
+mod golden;
+mod graph;
+mod help;
+mod input;
+mod locks;
+mod recipes;

@@ -31,6 +31,10 @@ impl Family {
                 refuse("Llama", "positions", "learned".into(), "rope")
             }
             NormKind::Rms if c.mlp != Mlp::Swiglu => refuse("Llama", "mlp", "gelu".into(), "swiglu"),
+            // The products would not mind, but transformers opens no such description.
+            NormKind::Rms if !c.width.is_multiple_of(c.heads) => {
+                refuse("Llama", "heads", c.heads.to_string(), &format!("a divisor of width = {}", c.width))
+            }
             NormKind::Rms => Ok(Family::Llama),
             NormKind::Layer if c.positions != Positions::Learned => {
                 refuse("GPT-2", "positions", "rope".into(), "learned (or norm = rms for a Llama)")

@@ -121,6 +121,7 @@ fn other_decoders_are_refused_by_field() {
             "positions = learned, Llama needs rope",
         ),
         (DecoderConfig { mlp: crate::Mlp::Gelu, ..llama() }, "mlp = gelu, Llama needs swiglu"),
+        (DecoderConfig { width: 10, ..llama() }, "heads = 4, Llama needs a divisor of width = 10"),
         (DecoderConfig { bias: false, ..gpt2.clone() }, "bias = false, GPT-2 needs true"),
         (DecoderConfig { kv_heads: 1, ..gpt2.clone() }, "kv_heads = 1, GPT-2 needs heads = 3"),
         (DecoderConfig { head_dim: 8, ..gpt2.clone() }, "head_dim = 8, GPT-2 needs width / heads = 12 / 3"),

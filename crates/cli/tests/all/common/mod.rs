@@ -5,9 +5,11 @@ pub mod mask;
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -144,7 +146,7 @@ impl Project {
 
     /// A folder with nothing in it.
     pub fn empty() -> Project {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::Builder::new().prefix("regimen-").tempdir_in(workplace()).unwrap();
         // The real path: the program prints paths below its current folder.
         let real = dir.path().canonicalize().unwrap();
         Project::at(&real, Some(dir))
@@ -334,18 +336,32 @@ impl Project {
     }
 }
 
-/// Do `work` for each of `items`, a few at once: a small project waits for its disk most of the time.
-pub fn each<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
-    let next = std::sync::atomic::AtomicUsize::new(0);
+/// Do `work` for each of `items`, a few at once: a small project waits for its disk most of the time. All are tried
+/// before the test fails.
+#[track_caller]
+pub fn each<T: Sync + std::fmt::Debug>(items: &[T], work: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                while let Some(item) = items.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
-                    work(item);
+                while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if catch_unwind(AssertUnwindSafe(|| work(item))).is_err() {
+                        failed.lock().unwrap().push(format!("{item:?}"));
+                    }
                 }
             });
         }
     });
+    let failed = failed.into_inner().unwrap();
+    assert!(failed.is_empty(), "{} of {} failed: {}", failed.len(), items.len(), failed.join(", "));
+}
+
+/// Where projects lie: in memory where there is room, for most of their time would be spent waiting for a disk.
+fn workplace() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    let free = rustix::fs::statvfs(memory).map_or(0, |stat| stat.f_bavail * stat.f_frsize);
+    if free > 1 << 30 { memory.into() } else { std::env::temp_dir() }
 }
 
 /// The sorted entries of a folder; none if it is not there.

@@ -1,0 +1,110 @@
+//! Golden payloads: the bytes that a tiny recipe makes. Who changes them raises the stage's version and this table.
+
+use std::collections::BTreeMap;
+
+use crate::common::{Project, each};
+
+/// Stages whose bytes depend on no processor.
+const EXACT: [(&str, &str); 4] = [
+    ("corpus", ""),
+    ("tokenizer", ""),
+    ("tokens", ""),
+    ("ngram", ""),
+];
+
+/// What the model's payload is under an instruction set, with processors of one cache profile: `REGIMEN_ISA`, the
+/// fingerprint behind the program's name and version, payloads of `base`, `evaluation` and `samples`.
+const NUMERIC: [(&str, &str, [&str; 3]); 3] = [
+    ("avx512", "", ["", "", ""]),
+    ("avx2", "", ["", "", ""]),
+    ("portable", "", ["", "", ""]),
+];
+
+/// Stage versions for which the tables above hold.
+const VERSIONS: [(&str, u64); 7] = [
+    ("corpus", 1), ("tokenizer", 1), ("tokens", 1), ("ngram", 1), ("pretrain", 1), ("evaluate", 1), ("generate", 1),
+];
+
+/// Stage name to payload, and the fingerprint without program and version.
+fn made(project: &Project) -> (BTreeMap<String, String>, String) {
+    let mut fingerprint = String::new();
+    let mut payloads = BTreeMap::new();
+    for dir in project.artifacts() {
+        let text = std::fs::read_to_string(dir.join("manifest.json")).unwrap();
+        let manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let stage = manifest["stage"].as_str().unwrap().to_string();
+        if stage == "base" {
+            let whole = manifest["fingerprint"].as_str().unwrap();
+            fingerprint = whole.split_once(", ").expect("program, processor").1.into();
+        }
+        payloads.insert(stage, manifest["payload"].as_str().unwrap().to_string());
+    }
+    (payloads, fingerprint)
+}
+
+#[test]
+fn payloads_are_those_of_the_table() {
+    let project = Project::finished();
+    let (payloads, _) = made(project);
+    let versions = project.run(&["stages", "--json"]).fine().json();
+    let version = |kind: &str| {
+        versions.as_array().unwrap().iter().find(|stage| stage["kind"] == kind).unwrap()["version"].as_u64().unwrap()
+    };
+    for (kind, known) in VERSIONS {
+        assert_eq!(version(kind), known, "the version of `{kind}` rose: renew the tables of this file");
+    }
+    for (stage, payload) in EXACT {
+        assert_eq!(
+            payloads[stage], payload,
+            "`{stage}` makes other bytes than it did: raise the version of its stage, then renew this table"
+        );
+    }
+}
+
+#[test]
+fn numeric_payloads_are_those_of_the_table_under_every_instruction_set() {
+    each(&NUMERIC, |(isa, known, golden)| {
+        let project = Project::before_base();
+        project.run_with(&["run", "recipe.toml"], &[("REGIMEN_ISA", isa)]).fine();
+        let (payloads, fingerprint) = made(&project);
+        let found = ["base", "evaluation", "samples"].map(|stage| payloads[stage].as_str());
+        if fingerprint != *known {
+            eprintln!("skipped: the golden payload is of `{known}`, this processor is `{fingerprint}`: {found:?}");
+            return;
+        }
+        assert_eq!(
+            found, *golden,
+            "training under `{fingerprint}` gives other bits than it did: raise the version of the stage, then renew \
+             this table"
+        );
+    });
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let expected = Project::finished().payloads();
+    for threads in ["2", "4"] {
+        let project = Project::new();
+        project.run(&["run", "recipe.toml", "--threads", threads]).fine();
+        assert_eq!(project.payloads(), expected, "{threads} threads");
+    }
+}
+
+#[test]
+fn going_on_under_another_instruction_set_is_said() {
+    let project = Project::before_base();
+    let (_, here) = made(Project::finished());
+    if here.starts_with("portable") {
+        eprintln!("skipped: this processor has one instruction set");
+        return;
+    }
+    project.fault("kill@step:23").killed();
+    let done = project.run_with(&["run", "recipe.toml"], &[("REGIMEN_ISA", "portable")]).fine();
+    assert!(done.stderr.contains("warning: ") && done.stderr.contains("portable"), "{}", done.stderr);
+    let manifest = project.run(&["show", "base", "--json"]).fine().json();
+    assert_eq!(manifest["bit_exact"], false);
+    assert!(project.run(&["show", "base"]).fine().stdout.contains("not bit-exact"));
+    // The numbers agree all the same.
+    let loss = |p: &Project| p.run(&["show", "base", "--json"]).fine().json()["summary"]["loss"].as_f64().unwrap();
+    assert!((loss(&project) - loss(Project::finished())).abs() < 1e-3);
+}
