@@ -164,6 +164,17 @@ impl EventLog {
         self.length
     }
 
+    /// Cut the log back to `length` bytes: what came after belongs to work that is done anew.
+    pub fn cut_back(&mut self, length: u64) -> fs::Result<()> {
+        self.length = self.length.min(length);
+        self.file.cut(self.length)
+    }
+
+    /// Make what was written durable.
+    pub fn sync(&mut self) -> fs::Result<()> {
+        self.file.sync()
+    }
+
     /// Say something in passing.
     pub fn note(&mut self, step: Option<u64>, text: impl Into<String>) -> fs::Result<()> {
         self.emit(Event::Note { level: "info".into(), step, text: text.into() })

@@ -78,9 +78,22 @@ pub struct File {
 impl File {
     /// Flush and fsync. Without it the content may be incomplete after a crash.
     pub fn finish(mut self) -> Result<()> {
+        self.sync()
+    }
+
+    /// Flush and fsync, and go on writing.
+    pub fn sync(&mut self) -> Result<()> {
         boundary("sync", &self.path)?;
         self.inner.flush().map_err(|e| Error::new("write", &self.path, e))?;
         self.inner.get_ref().sync_all().map_err(|e| Error::new("sync", &self.path, e))
+    }
+
+    /// Flush, cut the file to `length` bytes, and go on writing from there.
+    pub fn cut(&mut self, length: u64) -> Result<()> {
+        boundary("cut", &self.path)?;
+        self.inner.flush().map_err(|e| Error::new("write", &self.path, e))?;
+        self.inner.get_ref().set_len(length).map_err(|e| Error::new("cut", &self.path, e))?;
+        self.inner.seek(SeekFrom::End(0)).map(drop).map_err(|e| Error::new("cut", &self.path, e))
     }
 
     /// Hand the buffer to the system, without waiting for the disk.

@@ -11,6 +11,7 @@ pub mod fs;
 pub mod hash;
 pub mod hint;
 pub mod json;
+pub mod machine;
 pub mod rng;
 pub mod suggest;
 pub mod units;

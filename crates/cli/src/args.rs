@@ -25,23 +25,26 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// Under this heading the help lists what every command takes.
+const EVERYWHERE: &str = "Options of every command";
+
 /// Flags that every command takes.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Global {
     /// Print the result as JSON on stdout
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub json: bool,
     /// Say nothing but errors on stderr
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = EVERYWHERE)]
     pub quiet: bool,
     /// Threads to compute with (default: all cores)
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "N")]
     pub threads: Option<usize>,
     /// Where to compute: `cpu`
-    #[arg(long, global = true, value_name = "DEVICE")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DEVICE")]
     pub device: Option<String>,
     /// Project folder that holds `.regimen` (default: the nearest one above)
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR")]
     pub project: Option<PathBuf>,
 }
 

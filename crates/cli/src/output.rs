@@ -126,7 +126,10 @@ pub fn unwritten(error: io::Error) -> anyhow::Error {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return error.into();
     }
-    Fault::new(format!("cannot write to stdout: {error}"), "send the output somewhere else, or free some space")
+    Fault::new(
+        format!("cannot write to stdout: {error}"),
+        "send the output somewhere else, or free some space",
+    )
 }
 
 /// A value as JSON on stdout.

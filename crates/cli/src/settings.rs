@@ -125,6 +125,11 @@ impl Settings {
         self.all.iter().find(|s| s.name == name).map_or("", |s| &s.value)
     }
 
+    /// The value of a setting that somebody chose: not its default.
+    pub fn chosen(&self, name: &str) -> Option<&str> {
+        self.all.iter().find(|s| s.name == name && s.origin != "default").map(|s| s.value.as_str())
+    }
+
     fn switch(&self, name: &str) -> bool {
         matches!(self.value(name), "true" | "1")
     }

@@ -47,6 +47,12 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
+    /// A name that no stage can have.
+    #[error("`{name}` cannot be the name of a stage")]
+    Name {
+        /// The name.
+        name: String,
+    },
     /// An input file changed while the stage read it.
     #[error("the input file `{path}` changed while stage `{stage}` was running")]
     Moved {
@@ -72,6 +78,9 @@ impl Hint for Error {
             Error::Fs(e) => e.hint(),
             Error::Ledger(e) => e.hint(),
             Error::NoStage { hint, .. } => Some(hint.clone()),
+            Error::Name { .. } => {
+                Some("use letters, digits, `-` and `_`, with a letter or digit first".into())
+            }
             Error::Moved { .. } => Some("run the same command again while nothing writes to it".into()),
             Error::Forecast { failure, .. } => failure.hint(),
         }

@@ -111,6 +111,8 @@ impl Job<'_> {
 
     /// Make a checkpoint the one to resume from, together with the event log as it stands now.
     pub fn resume_from(&mut self, step: u64, checkpoint: &str) -> fs::Result<()> {
+        // The resume file names a length of the log: that much must be on the disk before it is.
+        self.log.sync()?;
         let resume = Resume {
             step,
             events: self.log.length(),

@@ -96,6 +96,12 @@ pub(crate) fn assemble(
     order::sort(stages)
 }
 
+/// Whether a stage may be called so: it becomes part of a run's id, which is a folder.
+pub(crate) fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(plain)
+}
+
 fn read_stage(
     sources: &[Source],
     kinds: &[&'static StageKind],
@@ -104,8 +110,7 @@ fn read_stage(
     entries: &[(Word, Node)],
 ) -> Result<Stage, Wrong> {
     let name = &header.text;
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.chars().all(plain) {
+    if !is_name(name) {
         return Err(Wrong::new(header.at.as_ref(), format!("`{name}` cannot be the name of a stage"))
             .hint("use letters, digits, `-` and `_`, and begin with a letter or digit"));
     }

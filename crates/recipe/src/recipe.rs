@@ -87,6 +87,19 @@ impl Recipe {
         }
     }
 
+    /// A recipe of the one stage `name`, without a file. `config` is the TOML of its table without `kind`.
+    ///
+    /// # Errors
+    /// As [`Recipe::load`], and for a name that no stage can have.
+    pub fn of_stage(name: &str, kind: &'static StageKind, config: &str, root: &Path) -> Result<Recipe> {
+        if !crate::read::is_name(name) {
+            return Err(Error::Name { name: name.into() });
+        }
+        let mut recipe = Recipe::single(kind, config, root, &[], 0)?;
+        recipe.stages.iter_mut().for_each(|stage| stage.name = name.into());
+        Ok(recipe)
+    }
+
     /// A recipe of one stage whose table is `config`, for [`crate::testing`].
     pub(crate) fn single(
         kind: &'static StageKind,

@@ -33,8 +33,8 @@ pub struct DocumentTrace {
     pub copies: Vec<String>,
     /// Its value on every rule of the filter.
     pub rules: Vec<Rule>,
-    /// Tokens of its text and the end token; 0 if it is in no token shard.
-    pub slots: u64,
+    /// Tokens of its text and the end token; none if no token shard is known or holds it.
+    pub slots: Option<u64>,
     /// The runs that could see it, or the copy that stayed.
     pub runs: Vec<RunSeen>,
 }
@@ -87,10 +87,10 @@ pub fn document(view: &View, ordinal: u32) -> Result<DocumentTrace> {
     let representative = row.representative.filter(|&r| r != ordinal);
     let kept = representative.unwrap_or(ordinal);
     let slots = view
-        .runs
-        .first()
-        .and_then(|run| run.tokens.stream_of(kept).and_then(|stream| stream.slots_of(kept)))
-        .map_or(0, |slots| slots.end - slots.start);
+        .tokens
+        .as_ref()
+        .and_then(|tokens| tokens.stream_of(kept).and_then(|stream| stream.slots_of(kept)))
+        .map(|slots| slots.end - slots.start);
     Ok(DocumentTrace {
         key: row.key.to_string(),
         id: corpus.id(ordinal).to_string(),

@@ -68,6 +68,7 @@ fn view(
     let tokens = TokenSet::open(&made[2].path).unwrap();
     View {
         corpus: Corpus::open(&made[0]).unwrap(),
+        tokens: Some(TokenSet::open(&made[2].path).unwrap()),
         runs: vec![RunView::new("run", "key", tokens, context, training)],
     }
 }
@@ -161,7 +162,11 @@ fn over_whole_epochs_every_byte_is_seen_equally_often() {
     for ordinal in view.corpus.split(Split::Train) {
         let found = document(&view, ordinal).unwrap();
         let seen: u64 = found.runs[0].seen.iter().map(|s| s.tokens).sum();
-        assert_eq!(seen, 2 * found.slots, "two epochs see every token of document {ordinal} twice");
+        assert_eq!(
+            Some(seen),
+            found.slots.map(|slots| 2 * slots),
+            "two epochs see every token of document {ordinal} twice"
+        );
     }
 }
 
@@ -205,4 +210,41 @@ fn a_text_is_found_in_its_documents_and_their_steps() {
         assert_eq!(holds, named.contains(&number), "step {number}");
     }
     assert!(text(&view, "abc", 8, 5).is_err());
+}
+
+#[test]
+fn chains_of_runs_and_unfinished_runs_are_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = made(dir.path(), "type = \"byte\"");
+    let config = |steps: u64| {
+        format!(
+            "steps = {steps}\nbatch = 2\nmodel = {{ layers = 1, width = 8, heads = 2, context = 16 }}\n\
+             schedule = {{ warmup = 0, shape = \"constant\" }}\nvalidation = {{ every = 0, documents = 1 }}"
+        )
+    };
+    let train = |steps, inputs: &[(&str, &Artifact)]| {
+        let mut all = vec![("tokens", &made[2])];
+        all.extend_from_slice(inputs);
+        run_stage(kind("pretrain"), &config(steps), dir.path(), &all, 5).unwrap()
+    };
+    let a = train(3, &[]);
+    let b = train(4, &[("init", &a)]);
+    let c = train(6, &[("extend", &b)]);
+    let steps =
+        |model: &Artifact| -> Vec<u64> { View::open(model).unwrap().runs.iter().map(|r| r.steps).collect() };
+    assert_eq!(steps(&a), [3]);
+    assert_eq!(steps(&b), [4, 3], "the model it started from has seen documents too");
+    assert_eq!(steps(&c), [6, 3], "the steps of an extended run are its own");
+
+    // A run that stops by itself after its third step leaves no artifact, but a trace.
+    let failing = "steps = 40\nbatch = 2\nmodel = { layers = 1, width = 8, heads = 2, context = 16 }\nclip = 0.0\n\
+                   schedule = { warmup = 0 }\noptimizer = { lr = 1e30 }\nguard = { patience = 2 }\nvalidation = { every = 0 }";
+    run_stage(kind("pretrain"), failing, dir.path(), &[("tokens", &made[2])], 5).unwrap_err();
+    let store = regimen_ledger::Store::open(dir.path()).unwrap();
+    let info = store.runs().unwrap().into_iter().find(|r| r.status != regimen_ledger::Status::Done).unwrap();
+    let view = View::open_run(&store, &info).unwrap();
+    let last = view.runs[0].steps;
+    assert!(last > 2 && last < 40);
+    assert!(step(&view, last).unwrap().skipped && !step(&view, 1).unwrap().skipped);
+    assert!(step(&view, last + 1).is_err());
 }

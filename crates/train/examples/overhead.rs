@@ -14,7 +14,6 @@ use regimen_base::{EventLog, Failure, Hash256, fs};
 use regimen_ledger::{Begin, Draft, Store};
 use regimen_train::Guard;
 use regimen_train::checkpoint::{State, save};
-use regimen_train::saved::hash_arena;
 use serde_json::json;
 
 const PAIRS: usize = 7;
@@ -41,17 +40,8 @@ fn checkpoints(root: &Path, parameters: usize) -> Result<(), Failure> {
     let (mut ours, mut disk, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for pair in 0..PAIRS {
         let start = Instant::now();
-        let state = State {
-            step: pair as u64,
-            updates: 0,
-            tokens_seen: 0,
-            skipped: Vec::new(),
-            guard: Guard::new(0.0),
-            best: None,
-            tokens: Hash256([0; 32]),
-            weights: hash_arena(&arena),
-        };
-        save(&root.join("checkpoint"), &state, [&arena, &arena, &arena])?;
+        let mut state = State::new(Hash256([0; 32]), Guard::new(0.0));
+        save(&root.join("checkpoint"), &mut state, [&arena, &arena, &arena])?;
         let checkpoint = megabytes / start.elapsed().as_secs_f64();
 
         let bytes = vec![pair as u8; 12 * parameters];

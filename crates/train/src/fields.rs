@@ -7,29 +7,31 @@ use crate::config::Pretrain;
 use crate::{forecast, pretrain};
 
 const ANY: Ty = Ty::Float { min: f64::MIN_POSITIVE, max: f64::INFINITY };
+/// Bounds that keep every product of sizes far from overflow; memory gives out long before.
+const LAYERS: Ty = Ty::Int { min: 1, max: 4096 };
+const HEADS: Ty = Ty::Int { min: 1, max: 65_536 };
+const WIDTH: Ty = Ty::Int { min: 1, max: 1 << 20 };
+const DERIVED: Ty = Ty::Int { min: 0, max: 1 << 22 };
+const ROWS: Ty = Ty::Int { min: 1, max: 1 << 20 };
 
 const MODEL: &[Field] = &[
-    Field::required("layers", Ty::POSITIVE, "Transformer blocks."),
-    Field::required("width", Ty::POSITIVE, "Width of the residual stream."),
-    Field::required("heads", Ty::POSITIVE, "Query heads."),
+    Field::required("layers", LAYERS, "Transformer blocks."),
+    Field::required("width", WIDTH, "Width of the residual stream."),
+    Field::required("heads", HEADS, "Query heads."),
     Field::new(
         "kv_heads",
-        Ty::COUNT,
+        DERIVED,
         "0",
         "Key and value heads (grouped-query attention, Ainslie 2023); 0 = as many as heads.",
     ),
-    Field::new("head_dim", Ty::COUNT, "0", "Width of a head; 0 = width / heads."),
+    Field::new("head_dim", DERIVED, "0", "Width of a head; 0 = width / heads."),
     Field::new(
         "ff",
-        Ty::COUNT,
+        DERIVED,
         "0",
         "Width of the feed-forward layer; 0 = 8/3 x width rounded up to 32 for swiglu, 4 x width for gelu.",
     ),
-    Field::required(
-        "context",
-        Ty::POSITIVE,
-        "Tokens in a training sequence and the most the model attends to.",
-    ),
+    Field::required("context", ROWS, "Tokens in a training sequence and the most the model attends to."),
     Field::new(
         "norm",
         Ty::OneOf(&["rms", "layer"]),
@@ -121,11 +123,11 @@ const SAMPLES: &[Field] = &[
 
 const FIELDS: &[Field] = &[
     Field::required("model", Ty::Table(MODEL), "The decoder."),
-    Field::required("steps", Ty::POSITIVE, "Optimizer steps."),
-    Field::new("batch", Ty::POSITIVE, "16", "Sequences in a step."),
+    Field::required("steps", Ty::Int { min: 1, max: 1 << 40 }, "Optimizer steps."),
+    Field::new("batch", ROWS, "16", "Sequences in a step."),
     Field::new(
         "micro_batch",
-        Ty::COUNT,
+        DERIVED,
         "0",
         "Sequences in one forward and backward pass; gradients are accumulated. 0 = the whole batch.",
     ),

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use regimen_base::Failure;
+use regimen_base::{Failure, machine};
 use regimen_models::{DecoderConfig, activation_floats};
 use regimen_optim::Hyper;
 use regimen_recipe::{Forecast, Planning};
@@ -33,10 +33,14 @@ pub fn pretrain(planning: &Planning) -> std::result::Result<Forecast, Failure> {
     let tokens = (config.steps as f64) * (config.batch * context) as f64;
     let parameters = decoder.parameters() as f64;
     let flops = decoder.flops_per_token(context) * tokens;
-    let rate = if planning.measure { measure(&decoder, config.micro_batch(), context)? } else { 0.0 };
-    let memory = BASE_MEMORY
-        + BYTES_PER_PARAMETER * parameters
-        + 4.0 * activation_floats(&decoder, config.micro_batch(), context) as f64;
+    let memory = memory(&decoder, &config);
+    // A model that does not fit is not measured: its time is unknown.
+    let room = machine::memory().map_or(f64::INFINITY, |m| m.available as f64);
+    let rate = if planning.measure && memory < room {
+        measure(&decoder, config.micro_batch(), context)?
+    } else {
+        0.0
+    };
     let mut forecast = Forecast {
         tokens,
         parameters,
@@ -53,6 +57,13 @@ pub fn pretrain(planning: &Planning) -> std::result::Result<Forecast, Failure> {
     forecast.facts.insert("flops_per_second".into(), rate);
     forecast.facts.insert("forward_flops_per_token".into(), decoder.flops_per_token(context) / 3.0);
     Ok(forecast)
+}
+
+/// Peak memory of a training in bytes.
+pub fn memory(decoder: &DecoderConfig, config: &Pretrain) -> f64 {
+    BASE_MEMORY
+        + BYTES_PER_PARAMETER * decoder.parameters() as f64
+        + 4.0 * activation_floats(decoder, config.micro_batch(), config.model.context) as f64
 }
 
 /// Floating-point operations a second that whole training steps of this model's shape reach here: a few rows through
@@ -82,13 +93,11 @@ fn measure(decoder: &DecoderConfig, rows: usize, context: usize) -> Result<f64> 
     };
     trainer.step(&block, rows, 1e-4)?;
     let began = Instant::now();
-    let mut best = f64::INFINITY;
     let mut times = Vec::new();
     while began.elapsed().as_secs_f64() < SECONDS {
         let start = Instant::now();
         trainer.step(&block, rows, 1e-4)?;
         times.push(start.elapsed().as_secs_f64());
-        best = best.min(times[times.len() - 1]);
     }
     times.sort_by(f64::total_cmp);
     Ok(cost(&small, rows) / times[times.len() / 2])

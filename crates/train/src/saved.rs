@@ -1,10 +1,11 @@
 //! A finished model as it lies in an artifact: `model.json`, `weights.safetensors`, `tokenizer.json`, and
 //! `optimizer.safetensors` with `training.json`, from which a run can be extended.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use regimen_base::{Hash256, fs};
+use regimen_ledger::Artifact;
 use regimen_models::{Decoder, DecoderConfig, weights};
 use regimen_tensor::{Layout, LayoutBuilder, Params};
 use regimen_tokens::Tokenizer;
@@ -33,6 +34,20 @@ pub fn copy_tokenizer(from: &Path, to: &Path) -> Result<()> {
         fs::write(&to.join(TOKENIZER_CONFIG), &fs::read(&config)?)?;
     }
     Ok(())
+}
+
+/// The folder of the tokenizer that some tokens were encoded with: a `tokenizer` stage's, or an imported model's.
+pub fn tokenizer_dir(tokens: &Artifact) -> Option<PathBuf> {
+    let dirs = ["tokenizer", "import"].into_iter().filter_map(|kind| tokens.input_dir("tokenizer", kind));
+    dirs.into_iter().find(|dir| dir.is_dir())
+}
+
+/// Whether two tokenizers are the same to a model: the same bytes under every id, and the same end token. Their files
+/// may be written differently.
+pub fn same_tokenizer(a: &Tokenizer, b: &Tokenizer) -> bool {
+    a.vocab_size() == b.vocab_size()
+        && a.end_id() == b.end_id()
+        && (0..a.vocab_size() as u32).all(|id| a.token_bytes(id) == b.token_bytes(id))
 }
 
 /// A model ready to be used.

@@ -109,12 +109,16 @@ impl Trainer {
         Ok(loss)
     }
 
-    /// One step on a block with learning rate `rate`.
+    /// One step on a block with learning rate `rate`. A block without a token to train on changes nothing: its loss and
+    /// norm are not numbers.
     pub fn step(&mut self, block: &Block, micro_batch: usize, rate: f64) -> Result<Stepped> {
+        if block.count == 0 {
+            return Ok(Stepped { loss: f64::NAN, norm: f64::NAN, tokens: 0, skipped: None });
+        }
         let loss = self.gradient(block, micro_batch)?;
         let norm = global_norm(&self.grads.data);
         let skipped = self.guard.judge(loss, norm);
-        if skipped.is_none() && block.count > 0 {
+        if skipped.is_none() {
             let scale = clip_scale(norm, self.clip);
             self.optimizer.step(&mut self.params.data, &self.grads.data, rate, scale);
         }

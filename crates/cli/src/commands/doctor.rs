@@ -1,6 +1,6 @@
 //! `regimen doctor`: what this machine can do, and what would stand in the way.
 
-use regimen_base::{fs, units};
+use regimen_base::{fs, machine, units};
 
 use crate::Context;
 use crate::output::{CHECK_FAILED, paint, print, print_json};
@@ -54,17 +54,13 @@ fn threads(context: &Context) -> Check {
 }
 
 fn memory() -> Check {
-    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let read = |name: &str| {
-        let line = info.lines().find(|line| line.starts_with(name))?;
-        line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
-    };
-    match (read("MemAvailable:"), read("MemTotal:")) {
-        (Some(free), Some(total)) => {
-            let fix = (free < MEMORY).then_some("close other programs, or train smaller models");
-            check("memory", format!("{} free of {}", units::memory(free), units::memory(total)), fix)
+    match machine::memory() {
+        Some(memory) => {
+            let fix = (memory.available < MEMORY).then_some("close other programs, or train smaller models");
+            let (free, total) = (units::memory(memory.available), units::memory(memory.total));
+            check("memory", format!("{free} free of {total}"), fix)
         }
-        _ => check("memory", "not known on this system".into(), None),
+        None => check("memory", "not known on this system".into(), None),
     }
 }
 

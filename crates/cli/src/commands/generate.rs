@@ -2,13 +2,13 @@
 
 use std::io::{IsTerminal, Read, Write};
 
-use regimen_infer::{Generator, Sampling};
+use regimen_infer::{Finish, Generator, Sampling};
 
 use crate::Context;
 use crate::args::GenerateArgs;
 use crate::commands::{model, store};
 use crate::interrupt;
-use crate::output::{Explain, Fault, print_json, say, unwritten};
+use crate::output::{Explain, Fault, INTERRUPTED, print_json, say, unwritten};
 
 pub fn generate(context: &Context, args: GenerateArgs) -> anyhow::Result<u8> {
     let store = store(context)?;
@@ -37,7 +37,7 @@ pub fn generate(context: &Context, args: GenerateArgs) -> anyhow::Result<u8> {
         value["prompt"] = prompt.into();
         value["model"] = artifact.key().to_string().into();
         print_json(&value)?;
-        return Ok(0);
+        return Ok(code(written.finish));
     }
     let mut out = std::io::stdout().lock();
     let mut broken = None;
@@ -64,7 +64,12 @@ pub fn generate(context: &Context, args: GenerateArgs) -> anyhow::Result<u8> {
             ),
         );
     }
-    Ok(0)
+    Ok(code(written.finish))
+}
+
+/// A generation that Ctrl-C ended is an interrupted one, whatever it had written.
+fn code(finish: Finish) -> u8 {
+    if finish == Finish::Cancelled { INTERRUPTED } else { 0 }
 }
 
 fn from_stdin(context: &Context) -> anyhow::Result<String> {

@@ -16,14 +16,34 @@ pub mod trace;
 use std::path::{Path, PathBuf};
 
 use regimen_ledger::{Artifact, Store};
+use regimen_recipe::Recipe;
+use regimen_trace::View;
 use regimen_train::Saved;
 
 use crate::Context;
+use crate::args::RecipeArgs;
 use crate::output::{Explain, Fault};
+use crate::registry::REGISTRY;
 
 /// The project root that a recipe belongs to.
 pub fn project_of(recipe: &Path) -> anyhow::Result<PathBuf> {
     regimen_recipe::project_root(recipe).explain()
+}
+
+/// The recipe that was named, checked, in the project that is worked on.
+pub fn recipe(context: &Context, args: &RecipeArgs) -> anyhow::Result<Recipe> {
+    let mut recipe = Recipe::load(&args.recipe, &REGISTRY, &args.sets).explain()?;
+    if let Some(project) = &context.global.project {
+        recipe.root = std::path::absolute(project)?;
+    }
+    if let Some(device) = context.settings.chosen("device") {
+        for stage in &mut recipe.stages {
+            if let Some(field) = stage.config.get_mut("device") {
+                *field = device.into();
+            }
+        }
+    }
+    Ok(recipe)
 }
 
 /// The project's store.
@@ -44,14 +64,22 @@ pub fn model(store: &Store, word: &str) -> anyhow::Result<(Artifact, Saved)> {
     Ok((artifact, saved))
 }
 
-/// What to trace: the named artifact, or the newest model.
-pub fn traced(store: &Store, word: Option<&str>) -> anyhow::Result<Artifact> {
+/// What to trace: the named run or artifact, or the newest model. A run that has not finished is traced as far as it
+/// came.
+pub fn traced(store: &Store, word: Option<&str>) -> anyhow::Result<View> {
     if let Some(word) = word {
-        return store.resolve(word).explain();
+        return match (store.resolve(word), store.run(word)) {
+            (Ok(artifact), _) => View::open(&artifact).explain(),
+            (Err(_), Ok(run)) if run.kind == "pretrain" => View::open_run(store, &run).explain(),
+            (Err(error), _) => Err(error).explain(),
+        };
     }
     let mut models = store.artifacts().explain()?;
     models.retain(|artifact| artifact.manifest.kind == "pretrain");
-    models.into_iter().max_by(|a, b| a.manifest.created.total_cmp(&b.manifest.created)).ok_or_else(|| {
-        Fault::new("there is no model here yet", "run a recipe first, or name a corpus with `--run`")
-    })
+    match models.into_iter().max_by(|a, b| a.manifest.created.total_cmp(&b.manifest.created)) {
+        Some(model) => View::open(&model).explain(),
+        None => {
+            Err(Fault::new("there is no model here yet", "run a recipe first, or name a corpus with `--run`"))
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use regimen_base::fs;
 use regimen_models::hf;
-use regimen_recipe::Runner;
+use regimen_recipe::{Recipe, Runner};
 use regimen_train::saved::{TOKENIZER, TOKENIZER_CONFIG};
 
 use crate::Context;
@@ -55,8 +55,7 @@ pub fn import(context: &Context, args: &ImportArgs) -> anyhow::Result<u8> {
     // A JSON string is a TOML string as well.
     let config = format!("folder = {}", serde_json::Value::from(folder));
     let kind = &regimen_train::import::IMPORT;
-    let mut recipe = regimen_recipe::testing::recipe(kind, &config, &context.project, &[], 0).explain()?;
-    recipe.stages.iter_mut().for_each(|stage| stage.name.clone_from(&args.name));
+    let recipe = Recipe::of_stage(&args.name, kind, &config, &context.project).explain()?;
     let mut runner = Runner {
         threads: context.settings.threads(),
         command: std::env::args().collect(),

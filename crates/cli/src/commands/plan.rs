@@ -2,15 +2,14 @@
 
 use regimen_base::units;
 use regimen_ledger::Store;
-use regimen_recipe::{Plan, Recipe};
+use regimen_recipe::Plan;
 
-use crate::Context;
 use crate::args::RecipeArgs;
 use crate::output::{Explain, print, print_json, table};
-use crate::registry::REGISTRY;
+use crate::{Context, commands};
 
 pub fn plan(context: &Context, args: &RecipeArgs) -> anyhow::Result<u8> {
-    let recipe = Recipe::load(&args.recipe, &REGISTRY, &args.sets).explain()?;
+    let recipe = commands::recipe(context, args)?;
     let store = Store::open(&recipe.root).explain()?;
     let plan = Plan::make(&recipe, &store, args.until.as_deref(), true).explain()?;
     if context.global.json {

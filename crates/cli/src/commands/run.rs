@@ -10,11 +10,10 @@ use serde_json::{Value, json};
 use crate::args::RunArgs;
 use crate::output::{Explain, failed, paint, print_json, program, say};
 use crate::progress::Progress;
-use crate::registry::REGISTRY;
-use crate::{Context, interrupt};
+use crate::{Context, commands, interrupt};
 
 pub fn run(context: &Context, args: &RunArgs) -> anyhow::Result<u8> {
-    let recipe = Recipe::load(&args.recipe.recipe, &REGISTRY, &args.recipe.sets).explain()?;
+    let recipe = commands::recipe(context, &args.recipe)?;
     let store = Store::open(&recipe.root).explain()?;
     let cancel = interrupt::install(context.global.quiet)?;
     let global = &context.global;

@@ -1,7 +1,7 @@
 //! `regimen trace`: from a token to its document and back.
 
 use regimen_base::units;
-use regimen_trace::{DocumentTrace, Seen, StepTrace, TextTrace, View};
+use regimen_trace::{DocumentTrace, Seen, StepTrace, TextTrace};
 
 use crate::Context;
 use crate::args::Trace;
@@ -17,7 +17,7 @@ pub fn trace(context: &Context, trace: Trace) -> anyhow::Result<u8> {
     let store = store(context)?;
     match trace {
         Trace::Doc { id, run } => {
-            let view = View::open(&traced(&store, run.as_deref())?).explain()?;
+            let view = traced(&store, run.as_deref())?;
             let ordinal = view.corpus.find(&id).explain()?;
             let found = regimen_trace::document(&view, ordinal).explain()?;
             if context.global.json {
@@ -28,7 +28,7 @@ pub fn trace(context: &Context, trace: Trace) -> anyhow::Result<u8> {
             Ok(0)
         }
         Trace::Step { run, step: number } => {
-            let view = View::open(&store.resolve(&run).explain()?).explain()?;
+            let view = traced(&store, Some(&run))?;
             let found = regimen_trace::step(&view, number).explain()?;
             if context.global.json {
                 print_json(&found)?
@@ -38,7 +38,7 @@ pub fn trace(context: &Context, trace: Trace) -> anyhow::Result<u8> {
             Ok(0)
         }
         Trace::Text { text: wanted, run, min, most } => {
-            let view = View::open(&traced(&store, run.as_deref())?).explain()?;
+            let view = traced(&store, run.as_deref())?;
             let least = min.min(wanted.len()).max(1);
             let found = regimen_trace::text(&view, &wanted, least, most).explain()?;
             if context.global.json {
@@ -57,7 +57,10 @@ fn document(d: &DocumentTrace) -> String {
         format!("  key      {}", d.key),
         format!("  from     {}", d.place),
         format!("  licence  {}   author {}", d.licence, d.author),
-        format!("  text     {}, {} tokens", units::bytes(d.bytes), d.slots),
+        match d.slots {
+            Some(slots) => format!("  text     {}, {slots} tokens", units::bytes(d.bytes)),
+            None => format!("  text     {}", units::bytes(d.bytes)),
+        },
     ];
     match (&d.dropped, &d.split) {
         (Some(reason), _) => lines.push(format!("  dropped  {reason}")),

@@ -29,7 +29,8 @@ fn plan_tells_what_is_there_and_what_the_rest_costs() {
     project.run(&["run", "recipe.toml", "--until", "tokens"]).fine();
     project.fault("kill@step:12").killed();
     let plan = project.run(&["plan", "recipe.toml", "--json"]).fine().json();
-    let stage = |name: &str| plan["stages"].as_array().unwrap().iter().find(|s| s["name"] == name).unwrap().clone();
+    let stage =
+        |name: &str| plan["stages"].as_array().unwrap().iter().find(|s| s["name"] == name).unwrap().clone();
     assert_eq!(stage("tokens")["state"], "cached");
     assert_eq!(stage("base")["state"], serde_json::json!({"partial": 10}));
     assert_eq!(stage("evaluation")["state"], "missing");
@@ -67,6 +68,11 @@ fn what_is_shown_of_a_finished_project() {
     let all: Vec<String> = commands.iter().map(|args| shown(project, args)).collect();
     insta::assert_snapshot!("shown", all.join("\n"));
     insta::assert_snapshot!("stages_pretrain", shown(project, &["stages", "pretrain"]));
+    for stage in project.run(&["stages", "--json"]).fine().json().as_array().unwrap() {
+        let done = project.run(&["stages", stage["kind"].as_str().unwrap()]).fine();
+        let longest = done.stdout.lines().max_by_key(|line| line.chars().count()).unwrap();
+        assert!(longest.chars().count() <= 120, "{longest}");
+    }
     // A run that is not finished has something to show as well.
     let stopped = Project::before_base();
     stopped.fault("kill@step:12").killed();
@@ -129,7 +135,10 @@ fn a_trace_from_document_to_step_and_back() {
     for one in seen {
         let step = project.run(&["trace", "step", "base", &one["step"].to_string(), "--json"]).fine().json();
         let back = |piece: &&Value| piece["key"] == fate["key"] && piece["row"] == one["row"];
-        assert!(step["pieces"].as_array().unwrap().iter().any(|piece| back(&piece)), "{one} is not in {step}");
+        assert!(
+            step["pieces"].as_array().unwrap().iter().any(|piece| back(&piece)),
+            "{one} is not in {step}"
+        );
     }
     // And the other way, for every piece of a step: its text lies at its bytes, and a search finds it there.
     let step = project.run(&["trace", "step", "base", "7", "--json"]).fine().json();
@@ -145,7 +154,10 @@ fn a_trace_from_document_to_step_and_back() {
         assert!(steps.contains(&7), "{id}: {steps:?}");
         if text.len() >= 16 {
             let found = project.run(&["trace", "text", text, "--json"]).fine().json();
-            assert!(found["matches"].as_array().unwrap().iter().any(|m| m["key"] == piece["key"]), "{text}: {found}");
+            assert!(
+                found["matches"].as_array().unwrap().iter().any(|m| m["key"] == piece["key"]),
+                "{text}: {found}"
+            );
         }
     }
     // Every copy of a text leads to the one that was learned.
@@ -185,7 +197,8 @@ fn one_seed_one_text() {
     assert_eq!(write(&["--seed", "3"]), first);
     assert_eq!(write(&["--seed", "3", "--threads", "2"]), first);
     assert_ne!(write(&["--seed", "4"]), first);
-    let texts: BTreeSet<String> = (0..4).map(|seed| write(&["--temperature", "0", "--seed", &seed.to_string()])).collect();
+    let texts: BTreeSet<String> =
+        (0..4).map(|seed| write(&["--temperature", "0", "--seed", &seed.to_string()])).collect();
     assert_eq!(texts.len(), 1, "greedy depends on no seed");
 
     let written: Value = serde_json::from_str(&first).unwrap();
@@ -211,7 +224,8 @@ fn a_prompt_from_stdin_and_texts_that_stop() {
 
     let whole = typed["text"].as_str().unwrap();
     let stop = whole.chars().nth(whole.chars().count() / 2).unwrap().to_string();
-    let stopped = project.run(&[&args[..], &["--prompt", "The people", "--stop", &stop]].concat()).fine().json();
+    let stopped =
+        project.run(&[&args[..], &["--prompt", "The people", "--stop", &stop]].concat()).fine().json();
     assert_eq!(stopped["text"].as_str().unwrap(), &whole[..whole.find(&stop).unwrap()]);
     assert_eq!(stopped["finish"], "stop");
     let plain = ["generate", "base", "--max-tokens", "40", "--prompt", "The people", "--stop", &stop];
@@ -261,10 +275,11 @@ fn a_report_is_one_offline_page() {
     let done = project.run(&["report", "base", "-o", "pages/new/base.html"]).fine();
     assert!(done.stdout.trim_end().ends_with("pages/new/base.html"));
     assert!(project.path("pages/new/base.html").is_file());
-    project.run(&["report", "base", "-o", "."]).refused(&["`.`"]);
+    project.run(&["report", "base", "-o", "."]).refused(&["`.`", "report.html"]);
     let run = project.run_dir("corpus").file_name().unwrap().to_string_lossy().into_owned();
     project.run(&["report", &run]).fine();
-    let left: Vec<String> = crate::common::files(project.root()).into_iter().filter(|f| f.contains("tmp")).collect();
+    let left: Vec<String> =
+        crate::common::files(project.root()).into_iter().filter(|f| f.contains("tmp")).collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -273,7 +288,13 @@ fn a_model_goes_out_and_comes_back() {
     let project = Project::copy();
     project.run(&["export", "base", "out"]).fine();
     let found = crate::common::files(&project.path("out"));
-    let names = ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
+    let names = [
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ];
     assert_eq!(found, names);
     let head = std::fs::read(project.path("out/model.safetensors")).unwrap();
     let head = String::from_utf8_lossy(&head[8..400]).into_owned();
@@ -294,7 +315,9 @@ fn a_model_goes_out_and_comes_back() {
 
     project.run(&["import", "nowhere"]).refused(&["`nowhere`"]);
     project.run(&["import", "data"]).refused(&["`data`", "config.json"]);
-    for (file, content) in [("config.json", "{"), ("config.json", "{\"model_type\":\"mamba\"}"), ("model.safetensors", "x")] {
+    for (file, content) in
+        [("config.json", "{"), ("config.json", "{\"model_type\":\"mamba\"}"), ("model.safetensors", "x")]
+    {
         let kept = std::fs::read(project.path("out").join(file)).unwrap();
         project.write(&format!("out/{file}"), content);
         project.run(&["import", "out", "--name", "broken"]).refused(&["out"]);
@@ -330,7 +353,8 @@ fn a_project_is_found_from_anywhere_in_it() {
     let mut command = project.command(&["runs", "--json"]);
     command.current_dir(project.path("data/notes"));
     let inside = crate::common::Done::of(command.spawn().unwrap()).fine();
-    let mut command = project.command(&["runs", "--json", "--project", &project.root().display().to_string()]);
+    let mut command =
+        project.command(&["runs", "--json", "--project", &project.root().display().to_string()]);
     command.current_dir("/");
     let outside = crate::common::Done::of(command.spawn().unwrap()).fine();
     assert_eq!(inside.json().as_array().unwrap().len(), 7);

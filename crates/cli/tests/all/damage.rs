@@ -40,10 +40,8 @@ fn one_wrong_bit_anywhere_is_found_and_named() {
         let json = project.run(&["ledger", "verify", "--json"]);
         assert_eq!(json.code, Some(1));
         let json = json.json();
-        assert!(
-            json["damaged"].as_array().unwrap().iter().all(|d| d.as_str().unwrap().contains(file.as_str())),
-            "{json}"
-        );
+        let damaged = json["damaged"].as_array().unwrap();
+        assert!(!damaged.is_empty() && damaged.iter().all(|d| d.as_str().unwrap().contains(&key)), "{json}");
         assert_eq!(json["artifacts"], 7, "{json}");
     });
 }
@@ -71,7 +69,7 @@ fn a_cut_or_missing_file_stops_whatever_needs_it() {
             let done = project.run(&["ledger", "verify"]);
             assert_eq!((done.code, done.stdout.contains(file.as_str())), (Some(1), true), "{}", done.stdout);
             if kind == "pretrain" {
-                project.run(&["generate", "base", "--prompt", "The"]).refused(&[file, "damaged"]);
+                project.run(&["generate", "base", "--prompt", "The"]).refused(&[file]);
             }
             // What the hint says.
             std::fs::remove_dir_all(project.artifact(kind)).unwrap();

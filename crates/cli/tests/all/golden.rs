@@ -6,23 +6,53 @@ use crate::common::{Project, each};
 
 /// Stages whose bytes depend on no processor.
 const EXACT: [(&str, &str); 4] = [
-    ("corpus", ""),
-    ("tokenizer", ""),
-    ("tokens", ""),
-    ("ngram", ""),
+    ("corpus", "b17cef1cb3bb66ef8eb3e2c2b71e8d4c78727e4719841c50172775c7cefe8fe4"),
+    ("tokenizer", "c1b2c000e78c8f587824db0744ac8f6e8c1e1325f8fff906186d02ab37d2e13d"),
+    ("tokens", "d84a4d8bca9faaf24c2d01364ed83fd449af3623456e19f8a5727466eec38371"),
+    ("ngram", "ec526ff1f61855c0ca4b15a39d27f03db355286a2c0d6f68acb1d0e887f5534f"),
 ];
 
 /// What the model's payload is under an instruction set, with processors of one cache profile: `REGIMEN_ISA`, the
 /// fingerprint behind the program's name and version, payloads of `base`, `evaluation` and `samples`.
 const NUMERIC: [(&str, &str, [&str; 3]); 3] = [
-    ("avx512", "", ["", "", ""]),
-    ("avx2", "", ["", "", ""]),
-    ("portable", "", ["", "", ""]),
+    (
+        "avx512",
+        "avx512, cache 48K/1M/32M",
+        [
+            "f97f84fcd4d53cb5f112a1943a7b69fb37c25f22dd2c1f1590c10c726397749b",
+            "916eefa923bb27a93eb9f3fe4779b16948ce17900c60e1ce7b090f229e6a2d4d",
+            "3c1cda8e8470200f2b322da36532dcaf2de1fa0bddcb491c18255ed3465e8646",
+        ],
+    ),
+    (
+        "avx2",
+        "avx2, cache 48K/1M/32M",
+        [
+            "f97f84fcd4d53cb5f112a1943a7b69fb37c25f22dd2c1f1590c10c726397749b",
+            "916eefa923bb27a93eb9f3fe4779b16948ce17900c60e1ce7b090f229e6a2d4d",
+            "a80f5b4410d39d88bcd50b75bca945ae3a47f7b5deb2e5dc4a109359397016b4",
+        ],
+    ),
+    (
+        "portable",
+        "portable, cache 48K/1M/32M",
+        [
+            "7dd114bb08804eb9a5a3e6f26fd4e6f37597f7b9f99d90ea14cc794eb0880b94",
+            "e2f28feded27419fe49ab77aabca6320cc8d3e73b9438d832b75379e92f84fcb",
+            "deacbebe482a022dc7eee5376d1a2f862e2b6a2d2acf63507725f0952bfd0a28",
+        ],
+    ),
 ];
 
 /// Stage versions for which the tables above hold.
 const VERSIONS: [(&str, u64); 7] = [
-    ("corpus", 1), ("tokenizer", 1), ("tokens", 1), ("ngram", 1), ("pretrain", 1), ("evaluate", 1), ("generate", 1),
+    ("corpus", 1),
+    ("tokenizer", 1),
+    ("tokens", 1),
+    ("ngram", 1),
+    ("pretrain", 1),
+    ("evaluate", 1),
+    ("generate", 1),
 ];
 
 /// Stage name to payload, and the fingerprint without program and version.
@@ -48,7 +78,9 @@ fn payloads_are_those_of_the_table() {
     let (payloads, _) = made(project);
     let versions = project.run(&["stages", "--json"]).fine().json();
     let version = |kind: &str| {
-        versions.as_array().unwrap().iter().find(|stage| stage["kind"] == kind).unwrap()["version"].as_u64().unwrap()
+        versions.as_array().unwrap().iter().find(|stage| stage["kind"] == kind).unwrap()["version"]
+            .as_u64()
+            .unwrap()
     };
     for (kind, known) in VERSIONS {
         assert_eq!(version(kind), known, "the version of `{kind}` rose: renew the tables of this file");
@@ -69,7 +101,9 @@ fn numeric_payloads_are_those_of_the_table_under_every_instruction_set() {
         let (payloads, fingerprint) = made(&project);
         let found = ["base", "evaluation", "samples"].map(|stage| payloads[stage].as_str());
         if fingerprint != *known {
-            eprintln!("skipped: the golden payload is of `{known}`, this processor is `{fingerprint}`: {found:?}");
+            eprintln!(
+                "skipped: the golden payload is of `{known}`, this processor is `{fingerprint}`: {found:?}"
+            );
             return;
         }
         assert_eq!(
@@ -105,6 +139,7 @@ fn going_on_under_another_instruction_set_is_said() {
     assert_eq!(manifest["bit_exact"], false);
     assert!(project.run(&["show", "base"]).fine().stdout.contains("not bit-exact"));
     // The numbers agree all the same.
-    let loss = |p: &Project| p.run(&["show", "base", "--json"]).fine().json()["summary"]["loss"].as_f64().unwrap();
+    let loss =
+        |p: &Project| p.run(&["show", "base", "--json"]).fine().json()["summary"]["loss"].as_f64().unwrap();
     assert!((loss(&project) - loss(Project::finished())).abs() < 1e-3);
 }

@@ -17,7 +17,10 @@ const GRAPH: [(&str, &[&str]); 15] = [
     ("models", &["base", "kernels", "tensor"]),
     ("optim", &["base", "kernels"]),
     ("infer", &["base", "tokens", "kernels", "tensor", "models"]),
-    ("train", &["base", "ledger", "recipe", "corpus", "tokens", "kernels", "tensor", "models", "optim", "infer"]),
+    (
+        "train",
+        &["base", "ledger", "recipe", "corpus", "tokens", "kernels", "tensor", "models", "optim", "infer"],
+    ),
     ("evaluate", &["base", "ledger", "recipe", "corpus", "tokens", "tensor", "models", "infer", "train"]),
     ("trace", &["base", "ledger", "recipe", "corpus", "tokens", "train"]),
     ("report", &["base", "ledger"]),
@@ -56,7 +59,8 @@ fn edges() -> Vec<(String, String, bool)> {
     let mut found = Vec::new();
     for package in metadata["packages"].as_array().unwrap() {
         let name = package["name"].as_str().unwrap();
-        let room = name.strip_prefix("regimen-").unwrap_or_else(|| panic!("`{name}` is not called regimen-ROOM"));
+        let room =
+            name.strip_prefix("regimen-").unwrap_or_else(|| panic!("`{name}` is not called regimen-ROOM"));
         for dependency in package["dependencies"].as_array().unwrap() {
             let to = dependency["name"].as_str().unwrap();
             found.push((room.to_string(), to.to_string(), dependency["kind"] == "dev"));
@@ -93,7 +97,10 @@ fn every_edge_is_allowed() {
 fn the_graph_flows_one_way() {
     for (i, (room, uses)) in GRAPH.iter().enumerate() {
         for used in *uses {
-            assert!(GRAPH[..i].iter().any(|(name, _)| name == used), "`{room}` uses `{used}`, which comes after it");
+            assert!(
+                GRAPH[..i].iter().any(|(name, _)| name == used),
+                "`{room}` uses `{used}`, which comes after it"
+            );
         }
     }
 }

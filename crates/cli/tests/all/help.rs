@@ -7,8 +7,24 @@ use crate::common::{Done, Project, each};
 
 /// Every command that has a help text.
 const COMMANDS: [&str; 18] = [
-    "", "run", "plan", "generate", "trace", "trace doc", "trace step", "trace text", "runs", "show", "lineage",
-    "ledger", "ledger verify", "ledger rebuild", "report", "export", "import", "stages",
+    "",
+    "run",
+    "plan",
+    "generate",
+    "trace",
+    "trace doc",
+    "trace step",
+    "trace text",
+    "runs",
+    "show",
+    "lineage",
+    "ledger",
+    "ledger verify",
+    "ledger rebuild",
+    "report",
+    "export",
+    "import",
+    "stages",
 ];
 
 #[test]
@@ -37,7 +53,7 @@ fn every_help_fits_on_a_screen_and_shows_examples() {
 fn typing_errors_are_answered_with_the_right_word() {
     let project = Project::finished();
     let mistakes: [(&[&str], &[&str]); 13] = [
-        (&["rnu", "recipe.toml"], &["'rnu'", "'run'"]),
+        (&["rnu", "recipe.toml"], &["'rnu'", "'run"]),
         (&["genrate", "base"], &["'genrate'", "'generate'"]),
         (&["ledger", "verfy"], &["'verfy'", "'verify'"]),
         (&["run", "recipe.toml", "--sett", "a=b"], &["'--sett'", "'--set'"]),
@@ -63,7 +79,11 @@ fn typing_errors_are_answered_with_the_right_word() {
 fn no_command_at_all_shows_the_help() {
     let done = Project::finished().run(&[]);
     assert_eq!(done.code, Some(2));
-    assert!(done.stderr.contains("Usage: regimen") && done.stderr.contains("regimen run recipes/"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("Usage: regimen") && done.stderr.contains("regimen run recipes/"),
+        "{}",
+        done.stderr
+    );
 }
 
 #[test]
@@ -90,7 +110,10 @@ fn settings_come_from_flag_environment_project_user_and_default_in_this_order() 
     let env = [("REGIMEN_THREADS", "4")];
     assert_eq!(setting(&[], &env), from("4", "environment variable REGIMEN_THREADS"));
     assert_eq!(setting(&["--threads", "5"], &env), from("5", "flag --threads"));
-    insta::assert_snapshot!("config", shown(&project, &["config", "--origin"]) + "\n" + &shown(&project, &["config"]));
+    insta::assert_snapshot!(
+        "config",
+        shown(&project, &["config", "--origin"]) + "\n" + &shown(&project, &["config"])
+    );
 }
 
 #[test]
@@ -143,7 +166,8 @@ fn a_reader_that_goes_away_is_no_error() {
     // Nor is a closed stderr.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let child = project.command(&["run", "recipe.toml"]).stderr(writer).stdout(Stdio::piped()).spawn().unwrap();
+    let child =
+        project.command(&["run", "recipe.toml"]).stderr(writer).stdout(Stdio::piped()).spawn().unwrap();
     assert_eq!(Done::of(child).code, Some(0));
 }
 
@@ -156,7 +180,8 @@ fn colours_and_the_live_line_are_for_terminals() {
     let on_a_terminal = |no_color: &str| {
         let project = Project::before_base();
         let mut command = std::process::Command::new("script");
-        let line = format!("'{}' run recipe.toml --set base.steps=300 --no-report", env!("CARGO_BIN_EXE_regimen"));
+        let line =
+            format!("'{}' run recipe.toml --set base.steps=300 --no-report", env!("CARGO_BIN_EXE_regimen"));
         let model = project.command(&[]);
         command
             .args(["-qec", &line, "/dev/null"])
@@ -166,7 +191,11 @@ fn colours_and_the_live_line_are_for_terminals() {
             .env("TERM", "xterm-256color")
             .env_remove("CI")
             .stdin(Stdio::null());
-        command.output().ok().filter(|o| o.status.success()).map(|o| String::from_utf8_lossy(&o.stdout).into_owned())
+        command
+            .output()
+            .ok()
+            .filter(|o| o.status.success())
+            .map(|o| String::from_utf8_lossy(&o.stdout).into_owned())
     };
     let (Some(coloured), Some(bare)) = (on_a_terminal(""), on_a_terminal("1")) else {
         eprintln!("skipped: there is no `script` to make a terminal with");
@@ -174,7 +203,10 @@ fn colours_and_the_live_line_are_for_terminals() {
     };
     for (screen, colours) in [(&coloured, true), (&bare, false)] {
         assert!(screen.contains("░ steps "), "no bar: {screen:?}");
-        assert!(screen.contains("  loss ") && screen.contains("  tok/s ") && screen.contains("  ETA "), "{screen:?}");
+        assert!(
+            screen.contains("  loss ") && screen.contains("  tok/s ") && screen.contains("  ETA "),
+            "{screen:?}"
+        );
         let paints = screen.contains("\x1b[1m") || screen.contains("\x1b[32m");
         assert_eq!(paints, colours, "{screen:?}");
     }

@@ -49,6 +49,7 @@ fn each_mistake_is_shown_where_it_is() {
         refused(&broken("tokens = \"tokens\"\nsteps", "steps"), &[], &["`tokens`", "`base`"]),
         refused(&broken("steps = 40", "steps = \"many\""), &[], &["`steps`", "\"many\""]),
         refused(&broken("steps = 40", "steps = 0"), &[], &["`steps`", "0"]),
+        refused(&broken("lr = 0.01", "lr = 0.0"), &[], &["`optimizer.lr`", "above 0"]),
         refused(&broken("heads = 2", "heads = 3"), &[], &["`model.heads`", "3", "32"]),
         refused(&broken("warmup = 4", "warmup = 40"), &[], &["`schedule.warmup`", "40"]),
         refused(
@@ -57,7 +58,7 @@ fn each_mistake_is_shown_where_it_is() {
             &["`device`", "\"cuda\"", "cpu"],
         ),
         refused(&broken("steps = 40", "steps = 40\ninit = \"base\""), &[], &["base <- base"]),
-        refused(&broken("[samples]", "[samples"), &[], &["recipe.toml, line 49"]),
+        refused(&broken("[samples]", "[samples"), &[], &["recipe.toml, line 48"]),
         refused(&broken("steps = 40", "steps = 40\nsteps = 41"), &[], &["recipe.toml, line 33"]),
         refused(&broken("seed = 5", "seed = -5"), &[], &["`seed`", "-5"]),
         refused(&broken("seed = 5", "sede = 5"), &[], &["`sede`", "`seed`"]),

@@ -19,6 +19,10 @@ fn an_extended_run_is_the_run_that_was_longer_from_the_start() {
         |config: &str, seed| run_stage(kind("pretrain"), config, dir.path(), &inputs, seed).unwrap_err();
     assert!(fails(&config(3, ""), 5).to_string().contains("already has 6 steps"));
     assert!(fails(&config(14, ""), 6).to_string().contains("seed"));
+    assert!(fails(&config(6, ""), 5).to_string().contains("already has 6 steps"), "nothing would be trained");
+    let both = [("tokens", &tokens), ("extend", &short), ("init", &long)];
+    let failure = run_stage(kind("pretrain"), &config(14, ""), dir.path(), &both, 5).unwrap_err();
+    assert!(failure.to_string().starts_with("`init`"), "{failure}");
     let other = config(14, "").replace("width = 16", "width = 32");
     assert!(fails(&other, 5).to_string().contains("`extend`: its model is"));
 }

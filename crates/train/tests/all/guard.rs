@@ -105,3 +105,19 @@ fn a_skipped_step_is_in_the_log_and_in_the_summary() {
         .count();
     assert_eq!(warned as u64, skipped);
 }
+
+#[test]
+fn a_block_without_tokens_moves_and_teaches_nothing() {
+    let config = DecoderConfig::llama(32, 8, 1, 16, 2, 32);
+    let mut trainer = Trainer::new(&config, HYPER, 1).unwrap();
+    let mut empty = block(4, 8, 32);
+    empty.weights.fill(0.0);
+    empty.count = 0;
+    let (before, guard) = (trainer.params.data.clone(), trainer.guard.clone());
+    let stepped = trainer.step(&empty, 4, 1e-3).unwrap();
+    assert!(stepped.loss.is_nan() && stepped.tokens == 0);
+    assert_eq!(
+        (before, guard, 0),
+        (trainer.params.data.clone(), trainer.guard.clone(), trainer.optimizer.steps)
+    );
+}

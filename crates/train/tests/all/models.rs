@@ -44,6 +44,10 @@ fn bad_configs_name_field_and_value() {
         ("warmup = 1", "warmup = 12", "warm-up of 12 steps in a run of 12"),
         ("steps = 12", "steps = 12\ndevice = \"cuda\"", "cuda"),
         ("steps = 12", "steps = 0", "steps"),
+        ("batch = 4", "batch = 9223372036854775807", "batch"),
+        ("context = 24", "context = 4294967295", "context"),
+        ("layers = 2", "layers = 100000000", "layers"),
+        ("width = 16", "width = 1048576", "this machine has"),
     ];
     for (from, to, words) in cases {
         let failure = train(dir.path(), &tokens, &config(12, "").replace(from, to)).unwrap_err();

@@ -2,6 +2,7 @@
 
 use crate::support::{config, losses, train, train_until, weights, world};
 use regimen_base::fs;
+use std::path::{Path, PathBuf};
 
 #[test]
 fn stopping_at_any_step_changes_no_bit() {
@@ -70,20 +71,62 @@ fn the_best_weights_are_kept_outside_the_payload() {
     assert!(best.file("best/best.json").is_file());
 }
 
+/// The checkpoint folders of the one unfinished training in `root`, oldest first.
+fn checkpoints(root: &Path) -> Vec<PathBuf> {
+    let work = fs::list(&root.join(".regimen/work")).unwrap();
+    let mut found =
+        work.iter().find_map(|w| fs::list(&w.join(".checkpoints")).ok().filter(|l| !l.is_empty())).unwrap();
+    found.sort_by_key(|p| p.to_string_lossy().len());
+    found
+}
+
+fn flip(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[at] ^= 1;
+    fs::write(path, &bytes).unwrap();
+}
+
 #[test]
 fn a_damaged_checkpoint_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let tokens = world(dir.path(), 30, |_, text| text).tokens;
     let settings = config(20, "");
     assert!(train_until(dir.path(), &tokens, &settings, 4));
-    let work = fs::list(&dir.path().join(".regimen/work")).unwrap();
-    let arenas = work.iter().map(|w| w.join(".checkpoints/step-4/arenas.bin")).find(|p| p.is_file()).unwrap();
-    let mut bytes = fs::read(&arenas).unwrap();
-    bytes[100] ^= 1;
-    fs::write(&arenas, &bytes).unwrap();
+    let checkpoint = checkpoints(dir.path()).remove(0);
+    // The last byte belongs to the optimizer's second arena.
+    let arenas = checkpoint.join("arenas.bin");
+    flip(&arenas, fs::read(&arenas).unwrap().len() - 1);
     let failure = train(dir.path(), &tokens, &settings).unwrap_err();
-    assert!(failure.to_string().contains("does not have the weights that it names"), "{failure}");
+    assert!(failure.to_string().contains("does not hold the numbers that were written"), "{failure}");
     assert!(failure.hint().unwrap().contains(".regimen/work/"));
+    fs::remove_dir_all(&checkpoint).unwrap();
+    let failure = train(dir.path(), &tokens, &settings).unwrap_err();
+    assert!(failure.to_string().contains("is gone"), "{failure}");
+}
+
+#[test]
+fn an_older_checkpoint_stands_in_for_a_damaged_one() {
+    let whole = tempfile::tempdir().unwrap();
+    let settings = config(20, "checkpoint = { every = 3, keep = 2 }");
+    let tokens = world(whole.path(), 30, |_, text| text).tokens;
+    let reference = train(whole.path(), &tokens, &settings).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let tokens = world(dir.path(), 30, |_, text| text).tokens;
+    assert!(train_until(dir.path(), &tokens, &settings, 11));
+    flip(&checkpoints(dir.path()).pop().unwrap().join("arenas.bin"), 40);
+    let resumed = train(dir.path(), &tokens, &settings).unwrap();
+    assert_eq!(reference.manifest.payload, resumed.manifest.payload);
+    assert_eq!(losses(whole.path(), &reference), losses(dir.path(), &resumed), "the log went back as well");
+}
+
+#[test]
+fn best_weights_of_steps_that_were_lost_are_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let tokens = world(dir.path(), 30, |_, text| text).tokens;
+    let best = config(8, "checkpoint = { keep_best = true }").replace("every = 0", "every = 2");
+    assert!(train_until(dir.path(), &tokens, &best, 5));
+    let model = train(dir.path(), &tokens, &config(8, "")).unwrap();
+    assert!(!model.file("best").exists(), "the run that ended did not ask for them");
 }
 
 #[test]

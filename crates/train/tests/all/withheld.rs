@@ -8,12 +8,7 @@ const STEPS: u64 = 10;
 const CONTEXT: usize = 24;
 
 /// For each training document, the first step (from 1) that sees it, if one does.
-fn first_steps(
-    root: &std::path::Path,
-    tokens: &regimen_ledger::Artifact,
-    steps: u64,
-) -> Vec<(u32, Option<u64>)> {
-    let _ = root;
+fn first_steps(tokens: &regimen_ledger::Artifact, steps: u64) -> Vec<(u32, Option<u64>)> {
     let set = TokenSet::open(&tokens.path).unwrap();
     let packing = Packing::new(set.train().len(), CONTEXT);
     let schedule = Schedule::new(5, packing.n, 4);
@@ -38,8 +33,7 @@ fn a_document_that_no_step_saw_changes_no_bit() {
     let dir = tempfile::tempdir().unwrap();
     let world = world(dir.path(), 80, |_, text| text);
     let corpus = Corpus::open(&world.corpus).unwrap();
-    let (unseen, _) =
-        first_steps(dir.path(), &world.tokens, STEPS).into_iter().find(|(_, s)| s.is_none()).unwrap();
+    let (unseen, _) = first_steps(&world.tokens, STEPS).into_iter().find(|(_, s)| s.is_none()).unwrap();
     let full = train(dir.path(), &world.tokens, &config(STEPS, "")).unwrap();
     let without = train(dir.path(), &world.tokens, &config(STEPS, &withheld(&corpus, unseen))).unwrap();
     assert_ne!(full.key(), without.key(), "what is withheld is part of the key");
@@ -51,7 +45,7 @@ fn a_run_differs_only_from_the_first_step_that_would_have_seen_it() {
     let dir = tempfile::tempdir().unwrap();
     let world = world(dir.path(), 80, |_, text| text);
     let corpus = Corpus::open(&world.corpus).unwrap();
-    let seen = first_steps(dir.path(), &world.tokens, STEPS);
+    let seen = first_steps(&world.tokens, STEPS);
     let (late, first) = seen.into_iter().filter_map(|(o, s)| Some((o, s?))).max_by_key(|(_, s)| *s).unwrap();
     assert!(first > 1);
     let full = train(dir.path(), &world.tokens, &config(STEPS, "")).unwrap();
@@ -70,8 +64,7 @@ fn a_withheld_run_does_not_depend_on_a_letter_of_the_document() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let first = world(one.path(), 40, |_, text| text);
     let corpus = Corpus::open(&first.corpus).unwrap();
-    let (target, _) =
-        first_steps(one.path(), &first.tokens, STEPS).into_iter().find(|(_, s)| s.is_some()).unwrap();
+    let (target, _) = first_steps(&first.tokens, STEPS).into_iter().find(|(_, s)| s.is_some()).unwrap();
     let id: usize = corpus.id(target)[1..].parse().unwrap();
     let second = world(two.path(), 40, |i, text| if i == id { swap(text) } else { text });
     let settings = config(STEPS, &withheld(&corpus, target));

@@ -1,0 +1,182 @@
+//! The `pretrain` stage: from token shards to a model, step by step, stoppable at every one.
+
+mod finish;
+mod prepare;
+mod restore;
+mod save;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use regimen_base::{Failure, Key, fault};
+use regimen_infer::{Generator, Sampling};
+use regimen_recipe::Job;
+use regimen_tokens::{Block, Schedule, TokenSet, Tokenizer, WithheldSet};
+
+use crate::checkpoint::State;
+use crate::config::Pretrain;
+use crate::error::{Error, Result};
+use crate::trainer::{Stepped, Trainer};
+use crate::validate::{Found, Validation};
+
+pub use prepare::RUNNING;
+pub use restore::CHECKPOINTS;
+
+/// Everything a run holds besides the trainer.
+struct Run {
+    config: Pretrain,
+    tokens: TokenSet,
+    tokens_key: Key,
+    tokenizer: Tokenizer,
+    tokenizer_dir: PathBuf,
+    schedule: Schedule,
+    withheld: Vec<u32>,
+    hidden: WithheldSet,
+    validation: Validation,
+    state: State,
+    loss: f64,
+    validated: Option<Found>,
+    /// Seconds spent on filling blocks, and on whole steps.
+    fetching: f64,
+    stepping: f64,
+}
+
+/// Run the stage.
+pub fn run(job: &mut Job) -> std::result::Result<(), Failure> {
+    let (mut run, mut trainer) = prepare::prepare(job)?;
+    restore::restore(job, &mut run, &mut trainer)?;
+    let mut block = Block::default();
+    let mut instances = Vec::new();
+    while run.state.step < run.config.steps {
+        let stepped = one_step(&mut run, &mut trainer, &mut block, &mut instances)?;
+        note_step(job, &mut run, &stepped)?;
+        if trainer.guard.in_a_row >= run.config.guard.patience {
+            let skipped = trainer.guard.in_a_row;
+            let (loss, norm) = (stepped.loss, stepped.norm);
+            return Err(Error::Diverged { skipped, step: run.state.step, loss, norm }.into());
+        }
+
+        let due = |every: u64| every > 0 && run.state.step.is_multiple_of(every);
+        let last = run.state.step == run.config.steps;
+        let stop = job.cancel.asked() && !last;
+        let sample = (due(run.config.samples.every) || last) && run.config.samples.every > 0;
+        let save = (due(run.config.checkpoint.every) && !last) || stop;
+        if (due(run.config.validation.every) || last) && !run.validation.is_empty() {
+            validate(job, &mut run, &trainer)?;
+        }
+        if sample {
+            write_samples(job, &run, &trainer)?;
+        }
+        if save {
+            save::checkpoint(job, &mut run, &trainer)?;
+        }
+        fault::point("step").map_err(|e| regimen_base::fs::Error::new("go on in", job.dir(), e))?;
+        if stop {
+            return Err(regimen_base::hint::Interrupted.into());
+        }
+    }
+    finish::finish(job, &run, &trainer)?;
+    Ok(())
+}
+
+/// A step as it was taken.
+struct Taken {
+    stepped: Stepped,
+    rate: f64,
+    seconds: f64,
+}
+
+impl std::ops::Deref for Taken {
+    type Target = Stepped;
+    fn deref(&self) -> &Stepped {
+        &self.stepped
+    }
+}
+
+fn one_step(
+    run: &mut Run,
+    trainer: &mut Trainer,
+    block: &mut Block,
+    instances: &mut Vec<u64>,
+) -> Result<Taken> {
+    let clock = Instant::now();
+    run.schedule.instances_into(run.state.step, instances);
+    run.tokens.train().block(instances, run.config.model.context, &run.hidden, block)?;
+    run.fetching += clock.elapsed().as_secs_f64();
+    let rate = run.config.schedule().rate(run.state.step);
+    let stepped = trainer.step(block, run.config.micro_batch(), rate)?;
+    run.state.step += 1;
+    let seconds = clock.elapsed().as_secs_f64();
+    run.stepping += seconds;
+    Ok(Taken { stepped, rate, seconds })
+}
+
+fn note_step(job: &mut Job, run: &mut Run, taken: &Taken) -> Result<()> {
+    let step = run.state.step;
+    if let Some(reason) = taken.skipped {
+        run.state.skipped.push(step - 1);
+        job.log.warn(Some(step), format!("step {step} updated nothing: {reason}"))?;
+    } else if taken.tokens == 0 {
+        run.state.skipped.push(step - 1);
+        job.log.note(Some(step), format!("step {step} updated nothing: all of its tokens are withheld"))?;
+    } else {
+        run.state.updates += 1;
+        run.state.tokens_seen += taken.tokens as u64;
+        run.loss = taken.loss;
+    }
+    let mut values = vec![
+        ("loss", taken.loss),
+        ("lr", taken.rate),
+        ("grad_norm", taken.norm),
+        ("tokens", run.state.tokens_seen as f64),
+        ("tokens_per_second", taken.tokens as f64 / taken.seconds.max(1e-9)),
+    ];
+    if taken.skipped.is_some() || taken.tokens == 0 {
+        values.push(("skipped", 1.0));
+    }
+    job.log.metrics(step, &values)?;
+    job.log.progress(step, run.config.steps, "steps", format!("loss {:.3}", taken.loss))?;
+    Ok(())
+}
+
+fn validate(job: &mut Job, run: &mut Run, trainer: &Trainer) -> Result<()> {
+    let found =
+        run.validation.run(&trainer.decoder, &trainer.params, run.tokens.validation(), &trainer.pool)?;
+    let step = run.state.step;
+    let named: Vec<(String, f64)> =
+        found.sources.iter().map(|(source, bpb)| (format!("bpb/{source}"), *bpb)).collect();
+    let mut values = vec![("bpb", found.bpb)];
+    values.extend(named.iter().map(|(name, bpb)| (name.as_str(), *bpb)));
+    job.log.metrics(step, &values)?;
+    if run.state.best.is_none_or(|(best, _)| found.bpb < best) {
+        run.state.best = Some((found.bpb, step));
+        if run.config.checkpoint.keep_best {
+            save::best(job, trainer, found.bpb, step)?;
+        }
+    }
+    run.validated = Some(found);
+    Ok(())
+}
+
+fn write_samples(job: &mut Job, run: &Run, trainer: &Trainer) -> Result<()> {
+    let samples = &run.config.samples;
+    let sampling = Sampling {
+        max_tokens: samples.max_tokens,
+        temperature: samples.temperature,
+        seed: job.seed,
+        ..Sampling::default()
+    };
+    let generator = Generator::new(&trainer.decoder, &trainer.params, &run.tokenizer);
+    for prompt in &samples.prompts {
+        let step = run.state.step;
+        match generator.generate(prompt, &sampling, &mut |_| true) {
+            Ok(written) => {
+                let prompt = prompt.clone();
+                job.log.emit(regimen_base::Event::Sample { step, prompt, text: written.text })?;
+            }
+            // A model that cannot write now may recover; the guard judges the training itself.
+            Err(error) => job.log.warn(Some(step), format!("no sample at step {step}: {error}"))?,
+        }
+    }
+    Ok(())
+}
