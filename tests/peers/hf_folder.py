@@ -89,8 +89,9 @@ def check_model(job):
         for text, ids in zip(job["texts"], job["ids"], strict=True):
             found = encode(tokenizer, text)
             check(found == ids, f"{name}: {kind} {text!r}: {found}, ours {ids}")
-            # Nothing is put around a text by default.
-            check("<|" in text or tokenizer(text)["input_ids"] == ids, f"{name}: {kind} {text!r} gets more by default")
+            # By default a text begins with the end token, as documents do in training.
+            begun = [job["end_id"], *ids]
+            check("<|" in text or tokenizer(text)["input_ids"] == begun, f"{name}: {kind} {text!r} begins otherwise")
             decoded = tokenizer.decode(ids)
             check(decoded == text, f"{name}: {kind} {text!r} decodes as {decoded!r}")
     for case in job["greedy"]:

@@ -134,7 +134,8 @@ pub fn now() -> f64 {
 }
 
 impl EventLog {
-    /// Open the log at `path`, cut back to `length` bytes (0 starts anew).
+    /// Open the log at `path`, cut back to `length` bytes (0 starts anew). A file that is shorter keeps all it has:
+    /// [`EventLog::length`] is then below `length`, and what is missing is lost.
     pub fn open(path: &Path, length: u64, watch: Option<Box<dyn Watch>>) -> fs::Result<EventLog> {
         let present = fs::size(path).unwrap_or(0);
         let length = length.min(present);
@@ -233,6 +234,23 @@ mod tests {
         let Event::Metrics { step: 1, values } = &records[0].event else { panic!("{:?}", records[0]) };
         assert!(values["grad_norm"].0.is_nan() && values["loss"].0 == 2.5);
         assert!(matches!(&records[1].event, Event::Note { text, .. } if text == "resumed"));
+    }
+
+    #[test]
+    fn a_log_that_lost_its_end_tells_its_real_length() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = path_in(dir.path());
+        let mut log = EventLog::open(&path, 0, None).unwrap();
+        log.note(None, "one").unwrap();
+        log.sync().unwrap();
+        let length = log.length();
+        drop(log);
+        let mut log = EventLog::open(&path, length + 100, None).unwrap();
+        assert_eq!(log.length(), length);
+        log.note(None, "two").unwrap();
+        drop(log);
+        assert_eq!(read(&path).unwrap().len(), 2);
+        assert!(!fs::read(&path).unwrap().contains(&0), "the gap was filled with zeros");
     }
 
     #[test]

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use crate::fault;
 use crate::hint::Hint;
 
-/// A file operation that failed, with its path.
+/// A file operation that failed, with its path. Its message says all: the system's error is no cause of its own.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action} `{}`: {}", path.display(), plain(source))]
+#[error("cannot {action} `{}`: {}", path.display(), plain(inner))]
 pub struct Error {
     action: &'static str,
     path: PathBuf,
-    source: io::Error,
+    inner: io::Error,
+    hint: Option<String>,
 }
 
 /// The system's words without its error number.
@@ -27,14 +28,19 @@ fn plain(error: &io::Error) -> String {
 }
 
 impl Error {
-    /// Wrap `source`; `action` is a verb such as `read`.
-    pub fn new(action: &'static str, path: &Path, source: io::Error) -> Error {
-        Error { action, path: path.into(), source }
+    /// Wrap the system's error; `action` is a verb such as `read`.
+    pub fn new(action: &'static str, path: &Path, inner: io::Error) -> Error {
+        Error { action, path: path.into(), inner, hint: None }
+    }
+
+    /// The content of a file is not what it should be.
+    fn content(action: &'static str, path: &Path, inner: io::Error, hint: String) -> Error {
+        Error { hint: Some(hint), ..Error::new(action, path, inner) }
     }
 
     /// The kind of the system's error.
     pub fn kind(&self) -> io::ErrorKind {
-        self.source.kind()
+        self.inner.kind()
     }
 
     /// The file or folder.
@@ -45,7 +51,10 @@ impl Error {
 
 impl Hint for Error {
     fn hint(&self) -> Option<String> {
-        Some(match self.source.kind() {
+        if self.hint.is_some() {
+            return self.hint.clone();
+        }
+        Some(match self.inner.kind() {
             io::ErrorKind::NotFound => "check the path; relative paths start at the project root".into(),
             io::ErrorKind::PermissionDenied => "check who owns it and its permissions".into(),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -56,6 +65,12 @@ impl Hint for Error {
             }
             io::ErrorKind::IsADirectory => "a file is needed here, not a folder".into(),
             io::ErrorKind::NotADirectory => "a folder is needed here, not a file".into(),
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                "the file is damaged, or is something else than it should be; `regimen ledger verify` looks at all of \
+                 the store"
+                    .into()
+            }
+            io::ErrorKind::ResourceBusy => "another program uses it; close that, or choose another path".into(),
             _ => return None,
         })
     }
@@ -155,9 +170,13 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     std_fs::read(path).map_err(|e| Error::new("read", path, e))
 }
 
-/// A whole file as UTF-8 text.
+/// A whole file as UTF-8 text. Other text is an error of kind `InvalidData`.
 pub fn read_text(path: &Path) -> Result<String> {
-    std_fs::read_to_string(path).map_err(|e| Error::new("read", path, e))
+    String::from_utf8(read(path)?).map_err(|e| {
+        let place = e.utf8_error().valid_up_to();
+        let inner = io::Error::new(io::ErrorKind::InvalidData, format!("byte {place} is not UTF-8 text"));
+        Error::content("read", path, inner, format!("save `{}` as UTF-8", path.display()))
+    })
 }
 
 /// Write a whole file durably: a temporary neighbour, fsync, rename. A crash leaves the old file or the new one.
@@ -168,13 +187,33 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let written = (|| {
         let mut file = create(&temporary)?;
         file.put(bytes)?;
-        file.finish()
+        file.finish()?;
+        rename(&temporary, path)
     })();
-    match written {
-        Ok(()) => rename(&temporary, path),
-        Err(error) => {
-            let _ = std_fs::remove_file(&temporary);
-            Err(error)
+    written.map_err(|error| {
+        let _ = std_fs::remove_file(&temporary);
+        // The reader knows the file that was to be written, not its neighbour.
+        Error { path: path.into(), ..error }
+    })
+}
+
+/// The process whose [`write()`] made the temporary file at `path`, if it is one.
+fn writer(path: &Path) -> Option<i32> {
+    let name = path.file_name()?.to_str()?;
+    let (stem, pid) = name.rsplit_once(".tmp")?;
+    (!stem.is_empty() && pid.bytes().all(|b| b.is_ascii_digit())).then(|| pid.parse().ok())?
+}
+
+/// Remove the temporary files that [`write()`] left in a folder when its process was killed. Those of processes that
+/// live stay, and what cannot be removed does no harm.
+pub fn remove_leftovers(dir: &Path) {
+    for path in list(dir).unwrap_or_default() {
+        let dead = |pid| {
+            let pid = rustix::process::Pid::from_raw(pid);
+            pid.is_none_or(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
+        };
+        if writer(&path).is_some_and(dead) {
+            let _ = remove_file(&path);
         }
     }
 }
@@ -188,7 +227,10 @@ pub fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
 
 /// A JSON file as a value.
 pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
-    serde_json::from_slice(&read(path)?).map_err(|e| Error::new("decode", path, e.into()))
+    serde_json::from_slice(&read(path)?).map_err(|e| {
+        let hint = format!("the file `{}` is damaged; put a whole one in its place", path.display());
+        Error::content("decode", path, e.into(), hint)
+    })
 }
 
 /// Make a folder and those above it.
@@ -247,14 +289,17 @@ pub fn list(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// All files below a folder, as sorted paths relative to it.
+/// All files below a folder, as sorted paths relative to it. Links to folders are followed, unless they lead back to a
+/// folder that they lie in: there would be no end.
 pub fn files_below(path: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut open = vec![path.to_path_buf()];
     while let Some(folder) = open.pop() {
         for entry in list(&folder)? {
             if entry.is_dir() {
-                open.push(entry);
+                if !(entry.is_symlink() && leads_back(&entry, path)?) {
+                    open.push(entry);
+                }
             } else if let Ok(relative) = entry.strip_prefix(path) {
                 found.push(relative.to_path_buf());
             }
@@ -262,6 +307,21 @@ pub fn files_below(path: &Path) -> Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// Whether a link leads to one of the folders on the way to it from `top`, or to one that holds such a folder.
+fn leads_back(link: &Path, top: &Path) -> Result<bool> {
+    let real = |path: &Path| std_fs::canonicalize(path).map_err(|e| Error::new("look at", path, e));
+    let target = real(link)?;
+    for folder in link.ancestors().skip(1) {
+        if real(folder)?.starts_with(&target) {
+            return Ok(true);
+        }
+        if folder == top {
+            break;
+        }
+    }
+    Ok(false)
 }
 
 /// Length of a file in bytes.
@@ -284,6 +344,49 @@ mod tests {
         let error = read(Path::new("no/such/file")).unwrap_err();
         assert_eq!(error.to_string(), "cannot read `no/such/file`: no such file or directory");
         assert!(error.hint().unwrap().contains("check the path"));
+        assert!(std::error::Error::source(&error).is_none(), "it would say the same again");
+    }
+
+    #[test]
+    fn content_that_is_not_as_it_should_be_is_told_by_file_with_a_way_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        write(&path, b"{\"a\": ").unwrap();
+        let error = read_json::<serde_json::Value>(&path).unwrap_err();
+        assert!(error.to_string().contains("a.json`: EOF while parsing"), "{error}");
+        assert!(error.hint().unwrap().contains("a.json` is damaged"), "{error}");
+        write(&path, b"caf\xe9").unwrap();
+        let error = read_text(&path).unwrap_err();
+        assert!(error.to_string().ends_with("a.json`: byte 3 is not UTF-8 text"), "{error}");
+        assert!(error.hint().unwrap().contains("as UTF-8"), "{error}");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn links_to_folders_are_followed_but_not_in_circles() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path().join("top");
+        for folder in ["a", "b/c"] {
+            create_dir_all(&top.join(folder)).unwrap();
+        }
+        create_dir_all(&dir.path().join("outside")).unwrap();
+        write(&dir.path().join("outside/o"), b"").unwrap();
+        write(&top.join("a/x"), b"").unwrap();
+        write(&top.join("b/c/y"), b"").unwrap();
+        symlink(dir.path().join("outside"), top.join("a/out")).unwrap();
+        symlink("..", top.join("a/up")).unwrap();
+        symlink("../..", top.join("a/above")).unwrap();
+        symlink(".", top.join("b/c/self")).unwrap();
+        let found = |wanted: &[&str]| {
+            let wanted: Vec<PathBuf> = wanted.iter().map(PathBuf::from).collect();
+            assert_eq!(files_below(&top).unwrap(), wanted);
+        };
+        found(&["a/out/o", "a/x", "b/c/y"]);
+        // Two links, each to where the other lies.
+        symlink("../b", top.join("a/to_b")).unwrap();
+        symlink("../a", top.join("b/to_a")).unwrap();
+        found(&["a/out/o", "a/to_b/c/y", "a/x", "b/c/y", "b/to_a/out/o", "b/to_a/x"]);
     }
 
     #[test]
@@ -293,6 +396,27 @@ mod tests {
         write(&path, b"one").unwrap();
         write(&path, b"two").unwrap();
         assert_eq!(read(&path).unwrap(), b"two");
+        assert_eq!(list(dir.path()).unwrap(), [path]);
+    }
+
+    #[test]
+    fn leftovers_of_the_dead_go_and_those_of_the_living_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let names =
+            ["a", "a.tmp999999999", &format!("b.tmp{}", std::process::id()), "c.tmp", "d.tmpx", ".tmp1"];
+        names.iter().for_each(|name| std_fs::write(dir.path().join(name), b"").unwrap());
+        remove_leftovers(dir.path());
+        let left = list(dir.path()).unwrap();
+        assert!(left.len() == 5 && !left.contains(&dir.path().join("a.tmp999999999")), "{left:?}");
+    }
+
+    #[test]
+    fn what_cannot_take_its_name_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("taken");
+        create_dir_all(&path.join("inside")).unwrap();
+        let error = write(&path, b"x").unwrap_err();
+        assert_eq!(error.path(), path);
         assert_eq!(list(dir.path()).unwrap(), [path]);
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Hashes and ids ([`hash`]), counter-based random numbers ([`rng`]), errors that say what to do ([`hint`]),
 //! the one layer through which files are written ([`fs`]) with its fault injection ([`fault`]), the event log of a
-//! run ([`events`]), canonical JSON ([`json`]), cancellation ([`cancel`]) and the way numbers are shown ([`units`]).
+//! run ([`events`]), canonical JSON ([`json`]), cancellation ([`cancel`]), the way numbers are shown ([`units`]) and words
+//! quoted for a shell ([`shell`]).
 
 pub mod cancel;
 pub mod events;
@@ -13,6 +14,7 @@ pub mod hint;
 pub mod json;
 pub mod machine;
 pub mod rng;
+pub mod shell;
 pub mod suggest;
 pub mod units;
 
@@ -21,3 +23,4 @@ pub use events::{Event, EventLog, Record, Watch};
 pub use hash::{DocKey, Hash256, Key};
 pub use hint::{Failure, Hint};
 pub use rng::Philox;
+pub use shell::shell_quoted;

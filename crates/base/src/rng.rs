@@ -98,8 +98,8 @@ impl Philox {
         }
     }
 
-    /// Standard normal (Box-Muller; both numbers of a pair are used by taking sine and cosine in turn would need
-    /// state, so one pair of uniforms gives one number).
+    /// Standard normal, by Box and Muller: each call takes two uniform numbers and gives the cosine half of their pair, so
+    /// that nothing is kept from one call to the next.
     pub fn normal(&mut self) -> f64 {
         let u = 1.0 - self.uniform();
         let v = self.uniform();

@@ -23,6 +23,7 @@ pub struct Fault {
 }
 
 impl Fault {
+    #[allow(clippy::new_ret_no_self, reason = "every caller gives it back as the error that it is")]
     pub fn new(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
         let hint = Some(hint.into());
         anyhow::Error::msg(Fault { message: message.into(), causes: Vec::new(), hint, code: ERROR })
@@ -88,7 +89,8 @@ pub fn command_line() -> String {
     std::iter::once(program()).chain(rest).collect::<Vec<_>>().join(" ")
 }
 
-fn quoted(arg: &str) -> String {
+/// A word of a command line, quoted for a shell where it must be.
+pub fn quoted(arg: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
     if !arg.is_empty() && arg.chars().all(plain) {
         arg.into()

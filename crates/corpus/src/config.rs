@@ -64,13 +64,15 @@ pub(crate) static FIELDS: &[Field] = &[
         "dedup",
         Ty::OneOf(&["exact", "none"]),
         "\"exact\"",
-        "exact: of documents with the same text the first is kept.",
+        "exact: of documents with the same text the first is kept. none: all are kept, and all of them are on the same \
+         side of the split.",
     ),
     Field::new(
         "validation",
         Ty::FRACTION,
         "0.05",
-        "Share of documents held out for validation, chosen by the hash of their keys.",
+        "Share of documents held out for validation, chosen by the hash of their keys, or of their texts if `dedup` is \
+         none.",
     ),
     Field::new(
         "limit_bytes",

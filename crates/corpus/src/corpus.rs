@@ -69,7 +69,9 @@ impl Corpus {
                 return Err(Error::damaged(&table_path, format!("row {i} does not fit the other files")));
             }
         }
-        let ids = fs::read_text(&dir.join("ids.bin"))?;
+        let ids_path = dir.join("ids.bin");
+        let ids = String::from_utf8(fs::read(&ids_path)?)
+            .map_err(|_| Error::damaged(&ids_path, "it is not UTF-8 text".to_string()))?;
         let id_index = Index::open(dir, "ids", count, ids.len() as u64)?;
         if let Some(i) = (0..count).find(|&i| ids.get(id_index.range(i)).is_none()) {
             return Err(Error::damaged(&dir.join("ids.idx"), format!("it cuts the id of document {i}")));

@@ -1,4 +1,5 @@
-//! Training or validation, decided by the document's key alone: a document keeps its side when others come or go.
+//! Training or validation, decided by the document's key alone, or by its text alone where equal texts are kept: a
+//! document keeps its side when others come or go.
 
 use regimen_base::DocKey;
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ impl Split {
         }
     }
 
-    /// The side of the document with this key, when `share` (in [0, 1]) of all go to validation: the first 53 bits
+    /// The side of the document with this key or this hash of its text, when `share` (in [0, 1]) of all go to validation: the first 53 bits
     /// of blake3("split", 0, key), read as a number in [0, 1), are below the share.
     pub fn of(key: DocKey, share: f64) -> Split {
         let mut hasher = blake3::Hasher::new();

@@ -147,7 +147,11 @@ impl Writer {
             source: document.source,
             licence: document.licence,
             author: document.author,
-            split: Split::of(document.key, self.options.validation),
+            // Texts that are kept twice would else lie on both sides.
+            split: Split::of(
+                if self.options.dedup { document.key } else { document.content },
+                self.options.validation,
+            ),
             repaired: document.repaired,
             own_id: document.own_id,
             file: document.file,

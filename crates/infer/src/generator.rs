@@ -26,8 +26,8 @@ pub struct Generated {
     pub text: String,
     /// Every token drawn: also those of a stop string, and the end token if that is what ended it.
     pub token_ids: Vec<u32>,
-    /// For each of them its log-probability in nats under the model's plain softmax, without temperature, penalty or
-    /// filters.
+    /// For each of them its log-probability in nats under the model's plain softmax over all its ids, without
+    /// temperature, penalty or filters.
     pub logprobs: Vec<f32>,
     /// Why it ended.
     pub finish: Finish,
@@ -64,7 +64,7 @@ impl Finish {
 }
 
 impl<'a> Generator<'a> {
-    /// A generator for a model whose vocabulary is the tokenizer's.
+    /// A generator for a model with the ids of the tokenizer, and perhaps some behind them that pad its vocabulary.
     pub fn new(decoder: &'a Decoder, params: &'a Params, tokenizer: &'a Tokenizer) -> Generator<'a> {
         Generator { decoder, params, tokenizer }
     }
@@ -88,9 +88,9 @@ impl<'a> Generator<'a> {
         on_text: &mut dyn FnMut(&str) -> bool,
     ) -> Result<Generated> {
         sampling.validate()?;
-        let (vocab, end) = (self.decoder.config().vocab, self.tokenizer.end_id());
-        if vocab != self.tokenizer.vocab_size() {
-            return Err(Error::Vocabulary { model: vocab, tokenizer: self.tokenizer.vocab_size() });
+        let (vocab, end) = (self.tokenizer.vocab_size(), self.tokenizer.end_id());
+        if vocab > self.decoder.config().vocab {
+            return Err(Error::Vocabulary { model: self.decoder.config().vocab, tokenizer: vocab });
         }
         let ids = self.tokenizer.encode(prompt)?;
         let mut sampler = Sampler::new(vocab, sampling);
@@ -100,7 +100,8 @@ impl<'a> Generator<'a> {
         let mut text = TextStream::new(&sampling.stop);
         let (mut token_ids, mut logprobs) = (Vec::new(), Vec::new());
         let mut finish = loop {
-            let id = sampler.choose(window.logits(), banned, token_ids.len() as u64);
+            // Behind the tokenizer's ids there is nothing to write: as if their scores were negative infinity.
+            let id = sampler.choose(&window.logits()[..vocab], banned, token_ids.len() as u64);
             logprobs.push(log_probability(window.logits(), id));
             token_ids.push(id);
             if id == end {
@@ -301,12 +302,30 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_vocabulary_is_refused() {
-        let config = DecoderConfig::llama(300, 8, 1, 8, 1, 8);
+    fn ids_behind_the_tokenizers_are_never_drawn() {
+        let config = DecoderConfig { init_std: 0.4, ..DecoderConfig::llama(300, 16, 2, 16, 2, 24) };
+        let (decoder, layout) = Decoder::with_layout(&config).unwrap();
+        let (mut params, tokenizer) = (Params::init(layout, 5), bytes());
+        // Long rows of the tied output layer: one of them is the likeliest id, whichever way the state points.
+        params.slice_mut(decoder.embedding())[257 * 16..].iter_mut().for_each(|x| *x *= 40.0);
+        let generator = Generator::new(&decoder, &params, &tokenizer);
+        let plain = Sampling { ignore_end: true, ..Sampling::greedy(30) };
+        for sampling in [plain, Sampling { top_k: 5, top_p: 0.9, ..hot(1, 30) }, hot(2, 30)] {
+            let written = generator.generate("ab", &sampling, &mut |_| true).unwrap();
+            assert_eq!(written.token_ids.len(), 30);
+            assert!(written.token_ids.iter().all(|&id| id < 257), "{:?}", written.token_ids);
+            // The padding takes nearly all of the model's probability, and is not forgotten in what is reported.
+            assert!(written.logprobs.iter().sum::<f32>() / 30.0 < -10.0, "{:?}", written.logprobs);
+        }
+    }
+
+    #[test]
+    fn a_vocabulary_larger_than_the_models_is_refused() {
+        let config = DecoderConfig::llama(256, 8, 1, 8, 1, 8);
         let (decoder, layout) = Decoder::with_layout(&config).unwrap();
         let (params, tokenizer) = (Params::zeros(layout), bytes());
         let refused =
             Generator::new(&decoder, &params, &tokenizer).generate("", &Sampling::greedy(1), &mut |_| true);
-        assert_eq!(refused.unwrap_err().to_string(), "the model has 300 token ids and the tokenizer 257");
+        assert_eq!(refused.unwrap_err().to_string(), "the model has 256 token ids and the tokenizer 257");
     }
 }

@@ -25,7 +25,10 @@ impl<'a> Mat<'a> {
         Mat::strided(data, rows, cols, cols, 1)
     }
 
-    /// A view in which element `(i, j)` lies at `i * row_stride + j * col_stride`.
+    /// A view in which element `(i, j)` lies at `i * row_stride + j * col_stride`. A stride of 0 repeats what is there.
+    ///
+    /// # Panics
+    /// If an element lies outside `data`, or a stride is above `isize::MAX`.
     pub fn strided(data: &'a [f32], rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Self {
         check_extent(data.len(), rows, cols, row_stride, col_stride);
         Mat { data, rows, cols, row_stride, col_stride }
@@ -75,6 +78,9 @@ impl<'a> MatMut<'a> {
     }
 
     /// A view in which element `(i, j)` lies at `i * row_stride + j * col_stride`.
+    ///
+    /// # Panics
+    /// If an element lies outside `data`, if two of them are the same, or if a stride is above `isize::MAX`.
     pub fn strided(
         data: &'a mut [f32],
         rows: usize,
@@ -84,8 +90,8 @@ impl<'a> MatMut<'a> {
     ) -> Self {
         check_extent(data.len(), rows, cols, row_stride, col_stride);
         assert!(
-            rows <= 1 || cols <= 1 || row_stride >= cols * col_stride || col_stride >= rows * row_stride,
-            "a written matrix must not overlap itself"
+            distinct(rows, cols, row_stride, col_stride),
+            "a written matrix {rows} x {cols} with strides {row_stride}, {col_stride} must not overlap itself"
         );
         MatMut { data, rows, cols, row_stride, col_stride }
     }
@@ -102,14 +108,32 @@ impl<'a> MatMut<'a> {
     }
 }
 
+/// Panics if an element lies at or beyond `len`. What follows may then compute any element's place without overflow.
 fn check_extent(len: usize, rows: usize, cols: usize, row_stride: usize, col_stride: usize) {
+    assert!(
+        row_stride <= isize::MAX as usize && col_stride <= isize::MAX as usize,
+        "strides {row_stride}, {col_stride} are above the largest offset"
+    );
     if rows > 0 && cols > 0 {
-        let last = (rows - 1) * row_stride + (cols - 1) * col_stride;
+        let down = (rows - 1).checked_mul(row_stride);
+        let across = (cols - 1).checked_mul(col_stride);
+        let last = down.zip(across).and_then(|(down, across)| down.checked_add(across));
         assert!(
-            last < len,
+            last.is_some_and(|last| last < len),
             "matrix {rows} x {cols} with strides {row_stride}, {col_stride} exceeds {len} floats"
         );
     }
+}
+
+/// Whether no two elements of a view that [`check_extent`] let pass are the same float: lines of the one direction lie
+/// one behind the other.
+fn distinct(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> bool {
+    if rows == 0 || cols == 0 {
+        return true;
+    }
+    let apart = (rows == 1 || row_stride > 0) && (cols == 1 || col_stride > 0);
+    let (down, across) = ((rows - 1) * row_stride, (cols - 1) * col_stride);
+    apart && (rows == 1 || cols == 1 || row_stride > across || col_stride > down)
 }
 
 /// Floating-point operations a block should have at least; less is not worth another thread.
@@ -120,8 +144,12 @@ const MAX_BLOCKS: usize = 8;
 /// `C = alpha A B + beta C`, in parallel over blocks of the longer side of `C`. With `beta` 0, `C` is not read.
 pub fn sgemm(alpha: f32, a: Mat<'_>, b: Mat<'_>, beta: f32, c: MatMut<'_>) {
     let (m, n, k) = check(&a, &b, &c);
+    if m == 0 || n == 0 {
+        return;
+    }
     // A product with few rows waits for memory: reading a float counts as much as 8 operations.
-    let cost = (2 * m * n * k).max(8 * k * (m + n));
+    let operations = m.saturating_mul(n).saturating_mul(k).saturating_mul(2);
+    let cost = operations.max(k.saturating_mul(m + n).saturating_mul(8));
     let blocks = (cost / BLOCK_FLOP).clamp(1, MAX_BLOCKS);
     if blocks == 1 {
         return sgemm_serial(alpha, a, b, beta, c);
@@ -425,9 +453,56 @@ mod tests {
         let _ = Mat::strided(&[0.0; 10], 3, 3, 4, 1);
     }
 
+    /// Whether making a view panics with this word in its message.
+    fn refused(word: &str, view: impl FnOnce() + std::panic::UnwindSafe) -> bool {
+        std::panic::catch_unwind(view).is_err_and(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            text.or(panic.downcast_ref::<&str>().copied()).is_some_and(|text| text.contains(word))
+        })
+    }
+
     #[test]
-    #[should_panic(expected = "overlap")]
+    fn extents_that_overflow_are_refused() {
+        // A stride of which four times are nothing but overflow.
+        let far = 1usize << (usize::BITS - 2);
+        for (rows, cols, row_stride, col_stride) in
+            [(5, 1, far, 0), (1, 5, 0, far), (5, 2, far, 1), (3, 3, far, far)]
+        {
+            let read = || _ = Mat::strided(&[0.0; 10], rows, cols, row_stride, col_stride);
+            assert!(refused("exceeds", read), "{rows} x {cols}, {row_stride}, {col_stride}");
+            let write = || _ = MatMut::strided(&mut [0.0; 10], rows, cols, row_stride, col_stride);
+            assert!(refused("exceeds", write), "{rows} x {cols}, {row_stride}, {col_stride}");
+        }
+        assert!(refused("offset", || _ = Mat::strided(&[0.0], 1, 1, usize::MAX, 1)));
+    }
+
+    #[test]
     fn results_that_overlap_themselves_are_refused() {
-        let _ = MatMut::strided(&mut [0.0; 10], 3, 3, 2, 1);
+        for (rows, cols, row_stride, col_stride) in
+            [(3, 3, 2, 1), (3, 1, 0, 1), (1, 3, 1, 0), (3, 3, 0, 0), (3, 3, 3, 0), (3, 3, 0, 3), (2, 3, 2, 1)]
+        {
+            let view = || _ = MatMut::strided(&mut [0.0; 20], rows, cols, row_stride, col_stride);
+            assert!(refused("overlap", view), "{rows} x {cols}, {row_stride}, {col_stride}");
+        }
+        let mut data = [0.0; 20];
+        for (rows, cols, row_stride, col_stride) in [(3, 3, 3, 1), (3, 3, 1, 3), (1, 1, 0, 0), (0, 5, 0, 0)] {
+            MatMut::strided(&mut data, rows, cols, row_stride, col_stride);
+        }
+        // What is only read may repeat itself.
+        let mut c = [0.0; 4];
+        sgemm(
+            1.0,
+            Mat::strided(&[2.0], 2, 3, 0, 0),
+            Mat::new(&[1.0; 6], 3, 2),
+            0.0,
+            MatMut::new(&mut c, 2, 2),
+        );
+        assert_eq!(c, [6.0; 4]);
+    }
+
+    #[test]
+    fn an_empty_result_is_left_alone() {
+        let (x, many) = (values(1 << 20, 1), 1 << 10);
+        sgemm(1.0, Mat::new(&x, many, many), Mat::new(&[], many, 0), 0.0, MatMut::new(&mut [], many, 0));
     }
 }

@@ -20,6 +20,12 @@ pub enum Error {
         /// The layout that this program reads and writes.
         known: u32,
     },
+    /// The project has no store yet.
+    #[error("there is no store in `{}`", project.display())]
+    NoStore {
+        /// The project's folder.
+        project: PathBuf,
+    },
     /// A folder that should be an artifact has no manifest.
     #[error("`{}` is not an artifact: it has no `manifest.json`", path.display())]
     NoArtifact {
@@ -102,6 +108,7 @@ impl Hint for Error {
             Error::Layout { .. } => {
                 "use the version of the program that made it, or another project folder".into()
             }
+            Error::NoStore { .. } => "run a recipe first, or name the project with `--project`".into(),
             Error::NoArtifact { .. } => {
                 "an artifact is a folder such as `.regimen/artifacts/KIND/KEY`; a folder there without a manifest \
                  may be removed, the next run makes it anew"

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use regimen_base::{Key, suggest};
+use regimen_base::{Key, fs, suggest};
 
 use crate::error::{Error, Result};
 use crate::manifest::Artifact;
@@ -10,9 +10,11 @@ use crate::store::{Store, dir_key};
 
 /// Digits of a key below which nobody can mean one.
 const LEAST_DIGITS: usize = 4;
+/// The folder with a file for each stage name: what it was last used for.
+pub(crate) const NAMES: &str = "names";
 
 impl Store {
-    /// The artifact that `text` means: a stage name (its newest artifact), a run id, a key or the beginning of one
+    /// The artifact that `text` means: a stage name (what it was last used for), a run id, a key or the beginning of one
     /// (at least four digits, `key:` before it or not), or, with a `/`, the folder of an artifact.
     ///
     /// # Errors
@@ -24,7 +26,16 @@ impl Store {
         if text.contains('/') {
             return Artifact::open(Path::new(text));
         }
+        if let Some(artifact) = self.named(text)? {
+            return Ok(artifact);
+        }
         if let Some(artifact) = self.newest(text)? {
+            return Ok(artifact);
+        }
+        // One whose manifest is damaged is in no index, but its run remembers it.
+        if let Some(run) = self.runs()?.iter().rev().find(|run| run.stage == text)
+            && let Some(artifact) = self.artifact(&run.kind, run.key)?
+        {
             return Ok(artifact);
         }
         if let Some((_, digits)) = text.rsplit_once('-')
@@ -38,6 +49,35 @@ impl Store {
             });
         }
         self.by_prefix(text)?.ok_or_else(|| self.unknown(text))
+    }
+
+    /// Let a stage name stand for an artifact (which may not be finished yet), until the name is used for another one.
+    pub fn name(&self, stage: &str, kind: &str, key: Key) -> Result<()> {
+        let path = self.dir().join(NAMES).join(stage);
+        let line = format!("{kind} {key}\n");
+        if fs::read(&path).is_ok_and(|old| old == line.as_bytes()) {
+            return Ok(());
+        }
+        fs::create_dir_all(&self.dir().join(NAMES))?;
+        Ok(fs::write(&path, line.as_bytes())?)
+    }
+
+    /// Kind and key that a stage name was last used for.
+    pub fn last_use(&self, stage: &str) -> Option<(String, Key)> {
+        if stage.is_empty() || stage.starts_with('.') || stage.contains(['/', '\\']) {
+            return None;
+        }
+        let line = fs::read_text(&self.dir().join(NAMES).join(stage)).ok()?;
+        let (kind, key) = line.trim_end().split_once(' ')?;
+        Some((kind.into(), key.parse().ok()?))
+    }
+
+    /// The finished artifact that a stage name was last used for.
+    fn named(&self, stage: &str) -> Result<Option<Artifact>> {
+        match self.last_use(stage) {
+            Some((kind, key)) => self.artifact(&kind, key),
+            None => Ok(None),
+        }
     }
 
     /// The newest artifact made under a stage name.

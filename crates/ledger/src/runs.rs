@@ -105,17 +105,22 @@ impl Store {
         Ok(Some(self.as_it_stands(info)))
     }
 
-    /// All runs, oldest first. A record that cannot be read is left out.
+    /// All runs, oldest first. A record that cannot be read is left out; [`Store::verify`] names it.
     pub fn runs(&self) -> Result<Vec<RunInfo>> {
         let present = self.present()?;
         let all = self.index().runs(&present)?;
         Ok(all.into_iter().map(|info| self.as_it_stands(info)).collect())
     }
 
-    /// The run with this id, or the only one whose id begins so, or the newest run of the stage with this name.
+    /// The run with this id, or the only one whose id begins so, or the one that this stage name was last used for.
     pub fn run(&self, text: &str) -> Result<RunInfo> {
         if is_plain(text)
             && let Some(info) = self.find_run(text)?
+        {
+            return Ok(info);
+        }
+        if let Some((_, key)) = self.last_use(text)
+            && let Some(info) = self.find_run(&run_id(text, key))?
         {
             return Ok(info);
         }
@@ -133,7 +138,8 @@ impl Store {
                 hint: if runs.is_empty() {
                     "there are no runs yet; `regimen run RECIPE` makes some".into()
                 } else {
-                    match suggest::nearest(text, runs.iter().map(|run| run.id.as_str())) {
+                    let names = runs.iter().flat_map(|run| [run.stage.as_str(), run.id.as_str()]);
+                    match suggest::nearest(text, names) {
                         Some(near) => format!("did you mean `{near}`?"),
                         None => "`regimen runs` lists all".into(),
                     }

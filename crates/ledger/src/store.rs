@@ -25,23 +25,52 @@ impl Store {
     /// # Errors
     /// [`Error::Layout`] for a store of another program version; [`Error::Fs`] if the folder cannot be made.
     pub fn open(project: &Path) -> Result<Store> {
-        let dir = project.join(".regimen");
-        let version = dir.join("version");
-        match fs::read_text(&version) {
-            Ok(text) if text.trim() == LAYOUT.to_string() => {}
-            Ok(text) => return Err(Error::Layout { path: dir, found: text.trim().into(), known: LAYOUT }),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                for name in ["artifacts", "work", "runs"] {
-                    fs::create_dir_all(&dir.join(name))?;
-                }
-                // What the store holds is made again from the recipe; it does not belong into version control.
-                fs::write(&dir.join(".gitignore"), b"*\n")?;
-                fs::write(&version, format!("{LAYOUT}\n").as_bytes())?;
-            }
-            Err(e) => return Err(e.into()),
+        if let Some(store) = Store::look(project)? {
+            store.tidy();
+            return Ok(store);
         }
+        let dir = project.join(".regimen");
+        for name in ["artifacts", "work", "runs"] {
+            fs::create_dir_all(&dir.join(name))?;
+        }
+        // What the store holds is made again from the recipe; it does not belong into version control.
+        fs::write(&dir.join(".gitignore"), b"*\n")?;
+        fs::write(&dir.join("version"), format!("{LAYOUT}\n").as_bytes())?;
+        fs::sync_dir(project)?;
+        let store = Store::at(dir);
+        store.tidy();
+        Ok(store)
+    }
+
+    /// Remove what killed processes left of files that they were writing.
+    fn tidy(&self) {
+        fs::remove_leftovers(&self.dir);
+        fs::remove_leftovers(&self.dir.join(crate::resolve::NAMES));
+    }
+
+    /// The store of the project in folder `project`, which must be there: nothing is made.
+    ///
+    /// # Errors
+    /// [`Error::NoStore`] if it is not there; [`Error::Layout`] for a store of another program version.
+    pub fn open_existing(project: &Path) -> Result<Store> {
+        let shown = if project.as_os_str().is_empty() { Path::new(".") } else { project };
+        Store::look(project)?.ok_or_else(|| Error::NoStore { project: shown.into() })
+    }
+
+    /// The store, if it is there. Its `version` is the last file to be made.
+    fn look(project: &Path) -> Result<Option<Store>> {
+        let dir = project.join(".regimen");
+        match fs::read_text(&dir.join("version")) {
+            Ok(text) if text.trim() == LAYOUT.to_string() => Ok(Some(Store::at(dir))),
+            Ok(text) => Err(Error::Layout { path: dir, found: text.trim().into(), known: LAYOUT }),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn at(dir: PathBuf) -> Store {
         let index = Mutex::new(Index::new(&dir.join("index.sqlite")));
-        Ok(Store { dir, index })
+        Store { dir, index }
     }
 
     /// The store's folder, `.regimen`.

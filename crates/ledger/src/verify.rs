@@ -8,17 +8,18 @@ use regimen_base::{Hash256, Key, fs};
 
 use crate::error::{Error, Result};
 use crate::manifest::{Artifact, MANIFEST, payload_of};
+use crate::runs::{RUN, RunInfo};
 use crate::store::{Store, dir_key};
 
-/// One thing wrong with one artifact.
+/// One thing wrong with one artifact, or with the record of one run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Damage {
-    /// The artifact's folder.
+    /// The artifact's folder, or the run's.
     pub folder: PathBuf,
-    /// Its kind, by its folder.
+    /// The artifact's kind, by its folder; `run` for a run.
     pub kind: String,
-    /// Its key, by its folder.
-    pub key: Key,
+    /// The artifact's key, by its folder; none for a run.
+    pub key: Option<Key>,
     /// What is wrong.
     pub problem: Problem,
 }
@@ -54,6 +55,11 @@ pub enum Problem {
         /// Its path in the artifact.
         file: String,
     },
+    /// A run's record cannot be read, so the run is not listed.
+    Run {
+        /// What is wrong with it.
+        why: String,
+    },
     /// The manifest is missing, cannot be read, or contradicts itself or its place.
     Manifest {
         /// What is wrong with it.
@@ -63,7 +69,11 @@ pub enum Problem {
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: ", self.kind, self.key.short())?;
+        let name = match self.key {
+            Some(key) => key.short(),
+            None => self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        };
+        write!(f, "{} {name}: ", self.kind)?;
         match &self.problem {
             Problem::Missing { file, expected } => write!(f, "`{file}` is missing (expected {expected})"),
             Problem::Changed { file, expected, found } => {
@@ -71,14 +81,15 @@ impl fmt::Display for Damage {
             }
             Problem::Unreadable { file, why } => write!(f, "`{file}` cannot be read: {why}"),
             Problem::Extra { file } => write!(f, "`{file}` does not belong to it"),
+            Problem::Run { why } => write!(f, "`{RUN}` cannot be read: {why}"),
             Problem::Manifest { why } => write!(f, "`{MANIFEST}`: {why}"),
         }
     }
 }
 
 impl Store {
-    /// Hash every file of every artifact again and name all that is wrong. `progress` is told the bytes done and the
-    /// bytes in all.
+    /// Hash every file of every artifact again, read the record of every run, and name all that is wrong. `progress` is
+    /// told the bytes done and the bytes in all.
     pub fn verify(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<Damage>> {
         let dirs = self.artifact_dirs()?;
         let mut total = 0;
@@ -100,11 +111,24 @@ impl Store {
             damages.extend(problems.into_iter().map(|problem| Damage {
                 folder: dir.clone(),
                 kind: kind.clone(),
-                key,
+                key: Some(key),
                 problem,
             }));
         }
+        for folder in fs::list(&self.dir().join("runs"))? {
+            if let Some(why) = unreadable(&folder.join(RUN)) {
+                damages.push(Damage { folder, kind: "run".into(), key: None, problem: Problem::Run { why } });
+            }
+        }
         Ok(damages)
+    }
+}
+
+/// Why a run's record cannot be read. A run that died before it wrote one has none.
+fn unreadable(record: &Path) -> Option<String> {
+    match fs::read(record) {
+        Ok(bytes) => serde_json::from_slice::<RunInfo>(&bytes).err().map(|e| e.to_string()),
+        Err(e) => (e.kind() != std::io::ErrorKind::NotFound).then(|| e.to_string()),
     }
 }
 

@@ -139,6 +139,10 @@ impl Work {
         remove_hidden(&self.dir)?;
         if let Some(parent) = self.target.parent() {
             fs::create_dir_all(parent)?;
+            // The rename makes the entry in the kind's folder durable; that folder may be new itself.
+            if let Some(artifacts) = parent.parent() {
+                fs::sync_dir(artifacts)?;
+            }
         }
         fs::rename(&self.dir, &self.target)?;
         if let Some(parent) = self.dir.parent() {

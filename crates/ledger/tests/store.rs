@@ -235,7 +235,7 @@ fn verify_names_each_kind_of_damage() {
 
     let found = store.verify(&mut |_, _| {}).unwrap();
     let of = |i: usize| -> Vec<String> {
-        found.iter().filter(|d| d.key == made[i].key()).map(ToString::to_string).collect()
+        found.iter().filter(|d| d.key == Some(made[i].key())).map(ToString::to_string).collect()
     };
     let name = |i: usize| format!("corpus {}", made[i].key().short());
     let hash = |text: &str| Hash256::of(text.as_bytes());
@@ -359,6 +359,16 @@ fn runs_are_listed_by_time_and_a_dead_one_is_not_running() {
     assert_eq!(store.run(&first.id[..4]).unwrap().id, first.id);
     assert!(store.run("nothing").unwrap_err().hint().is_some());
     assert!(store.run("../artifacts").is_err());
+    // A record that cannot be read is left out of the list, and named where damage is asked for.
+    assert!(store.verify(&mut |_, _| {}).unwrap().is_empty());
+    let record = store.run_dir(&first.id).join("run.json");
+    fs::write(&record, b"{\"id\": ").unwrap();
+    fs::create_dir_all(&store.run_dir("begun-00000000")).unwrap();
+    assert_eq!(shown(&store).len(), 1);
+    let damages = store.verify(&mut |_, _| {}).unwrap();
+    assert_eq!(damages.len(), 1, "{damages:?}");
+    let text = damages[0].to_string();
+    assert!(text.starts_with(&format!("run {}: `run.json` cannot be read: EOF", first.id)), "{text}");
     // A record written again is seen, one removed is gone.
     run(&store, &a, Status::Failed, 30.0);
     assert_eq!(shown(&store)[1], ("a".into(), Status::Failed));
@@ -454,6 +464,24 @@ fn other_layouts_and_places_that_cannot_be_written_are_refused_with_a_way_out() 
     let error = Store::open(&file).unwrap_err();
     assert!(error.to_string().contains("file/.regimen"), "{error}");
     assert!(error.hint().unwrap().contains("a folder is needed"), "{error}");
+}
+
+#[test]
+fn a_store_that_is_not_there_can_be_asked_for_without_making_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = Store::open_existing(dir.path()).unwrap_err();
+    assert_eq!(error.to_string(), format!("there is no store in `{}`", dir.path().display()));
+    assert_eq!(error.hint().unwrap(), "run a recipe first, or name the project with `--project`");
+    // Nor is one finished that was only begun.
+    fs::create_dir_all(&dir.path().join(".regimen/work")).unwrap();
+    assert!(matches!(Store::open_existing(dir.path()), Err(Error::NoStore { .. })));
+    assert_eq!(fs::files_below(dir.path()).unwrap().len(), 0, "something was made");
+
+    let made = make(&Store::open(dir.path()).unwrap(), "c", "corpus", 1, &[]);
+    let store = Store::open_existing(dir.path()).unwrap();
+    assert_eq!(store.artifacts().unwrap()[0].key(), made.key());
+    fs::write(&dir.path().join(".regimen/version"), b"9\n").unwrap();
+    assert!(matches!(Store::open_existing(dir.path()), Err(Error::Layout { .. })));
 }
 
 /// Runs as a process of its own, started by the test below, with a fault planned in its environment.

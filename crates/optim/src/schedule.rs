@@ -84,7 +84,7 @@ mod tests {
         let s = schedule(Shape::Wsd);
         assert_eq!(s.rate(87), 1.0);
         assert!((s.rate(88 + 11) - 0.55).abs() < 1e-12);
-        let longer = Schedule { steps: 1000, ..s.clone() };
+        let longer = Schedule { steps: 1000, ..schedule(Shape::Wsd) };
         assert!((0..88).all(|step| s.rate(step) == longer.rate(step)));
     }
 

@@ -74,7 +74,9 @@ pub enum Error {
 impl Hint for Error {
     fn hint(&self) -> Option<String> {
         match self {
-            Error::Recipe(fault) => fault.hint.clone(),
+            Error::Recipe(fault) => Some(fault.hint.clone().unwrap_or_else(|| {
+                "correct it there; `regimen stages` lists what a recipe is made of".into()
+            })),
             Error::Fs(e) => e.hint(),
             Error::Ledger(e) => e.hint(),
             Error::NoStage { hint, .. } => Some(hint.clone()),

@@ -27,7 +27,9 @@ pub(crate) fn find(root: &Path, pattern: &str) -> Result<Vec<PathBuf>, NoFiles> 
     let mut found = if full.is_dir() {
         let files = below(&full)?;
         if files.is_empty() {
-            return Err((format!("there are no files below the folder `{pattern}`"), None));
+            let hint =
+                "put documents there, or correct the path; what begins with `.` is passed over".to_string();
+            return Err((format!("there are no files below the folder `{pattern}`"), Some(hint)));
         }
         files
     } else if full.exists() {
@@ -41,8 +43,11 @@ pub(crate) fn find(root: &Path, pattern: &str) -> Result<Vec<PathBuf>, NoFiles> 
             text.push_str("/*");
         }
         let options = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };
-        let matches = glob::glob_with(&text, options)
-            .map_err(|e| (format!("`{pattern}` is not a glob pattern: {}", e.msg), None))?;
+        let matches = glob::glob_with(&text, options).map_err(|e| {
+            let hint =
+                "in a pattern `*` stands for any name, `**` for any folders, `[ab]` for one of these letters";
+            (format!("`{pattern}` is not a glob pattern: {}", e.msg), Some(hint.to_string()))
+        })?;
         let mut files = Vec::new();
         for entry in matches {
             let path = entry.map_err(|e| {

@@ -76,7 +76,8 @@ fn outside_artifact(
             artifact.key().short(),
             artifact.manifest.kind
         );
-        return Err(recipe.fault(stage, input, message, None));
+        let hint = format!("name an artifact of kind {}; `regimen runs` lists them", accepts.join(" or "));
+        return Err(recipe.fault(stage, input, message, Some(hint)));
     }
     Ok(artifact)
 }

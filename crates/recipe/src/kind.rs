@@ -116,7 +116,7 @@ pub enum Ty {
         /// Greatest value.
         max: i64,
     },
-    /// A number from `min` to `max`; whole numbers are taken as well.
+    /// A number from `min` to `max`; whole numbers are taken as well. A `min` of `f64::MIN_POSITIVE` stands for above 0.
     Float {
         /// Least value.
         min: f64,
@@ -157,6 +157,8 @@ impl Ty {
             Ty::Int { min, max } => format!("a whole number from {min} to {max}"),
             Ty::Float { min, max } if *min == f64::NEG_INFINITY && *max == f64::INFINITY => "a number".into(),
             Ty::Float { min, max } if *min == f64::NEG_INFINITY => format!("a number of at most {max}"),
+            Ty::Float { min: f64::MIN_POSITIVE, max: f64::INFINITY } => "a number above 0".into(),
+            Ty::Float { min: f64::MIN_POSITIVE, max } => format!("a number above 0, up to {max}"),
             Ty::Float { min, max } if *max == f64::INFINITY => format!("a number of at least {min}"),
             Ty::Float { min, max } => format!("a number from {min} to {max}"),
             Ty::Str => "a text".into(),
@@ -187,3 +189,18 @@ impl Registry {
 
 /// Facts that a stage's forecast or summary hands to the stages behind it, such as `train_tokens`.
 pub type Facts = BTreeMap<String, f64>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_told_in_words() {
+        let name = |min, max| Ty::Float { min, max }.name();
+        assert_eq!(name(f64::MIN_POSITIVE, f64::INFINITY), "a number above 0");
+        assert_eq!(name(f64::MIN_POSITIVE, 2.0), "a number above 0, up to 2");
+        assert_eq!(Ty::NON_NEGATIVE.name(), "a number of at least 0");
+        assert_eq!(Ty::FRACTION.name(), "a number from 0 to 1");
+        assert_eq!(name(f64::NEG_INFINITY, f64::INFINITY), "a number");
+    }
+}

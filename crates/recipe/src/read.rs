@@ -256,5 +256,5 @@ fn wrong_kind(input: &str, owner: &str, accepts: &[&str], name: &str, found: &st
         "input `{input}` of {owner} takes kind {}, but `{name}` is of kind {found}",
         accepts.join(" or ")
     );
-    Wrong::new(at, message)
+    Wrong::new(at, message).hint(format!("name a stage of kind {}", accepts.join(" or ")))
 }

@@ -87,7 +87,9 @@ impl<'a> Runner<'a> {
                     inputs.insert(name.clone(), outcome.artifact.clone());
                 }
             }
+            fs::remove_leftovers(&self.store.run_dir(&run_id(&stage.name, ready.key)));
             let started = Instant::now();
+            self.store.name(&stage.name, stage.kind.kind, ready.key).map_err(Error::from)?;
             let begun = self.store.begin(stage.kind.kind, ready.key).map_err(Error::from)?;
             let (artifact, cached) = match begun {
                 Begin::Done(artifact) => {

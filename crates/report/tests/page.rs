@@ -117,6 +117,52 @@ fn a_finished_run_tells_all() {
 }
 
 #[test]
+fn a_score_on_training_text_is_not_called_unseen() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, run) = common::project(folder.path(), 600, true);
+    let evaluate = |stage: &str, split: &str, bpb: f64, model: Key| {
+        let config = json!({"stage": stage, "split": split});
+        let summary = json!({
+            "bpb": bpb, "documents": 39_780, "bytes": 1_000, "sources": {"sotu": {"bpb": bpb, "bytes": 1_000}},
+            "baseline": {"bpb": 3.333},
+        });
+        common::configured(&store, "evaluate", config, &[("model", model)], &summary)
+    };
+    // It is the newest, and has a baseline.
+    let seen = evaluate("memory", "train", 1.234, run.key);
+    let page = page_of(&store, &run);
+    assert!(page.contains("On 2,093 documents that it never saw, it needs 1.744"), "the headline is another");
+    assert!(page.contains("over 39,780 documents of the training split"));
+    assert!(page.contains("1.234 bits per byte of the training split"));
+    assert!(!page.contains("39,780 documents that it never saw"));
+
+    // The page of such an evaluation tells what it is.
+    let own = RunInfo {
+        key: seen,
+        config: json!({"split": "train"}),
+        inputs: BTreeMap::from([("model".to_string(), run.key)]),
+        ..bare("evaluate", Status::Done)
+    };
+    let page = page_of(&store, &own);
+    assert!(page.contains("On 39,780 documents of the training split, it needs 1.234 bits per byte"));
+    assert!(page.contains("<dt>Training split</dt>") && !page.contains("never saw"));
+
+    // A model that was scored on nothing else has no headline figure of it, and no baseline in its curves.
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let (_, _, tokens) = common::ancestors(&store);
+    let model = common::artifact(&store, "pretrain", "base", &[("tokens", tokens)], &json!({"loss": 3.0}));
+    let run = common::run(model, tokens, 60, Status::Done);
+    common::events(&store, &run, 60, 60);
+    let config = json!({"stage": "memory", "split": "train"});
+    let summary = json!({"bpb": 1.234, "documents": 10, "baseline": {"bpb": 3.333}});
+    common::configured(&store, "evaluate", config, &[("model", model)], &summary);
+    let page = page_of(&store, &run);
+    assert!(page.contains("Its validation text takes") && page.contains("<dt>Validation</dt>"));
+    assert!(!page.contains("baseline, all text") && !page.contains("never saw"));
+}
+
+#[test]
 fn an_unfinished_run_says_where_it_stands() {
     let folder = tempfile::tempdir().unwrap();
     let (store, run) = common::project(folder.path(), 600, false);

@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use crate::error::Result;
 use crate::stream::Stream;
-use crate::window::windows;
 
 /// Rows of slots for one forward pass. All buffers are `[rows, time]`, row by row, and are kept between fillings.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,11 +41,6 @@ impl WithheldSet {
     /// Whether a document is withheld.
     pub fn contains(&self, ordinal: u32) -> bool {
         !self.0.is_empty() && self.0.binary_search(&ordinal).is_ok()
-    }
-
-    /// The ordinals, ascending.
-    pub fn ordinals(&self) -> &[u32] {
-        &self.0
     }
 
     /// Whether nothing is withheld.
@@ -129,38 +123,6 @@ impl Stream {
     /// If a span is longer than `time` or leaves the stream.
     pub fn spans_block(&self, spans: &[Span], time: usize, out: &mut Block) -> Result<()> {
         self.fill(spans.iter().cloned(), time, &WithheldSet::default(), out)
-    }
-
-    /// Spans that score every slot of the stream once, each document from an empty context. A document longer than
-    /// `time` is read in [`windows`] that move by `stride`; shorter ones share a row with their neighbours, which the
-    /// document mask keeps apart.
-    ///
-    /// # Panics
-    /// If `stride` is 0 or above `time`.
-    pub fn evaluation(&self, time: usize, stride: usize) -> Vec<Span> {
-        let mut spans: Vec<Span> = Vec::new();
-        let mut open: Option<Range<u64>> = None;
-        for document in self.documents() {
-            let slots = document.slots;
-            let length = (slots.end - slots.start) as usize;
-            if let Some(row) = &mut open {
-                if slots.end - row.start <= time as u64 {
-                    row.end = slots.end;
-                    continue;
-                }
-                spans.push(Span { read: row.clone(), score: row.clone() });
-                open = None;
-            }
-            if length <= time {
-                open = Some(slots);
-                continue;
-            }
-            let at = |r: Range<usize>| slots.start + r.start as u64..slots.start + r.end as u64;
-            spans
-                .extend(windows(length, time, stride).map(|w| Span { read: at(w.read), score: at(w.score) }));
-        }
-        spans.extend(open.map(|row| Span { read: row.clone(), score: row }));
-        spans
     }
 
     fn fill(

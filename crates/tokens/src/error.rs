@@ -44,6 +44,14 @@ pub enum Error {
         /// Why.
         what: String,
     },
+    /// A tokenizer.json without a token that ends documents.
+    #[error("`{}` has no end token: {what}", path.display())]
+    EndToken {
+        /// The file.
+        path: PathBuf,
+        /// Where it was looked for.
+        what: String,
+    },
     /// The vocabulary asked for is larger than the text allows.
     #[error(
         "a vocabulary of {asked} is larger than the text allows: it has pairs to merge for {possible} tokens"
@@ -122,6 +130,9 @@ impl Hint for Error {
                 Some("use the program version that wrote it, or delete the artifact's folder and run again".into())
             }
             Error::Tokenizer { .. } => Some("a Hugging Face tokenizer.json is needed here".into()),
+            Error::EndToken { .. } => {
+                Some("name the token that ends a document as `eos_token` in tokenizer_config.json beside it".into())
+            }
             Error::VocabTooLarge { possible, .. } => {
                 Some(format!("set `vocab` to {possible} or less, or give the corpus more text"))
             }

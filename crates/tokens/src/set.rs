@@ -14,7 +14,6 @@ use crate::stream::Stream;
 #[derive(Debug)]
 pub struct TokenSet {
     index: Index,
-    lengths: Arc<[u32]>,
     train: Stream,
     validation: Stream,
 }
@@ -30,8 +29,8 @@ impl TokenSet {
         }
         let lengths: Arc<[u32]> = bytes.as_chunks().0.iter().map(|&b| u32::from_le_bytes(b)).collect();
         let train = Stream::open(dir, &index, Split::Train, lengths.clone())?;
-        let validation = Stream::open(dir, &index, Split::Validation, lengths.clone())?;
-        Ok(TokenSet { index, lengths, train, validation })
+        let validation = Stream::open(dir, &index, Split::Validation, lengths)?;
+        Ok(TokenSet { index, train, validation })
     }
 
     /// The stream of a split.
@@ -65,15 +64,5 @@ impl TokenSet {
     /// The token between documents.
     pub fn end_id(&self) -> u32 {
         self.index.end_id
-    }
-
-    /// Bytes of text that each token stands for; the end token stands for none.
-    pub fn token_lengths(&self) -> &[u32] {
-        &self.lengths
-    }
-
-    /// What `tokens.json` says.
-    pub fn index(&self) -> &Index {
-        &self.index
     }
 }

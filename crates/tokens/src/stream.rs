@@ -136,11 +136,6 @@ impl Stream {
         self.counts.slots == 0
     }
 
-    /// Slots, documents, bytes of text.
-    pub fn counts(&self) -> &Counts {
-        &self.counts
-    }
-
     /// The split it holds.
     pub fn split(&self) -> Split {
         self.split
@@ -281,26 +276,18 @@ impl Stream {
     pub fn addresses(&self, slots: Range<u64>) -> Result<Vec<Address>> {
         let mut found = Vec::with_capacity((slots.end - slots.start) as usize);
         for (part, fragment) in self.parts(slots) {
-            // Token lengths add up from the fragment's first byte.
+            // Token lengths add up from the fragment's first byte. Damaged ones lead past the text's end, no further.
             let mut byte = fragment.byte;
             for token in self.tokens(fragment.start..part.start)? {
-                byte += self.lengths[token as usize];
+                byte = byte.saturating_add(self.lengths[token as usize]);
             }
             for token in self.tokens(part)? {
                 let byte_start = byte;
-                byte += self.lengths[token as usize];
+                byte = byte.saturating_add(self.lengths[token as usize]);
                 found.push(Address { ordinal: fragment.ordinal, byte_start, byte_end: byte });
             }
         }
         Ok(found)
-    }
-
-    /// The address of a slot.
-    ///
-    /// # Panics
-    /// If the slot is not in the stream.
-    pub fn address(&self, slot: u64) -> Result<Address> {
-        Ok(self.addresses(slot..slot + 1)?[0])
     }
 }
 

@@ -1,12 +1,14 @@
 //! Properties of shards, fragments, blocks and addresses, on small random corpora and shards.
 #![allow(clippy::unwrap_used)]
 
+use std::ops::Range;
 use std::path::Path;
 
 use proptest::prelude::*;
 use regimen_base::Hint;
 use regimen_tokens::{
-    Address, Block, Encoded, Error, Packing, Schedule, Split, Stream, TokenSet, WithheldSet, write_set,
+    Address, Block, Encoded, Error, Packing, Schedule, Span, Split, Stream, TokenSet, WithheldSet, windows,
+    write_set,
 };
 
 const END: u32 = 0;
@@ -102,7 +104,8 @@ proptest! {
             let (fragment, index) = stream.fragment_of(slot as u64);
             prop_assert_eq!(fragment.ordinal, expected.ordinal);
             prop_assert!(stream.fragment_slots(index).contains(&(slot as u64)));
-            prop_assert_eq!(stream.address(slot as u64).unwrap(), expected.address);
+            let one = stream.addresses(slot as u64..slot as u64 + 1).unwrap();
+            prop_assert_eq!(one, [expected.address]);
             let whole = stream.slots_of(expected.ordinal).unwrap();
             prop_assert_eq!(whole.start + expected.index as u64, slot as u64);
         }
@@ -148,14 +151,19 @@ proptest! {
     }
 
     #[test]
-    fn evaluation_scores_every_slot_once_from_an_empty_context(
+    fn windows_score_every_slot_once_from_an_empty_context(
         documents in documents(40), shard in 5u64..80, time in 2usize..50,
     ) {
         let dir = tempfile::tempdir().unwrap();
         let set = write(dir.path(), 40, shard, &documents);
         let stream = set.train();
         let slots = plain(&documents, &lengths(40));
-        let spans = stream.evaluation(time, time / 2);
+        let mut spans = Vec::new();
+        for document in stream.documents() {
+            let at = |r: Range<usize>| document.slots.start + r.start as u64..document.slots.start + r.end as u64;
+            let length = (document.slots.end - document.slots.start) as usize;
+            spans.extend(windows(length, time, time / 2).map(|w| Span { read: at(w.read), score: at(w.score) }));
+        }
         let mut block = Block::default();
         stream.spans_block(&spans, time, &mut block).unwrap();
         let mut next = 0;
@@ -264,5 +272,4 @@ fn a_split_may_be_empty() {
     write_set(dir.path(), &lengths(9), END, 4, [Ok((0, vec![1]))], []).unwrap();
     let set = TokenSet::open(dir.path()).unwrap();
     assert!(set.validation().is_empty() && set.validation().documents().next().is_none());
-    assert_eq!(set.validation().evaluation(8, 4), []);
 }

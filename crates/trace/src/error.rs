@@ -26,6 +26,14 @@ pub enum Error {
         /// Its key, shortened.
         key: String,
     },
+    /// What the artifact was made from is not in the store any more.
+    #[error("the {what} that it was made from are gone: `{}` does not exist", path.display())]
+    Gone {
+        /// `tokens` or `corpus`.
+        what: &'static str,
+        /// Where they were.
+        path: std::path::PathBuf,
+    },
     /// A step that the run does not have.
     #[error("step {step} is not one of the {steps} steps of this run")]
     NoStep {
@@ -33,6 +41,12 @@ pub enum Error {
         step: u64,
         /// Steps of the run.
         steps: u64,
+    },
+    /// Token shards that speak of bytes which a document does not have.
+    #[error("the token shards and the corpus contradict each other about document `{id}`")]
+    Contradiction {
+        /// Its id.
+        id: String,
     },
     /// A text too short to look for.
     #[error("the text has {found} bytes, shorter than the shortest match of {least}")]
@@ -52,7 +66,11 @@ impl Hint for Error {
             Error::Corpus(e) => e.hint(),
             Error::Tokens(e) => e.hint(),
             Error::Untraceable { .. } => Some("name a model, tokens or a corpus that a recipe made".into()),
+            Error::Gone { .. } => Some("run the recipe again to remake them".into()),
             Error::NoStep { steps, .. } => Some(format!("steps count from 1 to {steps}")),
+            Error::Contradiction { .. } => Some(
+                "one of them is damaged: `regimen ledger verify` says which; remove its folder and run the recipe again".into(),
+            ),
             Error::TooShort { .. } => Some("give a longer text, or a smaller `--min`".into()),
         }
     }

@@ -88,7 +88,7 @@ pub fn step(view: &View, number: u64) -> Result<StepTrace> {
                 (Some(first), Some(last)) => (first.byte_start, last.byte_end),
                 _ => (0, 0),
             };
-            let bytes = &view.corpus.bytes(ordinal)[byte_start as usize..byte_end as usize];
+            let bytes = text_of(view, ordinal, byte_start, byte_end)?;
             let piece = Piece {
                 row,
                 ordinal,
@@ -115,7 +115,7 @@ pub fn step(view: &View, number: u64) -> Result<StepTrace> {
                 Some(last) if last.row == row && last.ordinal == ordinal => {
                     last.tokens += piece.tokens;
                     last.byte_end = piece.byte_end;
-                    let whole = &view.corpus.bytes(ordinal)[last.byte_start as usize..last.byte_end as usize];
+                    let whole = text_of(view, ordinal, last.byte_start, last.byte_end)?;
                     if !withheld {
                         last.text = String::from_utf8_lossy(whole).into_owned();
                     }
@@ -125,4 +125,10 @@ pub fn step(view: &View, number: u64) -> Result<StepTrace> {
         }
     }
     Ok(trace)
+}
+
+/// Bytes of a document's text.
+fn text_of(view: &View, ordinal: u32, start: u32, end: u32) -> Result<&[u8]> {
+    let contradiction = || Error::Contradiction { id: view.corpus.id(ordinal).to_string() };
+    view.corpus.bytes(ordinal).get(start as usize..end as usize).ok_or_else(contradiction)
 }

@@ -63,7 +63,13 @@ impl View {
             }
             "pretrain" => {
                 let tokens = artifact.input_dir("tokens", "tokens").ok_or_else(untraceable)?;
+                if !tokens.is_dir() {
+                    return Err(Error::Gone { what: "tokens", path: tokens });
+                }
                 let corpus = corpus_of(&tokens).ok_or_else(untraceable)?;
+                if !corpus.is_dir() {
+                    return Err(Error::Gone { what: "corpus", path: corpus });
+                }
                 let mut view = View::of(&corpus, Some(&tokens))?;
                 view.runs.push(RunView::open(artifact)?);
                 view.add_parents(artifact, &corpus)?;

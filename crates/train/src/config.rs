@@ -65,7 +65,7 @@ pub struct Optimizer {
 #[serde(deny_unknown_fields)]
 pub struct ScheduleConfig {
     pub shape: Shape,
-    pub warmup: u64,
+    pub warmup: Option<u64>,
     pub min_ratio: f64,
     pub decay: f64,
 }
@@ -143,7 +143,7 @@ impl Pretrain {
         Schedule {
             peak: self.optimizer.lr,
             shape: self.schedule.shape,
-            warmup: self.schedule.warmup,
+            warmup: self.schedule.warmup.unwrap_or((self.steps / 10).min(50)),
             min_ratio: self.schedule.min_ratio,
             decay: self.schedule.decay,
             steps: self.steps,

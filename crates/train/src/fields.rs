@@ -82,7 +82,12 @@ const SCHEDULE: &[Field] = &[
         "\"cosine\"",
         "After the warm-up: cosine, or flat with a linear decay at the end (WSD), or flat.",
     ),
-    Field::new("warmup", Ty::COUNT, "50", "Steps of linear warm-up."),
+    Field::new(
+        "warmup",
+        Ty::Maybe(&Ty::COUNT),
+        "null",
+        "Steps of linear warm-up; by default a tenth of the steps, at most 50.",
+    ),
     Field::new("min_ratio", Ty::FRACTION, "0.1", "Last learning rate as a share of the peak."),
     Field::new("decay", Ty::FRACTION, "0.2", "Share of the steps over which WSD decays."),
 ];
@@ -207,8 +212,8 @@ fn check(config: &Value) -> Result<(), Problem> {
         let hint = regimen_base::Hint::hint(&error).unwrap_or_default();
         return problem("model", error.to_string(), &hint);
     }
-    if config.schedule.warmup >= config.steps && config.schedule.warmup > 0 && config.steps > 1 {
-        let message = format!("warm-up of {} steps in a run of {}", config.schedule.warmup, config.steps);
+    if let Some(warmup) = config.schedule.warmup.filter(|&w| w > 0 && w >= config.steps) {
+        let message = format!("warm-up of {warmup} steps in a run of {}", config.steps);
         return problem("schedule.warmup", message, "make the warm-up shorter than the run");
     }
     if config.optimizer.beta1 >= 1.0 || config.optimizer.beta2 >= 1.0 {

@@ -30,7 +30,9 @@ pub fn pretrain(planning: &Planning) -> std::result::Result<Forecast, Failure> {
     let vocab = planning.fact("tokens", "vocab").max(2.0) as usize;
     let decoder = config.model.decoder(vocab);
     let context = config.model.context;
-    let tokens = (config.steps as f64) * (config.batch * context) as f64;
+    // A run that extends another has that much behind it.
+    let steps = (config.steps as f64 - planning.fact("extend", "steps")).max(0.0);
+    let tokens = steps * (config.batch * context) as f64;
     let parameters = decoder.parameters() as f64;
     let flops = decoder.flops_per_token(context) * tokens;
     let memory = memory(&decoder, &config);
@@ -66,25 +68,31 @@ pub fn memory(decoder: &DecoderConfig, config: &Pretrain) -> f64 {
         + 4.0 * activation_floats(decoder, config.micro_batch(), config.model.context) as f64
 }
 
-/// Floating-point operations a second that whole training steps of this model's shape reach here: a few rows through
-/// the real model, repeated for about a second. A model too large for that is measured with fewer blocks, which is
-/// what its time is made of.
+/// Floating-point operations a second that whole training steps of this model's shape reach here, repeated for about a
+/// second. What would take longer is measured with fewer blocks, then a shorter context, then fewer rows: its time is
+/// made of the same operations.
 fn measure(decoder: &DecoderConfig, rows: usize, context: usize) -> Result<f64> {
     let mut small = decoder.clone();
-    let budget = 60e9;
-    let cost =
-        |config: &DecoderConfig, rows: usize| config.flops_per_token(context) * (rows * context) as f64;
-    while small.layers > 1 && cost(&small, 1) > budget {
+    let budget = 40e9;
+    let mut time = context;
+    let cost = |config: &DecoderConfig, rows: usize, time: usize| {
+        config.flops_per_token(time) * (rows * time) as f64
+    };
+    while small.layers > 1 && cost(&small, 1, time) > budget {
         small.layers = small.layers.div_ceil(2);
     }
-    let rows = rows.min((budget / cost(&small, 1)) as usize).max(1);
+    while time > 64 && cost(&small, 1, time) > budget {
+        time = time.div_ceil(2);
+    }
+    small.context = time;
+    let rows = rows.min((budget / cost(&small, 1, time)) as usize).max(1);
     let hyper = Hyper { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 };
     let mut trainer = Trainer::new(&small, hyper, 0)?;
-    let size = rows * context;
+    let size = rows * time;
     let id = |i: usize| (i * 2_654_435_761 % decoder.vocab) as u32;
     let block = Block {
         rows,
-        time: context,
+        time,
         inputs: (0..size).map(id).collect(),
         targets: (1..=size).map(id).collect(),
         weights: vec![1.0; size],
@@ -94,11 +102,11 @@ fn measure(decoder: &DecoderConfig, rows: usize, context: usize) -> Result<f64> 
     trainer.step(&block, rows, 1e-4)?;
     let began = Instant::now();
     let mut times = Vec::new();
-    while began.elapsed().as_secs_f64() < SECONDS {
+    while times.is_empty() || began.elapsed().as_secs_f64() < SECONDS {
         let start = Instant::now();
         trainer.step(&block, rows, 1e-4)?;
         times.push(start.elapsed().as_secs_f64());
     }
     times.sort_by(f64::total_cmp);
-    Ok(cost(&small, rows) / times[times.len() / 2])
+    Ok(cost(&small, rows, time) / times[times.len() / 2])
 }

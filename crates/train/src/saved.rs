@@ -95,13 +95,14 @@ pub fn build(config: &DecoderConfig) -> Result<(Decoder, Arc<Layout>)> {
 }
 
 impl Saved {
-    /// Open the folder of a finished `pretrain` artifact.
+    /// Open the folder of a finished `pretrain` or `import` artifact. The model may have ids behind those of its
+    /// tokenizer: most Hugging Face models pad their vocabularies.
     pub fn open(dir: &Path) -> Result<Saved> {
         let config: DecoderConfig = fs::read_json(&dir.join(MODEL))?;
         let (decoder, layout) = build(&config)?;
         let params = read_arena(&dir.join(WEIGHTS), &layout)?;
         let tokenizer = Tokenizer::load(&dir.join(TOKENIZER))?;
-        if tokenizer.vocab_size() != config.vocab {
+        if tokenizer.vocab_size() > config.vocab {
             return Err(Error::Config {
                 field: "model.vocab".into(),
                 message: format!(

@@ -1,5 +1,6 @@
 //! Which documents a run trains without.
 
+use regimen_base::Hint;
 use regimen_corpus::{Corpus, Split};
 use regimen_tokens::WithheldSet;
 
@@ -14,7 +15,10 @@ pub fn resolve(corpus: &Corpus, names: &[String], with_duplicates: bool) -> Resu
     let mut found = Vec::new();
     for name in names {
         let refuse = |message: String, hint: String| Err(Error::Withheld { id: name.clone(), message, hint });
-        let ordinal = corpus.find(name)?;
+        let ordinal = match corpus.find(name) {
+            Ok(ordinal) => ordinal,
+            Err(error) => return refuse(error.to_string(), error.hint().unwrap_or_default()),
+        };
         let row = corpus.row(ordinal);
         let kept = match row.representative {
             Some(representative) if representative != ordinal => {

@@ -46,9 +46,9 @@ pub fn recipe(context: &Context, args: &RecipeArgs) -> anyhow::Result<Recipe> {
     Ok(recipe)
 }
 
-/// The project's store.
+/// The project's store, which must be there: looking makes nothing.
 pub fn store(context: &Context) -> anyhow::Result<Store> {
-    Store::open(&context.project).explain()
+    Store::open_existing(&context.project).explain()
 }
 
 /// The model that a word names, with its artifact.
@@ -68,10 +68,11 @@ pub fn model(store: &Store, word: &str) -> anyhow::Result<(Artifact, Saved)> {
 /// came.
 pub fn traced(store: &Store, word: Option<&str>) -> anyhow::Result<View> {
     if let Some(word) = word {
-        return match (store.resolve(word), store.run(word)) {
-            (Ok(artifact), _) => View::open(&artifact).explain(),
-            (Err(_), Ok(run)) if run.kind == "pretrain" => View::open_run(store, &run).explain(),
-            (Err(error), _) => Err(error).explain(),
+        return match store.run(word) {
+            Ok(run) if run.kind == "pretrain" && store.artifact(&run.kind, run.key).explain()?.is_none() => {
+                View::open_run(store, &run).explain()
+            }
+            _ => View::open(&store.resolve(word).explain()?).explain(),
         };
     }
     let mut models = store.artifacts().explain()?;

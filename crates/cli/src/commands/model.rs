@@ -1,11 +1,15 @@
 //! `regimen export` and `regimen import`: models in and out as Hugging Face folders.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use regimen_base::fs;
+use regimen_ledger::{Artifact, Store};
 use regimen_models::hf;
 use regimen_recipe::{Recipe, Runner};
+use regimen_train::Saved;
 use regimen_train::saved::{TOKENIZER, TOKENIZER_CONFIG};
+use serde_json::{Value, json};
 
 use crate::Context;
 use crate::args::{ExportArgs, ImportArgs};
@@ -28,18 +32,46 @@ pub fn export(context: &Context, args: &ExportArgs) -> anyhow::Result<u8> {
     let end = Some(saved.tokenizer.end_id());
     hf::export(&args.folder, &saved.config, &saved.layout, &saved.params.data, end, end, &metadata)
         .explain()?;
-    for name in [TOKENIZER, TOKENIZER_CONFIG] {
-        let file = artifact.file(name);
-        if file.is_file() {
-            fs::write(&args.folder.join(name), &fs::read(&file).explain()?).explain()?;
-        }
-    }
+    export_tokenizer(&artifact, &saved, &args.folder)?;
     if context.global.json {
-        print_json(&serde_json::json!({"folder": args.folder, "key": artifact.key()}))?;
+        print_json(&json!({"folder": args.folder, "key": artifact.key()}))?;
     } else {
         print(args.folder.display().to_string())?;
     }
     Ok(0)
+}
+
+/// The tokenizer's files, made to begin every text with the end token, as documents begin in training and prompts in
+/// `regimen generate`; and to know the model's context.
+fn export_tokenizer(artifact: &Artifact, saved: &Saved, folder: &Path) -> anyhow::Result<()> {
+    let mut tokenizer: Value = fs::read_json(&artifact.file(TOKENIZER)).explain()?;
+    let end = saved.tokenizer.end_id();
+    let added = tokenizer["added_tokens"].as_array().into_iter().flatten();
+    let name = added.filter(|t| t["id"] == end).find_map(|t| t["content"].as_str().map(str::to_string));
+    // A tokenizer that came with a post-processor of its own keeps it.
+    let free = tokenizer["post_processor"].is_null() || tokenizer["post_processor"]["type"] == "ByteLevel";
+    let begins = free && name.is_some();
+    if let (true, Some(name)) = (begins, name) {
+        let special = |segment: u8| json!({"SpecialToken": {"id": name, "type_id": segment}});
+        let text = |id: &str, segment: u8| json!({"Sequence": {"id": id, "type_id": segment}});
+        tokenizer["post_processor"] = json!({
+            "type": "TemplateProcessing",
+            "single": [special(0), text("A", 0)],
+            "pair": [special(0), text("A", 0), special(1), text("B", 1)],
+            "special_tokens": {name.clone(): {"id": name, "ids": [end], "tokens": [name]}},
+        });
+    }
+    fs::write_json(&folder.join(TOKENIZER), &tokenizer).explain()?;
+    let file = artifact.file(TOKENIZER_CONFIG);
+    if file.is_file() {
+        let mut config: Value = fs::read_json(&file).explain()?;
+        config["model_max_length"] = saved.config.context.into();
+        if begins {
+            config["add_bos_token"] = true.into();
+        }
+        fs::write_json(&folder.join(TOKENIZER_CONFIG), &config).explain()?;
+    }
+    Ok(())
 }
 
 pub fn import(context: &Context, args: &ImportArgs) -> anyhow::Result<u8> {
@@ -49,11 +81,11 @@ pub fn import(context: &Context, args: &ImportArgs) -> anyhow::Result<u8> {
             "name a folder with config.json, model.safetensors and tokenizer.json",
         ));
     }
-    let store = store(context)?;
+    let store = Store::open(&context.project).explain()?;
     let folder = std::path::absolute(&args.folder)?;
     let folder = folder.strip_prefix(&context.project).unwrap_or(&folder).display().to_string();
     // A JSON string is a TOML string as well.
-    let config = format!("folder = {}", serde_json::Value::from(folder));
+    let config = format!("folder = {}", Value::from(folder));
     let kind = &regimen_train::import::IMPORT;
     let recipe = Recipe::of_stage(&args.name, kind, &config, &context.project).explain()?;
     let mut runner = Runner {

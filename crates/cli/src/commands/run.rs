@@ -8,7 +8,7 @@ use regimen_recipe::{Outcome, Recipe, Runner};
 use serde_json::{Value, json};
 
 use crate::args::RunArgs;
-use crate::output::{Explain, failed, paint, print_json, program, say};
+use crate::output::{Explain, failed, paint, print_json, program, quoted, say};
 use crate::progress::Progress;
 use crate::{Context, commands, interrupt};
 
@@ -116,15 +116,15 @@ fn next_steps(recipe: &Recipe, outcomes: &[Outcome], reports: &[String], path: &
     reports.iter().for_each(|report| lines.push(format!("\n{} {report}", paint("1", "report"))));
     let model =
         outcomes.iter().rev().find(|o| o.artifact.manifest.kind == "pretrain").map(|o| o.stage.as_str());
-    let path = path.display();
     let program = program();
     if let Some(model) = model {
         let prompt = prompt(recipe).unwrap_or_else(|| "The".into());
+        let again = std::env::args().skip(1).map(|arg| quoted(&arg)).collect::<Vec<_>>().join(" ");
         let commands = [
             (format!("generate {model} --prompt '{prompt}'"), "write with the model"),
             (format!("trace step {model} 1"), "the documents behind a step"),
             (format!("trace text '{prompt}'"), "who wrote this, and which steps saw it"),
-            (format!("run {path}"), "goes on after Ctrl-C or a crash"),
+            (again, "goes on after Ctrl-C or a crash"),
             (format!("report {model}"), "write the report again"),
         ];
         let width = commands.iter().map(|(command, _)| command.chars().count()).max().unwrap_or(0);
@@ -133,7 +133,7 @@ fn next_steps(recipe: &Recipe, outcomes: &[Outcome], reports: &[String], path: &
             lines.push(format!("  {program} {command:<width$}   {about}"));
         }
     } else if outcomes.len() < recipe.stages.len() {
-        lines.push(format!("\nthe rest: {program} run {path}"));
+        lines.push(format!("\nthe rest: {program} run {}", quoted(&path.display().to_string())));
     }
     lines.join("\n")
 }

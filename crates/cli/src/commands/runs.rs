@@ -7,7 +7,12 @@ use crate::commands::store;
 use crate::output::{Explain, print, print_json, say, table};
 
 pub fn runs(context: &Context) -> anyhow::Result<u8> {
-    let mut runs = store(context)?.runs().explain()?;
+    // A project without a store has no runs, which is no error.
+    let mut runs = match store(context) {
+        Ok(store) => store.runs().explain()?,
+        Err(_) if !context.project.join(".regimen").exists() => Vec::new(),
+        Err(error) => return Err(error),
+    };
     runs.sort_by(|a, b| b.started.total_cmp(&a.started));
     if context.global.json {
         print_json(&runs)?;

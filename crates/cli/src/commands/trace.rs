@@ -6,7 +6,7 @@ use regimen_trace::{DocumentTrace, Seen, StepTrace, TextTrace};
 use crate::Context;
 use crate::args::Trace;
 use crate::commands::{store, traced};
-use crate::output::{CHECK_FAILED, Explain, print, print_json};
+use crate::output::{CHECK_FAILED, Explain, Fault, print, print_json};
 
 /// Steps listed before the rest is counted.
 const LISTED: usize = 12;
@@ -21,19 +21,25 @@ pub fn trace(context: &Context, trace: Trace) -> anyhow::Result<u8> {
             let ordinal = view.corpus.find(&id).explain()?;
             let found = regimen_trace::document(&view, ordinal).explain()?;
             if context.global.json {
-                print_json(&found)?
+                print_json(&found)?;
             } else {
-                print(document(&found))?
+                print(document(&found))?;
             }
             Ok(0)
         }
         Trace::Step { run, step: number } => {
             let view = traced(&store, Some(&run))?;
+            if view.runs.is_empty() {
+                return Err(Fault::new(
+                    format!("`{run}` has no steps: it is no training run"),
+                    "name a `pretrain` stage; `regimen runs` lists them",
+                ));
+            }
             let found = regimen_trace::step(&view, number).explain()?;
             if context.global.json {
-                print_json(&found)?
+                print_json(&found)?;
             } else {
-                print(step(&found))?
+                print(step(&found))?;
             }
             Ok(0)
         }
@@ -42,9 +48,9 @@ pub fn trace(context: &Context, trace: Trace) -> anyhow::Result<u8> {
             let least = min.min(wanted.len()).max(1);
             let found = regimen_trace::text(&view, &wanted, least, most).explain()?;
             if context.global.json {
-                print_json(&found)?
+                print_json(&found)?;
             } else {
-                print(text(&found, least))?
+                print(text(&found, least))?;
             }
             Ok(if found.matches.is_empty() { CHECK_FAILED } else { 0 })
         }

@@ -79,6 +79,8 @@ fn what_is_shown_of_a_finished_project() {
     let run = stopped.run_dir("base").file_name().unwrap().to_string_lossy().into_owned();
     let done = stopped.run(&["show", &run]).fine();
     assert!(done.stdout.contains("interrupted"), "{}", done.stdout);
+    let step = |p: &Project| p.run(&["trace", "step", "base", "3", "--json"]).fine().json()["pieces"].clone();
+    assert_eq!(step(&stopped), step(project), "a step of a run that was stopped");
 }
 
 #[test]
@@ -179,10 +181,11 @@ fn a_trace_that_finds_nothing() {
     let done = project.run(&["trace", "text", "zzzz qqqq is in no document at all"]);
     assert_eq!(done.code, Some(1), "a check that found nothing");
     let empty = Project::empty();
-    empty.run(&["trace", "doc", "x"]).refused(&["no model"]);
-    empty.run(&["generate", "base", "--prompt", "x"]).refused(&["`base`"]);
+    empty.run(&["trace", "doc", "x"]).refused(&["no store"]);
+    empty.run(&["generate", "base", "--prompt", "x"]).refused(&["no store"]);
     let runs = empty.run(&["runs"]).fine();
     assert!(runs.stdout.is_empty() && runs.stderr.contains("regimen run"), "{}", runs.stderr);
+    assert!(!empty.root().join(".regimen").exists(), "looking makes nothing");
 }
 
 #[test]

@@ -132,12 +132,29 @@ fn a_damaged_checkpoint_is_refused_and_the_hint_helps() {
             } else {
                 flip(&path, bytes.len() / 5);
             }
+            // The only checkpoint there is cannot be gone on from.
+            let older = list(&work(&project).join(".checkpoints"));
+            for other in older.iter().filter(|dir| !dir.ends_with("step-10")) {
+                std::fs::remove_dir_all(other).unwrap();
+            }
             project.run(&["run", "recipe.toml"]).refused(&["step-10"]);
             std::fs::remove_dir_all(work(&project)).unwrap();
             project.run(&["run", "recipe.toml"]).fine();
             project.is_whole();
         }
     }
+    // With an older one beside it, that is taken.
+    let project = Project::before_base();
+    let keeping = ["run", "recipe.toml", "--set", "base.checkpoint.keep=2"];
+    project.run_with(&keeping, &[("REGIMEN_FAULT", "kill@step:13")]).killed();
+    flip(&work(&project).join(checkpoint).join("arenas.bin"), 999);
+    let done = project.run(&keeping).fine();
+    assert!(
+        done.stderr.contains("warning: ") && done.stderr.contains("going on from step 5"),
+        "{}",
+        done.stderr
+    );
+    project.is_whole();
     // Without a readable resume file the stage begins anew.
     let project = stopped();
     std::fs::write(work(&project).join(".resume.json"), "{").unwrap();

@@ -24,7 +24,9 @@ fn full_and_read_only_disks_at_any_write() {
         assert!(!done.stderr.contains("os error"), "the reason is there twice:\n{}", done.stderr);
         assert!(done.stdout.is_empty(), "{}", done.stdout);
         // What is there is whole, and nothing else is.
-        project.run(&["ledger", "verify"]).fine();
+        if project.root().join(".regimen/version").exists() {
+            project.run(&["ledger", "verify"]).fine();
+        }
         project.run(RUN).fine();
         project.is_whole();
     });

@@ -19,7 +19,7 @@ const NUMERIC: [(&str, &str, [&str; 3]); 3] = [
         "avx512",
         "avx512, cache 48K/1M/32M",
         [
-            "f97f84fcd4d53cb5f112a1943a7b69fb37c25f22dd2c1f1590c10c726397749b",
+            "79f9f253b790a7995e3f112df8ec9a8282462a7271b1c34863e5fd3fc1097990",
             "916eefa923bb27a93eb9f3fe4779b16948ce17900c60e1ce7b090f229e6a2d4d",
             "3c1cda8e8470200f2b322da36532dcaf2de1fa0bddcb491c18255ed3465e8646",
         ],
@@ -28,7 +28,7 @@ const NUMERIC: [(&str, &str, [&str; 3]); 3] = [
         "avx2",
         "avx2, cache 48K/1M/32M",
         [
-            "f97f84fcd4d53cb5f112a1943a7b69fb37c25f22dd2c1f1590c10c726397749b",
+            "79f9f253b790a7995e3f112df8ec9a8282462a7271b1c34863e5fd3fc1097990",
             "916eefa923bb27a93eb9f3fe4779b16948ce17900c60e1ce7b090f229e6a2d4d",
             "a80f5b4410d39d88bcd50b75bca945ae3a47f7b5deb2e5dc4a109359397016b4",
         ],
@@ -37,7 +37,7 @@ const NUMERIC: [(&str, &str, [&str; 3]); 3] = [
         "portable",
         "portable, cache 48K/1M/32M",
         [
-            "7dd114bb08804eb9a5a3e6f26fd4e6f37597f7b9f99d90ea14cc794eb0880b94",
+            "06599fd6b9fc911403cf33152df32a3e314e6abe83e9acffa02637895e68583d",
             "e2f28feded27419fe49ab77aabca6320cc8d3e73b9438d832b75379e92f84fcb",
             "deacbebe482a022dc7eee5376d1a2f862e2b6a2d2acf63507725f0952bfd0a28",
         ],

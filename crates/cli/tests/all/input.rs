@@ -93,9 +93,9 @@ fn compressed_files_that_are_cut_off_or_something_else() {
         let whole = Project::empty();
         let file = whole.path(name);
         if kind == "gzip" {
-            gz(&file, rows.as_bytes())
+            gz(&file, rows.as_bytes());
         } else {
-            zst(&file, rows.as_bytes())
+            zst(&file, rows.as_bytes());
         }
         let bytes = std::fs::read(file).unwrap();
         run(&corpus(&path, "", ""), &[(&path, &bytes)]).fine();
@@ -233,8 +233,8 @@ fn nothing_left_to_train_on() {
 }
 
 #[test]
-fn a_file_that_changes_while_it_is_read_is_noticed() {
-    // Its hash is taken before the stage and compared after it: a run that sees two contents makes no artifact.
+fn a_new_file_makes_a_new_corpus() {
+    // Files enter the key by their content: what a pattern means today is what counts.
     let recipe = corpus("data/*.jsonl", "", "");
     let project = project(&recipe, &[("data/a.jsonl", many().as_bytes())]);
     project.run(&["run", "recipe.toml"]).fine();

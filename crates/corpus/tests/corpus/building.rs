@@ -98,6 +98,20 @@ fn the_first_of_equal_texts_is_kept_and_the_others_point_to_it() {
 }
 
 #[test]
+fn equal_texts_that_are_all_kept_are_on_one_side() {
+    let rows: String = (0..200).map(|i| format!("{{\"id\":{i},\"text\":\"text {}\"}}\n", i % 20)).collect();
+    let dir = project(&[("a.jsonl", rows.as_bytes())]);
+    let config = "sources = [{ name = \"a\", path = \"a.jsonl\" }]\n\
+         filter = { quality = \"none\" }\nvalidation = 0.4\ndedup = \"none\"";
+    let corpus = build(dir.path(), config);
+    assert_eq!(corpus.kept().count(), 200);
+    let side = |i: u32| corpus.row(i).split;
+    assert!((20..200).all(|i| side(i) == side(i % 20)));
+    let held_out = (0..20).filter(|&i| side(i) == Split::Validation).count();
+    assert!((1..20).contains(&held_out), "{held_out} of 20");
+}
+
+#[test]
 fn rules_show_each_value_beside_its_threshold() {
     let row = |id: &str, text: &str| serde_json::json!({"id": id, "text": text}).to_string() + "\n";
     let hashes = GOOD.replace(' ', " #");

@@ -129,9 +129,12 @@ fn chosen(corpus: &Corpus, split: Split, most: usize) -> Result<Vec<u32>, Error>
 fn check_tokenizer(saved: &Saved, corpus: &Corpus, stream: &Stream, ordinal: u32) -> Result<(), Failure> {
     let hint = "make the tokens with the tokenizer that the model was trained with";
     let different = |problem: String| Err(Error::Inputs { problem, hint }.into());
-    if stream.vocab() != saved.config.vocab {
-        let (tokens, model) = (stream.vocab(), saved.config.vocab);
-        return different(format!("`tokens` has a vocabulary of {tokens} ids, `model` one of {model}"));
+    // The model's own may be padded.
+    let (tokens, model) = (stream.vocab(), saved.tokenizer.vocab_size());
+    if tokens != model {
+        return different(format!(
+            "`tokens` has a vocabulary of {tokens} ids, the tokenizer of `model` one of {model}"
+        ));
     }
     let Some(slots) = stream.slots_of(ordinal) else {
         return different(format!("`tokens` does not hold document `{}`", corpus.name(ordinal)));

@@ -5,10 +5,10 @@ use std::path::Path;
 use regimen_base::{Cancel, Event, Failure, Philox, Record, Watch, fs};
 use regimen_corpus::{Corpus, Split};
 use regimen_ledger::{Artifact, Store};
-use regimen_models::TokenBlock;
+use regimen_models::{Decoder, DecoderConfig, TokenBlock, hf};
 use regimen_recipe::testing::{recipe, run_stage};
 use regimen_recipe::{Runner, StageKind, is_interrupted};
-use regimen_tensor::Pool;
+use regimen_tensor::{Params, Pool};
 use regimen_train::Saved;
 use serde_json::{Value, json};
 
@@ -201,6 +201,34 @@ fn what_does_not_belong_together_is_refused() {
     let all = [("model", &world.model), ("corpus", &small), ("tokens", &foreign)];
     let error = world.run(&EVALUATE, "", &all).unwrap_err();
     assert!(error.to_string().contains("\"validation\", of which the corpus has no document"), "{error}");
+}
+
+#[test]
+fn an_imported_model_with_a_padded_vocabulary_is_scored_and_writes() {
+    let world = World::new();
+    let folder = world.dir.path().join("padded");
+    let config = DecoderConfig::llama(300, CONTEXT, 1, 16, 2, 64);
+    let (_, layout) = Decoder::with_layout(&config).unwrap();
+    let params = Params::init(layout, 4);
+    hf::export(&folder, &config, &params.layout, &params.data, Some(0), None, &Default::default()).unwrap();
+    regimen_train::saved::copy_tokenizer(&world.model.path, &folder).unwrap();
+    let import = find(regimen_train::STAGES, "import");
+    let model = world.run(import, "folder = \"padded\"", &[]).unwrap();
+    let inputs = [("model", &model), ("corpus", &world.corpus), ("tokens", &world.tokens)];
+    let result = world.run(&EVALUATE, "", &inputs).unwrap();
+    let saved = Saved::open(&model.path).unwrap();
+    let corpus = Corpus::open(&world.corpus).unwrap();
+    let held_out: Vec<u32> = corpus.split(Split::Validation).collect();
+    for (row, &ordinal) in rows(&result, "scores.jsonl").iter().zip(&held_out) {
+        let ids = saved.tokenizer.encode(corpus.text(ordinal).unwrap().unwrap()).unwrap();
+        let expected = naive_nats(&saved, &ids);
+        assert!((row["nats"].as_f64().unwrap() - expected).abs() < 1e-3 * expected, "{row}: {expected}");
+    }
+    let config = "samples = 3\nmax_tokens = 60\ntemperature = 1.5\ntop_p = 1.0\nignore_end = true";
+    let written = rows(&world.run(&GENERATE, config, &[("model", &model)]).unwrap(), "samples.jsonl");
+    let ids = |row: &Value| row["token_ids"].as_array().unwrap().clone();
+    assert!(written.iter().flat_map(ids).all(|id| id.as_u64().unwrap() < 257));
+    assert!(written.iter().all(|row| row["finish"] == "length"));
 }
 
 #[test]

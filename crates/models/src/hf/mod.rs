@@ -68,15 +68,27 @@ pub fn export(
     Ok(fs::write_json(&dir.join("generation_config.json"), &generation)?)
 }
 
+/// The decoder that the `config.json` in the folder `dir` describes, without its weights.
+///
+/// # Errors
+/// [`Error::File`] for another architecture or an option this program's decoder lacks; [`Error::Io`].
+pub fn describe(dir: &Path) -> Result<DecoderConfig> {
+    Ok(read_description(dir)?.0)
+}
+
+fn read_description(dir: &Path) -> Result<(DecoderConfig, Family)> {
+    let path = dir.join(CONFIG);
+    let description: Value = fs::read_json(&path)?;
+    describe::read(&path, &description)
+}
+
 /// Reads a Llama or GPT-2 from the folder `dir` with weights in one file, as F32, BF16 or F16.
 ///
 /// # Errors
 /// [`Error::File`] for another architecture, an option this program's decoder lacks, or weights that do not fit the
 /// description; [`Error::Io`].
 pub fn import(dir: &Path) -> Result<(DecoderConfig, Arc<Layout>, Params)> {
-    let path = dir.join(CONFIG);
-    let description: Value = fs::read_json(&path)?;
-    let (config, family) = describe::read(&path, &description)?;
+    let (config, family) = read_description(dir)?;
     let (_, layout) = Decoder::with_layout(&config)?;
     let path = dir.join(WEIGHTS);
     let bytes = fs::read(&path)?;

@@ -185,7 +185,7 @@ fn inputs_must_name_stages_of_the_right_kind_without_cycles() {
     assert_eq!(
         text,
         "input `mix` of stage `counted` (kind `count`) takes kind mix or count, but `all` is of kind gather\n  in \
-         r.toml, line 15, column 7:\n    mix = \"all\"\n          ^^^^^"
+         r.toml, line 15, column 7:\n    mix = \"all\"\n          ^^^^^\nhint: name a stage of kind mix or count"
     );
     let text = complaint(&RECIPE.replace("text = \"all\"", "text = \"all\"\ninit = \"counted\""), &[]);
     assert!(text.starts_with("the stages wait for each other: mixed <- counted <- mixed\n"), "{text}");

@@ -7,6 +7,8 @@ use crate::series::{Points, smooth};
 use crate::svg::{Chart, Level, Line, Mark};
 use crate::words::{capital, grouped};
 
+use super::evaluation::on_training_text;
+
 /// Other measurements drawn at most.
 const OTHERS: usize = 12;
 
@@ -60,7 +62,8 @@ fn validation(facts: &Facts) -> Chart {
     }
     chart.lines.retain(|l| !l.points.is_empty());
     let evaluations = facts.results_of_kind("evaluate");
-    if let Some(value) = evaluations.iter().find_map(|m| number(&m.summary, "baseline.bpb")) {
+    let mut held_out = evaluations.iter().filter(|m| !on_training_text(&m.config));
+    if let Some(value) = held_out.find_map(|m| number(&m.summary, "baseline.bpb")) {
         chart.levels.push(Level { label: "baseline, all text".into(), value });
     }
     chart

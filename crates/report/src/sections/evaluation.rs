@@ -2,10 +2,11 @@
 
 use regimen_base::units;
 use regimen_ledger::Manifest;
+use serde_json::Value;
 
 use crate::facts::Facts;
 use crate::html::Html;
-use crate::lookup::{entries, number};
+use crate::lookup::{entries, number, text};
 use crate::svg::pair;
 use crate::words::{grouped, percent, significant};
 
@@ -19,13 +20,24 @@ pub(crate) struct Verdict {
     pub(crate) baseline: Option<f64>,
     better_by: Option<f64>,
     documents: Option<f64>,
+    /// Whether it is of the training split.
+    pub(crate) trained_on: bool,
+}
+
+/// Whether an evaluation scored what the model was trained on, instead of what was held out.
+pub(super) fn on_training_text(config: &Value) -> bool {
+    text(config, "split") == Some("train")
 }
 
 impl Verdict {
-    /// The newest evaluation that has a baseline, or else the newest.
+    /// The newest evaluation on held-out documents that has a baseline, or else the newest of them. For the run of an
+    /// evaluation its own, whatever it scored.
     pub(crate) fn of(facts: &Facts) -> Option<Verdict> {
         let mut all: Vec<Verdict> =
             facts.results_of_kind("evaluate").into_iter().filter_map(Verdict::read).collect();
+        if facts.info.kind != "evaluate" {
+            all.retain(|verdict| !verdict.trained_on);
+        }
         let best = all.iter().position(|v| v.baseline.is_some()).unwrap_or(0);
         (best < all.len()).then(|| all.swap_remove(best))
     }
@@ -37,6 +49,7 @@ impl Verdict {
             baseline: number(summary, "baseline.bpb"),
             better_by: number(summary, "better_by"),
             documents: number(summary, "documents"),
+            trained_on: on_training_text(&manifest.config),
         })
     }
 
@@ -47,12 +60,13 @@ impl Verdict {
 
     /// The figure in words, with a space before it.
     pub(crate) fn sentence(&self) -> String {
+        let which = if self.trained_on { "of the training split" } else { "that it never saw" };
         let place = match self.documents {
-            Some(1.0) => "On a document that it never saw".into(),
-            Some(n) => format!("On {} documents that it never saw", grouped(n)),
-            None => "On text that it never saw".into(),
+            Some(1.0) => "a document".into(),
+            Some(n) => format!("{} documents", grouped(n)),
+            None => "text".into(),
         };
-        let mut words = format!(" {place}, it needs {} bits per byte", significant(self.bpb, 4));
+        let mut words = format!(" On {place} {which}, it needs {} bits per byte", significant(self.bpb, 4));
         if let (Some(baseline), Some(better)) = (self.baseline, self.better_by()) {
             let (share, than) = (percent(better.abs()), if better >= 0.0 { "fewer" } else { "more" });
             words.push_str(&format!(
@@ -99,9 +113,12 @@ pub(super) fn write(facts: &Facts, html: &mut Html) {
         if all.len() > 1 {
             html.leaf("h3", &[], &manifest.stage);
         }
-        let about = number(summary, "documents")
+        let mut about = number(summary, "documents")
             .map(|n| format!(" over {} documents", grouped(n)))
             .unwrap_or_default();
+        if on_training_text(&manifest.config) {
+            about.push_str(" of the training split");
+        }
         let legend = if has_baseline {
             " The upper bar is the model, the lower, hollow one the baseline."
         } else {

@@ -169,7 +169,11 @@ fn numbers(facts: &Facts) -> Vec<(String, String, String)> {
     let bpb = verdict.as_ref().map(|v| v.bpb).or_else(|| validation(facts));
     let is_model = facts.info.kind == "pretrain" || !facts.log.metric("loss").is_empty();
     add(
-        if verdict.is_some() { "Evaluation" } else { "Validation" },
+        match &verdict {
+            Some(verdict) if verdict.trained_on => "Training split",
+            Some(_) => "Evaluation",
+            None => "Validation",
+        },
         bpb.map(|x| significant(x, 4)),
         "bits per byte",
     );

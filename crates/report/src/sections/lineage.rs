@@ -9,6 +9,8 @@ use crate::html::Html;
 use crate::lookup::{items, number, text};
 use crate::words::{grouped, significant};
 
+use super::evaluation::on_training_text;
+
 /// Descendants listed.
 const AFTER: usize = 40;
 
@@ -24,7 +26,7 @@ pub(super) fn write(facts: &Facts, html: &mut Html) {
             h.text(" ");
             h.leaf("span", &[("class", "here")], "this run");
             inputs(facts, info.inputs.iter(), h);
-            told(&info.kind, facts.summary(), h);
+            told(&info.kind, &info.config, facts.summary(), h);
         });
         for relation in facts.after.iter().take(AFTER) {
             related(facts, relation, h);
@@ -39,10 +41,10 @@ pub(super) fn write(facts: &Facts, html: &mut Html) {
 fn related(facts: &Facts, relation: &Relation, html: &mut Html) {
     let relative = &relation.relative;
     html.el("li", &[], |h| match &relation.manifest {
-        Some(Manifest { kind, stage, inputs: used, summary, .. }) => {
+        Some(Manifest { kind, stage, config, inputs: used, summary, .. }) => {
             name(kind, stage, &relative.key.short(), h);
             inputs(facts, used.iter(), h);
-            told(kind, summary, h);
+            told(kind, config, summary, h);
         }
         None => {
             let kind =
@@ -99,7 +101,7 @@ fn inputs<'a>(
 }
 
 /// What an artifact says of itself in one line.
-fn told(kind: &str, summary: &Value, html: &mut Html) {
+fn told(kind: &str, config: &Value, summary: &Value, html: &mut Html) {
     let whole = |path: &str, noun: &str| number(summary, path).map(|n| format!("{} {noun}", grouped(n)));
     let count = |path: &str, noun: &str| number(summary, path).map(|n| format!("{} {noun}", units::count(n)));
     let bpb = |path: &str, noun: &str| number(summary, path).map(|x| format!("{} {noun}", significant(x, 4)));
@@ -120,6 +122,9 @@ fn told(kind: &str, summary: &Value, html: &mut Html) {
             bpb("validation.bpb", "bits per byte of validation text"),
         ],
         "ngram" => vec![count("contexts", "contexts"), size("bytes")],
+        "evaluate" if on_training_text(config) => {
+            vec![bpb("bpb", "bits per byte of the training split"), bpb("baseline.bpb", "for the baseline")]
+        }
         "evaluate" => vec![bpb("bpb", "bits per byte"), bpb("baseline.bpb", "for the baseline")],
         "generate" => vec![Some(units::plural(items(summary, "samples").len() as u64, "sample"))],
         _ => Vec::new(),

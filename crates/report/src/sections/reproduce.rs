@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use regimen_base::shell_quoted;
+
 use crate::facts::Facts;
 use crate::html::Html;
 
@@ -44,18 +46,8 @@ fn entry(html: &mut Html, name: &str, value: &str) {
 fn command(words: &[String]) -> String {
     let program = words.first().map(Path::new).and_then(Path::file_name).map(|name| name.to_string_lossy());
     let rest = words.iter().skip(1).map(String::as_str);
-    let all: Vec<String> = program.iter().map(AsRef::as_ref).chain(rest).map(quoted).collect();
+    let all: Vec<String> = program.iter().map(AsRef::as_ref).chain(rest).map(shell_quoted).collect();
     all.join(" ")
-}
-
-/// Quoted for a POSIX shell where it must be.
-fn quoted(word: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./=:,+@%".contains(&b);
-    if !word.is_empty() && word.bytes().all(plain) {
-        word.into()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }
 
 #[cfg(test)]

@@ -12,14 +12,19 @@ use serde_json::{Value, json};
 
 /// An artifact with a summary; gives back its key.
 pub fn artifact(store: &Store, kind: &str, stage: &str, inputs: &[(&str, Key)], summary: &Value) -> Key {
+    configured(store, kind, json!({"stage": stage}), inputs, summary)
+}
+
+/// The same with a config; its `stage` names the stage.
+pub fn configured(store: &Store, kind: &str, config: Value, inputs: &[(&str, Key)], summary: &Value) -> Key {
+    let stage = config["stage"].as_str().unwrap().to_string();
     let inputs: BTreeMap<String, Key> = inputs.iter().map(|(name, key)| (name.to_string(), *key)).collect();
-    let config = json!({"stage": stage});
     let key = key_of(kind, 1, &config, 17, &inputs);
     let Begin::Work(work) = store.begin(kind, key).unwrap() else { return key };
     fs::write(&work.dir.join("data"), stage.as_bytes()).unwrap();
     let draft = Draft {
         stage_version: 1,
-        stage: stage.into(),
+        stage,
         config,
         seed: 17,
         inputs,

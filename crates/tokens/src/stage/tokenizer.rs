@@ -7,7 +7,7 @@ use regimen_recipe::{Field, Forecast, Input, Job, Planning, Problem, StageKind, 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{clear, split_bytes};
+use super::split_bytes;
 use crate::Split;
 use crate::error::{Error, Result};
 use crate::tokenizer::{
@@ -83,21 +83,19 @@ fn check(config: &Value) -> std::result::Result<(), Problem> {
 
 /// Bytes a token, about: measured as 3.3 on a mixture of prose, manuals and tables with 4,096 tokens; each doubling of
 /// the vocabulary adds about 0.4.
-fn bytes_per_token(config: &Value, vocab: f64) -> f64 {
-    match config["type"].as_str() {
-        Some("bpe") => (3.3 + 0.4 * (vocab / 4096.0).log2()).clamp(1.3, 4.8),
-        _ => 1.0,
-    }
+pub(super) fn bytes_per_bpe_token(vocab: f64) -> f64 {
+    (3.3 + 0.4 * (vocab / 4096.0).log2()).clamp(1.3, 4.8)
 }
 
 fn forecast(planning: &Planning) -> std::result::Result<Forecast, Failure> {
-    let vocab = match planning.config["type"].as_str() {
-        Some("bpe") => planning.config["vocab"].as_f64().unwrap_or(0.0),
-        Some("char") => BASE as f64 + 100.0,
-        _ => BASE as f64,
+    let asked = planning.config["vocab"].as_f64().unwrap_or(0.0);
+    let (vocab, bytes_per_token) = match planning.config["type"].as_str() {
+        Some("bpe") => (asked, bytes_per_bpe_token(asked)),
+        Some("char") => (BASE as f64 + 100.0, 1.0),
+        _ => (BASE as f64, 1.0),
     };
     let bytes = split_bytes(planning, Split::Train);
-    let facts = [("vocab", vocab), ("bytes_per_token", bytes_per_token(planning.config, vocab))];
+    let facts = [("vocab", vocab), ("bytes_per_token", bytes_per_token)];
     Ok(Forecast {
         tokens: vocab,
         // Distinct pieces and the places of their pairs; their number grows with the root of the text.
@@ -117,7 +115,6 @@ fn run(job: &mut Job) -> std::result::Result<(), Failure> {
 }
 
 fn make(job: &mut Job, corpus: &Corpus, config: &Config) -> Result<Value> {
-    clear(job)?;
     let texts = training_texts(corpus, &config.sources)?;
     let bytes: u64 = texts.iter().map(|text| text.len() as u64).sum();
     let words = format!("learning from {}", plural(texts.len() as u64, "document"));

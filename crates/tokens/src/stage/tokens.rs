@@ -8,7 +8,8 @@ use regimen_recipe::{Field, Forecast, Input, Job, Planning, StageKind, Ty, no_ch
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{clear, split_bytes};
+use super::split_bytes;
+use super::tokenizer::bytes_per_bpe_token;
 use crate::Split;
 use crate::error::{Error, Result};
 use crate::index::{Counts, Dtype};
@@ -26,7 +27,12 @@ pub(crate) static TOKENS: StageKind = StageKind {
     seeded: false,
     inputs: &[
         Input { name: "corpus", accepts: &["corpus"], required: true, doc: "The documents." },
-        Input { name: "tokenizer", accepts: &["tokenizer"], required: true, doc: "The vocabulary." },
+        Input {
+            name: "tokenizer",
+            accepts: &["tokenizer", "import"],
+            required: true,
+            doc: "The vocabulary: a tokenizer, or an imported model with its own.",
+        },
     ],
     fields: &[Field::new(
         "shard_tokens",
@@ -46,7 +52,12 @@ struct Config {
 
 fn forecast(planning: &Planning) -> std::result::Result<Forecast, Failure> {
     let vocab = planning.fact("tokenizer", "vocab");
-    let per_token = planning.fact("tokenizer", "bytes_per_token").max(1.0);
+    // An imported tokenizer does not say how long its tokens are; those of a large vocabulary are BPEs.
+    let per_token = match planning.fact("tokenizer", "bytes_per_token") {
+        known if known > 0.0 => known.max(1.0),
+        _ if vocab > 0.0 => bytes_per_bpe_token(vocab),
+        _ => 1.0,
+    };
     let documents = planning.fact("corpus", "documents.kept");
     let (train, validation) = (split_bytes(planning, Split::Train), split_bytes(planning, Split::Validation));
     let bytes = train + validation;
@@ -80,7 +91,6 @@ fn run(job: &mut Job) -> std::result::Result<(), Failure> {
 }
 
 fn make(job: &mut Job, corpus: &Corpus, tokenizer: &Tokenizer, config: &Config) -> Result<Value> {
-    clear(job)?;
     let train: Vec<u32> = corpus.split(Split::Train).collect();
     let validation: Vec<u32> = corpus.split(Split::Validation).collect();
     let total: u64 = corpus.kept().map(|ordinal| u64::from(corpus.row(ordinal).bytes)).sum();

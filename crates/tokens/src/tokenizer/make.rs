@@ -110,7 +110,6 @@ pub(crate) fn save(outer: &Outer, dir: &Path) -> Result<()> {
         "add_bos_token": false,
         "add_eos_token": false,
         "clean_up_tokenization_spaces": false,
-        "model_max_length": 1_000_000_000,
     });
     Ok(fs::write_json(&dir.join(CONFIG), &config)?)
 }

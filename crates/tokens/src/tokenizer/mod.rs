@@ -5,6 +5,7 @@
 //! by this crate's own loops; any other file is left to the `tokenizers` crate.
 
 mod alphabet;
+mod end;
 mod hash;
 mod make;
 mod merge;
@@ -43,6 +44,7 @@ pub struct Tokenizer {
     bytes: Vec<u8>,
     begins: Vec<usize>,
     end_id: u32,
+    end_token: String,
 }
 
 /// How text becomes ids.
@@ -59,7 +61,11 @@ impl Tokenizer {
         Tokenizer::load(&dir.join(JSON))
     }
 
-    /// Load a `tokenizer.json`. A `tokenizer_config.json` beside it may name the end token (`eos_token`).
+    /// Load a `tokenizer.json`. The files beside it may name the end token: `tokenizer_config.json` (`eos_token`) or, if
+    /// that does not, the `config.json` of a Hugging Face model (`eos_token_id`). Without them a usual name counts.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`], [`Error::EndToken`], [`Error::File`].
     pub fn load(path: &Path) -> Result<Tokenizer> {
         let text = fs::read(path)?;
         let bad = |what: &dyn std::fmt::Display| Error::tokenizer(path, what);
@@ -67,8 +73,11 @@ impl Tokenizer {
         let mut outer = Outer::from_bytes(&text).map_err(|e| bad(&e))?;
         // Text is data: a special token spelled out in it is encoded as any other text.
         outer.set_encode_special_tokens(true);
-        let (codec, tokens) = shape::read(&json, outer).map_err(|what| bad(&what))?;
-        let end_id = end_of(path, &json, &codec, &tokens).map_err(|what| bad(&what))?;
+        // Whole documents are encoded, each without padding, whatever the file's author cut them to.
+        outer.with_truncation(None).map_err(|e| bad(&e))?;
+        outer.with_padding(None);
+        let (end_id, end_token) = end::find(path, &outer)?;
+        let (codec, tokens) = shape::read(&json, outer, end_id).map_err(|what| bad(&what))?;
 
         let mut bytes = Vec::new();
         let mut begins = vec![0];
@@ -76,7 +85,7 @@ impl Tokenizer {
             bytes.extend_from_slice(&token.bytes);
             begins.push(bytes.len());
         }
-        Ok(Tokenizer { path: path.into(), codec, bytes, begins, end_id })
+        Ok(Tokenizer { path: path.into(), codec, bytes, begins, end_id, end_token })
     }
 
     /// Where it was read from.
@@ -87,6 +96,11 @@ impl Tokenizer {
     /// The token that ends a document.
     pub fn end_id(&self) -> u32 {
         self.end_id
+    }
+
+    /// Its name in the files, such as `</s>`.
+    pub fn end_token(&self) -> &str {
+        &self.end_token
     }
 
     /// Token ids: one more than the greatest.
@@ -204,33 +218,6 @@ fn tasks(parts: &[&str]) -> Vec<Range<usize>> {
         }
     }
     tasks
-}
-
-/// The end token: what the config beside the file names, or a usual name among the special tokens.
-fn end_of(
-    path: &Path,
-    json: &Value,
-    codec: &Codec,
-    tokens: &[shape::Token],
-) -> std::result::Result<u32, String> {
-    let config: Option<Value> = fs::read_json(&path.with_file_name(CONFIG)).ok();
-    let named = config.as_ref().map(|config| &config["eos_token"]);
-    let named = named.and_then(|eos| eos.as_str().or_else(|| eos["content"].as_str()));
-    let usual = [END, "</s>", "<|end_of_text|>", "<eos>", "<|im_end|>"];
-    let id_of = |name: &str| {
-        let added = json["added_tokens"].as_array().into_iter().flatten();
-        let id = added.filter(|token| token["content"] == name).find_map(|token| token["id"].as_u64());
-        id.and_then(|id| u32::try_from(id).ok()).or_else(|| match codec {
-            Codec::Foreign(outer) => outer.token_to_id(name),
-            _ => None,
-        })
-    };
-    named
-        .into_iter()
-        .chain(usual)
-        .find_map(id_of)
-        .filter(|&id| (id as usize) < tokens.len())
-        .ok_or_else(|| format!("it has no end token (looked for {})", usual.join(", ")))
 }
 
 #[cfg(test)]

@@ -44,8 +44,9 @@ impl Characters {
     }
 }
 
-/// The codec for a tokenizer and its tokens by id, or what is wrong with it.
-pub(crate) fn read(json: &Value, outer: Outer) -> Result<(Codec, Vec<Token>), String> {
+/// The codec for a tokenizer and its tokens by id, or what is wrong with it. The token `end` stands for no text, however
+/// the file lists it.
+pub(crate) fn read(json: &Value, outer: Outer, end: u32) -> Result<(Codec, Vec<Token>), String> {
     let vocab = outer.get_vocab(true);
     let size = vocab.values().max().map_or(0, |&id| id as usize + 1);
     if size == 0 || size > 1 << 24 {
@@ -56,7 +57,7 @@ pub(crate) fn read(json: &Value, outer: Outer) -> Result<(Codec, Vec<Token>), St
     let spelling = if uses_decoder(&json["decoder"], "ByteLevel") { byte_level_bytes } else { plain_bytes };
     let mut tokens = vec![Token::default(); size];
     for (token, &id) in &vocab {
-        if !special.contains(&token.as_str()) {
+        if id != end && !special.contains(&token.as_str()) {
             tokens[id as usize].bytes = spelling(token);
         }
     }

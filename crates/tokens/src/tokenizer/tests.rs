@@ -136,7 +136,8 @@ fn files_that_are_no_tokenizer_are_refused() {
     for text in ["", "{}", "[1]", r#"{"model":{"type":"BPE","vocab":{},"merges":[]}}"#] {
         std::fs::write(&path, text).unwrap();
         let error = Tokenizer::open(dir.path()).unwrap_err();
-        assert!(matches!(error, Error::Tokenizer { .. }) && error.hint().is_some(), "{text}: {error}");
+        let named = matches!(error, Error::Tokenizer { .. } | Error::EndToken { .. });
+        assert!(named && error.hint().is_some(), "{text}: {error}");
         assert!(error.to_string().contains(JSON));
     }
     assert!(matches!(Tokenizer::load(Path::new("no/such/tokenizer.json")), Err(Error::File(_))));
@@ -151,5 +152,84 @@ fn the_config_beside_the_file_names_the_end_token() {
     let config = dir.path().join(CONFIG);
     let named = fs::read_text(&config).unwrap().replace(END, "<stop>");
     fs::write(&config, named.as_bytes()).unwrap();
+    let found = Tokenizer::open(dir.path()).unwrap();
+    assert_eq!((found.end_id(), found.end_token()), (301, "<stop>"));
+    // As an object, as transformers may write it.
+    let object = serde_json::json!({"eos_token": {"__type": "AddedToken", "content": "<stop>"}});
+    fs::write_json(&config, &object).unwrap();
     assert_eq!(Tokenizer::open(dir.path()).unwrap().end_id(), 301);
+    // One that is named but not there is no reason to take another.
+    fs::write_json(&config, &serde_json::json!({"eos_token": "<halt>"})).unwrap();
+    let error = Tokenizer::open(dir.path()).unwrap_err();
+    assert!(error.to_string().contains("tokenizer_config.json names `<halt>`"), "{error}");
+    fs::write(&config, b"{").unwrap();
+    assert!(matches!(Tokenizer::open(dir.path()), Err(Error::File(_))));
+}
+
+#[test]
+fn the_models_description_names_the_end_token_if_the_config_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut outer = bpe(300);
+    outer.add_special_tokens([tokenizers::AddedToken::from("<stop>", true)]).unwrap();
+    save(&outer, dir.path()).unwrap();
+    fs::write_json(&dir.path().join(CONFIG), &serde_json::json!({"eos_token": null})).unwrap();
+    assert_eq!(Tokenizer::open(dir.path()).unwrap().end_token(), END, "the usual name");
+    for eos in [serde_json::json!(301), serde_json::json!([301, 0])] {
+        fs::write_json(&dir.path().join("config.json"), &serde_json::json!({"eos_token_id": eos})).unwrap();
+        let found = Tokenizer::open(dir.path()).unwrap();
+        assert_eq!((found.end_id(), found.end_token()), (301, "<stop>"));
+    }
+    fs::write_json(&dir.path().join("config.json"), &serde_json::json!({"eos_token_id": 302})).unwrap();
+    let error = Tokenizer::open(dir.path()).unwrap_err();
+    assert!(error.to_string().contains("config.json names id 302, which it does not have"), "{error}");
+}
+
+#[test]
+fn a_tokenizer_without_an_end_token_says_where_it_was_looked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    save(&bpe(300), dir.path()).unwrap();
+    let text = fs::read_text(&dir.path().join(JSON)).unwrap().replace(END, "<unk>");
+    fs::write(&dir.path().join(JSON), text.as_bytes()).unwrap();
+    std::fs::remove_file(dir.path().join(CONFIG)).unwrap();
+    let error = Tokenizer::open(dir.path()).unwrap_err();
+    assert!(matches!(error, Error::EndToken { .. }) && error.to_string().contains("</s>"), "{error}");
+    assert!(error.hint().unwrap().contains("`eos_token` in tokenizer_config.json"));
+}
+
+#[test]
+fn an_end_token_that_is_not_marked_as_special_still_stands_for_no_text() {
+    let dir = tempfile::tempdir().unwrap();
+    save(&bpe(300), dir.path()).unwrap();
+    let text =
+        fs::read_text(&dir.path().join(JSON)).unwrap().replace("\"special\": true", "\"special\": false");
+    fs::write(&dir.path().join(JSON), text.as_bytes()).unwrap();
+    let found = Tokenizer::open(dir.path()).unwrap();
+    assert_eq!((found.end_id(), found.token_bytes(0), found.token_lengths()[0]), (0, &b""[..], 0));
+}
+
+#[test]
+fn what_a_file_says_of_truncation_and_padding_is_not_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut outer = bpe(300);
+    // With a normalizer, the crate itself encodes.
+    outer.with_normalizer(Some(tokenizers::normalizers::unicode::NFC)).unwrap();
+    let plain = outer.clone();
+    let cut = tokenizers::TruncationParams { max_length: 5, ..Default::default() };
+    outer.with_truncation(Some(cut)).unwrap();
+    let strategy = tokenizers::PaddingStrategy::Fixed(400);
+    outer.with_padding(Some(tokenizers::PaddingParams { strategy, ..Default::default() }));
+    save(&outer, dir.path()).unwrap();
+    let foreign = Tokenizer::open(dir.path()).unwrap();
+    assert!(!foreign.is_lossless());
+    for text in [TEXT, "a"] {
+        let ids = foreign.encode(text).unwrap();
+        assert_eq!(ids, plain.encode(text, false).unwrap().get_ids());
+        assert_eq!(foreign.decode(&ids), text);
+    }
+}
+
+#[test]
+fn no_length_is_claimed_for_a_model_that_is_not_known_yet() {
+    let config: Value = fs::read_json(&BPE.ours.path().with_file_name(CONFIG)).unwrap();
+    assert_eq!((&config["eos_token"], config.get("model_max_length")), (&Value::from(END), None));
 }

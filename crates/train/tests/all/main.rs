@@ -4,6 +4,7 @@
 
 mod extend;
 mod guard;
+mod import;
 mod models;
 mod resume;
 mod support;

@@ -30,6 +30,9 @@ pub fn mask(project: &Project, text: &str) -> String {
     text.lines().map(|one| line(one).trim_end().to_string()).collect::<Vec<_>>().join("\n")
 }
 
+/// Stands for a word that goes.
+const GONE: &str = "\0";
+
 fn line(line: &str) -> String {
     if let Some((name, _)) = line.split_once("  regimen ").filter(|_| line.starts_with("fingerprint")) {
         return format!("{name}  [fingerprint]");
@@ -64,10 +67,11 @@ fn line(line: &str) -> String {
         let unit = words[i].trim_end_matches([',', '.', ')']);
         if matches!(unit, "ms" | "s") && words[i - 1].parse::<f64>().is_ok() {
             words[i] = words[i].replacen(unit, "[time]", 1);
-            words[i - 1] = String::new();
+            words[i - 1] = GONE.into();
         }
     }
-    words.join(" ").replace("  [time]", "  [time]").replace(" ,", ",")
+    words.retain(|word| word != GONE);
+    words.join(" ")
 }
 
 fn word(text: &str) -> String {
