@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use regimen_base::Hint;
+use regimen_base::{Hint, shell_quoted};
 
 use crate::args::Global;
 
@@ -85,18 +85,8 @@ pub fn program() -> String {
 
 /// The command line that was typed, quoted for a shell.
 pub fn command_line() -> String {
-    let rest = std::env::args().skip(1).map(|arg| quoted(&arg));
+    let rest = std::env::args().skip(1).map(|arg| shell_quoted(&arg));
     std::iter::once(program()).chain(rest).collect::<Vec<_>>().join(" ")
-}
-
-/// A word of a command line, quoted for a shell where it must be.
-pub fn quoted(arg: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !arg.is_empty() && arg.chars().all(plain) {
-        arg.into()
-    } else {
-        format!("'{}'", arg.replace('\'', "'\\''"))
-    }
 }
 
 /// Whether stderr shows colours.
@@ -229,20 +219,6 @@ pub fn table(head: &[&str], rows: &[Vec<String>], right: &[usize]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn arguments_are_quoted_for_a_shell() {
-        assert_eq!(quoted("base.steps=3"), "base.steps=3");
-        assert_eq!(quoted("it's a"), r"'it'\''s a'");
-        assert_eq!(quoted(""), "''");
-    }
-
-    #[test]
-    fn what_a_message_says_is_not_said_again() {
-        let causes = || vec!["No such file (os error 2)".to_string(), "disk asleep".to_string()];
-        assert_eq!(unsaid("cannot read `a`: no such file", causes()), ["disk asleep"]);
-        assert_eq!(unsaid("cannot read `a`", causes()), causes());
-    }
 
     #[test]
     fn tables_line_up() {

@@ -51,18 +51,6 @@ pub enum Finish {
     Cancelled,
 }
 
-impl Finish {
-    /// The word for it: `end`, `stop`, `length`, `cancelled`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Finish::End => "end",
-            Finish::Stop => "stop",
-            Finish::Length => "length",
-            Finish::Cancelled => "cancelled",
-        }
-    }
-}
-
 impl<'a> Generator<'a> {
     /// A generator for a model with the ids of the tokenizer, and perhaps some behind them that pad its vocabulary.
     pub fn new(decoder: &'a Decoder, params: &'a Params, tokenizer: &'a Tokenizer) -> Generator<'a> {

@@ -69,6 +69,13 @@ impl Store {
     pub fn begin(&self, kind: &str, key: Key) -> Result<Begin> {
         let target = self.artifact_dir(kind, key);
         if target.exists() {
+            // A process that was killed after its rename left the lock's file.
+            let left = self.lock_path(key);
+            if left.exists()
+                && let Ok(Asked::Held(lock)) = Lock::ask(&left)
+            {
+                lock.retire();
+            }
             return Artifact::open(&target).map(Begin::Done);
         }
         let lock = match Lock::ask(&self.lock_path(key))? {

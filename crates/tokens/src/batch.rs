@@ -42,11 +42,6 @@ impl WithheldSet {
     pub fn contains(&self, ordinal: u32) -> bool {
         !self.0.is_empty() && self.0.binary_search(&ordinal).is_ok()
     }
-
-    /// Whether nothing is withheld.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 /// A row: the slots it reads, and those among them that count.

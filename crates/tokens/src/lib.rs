@@ -19,7 +19,6 @@ pub use batch::{Block, Span, WithheldSet};
 pub use error::{Error, Result};
 pub use fragment::{FRAGMENT_BYTES, Fragment, MAX_SLOTS};
 pub use index::{Counts, Dtype, Index};
-pub use order::Order;
 pub use packing::Packing;
 pub use regimen_corpus::Split;
 pub use schedule::Schedule;

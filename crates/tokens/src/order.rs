@@ -31,11 +31,6 @@ impl Order {
         Order { n, half, mask: (1 << half) - 1, key }
     }
 
-    /// How many instances it permutes.
-    pub fn n(&self) -> u64 {
-        self.n
-    }
-
     /// The instance at a position.
     ///
     /// # Panics

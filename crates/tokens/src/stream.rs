@@ -17,7 +17,6 @@ use crate::map::Map;
 /// The tokens of one split, memory-mapped.
 #[derive(Debug)]
 pub struct Stream {
-    split: Split,
     counts: Counts,
     vocab: usize,
     end_id: u32,
@@ -68,7 +67,6 @@ impl Stream {
             shards.push(map);
         }
         let stream = Stream {
-            split,
             vocab: index.vocab,
             end_id: index.end_id,
             dtype: index.dtype,
@@ -134,11 +132,6 @@ impl Stream {
     /// Whether there is no document.
     pub fn is_empty(&self) -> bool {
         self.counts.slots == 0
-    }
-
-    /// The split it holds.
-    pub fn split(&self) -> Split {
-        self.split
     }
 
     /// The token between documents.

@@ -27,7 +27,9 @@ pub fn pretrain(planning: &Planning) -> std::result::Result<Forecast, Failure> {
         message: e.to_string(),
         hint: "this is a fault of the program; please report it".into(),
     })?;
-    let vocab = planning.fact("tokens", "vocab").max(2.0) as usize;
+    // A model that it starts from may have more ids than the tokenizer.
+    let vocab = ["tokens", "init", "extend"].map(|input| planning.fact(input, "vocab"));
+    let vocab = vocab.into_iter().fold(2.0, f64::max) as usize;
     let decoder = config.model.decoder(vocab);
     let context = config.model.context;
     // A run that extends another has that much behind it.

@@ -46,19 +46,17 @@ pub fn export(context: &Context, args: &ExportArgs) -> anyhow::Result<u8> {
 fn export_tokenizer(artifact: &Artifact, saved: &Saved, folder: &Path) -> anyhow::Result<()> {
     let mut tokenizer: Value = fs::read_json(&artifact.file(TOKENIZER)).explain()?;
     let end = saved.tokenizer.end_id();
-    let added = tokenizer["added_tokens"].as_array().into_iter().flatten();
-    let name = added.filter(|t| t["id"] == end).find_map(|t| t["content"].as_str().map(str::to_string));
+    let name = saved.tokenizer.end_token();
     // A tokenizer that came with a post-processor of its own keeps it.
     let free = tokenizer["post_processor"].is_null() || tokenizer["post_processor"]["type"] == "ByteLevel";
-    let begins = free && name.is_some();
-    if let (true, Some(name)) = (begins, name) {
+    if free {
         let special = |segment: u8| json!({"SpecialToken": {"id": name, "type_id": segment}});
         let text = |id: &str, segment: u8| json!({"Sequence": {"id": id, "type_id": segment}});
         tokenizer["post_processor"] = json!({
             "type": "TemplateProcessing",
             "single": [special(0), text("A", 0)],
             "pair": [special(0), text("A", 0), special(1), text("B", 1)],
-            "special_tokens": {name.clone(): {"id": name, "ids": [end], "tokens": [name]}},
+            "special_tokens": {name: {"id": name, "ids": [end], "tokens": [name]}},
         });
     }
     fs::write_json(&folder.join(TOKENIZER), &tokenizer).explain()?;
@@ -66,7 +64,7 @@ fn export_tokenizer(artifact: &Artifact, saved: &Saved, folder: &Path) -> anyhow
     if file.is_file() {
         let mut config: Value = fs::read_json(&file).explain()?;
         config["model_max_length"] = saved.config.context.into();
-        if begins {
+        if free {
             config["add_bos_token"] = true.into();
         }
         fs::write_json(&folder.join(TOKENIZER_CONFIG), &config).explain()?;

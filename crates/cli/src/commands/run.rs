@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use regimen_base::{Watch, units};
+use regimen_base::{Watch, shell_quoted, units};
 use regimen_ledger::Store;
 use regimen_recipe::{Outcome, Recipe, Runner};
 use serde_json::{Value, json};
 
 use crate::args::RunArgs;
-use crate::output::{Explain, failed, paint, print_json, program, quoted, say};
+use crate::output::{Explain, failed, paint, print_json, program, say};
 use crate::progress::Progress;
 use crate::{Context, commands, interrupt};
 
@@ -119,7 +119,7 @@ fn next_steps(recipe: &Recipe, outcomes: &[Outcome], reports: &[String], path: &
     let program = program();
     if let Some(model) = model {
         let prompt = prompt(recipe).unwrap_or_else(|| "The".into());
-        let again = std::env::args().skip(1).map(|arg| quoted(&arg)).collect::<Vec<_>>().join(" ");
+        let again = std::env::args().skip(1).map(|arg| shell_quoted(&arg)).collect::<Vec<_>>().join(" ");
         let commands = [
             (format!("generate {model} --prompt '{prompt}'"), "write with the model"),
             (format!("trace step {model} 1"), "the documents behind a step"),
@@ -133,7 +133,7 @@ fn next_steps(recipe: &Recipe, outcomes: &[Outcome], reports: &[String], path: &
             lines.push(format!("  {program} {command:<width$}   {about}"));
         }
     } else if outcomes.len() < recipe.stages.len() {
-        lines.push(format!("\nthe rest: {program} run {}", quoted(&path.display().to_string())));
+        lines.push(format!("\nthe rest: {program} run {}", shell_quoted(&path.display().to_string())));
     }
     lines.join("\n")
 }

@@ -7,7 +7,7 @@ use crate::common::{Project, each};
 /// Stages whose bytes depend on no processor.
 const EXACT: [(&str, &str); 4] = [
     ("corpus", "b17cef1cb3bb66ef8eb3e2c2b71e8d4c78727e4719841c50172775c7cefe8fe4"),
-    ("tokenizer", "c1b2c000e78c8f587824db0744ac8f6e8c1e1325f8fff906186d02ab37d2e13d"),
+    ("tokenizer", "3fdcc89c2682788348e9a3123432d2b728a6b21d2bae8742bf783f25cadc5e70"),
     ("tokens", "d84a4d8bca9faaf24c2d01364ed83fd449af3623456e19f8a5727466eec38371"),
     ("ngram", "ec526ff1f61855c0ca4b15a39d27f03db355286a2c0d6f68acb1d0e887f5534f"),
 ];
@@ -17,27 +17,27 @@ const EXACT: [(&str, &str); 4] = [
 const NUMERIC: [(&str, &str, [&str; 3]); 3] = [
     (
         "avx512",
-        "avx512, cache 48K/1M/32M",
+        "avx512, cache 48K/12w/64 1M/16w 32M/16w, glibc 2.36+fma",
         [
-            "79f9f253b790a7995e3f112df8ec9a8282462a7271b1c34863e5fd3fc1097990",
+            "24d77bce604558a6ba7033ffbfbbd41be5010e2ef4ef41ed432f55f4e0482ae3",
             "916eefa923bb27a93eb9f3fe4779b16948ce17900c60e1ce7b090f229e6a2d4d",
             "3c1cda8e8470200f2b322da36532dcaf2de1fa0bddcb491c18255ed3465e8646",
         ],
     ),
     (
         "avx2",
-        "avx2, cache 48K/1M/32M",
+        "avx2, cache 48K/12w/64 1M/16w 32M/16w, glibc 2.36+fma",
         [
-            "79f9f253b790a7995e3f112df8ec9a8282462a7271b1c34863e5fd3fc1097990",
+            "24d77bce604558a6ba7033ffbfbbd41be5010e2ef4ef41ed432f55f4e0482ae3",
             "916eefa923bb27a93eb9f3fe4779b16948ce17900c60e1ce7b090f229e6a2d4d",
             "a80f5b4410d39d88bcd50b75bca945ae3a47f7b5deb2e5dc4a109359397016b4",
         ],
     ),
     (
         "portable",
-        "portable, cache 48K/1M/32M",
+        "portable, cache 48K/12w/64 1M/16w 32M/16w, glibc 2.36+fma",
         [
-            "06599fd6b9fc911403cf33152df32a3e314e6abe83e9acffa02637895e68583d",
+            "75c5cc229dfba4d0067a3367a4bf0ad4ba5942b36b1d32fbe0c8d823074adff9",
             "e2f28feded27419fe49ab77aabca6320cc8d3e73b9438d832b75379e92f84fcb",
             "deacbebe482a022dc7eee5376d1a2f862e2b6a2d2acf63507725f0952bfd0a28",
         ],

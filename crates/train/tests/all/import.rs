@@ -109,6 +109,12 @@ fn tokens_can_be_made_with_an_imported_tokenizer_and_its_model_trained_on() {
     folder(dir.path(), "model", &made.tokens, 257 + PADDING);
     let model = import(dir.path(), "model").unwrap();
     let inputs = [("corpus", &made.corpus), ("tokenizer", &model)];
+    let planned = recipe(kind("tokens"), "", dir.path(), &inputs, 0).unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let forecast = Plan::make(&planned, &store, None, false).unwrap().stages.pop().unwrap().forecast;
+    let (planned, bytes) = (forecast.facts["train_tokens"], forecast.facts["train_bytes"]);
+    // A vocabulary of this size would have merges; that it has none is not known before.
+    assert!(planned > 0.4 * bytes && planned < 0.8 * bytes, "{planned} tokens for {bytes} bytes");
     let tokens = run_stage(kind("tokens"), "", dir.path(), &inputs, 0).unwrap();
     assert_eq!(saved::tokenizer_dir(&tokens).unwrap(), model.path);
     let stream = |tokens: &Artifact| {
