@@ -50,6 +50,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
     let settings = settings::Settings::load(&global, &project)?;
     global.quiet = settings.quiet();
     rayon::ThreadPoolBuilder::new().num_threads(settings.threads()).build_global()?;
+    regimen_kernels::set_threads(settings.threads());
     let context = Context { global, settings, project };
     match cli.command {
         Command::Run(args) => commands::run::run(&context, &args),

@@ -113,20 +113,23 @@ fn layers(b: &Bench) {
 }
 
 fn attention(b: &Bench) {
-    for (heads, kv_heads, head_dim) in [(4, 4, 48), (6, 6, 64), (6, 2, 64)] {
-        let shape = AttentionShape { batch: 16, time: 256, heads, kv_heads, head_dim };
+    for (batch, time, heads, kv_heads, head_dim) in
+        [(16, 256, 4, 4, 48), (16, 256, 6, 6, 64), (16, 256, 6, 2, 64), (8, 1024, 6, 6, 64)]
+    {
+        let shape = AttentionShape { batch, time, heads, kv_heads, head_dim };
         let rows = shape.batch * shape.time;
         let (qkv, starts) = (values(rows * shape.qkv_width()), vec![0; rows]);
+        let seen = k::AttentionRows::causal(&starts);
         let (mut out, mut lse) = (vec![0.0; rows * shape.out_width()], vec![0.0; shape.lse_len()]);
         let mut dqkv = vec![0.0; qkv.len()];
         // Counted as the whole square; half of it is never needed.
         let flop = 4.0 * (rows * shape.time * shape.out_width()) as f64;
-        b.time(&format!("attention fwd 16x256 {heads}/{kv_heads} x {head_dim}"), flop, || {
-            k::attention_forward(shape, &qkv, &starts, &mut out, Some(&mut lse));
+        b.time(&format!("attention fwd {batch}x{time} {heads}/{kv_heads} x {head_dim}"), flop, || {
+            k::attention_forward(shape, &qkv, seen, &mut out, Some(&mut lse));
         });
         let dout = values(out.len());
-        b.time(&format!("attention bwd 16x256 {heads}/{kv_heads} x {head_dim}"), 2.5 * flop, || {
-            k::attention_backward(shape, &qkv, &starts, &out, &lse, &dout, &mut dqkv);
+        b.time(&format!("attention bwd {batch}x{time} {heads}/{kv_heads} x {head_dim}"), 2.5 * flop, || {
+            k::attention_backward(shape, &qkv, seen, &out, &lse, &dout, &mut dqkv);
         });
     }
 }
@@ -178,6 +181,9 @@ fn flat(b: &Bench) {
 }
 
 fn main() {
+    if let Some(threads) = std::env::var("REGIMEN_THREADS").ok().and_then(|n| n.parse().ok()) {
+        k::set_threads(threads);
+    }
     let b = Bench { filter: std::env::args().nth(1).unwrap_or_default() };
     println!("{} on {} threads", k::isa(), k::threads());
     products(&b);

@@ -43,22 +43,55 @@ pub fn activation_backward(act: Activation, pre: &[f32], dy: &mut [f32]) {
     }
 }
 
-/// `pre += bias` and `y = act(pre)` over rows of `n`, on the calling thread.
-pub(crate) fn bias_forward(act: Activation, bias: Option<&[f32]>, n: usize, pre: &mut [f32], y: &mut [f32]) {
-    for (p, y) in pre.chunks_exact_mut(n).zip(y.chunks_exact_mut(n)) {
+simd! {
+    /// `pre += bias` and `y = act(pre)` for one row.
+    pub(crate) fn bias_forward<FMA>(act: Activation, bias: Option<&[f32]>, pre: &mut [f32], y: &mut [f32]) {
         if let Some(bias) = bias {
-            add_block(p, bias);
+            pre.iter_mut().zip(bias).for_each(|(pre, &bias)| *pre += bias);
         }
-        forward_block(act, p, y);
+        forward_elements::<FMA>(act, pre, y);
     }
-}
 
-/// `y = act(y + bias)` over rows of `n`, in place, on the calling thread.
-pub(crate) fn bias_in_place(act: Activation, bias: Option<&[f32]>, n: usize, y: &mut [f32]) {
-    if let Some(bias) = bias {
-        y.chunks_exact_mut(n).for_each(|row| add_block(row, bias));
+    /// `y = act(y + bias)` for one row, in place.
+    pub(crate) fn bias_in_place<FMA>(act: Activation, bias: Option<&[f32]>, y: &mut [f32]) {
+        if let Some(bias) = bias {
+            y.iter_mut().zip(bias).for_each(|(y, &bias)| *y += bias);
+        }
+        match act {
+            Activation::None => {}
+            Activation::Relu => y.iter_mut().for_each(|y| *y = relu(*y)),
+            Activation::Gelu => y.iter_mut().for_each(|y| *y = gelu::<FMA>(*y)),
+            Activation::GeluTanh => y.iter_mut().for_each(|y| *y = gelu_tanh::<FMA>(*y)),
+            Activation::Silu => y.iter_mut().for_each(|y| *y *= sigmoid::<FMA>(*y)),
+        }
     }
-    in_place_block(act, y);
+
+    /// `d *= act'(pre)` and `y = act(pre)` for one row.
+    pub(crate) fn activated_and_gradient<FMA>(act: Activation, pre: &[f32], d: &mut [f32], y: &mut [f32]) {
+        let triples = d.iter_mut().zip(y.iter_mut()).zip(pre);
+        match act {
+            Activation::None => y.copy_from_slice(pre),
+            Activation::Relu => triples.for_each(|((d, y), &x)| {
+                *d = if x > 0.0 { *d } else { 0.0 };
+                *y = relu(x);
+            }),
+            Activation::Gelu => triples.for_each(|((d, y), &x)| {
+                let (erf, density) = erf_exp::<FMA>(x * std::f32::consts::FRAC_1_SQRT_2);
+                *d *= fma::<FMA>(x * NORMAL, density, 0.5 * (1.0 + erf));
+                *y = 0.5 * x * (1.0 + erf);
+            }),
+            Activation::GeluTanh => triples.for_each(|((d, y), &x)| {
+                let (value, slope) = gelu_tanh_derivative::<FMA>(x);
+                *d *= slope;
+                *y = value;
+            }),
+            Activation::Silu => triples.for_each(|((d, y), &x)| {
+                let (value, slope) = silu_derivative::<FMA>(x);
+                *d *= slope;
+                *y = value;
+            }),
+        }
+    }
 }
 
 simd! {
@@ -71,24 +104,7 @@ simd! {
     }
 
     fn forward_block<FMA>(act: Activation, x: &[f32], y: &mut [f32]) {
-        let pairs = y.iter_mut().zip(x);
-        match act {
-            Activation::None => y.copy_from_slice(x),
-            Activation::Relu => pairs.for_each(|(y, &x)| *y = relu(x)),
-            Activation::Gelu => pairs.for_each(|(y, &x)| *y = gelu::<FMA>(x)),
-            Activation::GeluTanh => pairs.for_each(|(y, &x)| *y = gelu_tanh::<FMA>(x)),
-            Activation::Silu => pairs.for_each(|(y, &x)| *y = x * sigmoid::<FMA>(x)),
-        }
-    }
-
-    fn in_place_block<FMA>(act: Activation, y: &mut [f32]) {
-        match act {
-            Activation::None => {}
-            Activation::Relu => y.iter_mut().for_each(|y| *y = relu(*y)),
-            Activation::Gelu => y.iter_mut().for_each(|y| *y = gelu::<FMA>(*y)),
-            Activation::GeluTanh => y.iter_mut().for_each(|y| *y = gelu_tanh::<FMA>(*y)),
-            Activation::Silu => y.iter_mut().for_each(|y| *y *= sigmoid::<FMA>(*y)),
-        }
+        forward_elements::<FMA>(act, x, y);
     }
 
     fn backward_block<FMA>(act: Activation, pre: &[f32], dy: &mut [f32]) {
@@ -100,15 +116,32 @@ simd! {
                 let (erf, density) = erf_exp::<FMA>(x * std::f32::consts::FRAC_1_SQRT_2);
                 *d *= fma::<FMA>(x * NORMAL, density, 0.5 * (1.0 + erf));
             }),
-            Activation::GeluTanh => pairs.for_each(|(d, &x)| {
-                let z = x * x;
-                let t = tanh::<FMA>(ROOT_2_OVER_PI * x * fma::<FMA>(CUBIC, z, 1.0));
-                let inner = ROOT_2_OVER_PI * fma::<FMA>(3.0 * CUBIC, z, 1.0);
-                *d *= 0.5 * fma::<FMA>(x * inner, fma::<FMA>(-t, t, 1.0), 1.0 + t);
-            }),
+            Activation::GeluTanh => pairs.for_each(|(d, &x)| *d *= gelu_tanh_derivative::<FMA>(x).1),
             Activation::Silu => pairs.for_each(|(d, &x)| *d *= silu_derivative::<FMA>(x).1),
         }
     }
+}
+
+/// `y = act(x)`.
+#[inline(always)]
+fn forward_elements<const FMA: bool>(act: Activation, x: &[f32], y: &mut [f32]) {
+    let pairs = y.iter_mut().zip(x);
+    match act {
+        Activation::None => y.copy_from_slice(x),
+        Activation::Relu => pairs.for_each(|(y, &x)| *y = relu(x)),
+        Activation::Gelu => pairs.for_each(|(y, &x)| *y = gelu::<FMA>(x)),
+        Activation::GeluTanh => pairs.for_each(|(y, &x)| *y = gelu_tanh::<FMA>(x)),
+        Activation::Silu => pairs.for_each(|(y, &x)| *y = x * sigmoid::<FMA>(x)),
+    }
+}
+
+/// `(gelu(x), gelu'(x))` in the tanh form.
+#[inline(always)]
+fn gelu_tanh_derivative<const FMA: bool>(x: f32) -> (f32, f32) {
+    let z = x * x;
+    let t = tanh::<FMA>(ROOT_2_OVER_PI * x * fma::<FMA>(CUBIC, z, 1.0));
+    let inner = ROOT_2_OVER_PI * fma::<FMA>(3.0 * CUBIC, z, 1.0);
+    (0.5 * x * (1.0 + t), 0.5 * fma::<FMA>(x * inner, fma::<FMA>(-t, t, 1.0), 1.0 + t))
 }
 
 #[inline(always)]
@@ -189,8 +222,10 @@ mod tests {
         let (x, bias) = (values(6 * 5, 1), values(5, 2));
         for act in ALL {
             let (mut pre, mut y, mut z) = (x.clone(), vec![0.0; 30], x.clone());
-            bias_forward(act, Some(&bias), 5, &mut pre, &mut y);
-            bias_in_place(act, Some(&bias), 5, &mut z);
+            for ((pre, y), z) in pre.chunks_mut(5).zip(y.chunks_mut(5)).zip(z.chunks_mut(5)) {
+                bias_forward(act, Some(&bias), pre, y);
+                bias_in_place(act, Some(&bias), z);
+            }
             let sums: Vec<f64> = (0..30).map(|i| f64::from(x[i]) + f64::from(bias[i % 5])).collect();
             assert_close(&pre, &sums, 1e-6);
             let want: Vec<f64> = sums.iter().map(|&v| naive(act, v)).collect();

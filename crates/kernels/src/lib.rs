@@ -10,7 +10,7 @@ pub mod isa;
 pub mod activation;
 pub mod adamw;
 pub mod attention;
-mod attention_backward;
+pub mod buffer;
 mod cross_entropy;
 pub mod elementwise;
 pub mod embedding;
@@ -21,6 +21,7 @@ pub mod logprob;
 mod math;
 pub mod norm;
 pub mod par;
+mod pool;
 pub mod reduce;
 pub mod rope;
 mod scratch;
@@ -32,18 +33,22 @@ mod transpose;
 
 pub use activation::{Activation, activation_backward, activation_forward};
 pub use adamw::{AdamW, adamw_step};
-pub use attention::{AttentionShape, attention_decode, attention_forward};
-pub use attention_backward::attention_backward;
+pub use attention::{AttentionRows, AttentionShape, attention_backward, attention_decode, attention_forward};
+pub use buffer::{Floats, NoMemory};
 pub use cross_entropy::cross_entropy;
 pub use elementwise::{add, add_into, axpy, mul, mul_into, scale};
 pub use embedding::{embedding_backward, embedding_forward};
 pub use fingerprint::fingerprint;
 pub use gemm::{Mat, MatMut, sgemm, sgemm_serial};
 pub use isa::{Isa, isa};
-pub use linear::{linear_backward_input, linear_backward_weight, linear_forward};
+pub use linear::{
+    linear_backward_activated, linear_backward_gated, linear_backward_input, linear_backward_weight,
+    linear_forward, linear_swiglu_forward,
+};
 pub use logprob::{logits_last, logprob_backward, logprob_forward};
 pub use norm::{NormKind, norm_backward, norm_forward};
-pub use par::{par, par_rows, par_rows2, par_rows3, threads};
+pub use par::{par, par_map, par_rows, par_rows2, par_rows3};
+pub use pool::{set_threads, threads, with_threads};
 pub use reduce::{all_finite, argmax, dot_f64, norm_sq_f64, sum_f64};
 pub use rope::{RopeTable, rope_apply};
 pub use softmax::{softmax_rows, softmax_rows_backward};

@@ -1,10 +1,13 @@
-//! The linear layer `y = act(x w^T + b)` and its gradients; weights are `[out, in]`.
+//! The linear layer `y = act(x w^T + b)`, its gated form `silu(x w_gate^T) * (x w_up^T)`, and their gradients; weights
+//! are `[out, in]`.
+//!
+//! Bias, activation and gate are applied to each part of a product as soon as it is final, while it is in the cache.
 
-use crate::activation::{Activation, bias_forward, bias_in_place};
-use crate::gemm::{Mat, MatMut, sgemm, sgemm_serial};
-use crate::par::{par_rows, par_rows2, rows_per_task};
+use crate::activation::{Activation, activated_and_gradient, bias_forward, bias_in_place};
+use crate::gemm::{Mat, MatMut, sgemm, sgemm_gated, sgemm_then};
+use crate::par::Shared;
 use crate::reduce::add_column_sums;
-use crate::transpose::with_transposed;
+use crate::swiglu::{gate_backward, gate_forward};
 
 /// `y = act(x w^T + bias)`: `x` `[rows, n_in]`, `w` `[n_out, n_in]`, `y` `[rows, n_out]`. `pre` receives what the
 /// activation is applied to, which its derivative needs.
@@ -21,65 +24,62 @@ pub fn linear_forward(
 ) {
     check(rows, n_in, n_out, x, w, y);
     assert!(bias.is_none_or(|b| b.len() == n_out), "bias is not [n_out]");
-    if rows == 0 || n_out == 0 {
-        return;
-    }
-    if let Some(pre) = pre {
-        assert_eq!(pre.len(), y.len(), "pre is not [rows, n_out]");
-        let finish = |pre: &mut [f32], y: &mut [f32]| bias_forward(act, bias, n_out, pre, y);
-        if rows < TURN_ROWS {
-            sgemm(
-                1.0,
-                Mat::new(x, rows, n_in),
-                Mat::new(w, n_out, n_in).t(),
-                0.0,
-                MatMut::new(pre, rows, n_out),
-            );
-            return par_rows2((pre, n_out), (y, n_out), rows_per_task(n_out), |_, pre, y| finish(pre, y));
-        }
-        with_transposed(n_out, n_in, w, |w| {
-            par_rows2((pre, n_out), (y, n_out), block_rows(rows), |first, pre, y| {
-                block_product(1.0, &x[first * n_in..], w, pre, n_out);
-                finish(pre, y);
+    let (x, w) = (Mat::new(x, rows, n_in), Mat::new(w, n_out, n_in).t());
+    match pre {
+        Some(pre) => {
+            assert_eq!(pre.len(), y.len(), "pre is not [rows, n_out]");
+            let y = Shared::new(y);
+            sgemm_then(1.0, x, w, 0.0, MatMut::new(pre, rows, n_out), &|mut part| {
+                let bias = bias.map(|b| &b[part.col..part.col + part.cols]);
+                for i in 0..part.rows {
+                    let y = place(y, (part.row + i) * n_out + part.col, part.cols);
+                    bias_forward(act, bias, part.row(i), y);
+                }
             });
-        });
-    } else {
-        let finish = |y: &mut [f32]| bias_in_place(act, bias, n_out, y);
-        if rows < TURN_ROWS {
-            sgemm(
-                1.0,
-                Mat::new(x, rows, n_in),
-                Mat::new(w, n_out, n_in).t(),
-                0.0,
-                MatMut::new(y, rows, n_out),
-            );
-            return par_rows(y, n_out, rows_per_task(n_out), |_, y| finish(y));
         }
-        with_transposed(n_out, n_in, w, |w| {
-            par_rows(y, n_out, block_rows(rows), |first, y| {
-                block_product(1.0, &x[first * n_in..], w, y, n_out);
-                finish(y);
-            });
-        });
+        None if bias.is_none() && act == Activation::None => {
+            sgemm(1.0, x, w, 0.0, MatMut::new(y, rows, n_out))
+        }
+        None => sgemm_then(1.0, x, w, 0.0, MatMut::new(y, rows, n_out), &|mut part| {
+            let bias = bias.map(|b| &b[part.col..part.col + part.cols]);
+            for i in 0..part.rows {
+                bias_in_place(act, bias, part.row(i));
+            }
+        }),
     }
 }
 
-/// With fewer rows than this a transposed copy of the weight does not pay.
-pub(crate) const TURN_ROWS: usize = 48;
-
-/// Rows of a task of a forward product: 8 blocks or more, at most 192 rows (the packed weight is then used often
-/// enough), and a multiple of 6, the width of the register tile.
-pub(crate) fn block_rows(rows: usize) -> usize {
-    let blocks = rows.div_ceil(192).next_multiple_of(8);
-    rows.div_ceil(blocks).next_multiple_of(6).max(48)
+/// `gate_up = x w^T + bias` with the gate in the first half of the columns, and `y = silu(gate) * up`: `x`
+/// `[rows, n_in]`, `w` `[2 ff, n_in]`, `gate_up` `[rows, 2 ff]`, `y` `[rows, ff]` (Shazeer 2020).
+pub fn linear_swiglu_forward(
+    rows: usize,
+    n_in: usize,
+    ff: usize,
+    x: &[f32],
+    w: &[f32],
+    bias: Option<&[f32]>,
+    gate_up: &mut [f32],
+    y: &mut [f32],
+) {
+    check(rows, n_in, 2 * ff, x, w, gate_up);
+    assert!(bias.is_none_or(|b| b.len() == 2 * ff), "bias is not [2 ff]");
+    assert_eq!(y.len(), rows * ff, "y is not [rows, ff]");
+    let y = Shared::new(y);
+    let (x, w) = (Mat::new(x, rows, n_in), Mat::new(w, 2 * ff, n_in).t());
+    sgemm_gated(x, w, MatMut::new(gate_up, rows, 2 * ff), &|mut part, mut other| {
+        let bias = bias.map(|b| (&b[part.col..][..part.cols], &b[ff + part.col..][..part.cols]));
+        for i in 0..part.rows {
+            let y = place(y, (part.row + i) * ff + part.col, part.cols);
+            gate_forward(bias, part.row(i), other.row(i), y);
+        }
+    });
 }
 
-/// `y = alpha x wt` for as many rows as `y` has, which lie `stride` apart; `wt` is `[n_in, n_out]`.
-pub(crate) fn block_product(alpha: f32, x: &[f32], wt: Mat<'_>, y: &mut [f32], stride: usize) {
-    let (n_in, n_out) = (wt.rows(), wt.cols());
-    let rows = y.len() / stride;
-    let y = MatMut::strided(y, rows, n_out, stride, 1);
-    sgemm_serial(alpha, Mat::new(&x[..rows * n_in], rows, n_in), wt, 0.0, y);
+/// The floats `at .. at + len` of an array whose parts are finished by one task each.
+#[allow(unsafe_code)]
+fn place<'a>(array: Shared<'a>, at: usize, len: usize) -> &'a mut [f32] {
+    // SAFETY: a part of a product is finished once, by one task, which holds this stretch for no longer than that.
+    unsafe { array.slice(at, len) }
 }
 
 /// `dx = dy w` (or `dx += dy w`): `dy` `[rows, n_out]`, `w` `[n_out, n_in]`, `dx` `[rows, n_in]`.
@@ -95,6 +95,62 @@ pub fn linear_backward_input(
     check(rows, n_in, n_out, dx, w, dy);
     let beta = if accumulate { 1.0 } else { 0.0 };
     sgemm(1.0, Mat::new(dy, rows, n_out), Mat::new(w, n_out, n_in), beta, MatMut::new(dx, rows, n_in));
+}
+
+/// The gradient before an activation and its value, for the layer behind it: with `dz = dy w`, `dpre = dz act'(pre)` and
+/// `z = act(pre)`. `dy` `[rows, n_out]`, `w` `[n_out, n_in]`, `pre`, `dpre`, `z` `[rows, n_in]`.
+pub fn linear_backward_activated(
+    rows: usize,
+    n_in: usize,
+    n_out: usize,
+    dy: &[f32],
+    w: &[f32],
+    act: Activation,
+    pre: &[f32],
+    dpre: &mut [f32],
+    z: &mut [f32],
+) {
+    check(rows, n_in, n_out, dpre, w, dy);
+    assert!(pre.len() == dpre.len() && z.len() == dpre.len(), "pre, dpre or z is not [rows, n_in]");
+    let z = Shared::new(z);
+    let (dy, w) = (Mat::new(dy, rows, n_out), Mat::new(w, n_out, n_in));
+    sgemm_then(1.0, dy, w, 0.0, MatMut::new(dpre, rows, n_in), &|mut part| {
+        for i in 0..part.rows {
+            let at = (part.row + i) * n_in + part.col;
+            let cols = part.cols;
+            activated_and_gradient(act, &pre[at..at + cols], part.row(i), place(z, at, cols));
+        }
+    });
+}
+
+/// The same for the gated form: with `dz = dy w`, the gradients of gate and up `dgate_up` `[rows, 2 ff]` and
+/// `z = silu(gate) * up` `[rows, ff]`. `dy` `[rows, n_out]`, `w` `[n_out, ff]`, `gate_up` `[rows, 2 ff]`.
+pub fn linear_backward_gated(
+    rows: usize,
+    ff: usize,
+    n_out: usize,
+    dy: &[f32],
+    w: &[f32],
+    gate_up: &[f32],
+    dgate_up: &mut [f32],
+    z: &mut [f32],
+) {
+    check(rows, ff, n_out, z, w, dy);
+    assert!(
+        gate_up.len() == rows * 2 * ff && dgate_up.len() == gate_up.len(),
+        "gate_up or dgate_up is not [rows, 2 ff]"
+    );
+    let dgate_up = Shared::new(dgate_up);
+    let (dy, w) = (Mat::new(dy, rows, n_out), Mat::new(w, n_out, ff));
+    // The product is the gradient of `z`, which then makes room for `z` itself.
+    sgemm_then(1.0, dy, w, 0.0, MatMut::new(z, rows, ff), &|mut part| {
+        for i in 0..part.rows {
+            let at = (part.row + i) * 2 * ff + part.col;
+            let (gate, up) = (&gate_up[at..][..part.cols], &gate_up[at + ff..][..part.cols]);
+            let (dgate, dup) = (place(dgate_up, at, part.cols), place(dgate_up, at + ff, part.cols));
+            gate_backward(gate, up, part.row(i), dgate, dup);
+        }
+    });
 }
 
 /// `dw += dy^T x` and `dbias += column sums of dy`: `dy` `[rows, n_out]`, `x` `[rows, n_in]`, `dw` `[n_out, n_in]`.
@@ -113,6 +169,17 @@ pub fn linear_backward_weight(
         assert_eq!(dbias.len(), n_out, "dbias is not [n_out]");
         add_column_sums(rows, n_out, dy, dbias);
     }
+}
+
+/// With fewer rows than this a transposed copy of the weight does not pay.
+pub(crate) const TURN_ROWS: usize = 48;
+
+/// `y = alpha x wt` for as many rows as `y` has, which lie `stride` apart; `wt` is `[n_in, n_out]`.
+pub(crate) fn block_product(alpha: f32, x: &[f32], wt: Mat<'_>, y: &mut [f32], stride: usize) {
+    let (n_in, n_out) = (wt.rows(), wt.cols());
+    let rows = y.len() / stride;
+    let y = MatMut::strided(y, rows, n_out, stride, 1);
+    crate::gemm::sgemm_serial(alpha, Mat::new(&x[..rows * n_in], rows, n_in), wt, 0.0, y);
 }
 
 fn check(rows: usize, n_in: usize, n_out: usize, x: &[f32], w: &[f32], y: &[f32]) {
@@ -189,6 +256,50 @@ mod tests {
             let want: Vec<f64> =
                 (0..n_out).map(|o| 2.0 + (0..rows).map(|r| dy64[r * n_out + o]).sum::<f64>()).collect();
             assert_close(&db, &want, 1e-5);
+        }
+    }
+
+    #[test]
+    fn a_gated_layer_is_the_layer_and_then_the_gate() {
+        for (rows, n_in, ff) in [(1, 3, 16), (70, 20, 48), (5, 7, 13), (300, 33, 160)] {
+            let (x, w, b) = (values(rows * n_in, 1), values(2 * ff * n_in, 2), values(2 * ff, 3));
+            for bias in [None, Some(&b[..])] {
+                let (mut apart, mut want) = (vec![0.0; rows * 2 * ff], vec![0.0; rows * ff]);
+                linear_forward(rows, n_in, 2 * ff, &x, &w, bias, Activation::None, &mut apart, None);
+                crate::swiglu_forward(rows, ff, &apart, &mut want);
+                let (mut gate_up, mut y) = (vec![9.0; rows * 2 * ff], vec![9.0; rows * ff]);
+                linear_swiglu_forward(rows, n_in, ff, &x, &w, bias, &mut gate_up, &mut y);
+                assert_close(&gate_up, &wide(&apart), 1e-6);
+                assert_close(&y, &wide(&want), 1e-6);
+
+                let (n_out, w2) = (11, values(11 * ff, 4));
+                let dy = values(rows * n_out, 5);
+                let (mut dz, mut want_gradient) = (vec![0.0; rows * ff], vec![0.0; rows * 2 * ff]);
+                linear_backward_input(rows, ff, n_out, &dy, &w2, &mut dz, false);
+                crate::swiglu_backward(rows, ff, &apart, &dz, &mut want_gradient);
+                let (mut gradient, mut z) = (vec![9.0; rows * 2 * ff], vec![9.0; rows * ff]);
+                linear_backward_gated(rows, ff, n_out, &dy, &w2, &gate_up, &mut gradient, &mut z);
+                assert_close(&gradient, &wide(&want_gradient), 1e-6);
+                assert_close(&z, &wide(&want), 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn a_gradient_through_an_activation_is_the_product_and_then_the_derivative() {
+        for act in
+            [Activation::None, Activation::Relu, Activation::Gelu, Activation::GeluTanh, Activation::Silu]
+        {
+            let (rows, n_in, n_out) = (67, 50, 21);
+            let (dy, w, pre) = (values(rows * n_out, 1), values(n_out * n_in, 2), values(rows * n_in, 3));
+            let (mut want, mut want_z) = (vec![0.0; rows * n_in], vec![0.0; rows * n_in]);
+            linear_backward_input(rows, n_in, n_out, &dy, &w, &mut want, false);
+            crate::activation_backward(act, &pre, &mut want);
+            crate::activation_forward(act, &pre, &mut want_z);
+            let (mut dpre, mut z) = (vec![9.0; rows * n_in], vec![9.0; rows * n_in]);
+            linear_backward_activated(rows, n_in, n_out, &dy, &w, act, &pre, &mut dpre, &mut z);
+            assert_close(&dpre, &wide(&want), 1e-6);
+            assert_close(&z, &wide(&want_z), 1e-6);
         }
     }
 

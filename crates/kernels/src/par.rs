@@ -1,25 +1,22 @@
-//! The only place that knows about threads: tasks and disjoint blocks of rows.
+//! Loops in parallel: numbered tasks and disjoint blocks of rows.
 //!
 //! The number of tasks is chosen by callers from the shape alone; which thread runs which task does not matter,
 //! since tasks write to disjoint places and sums are combined afterwards in a fixed order.
 
-use rayon::prelude::*;
+use crate::pool;
 use std::marker::PhantomData;
 
 /// Runs `f(0)`, ..., `f(n - 1)` on the thread pool. One task or none runs on the calling thread.
 pub fn par(n: usize, f: impl Fn(usize) + Sync + Send) {
-    if n <= 1 {
-        if n == 1 {
-            f(0);
-        }
-        return;
-    }
-    (0..n).into_par_iter().with_max_len(1).for_each(f);
+    pool::run(n, &f);
 }
 
-/// How many threads the pool in use has.
-pub fn threads() -> usize {
-    rayon::current_num_threads()
+/// The results of `f(0)`, ..., `f(n - 1)`, in order.
+pub fn par_map<T: Send>(n: usize, f: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
+    let mut out: Vec<Option<T>> = (0..n).map(|_| None).collect();
+    let shared = Shared::new(&mut out);
+    par(n, |i| shared.put(i, Some(f(i))));
+    out.into_iter().flatten().collect()
 }
 
 /// Cuts `[rows, row_len]` into blocks of `rows_per_task` rows and runs `f(first_row, block)` for each.
@@ -30,10 +27,8 @@ pub fn par_rows(
     f: impl Fn(usize, &mut [f32]) + Sync + Send,
 ) {
     let Some(block) = block_len(out.len(), row_len, rows_per_task) else { return };
-    if out.len() <= block {
-        return f(0, out);
-    }
-    out.par_chunks_mut(block).with_max_len(1).enumerate().for_each(|(i, b)| f(i * rows_per_task, b));
+    let (len, shared) = (out.len(), Shared::new(out));
+    par(len.div_ceil(block), |i| f(i * rows_per_task, shared.block(i, block)));
 }
 
 /// [`par_rows`] over two arrays `(data, row length)` with the same number of rows.
@@ -49,14 +44,8 @@ pub fn par_rows2(
         return;
     };
     assert_eq!(a.len() / a_len, b.len() / b_len, "arrays differ in rows");
-    if a.len() <= a_block {
-        return f(0, a, b);
-    }
-    a.par_chunks_mut(a_block)
-        .with_max_len(1)
-        .zip(b.par_chunks_mut(b_block))
-        .enumerate()
-        .for_each(|(i, (x, y))| f(i * rows_per_task, x, y));
+    let (tasks, a, b) = (a.len().div_ceil(a_block), Shared::new(a), Shared::new(b));
+    par(tasks, |i| f(i * rows_per_task, a.block(i, a_block), b.block(i, b_block)));
 }
 
 /// [`par_rows`] over three arrays `(data, row length)` with the same number of rows.
@@ -90,15 +79,8 @@ pub fn par_blocks3(
     let blocks = a.len().div_ceil(a_block);
     assert_eq!(blocks, b.len().div_ceil(b_block), "arrays differ in blocks");
     assert_eq!(blocks, c.len().div_ceil(c_block), "arrays differ in blocks");
-    if blocks <= 1 {
-        return f(0, a, b, c);
-    }
-    a.par_chunks_mut(a_block)
-        .with_max_len(1)
-        .zip(b.par_chunks_mut(b_block))
-        .zip(c.par_chunks_mut(c_block))
-        .enumerate()
-        .for_each(|(i, ((x, y), z))| f(i, x, y, z));
+    let (a, b, c) = (Shared::new(a), Shared::new(b), Shared::new(c));
+    par(blocks, |i| f(i, a.block(i, a_block), b.block(i, b_block), c.block(i, c_block)));
 }
 
 /// Length of a block, or `None` where there is nothing to do.
@@ -119,12 +101,20 @@ pub fn rows_per_task(row_len: usize) -> usize {
 }
 
 /// A mutable slice that several tasks write to at places that do not overlap (columns of one row-major matrix).
-#[derive(Clone, Copy)]
-pub(crate) struct Shared<'a> {
-    pointer: *mut f32,
+#[derive(Debug)]
+pub(crate) struct Shared<'a, T = f32> {
+    pointer: *mut T,
     len: usize,
-    lifetime: PhantomData<&'a mut [f32]>,
+    lifetime: PhantomData<&'a mut [T]>,
 }
+
+impl<T> Clone for Shared<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Shared<'_, T> {}
 
 #[allow(unsafe_code)]
 mod shared {
@@ -132,31 +122,45 @@ mod shared {
     use std::marker::PhantomData;
 
     // SAFETY: the pointer comes from an exclusive borrow that lives as long as `Shared`; reaching memory through it
-    // needs an `unsafe` call whose contract forbids overlap between tasks.
-    unsafe impl Send for Shared<'_> {}
+    // needs an `unsafe` call whose contract forbids overlap between tasks (the safe ones are private to this module's
+    // parent, which hands every place to one task).
+    unsafe impl<T: Send> Send for Shared<'_, T> {}
     // SAFETY: as above.
-    unsafe impl Sync for Shared<'_> {}
+    unsafe impl<T: Send> Sync for Shared<'_, T> {}
 
-    impl<'a> Shared<'a> {
-        pub(crate) fn new(data: &'a mut [f32]) -> Self {
+    impl<'a, T> Shared<'a, T> {
+        pub(crate) fn new(data: &'a mut [T]) -> Self {
             Shared { pointer: data.as_mut_ptr(), len: data.len(), lifetime: PhantomData }
         }
 
-        /// `len` floats from `offset` on.
+        /// `len` elements from `offset` on.
         ///
         /// # Safety
         /// While the result lives nobody else may hold a slice that overlaps it.
         #[allow(clippy::mut_from_ref)]
-        pub(crate) unsafe fn slice(&self, offset: usize, len: usize) -> &'a mut [f32] {
+        pub(crate) unsafe fn slice(&self, offset: usize, len: usize) -> &'a mut [T] {
             assert!(offset <= self.len && len <= self.len - offset, "slice out of range");
             // SAFETY: inside the borrowed slice by the assertion; no overlap by this function's contract.
             unsafe { std::slice::from_raw_parts_mut(self.pointer.add(offset), len) }
         }
 
         /// The pointer to `offset`, for a strided matrix that begins there.
-        pub(crate) fn pointer(&self, offset: usize) -> *mut f32 {
+        pub(crate) fn pointer(&self, offset: usize) -> *mut T {
             assert!(offset <= self.len, "pointer out of range");
             self.pointer.wrapping_add(offset)
+        }
+
+        /// The `i`-th block of `block` elements; the last one may be shorter. Each block is asked for once.
+        pub(super) fn block(&self, i: usize, block: usize) -> &'a mut [T] {
+            let offset = i * block;
+            // SAFETY: blocks do not overlap, and the loops of this module ask for each of them once.
+            unsafe { self.slice(offset, block.min(self.len - offset)) }
+        }
+
+        /// Stores the result of task `i`. Each is stored once.
+        pub(super) fn put(&self, i: usize, value: T) {
+            // SAFETY: one task writes to one element.
+            unsafe { self.slice(i, 1)[0] = value };
         }
     }
 }
@@ -172,7 +176,8 @@ mod tests {
             par(n, |i| count.lock().unwrap()[i] += 1);
             assert_eq!(count.into_inner().unwrap(), vec![1; n]);
         }
-        assert!(threads() >= 1);
+        assert_eq!(par_map(5, |i| i * i), [0, 1, 4, 9, 16]);
+        assert!(crate::threads() >= 1);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Reductions with a fixed order: chunks of a fixed size, `f64` above (and within) a chunk, added up as a tree.
 
-use crate::par::{par_rows, rows_per_task};
-use rayon::prelude::*;
+use crate::par::{par_map, par_rows, rows_per_task};
 
 /// Elements of a chunk.
 const CHUNK: usize = 32_768;
@@ -10,14 +9,13 @@ const ROW_CHUNK: usize = 64;
 
 /// Sum of all elements.
 pub fn sum_f64(x: &[f32]) -> f64 {
-    tree(&x.par_chunks(CHUNK).map(sum_chunk).collect::<Vec<f64>>())
+    tree(&par_map(x.len().div_ceil(CHUNK), |i| sum_chunk(chunk(x, i))))
 }
 
 /// Dot product of two equally long slices.
 pub fn dot_f64(x: &[f32], y: &[f32]) -> f64 {
     assert_eq!(x.len(), y.len(), "slices differ in length");
-    let parts = x.par_chunks(CHUNK).zip(y.par_chunks(CHUNK)).map(|(x, y)| dot_chunk(x, y));
-    tree(&parts.collect::<Vec<f64>>())
+    tree(&par_map(x.len().div_ceil(CHUNK), |i| dot_chunk(chunk(x, i), chunk(y, i))))
 }
 
 /// Squared Euclidean norm.
@@ -27,7 +25,12 @@ pub fn norm_sq_f64(x: &[f32]) -> f64 {
 
 /// Whether no element is infinite or NaN.
 pub fn all_finite(x: &[f32]) -> bool {
-    x.par_chunks(CHUNK).all(finite_chunk)
+    par_map(x.len().div_ceil(CHUNK), |i| finite_chunk(chunk(x, i))).into_iter().all(|finite| finite)
+}
+
+/// The `i`-th chunk.
+fn chunk(x: &[f32], i: usize) -> &[f32] {
+    &x[i * CHUNK..x.len().min((i + 1) * CHUNK)]
 }
 
 /// Index of the first largest element, or `None` for an empty slice. NaN never wins against a number.

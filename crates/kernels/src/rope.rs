@@ -28,6 +28,13 @@ impl RopeTable {
         self.cos.len().checked_div(self.half).unwrap_or(0)
     }
 
+    /// Cosines and sines of a position.
+    #[inline(always)]
+    pub(crate) fn row(&self, position: usize) -> (&[f32], &[f32]) {
+        let range = position * self.half..(position + 1) * self.half;
+        (&self.cos[range.clone()], &self.sin[range])
+    }
+
     /// The head width the table was made for.
     pub fn head_dim(&self) -> usize {
         2 * self.half
@@ -59,7 +66,7 @@ pub fn rope_apply(
         for (row, &p) in block.chunks_exact_mut(row_stride).zip(&positions[first..]) {
             let p = p as usize;
             assert!(p < table.positions(), "position {p} is not in the table of {}", table.positions());
-            let (cos, sin) = (&table.cos[p * half..(p + 1) * half], &table.sin[p * half..(p + 1) * half]);
+            let (cos, sin) = table.row(p);
             turn_row(&mut row[..heads * head_dim], cos, sin, if inverse { -1.0 } else { 1.0 });
         }
     });
@@ -67,16 +74,22 @@ pub fn rope_apply(
 
 simd! {
     fn turn_row<FMA>(row: &mut [f32], cos: &[f32], sin: &[f32], sign: f32) {
-        let half = cos.len();
-        let sin = &sin[..half];
-        for head in row.chunks_exact_mut(2 * half) {
-            let (a, b) = head.split_at_mut(half);
-            for i in 0..half {
-                let (x, y, s) = (a[i], b[i], sign * sin[i]);
-                a[i] = fma::<FMA>(x, cos[i], -(y * s));
-                b[i] = fma::<FMA>(y, cos[i], x * s);
-            }
+        for head in row.chunks_exact_mut(2 * cos.len()) {
+            turn_head::<FMA>(head, cos, sin, sign);
         }
+    }
+}
+
+/// Turns one head by the angles whose cosines and sines are given; backwards for `sign` -1.
+#[inline(always)]
+pub(crate) fn turn_head<const FMA: bool>(head: &mut [f32], cos: &[f32], sin: &[f32], sign: f32) {
+    let half = cos.len();
+    let (a, b) = head.split_at_mut(half);
+    let (b, sin) = (&mut b[..half], &sin[..half]);
+    for i in 0..half {
+        let (x, y, s) = (a[i], b[i], sign * sin[i]);
+        a[i] = fma::<FMA>(x, cos[i], -(y * s));
+        b[i] = fma::<FMA>(y, cos[i], x * s);
     }
 }
 

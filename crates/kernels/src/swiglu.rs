@@ -43,6 +43,29 @@ simd! {
         }
     }
 
+    /// `gate += bias.0`, `up += bias.1` and `y = silu(gate) * up` for one row.
+    pub(crate) fn gate_forward<FMA>(bias: Option<(&[f32], &[f32])>, gate: &mut [f32], up: &mut [f32], y: &mut [f32]) {
+        if let Some((gate_bias, up_bias)) = bias {
+            gate.iter_mut().zip(gate_bias).for_each(|(g, &b)| *g += b);
+            up.iter_mut().zip(up_bias).for_each(|(u, &b)| *u += b);
+        }
+        for ((y, &g), &u) in y.iter_mut().zip(&*gate).zip(&*up) {
+            *y = g * sigmoid::<FMA>(g) * u;
+        }
+    }
+
+    /// From the gradient in `z`: `dgate`, `dup`, and `silu(gate) * up` in the gradient's place.
+    pub(crate) fn gate_backward<FMA>(gate: &[f32], up: &[f32], z: &mut [f32], dgate: &mut [f32], dup: &mut [f32]) {
+        let n = gate.len();
+        let (up, z, dgate, dup) = (&up[..n], &mut z[..n], &mut dgate[..n], &mut dup[..n]);
+        for i in 0..n {
+            let (y, dy) = silu_derivative::<FMA>(gate[i]);
+            dgate[i] = z[i] * up[i] * dy;
+            dup[i] = z[i] * y;
+            z[i] = y * up[i];
+        }
+    }
+
     fn backward_row<FMA>(gate: &[f32], up: &[f32], dout: &[f32], dgate: &mut [f32], dup: &mut [f32]) {
         let n = gate.len();
         let (up, dout, dgate, dup) = (&up[..n], &dout[..n], &mut dgate[..n], &mut dup[..n]);

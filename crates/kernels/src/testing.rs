@@ -53,10 +53,8 @@ pub(crate) fn dot64(x: &[f64], y: &[f64]) -> f64 {
 /// Runs `f` in pools of 1, 2 and 4 threads and fails unless all results have the same bits.
 #[track_caller]
 pub(crate) fn same_bits_at_any_thread_count(f: impl Fn() -> Vec<f32> + Sync) {
-    let bits = |threads| -> Vec<u32> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| f().iter().map(|v| v.to_bits()).collect())
-    };
+    let bits =
+        |threads| -> Vec<u32> { crate::with_threads(threads, || f().iter().map(|v| v.to_bits()).collect()) };
     let one = bits(1);
     assert!(one == bits(2) && one == bits(4), "results differ between 1, 2 and 4 threads");
 }

@@ -44,21 +44,27 @@ fn results() -> Vec<Vec<f32>> {
     }
     let gate_up = values(rows * 2 * ff, 7);
     let (mut y, mut dg) = (vec![0.0; rows * ff], vec![0.0; gate_up.len()]);
+    let wide = values(2 * 96 * d, 17);
+    let (mut fused, mut z) = (vec![0.0; rows * 2 * 96], vec![0.0; rows * 96]);
+    k::linear_swiglu_forward(rows, d, 96, &x, &wide, None, &mut fused, &mut z);
+    all.extend([fused, z]);
     k::swiglu_forward(rows, ff, &gate_up, &mut y);
     k::swiglu_backward(rows, ff, &gate_up, &y, &mut dg);
     all.extend([y, dg]);
 
     let shape = AttentionShape { batch: 1, time: rows, heads: 4, kv_heads: 2, head_dim: 12 };
-    let mut qkv = values(rows * shape.qkv_width(), 8);
+    let qkv = values(rows * shape.qkv_width(), 8);
+    let mut apart = qkv.clone();
     let positions: Vec<u32> = (0..rows as u32).collect();
     let table = k::RopeTable::new(12, 10_000.0, rows);
-    k::rope_apply(rows, shape.qkv_width(), 6, 12, &mut qkv, &positions, &table, false);
+    k::rope_apply(rows, shape.qkv_width(), 6, 12, &mut apart, &positions, &table, false);
     let starts = vec![0; rows];
+    let seen = k::AttentionRows { rope: Some((&table, &positions)), ..k::AttentionRows::causal(&starts) };
     let (mut out, mut lse, mut dqkv) =
         (vec![0.0; rows * shape.out_width()], vec![0.0; shape.lse_len()], vec![0.0; qkv.len()]);
-    k::attention_forward(shape, &qkv, &starts, &mut out, Some(&mut lse));
-    k::attention_backward(shape, &qkv, &starts, &out, &lse, &values(out.len(), 9), &mut dqkv);
-    all.extend([qkv, out, lse, dqkv]);
+    k::attention_forward(shape, &qkv, seen, &mut out, Some(&mut lse));
+    k::attention_backward(shape, &qkv, seen, &out, &lse, &values(out.len(), 9), &mut dqkv);
+    all.extend([apart, out, lse, dqkv]);
 
     let (head, targets) = (values(vocab * d, 10), (0..rows as u32).map(|i| i * 3).collect::<Vec<_>>());
     let (mut logp, mut lse, mut entropy) = (vec![0.0; rows], vec![0.0; rows], vec![0.0; rows]);

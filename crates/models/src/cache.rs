@@ -1,6 +1,6 @@
 //! Decoding token by token: keys and values of what was read are kept.
 
-use regimen_kernels::{
+use regimen_kernels::{AttentionRows, 
     Activation, AttentionShape, attention_decode, attention_forward, embedding_forward, linear_forward,
     logits_last, norm_forward, rope_apply, swiglu_forward,
 };
@@ -161,7 +161,7 @@ impl Decoder {
         if start == 0 && rows >= PREFILL {
             let (heads, kv_heads, head_dim) = (c.heads, c.kv_heads, c.head_dim);
             let shape = AttentionShape { batch: 1, time: rows, heads, kv_heads, head_dim };
-            return attention_forward(shape, qkv, &vec![0; rows], mixed, None);
+            return attention_forward(shape, qkv, AttentionRows::causal(&vec![0; rows]), mixed, None);
         }
         let mut queries = scratch.take(rows * wide);
         for (row, query) in qkv.chunks_exact(c.qkv_width()).zip(queries.chunks_exact_mut(wide)) {

@@ -187,6 +187,7 @@ impl Decoder {
                 head_dim: c.head_dim,
             },
             starts: block.starts.into(),
+            ends: None,
             rope: self.rope.clone().map(|table| (table, places.clone())),
         };
         let mut stream = ops::embedding(tape, block.ids, self.embed, self.positions.map(|p| (p, &*places)))?;
@@ -195,6 +196,7 @@ impl Decoder {
         for (i, layer) in self.layers.iter().enumerate() {
             let qkv = self.linear(tape, normed, layer.qkv, Activation::None)?;
             let mixed = ops::attention(tape, qkv, &attention)?;
+            tape.free(qkv);
             let out = self.linear(tape, mixed, layer.out, Activation::None)?;
             (normed, stream) = self.residual(tape, stream, out, layer.mlp_norm)?;
             let inner = match c.mlp {

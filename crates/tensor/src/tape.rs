@@ -155,13 +155,6 @@ impl<'a> Tape<'a> {
         node.value.clone().ok_or_else(|| Error::Freed { op, shape: node.shape.clone() })
     }
 
-    /// Takes the value out of `var` to change it in place; copies when a backward pass reads it.
-    pub(crate) fn take(&mut self, op: &'static str, var: Var) -> Result<Buffer<'a>> {
-        let value = self.read(op, var)?;
-        self.nodes[var.0].value = None;
-        Ok(unshare(value, self.pool))
-    }
-
     /// Whether an operation on `inputs` has to record a backward pass.
     pub(crate) fn needs(&self, inputs: &[Var]) -> bool {
         self.grad && inputs.iter().any(|v| self.nodes[v.0].needs_grad)

@@ -127,10 +127,7 @@ fn training_has_the_same_bits_on_any_number_of_threads() {
     let llama = DecoderConfig { kv_heads: 2, ..DecoderConfig::llama(700, 96, 2, 64, 4, 160) };
     for config in [llama, DecoderConfig::gpt2(700, 96, 2, 64, 4, 256)] {
         let batch = Batch::random(&config, 4, 96);
-        let run = |threads: usize| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| train(&config, &batch))
-        };
+        let run = |threads: usize| regimen_kernels::with_threads(threads, || train(&config, &batch));
         let (bits, losses) = run(1);
         assert!(losses[2] < losses[1] && losses[1] < losses[0], "{losses:?}");
         assert_eq!(bits, run(2).0);

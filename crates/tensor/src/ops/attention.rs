@@ -1,12 +1,11 @@
-//! Causal self-attention within documents, with rotary positions and shared key/value heads.
+//! Self-attention within documents, with rotary positions and shared key/value heads.
 //!
-//! Takes the value of its input over (the rotation happens in place), and saves it with the output and the
-//! log-sum-exp of each row; the scores are computed again in the backward pass.
+//! Saves its input, its output and the log-sum-exp of each row; the scores are computed again in the backward pass.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-use regimen_kernels::{AttentionShape, RopeTable, attention_backward, attention_forward, rope_apply};
+use regimen_kernels::{AttentionRows, AttentionShape, RopeTable, attention_backward, attention_forward};
 
 use super::{check_indices, misfit, rows_of, with_last};
 use crate::error::Result;
@@ -19,18 +18,29 @@ const OP: &str = "attention";
 pub struct Attention {
     /// Batch, time, heads, key/value heads, width of a head.
     pub shape: AttentionShape,
-    /// `[batch * time]`: row i of a sequence attends to the rows `starts[i]..=i` of it; non-decreasing.
+    /// First key `[batch * time]` that each row attends to, within its sequence; at most the row itself.
     pub starts: Rc<[u32]>,
+    /// End of the keys that each row attends to `[batch * time]`, behind the row itself; `None` = causal.
+    pub ends: Option<Rc<[u32]>>,
     /// Rotary table and the position of each row `[batch * time]`.
     pub rope: Option<(Arc<RopeTable>, Rc<[u32]>)>,
 }
 
+impl Attention {
+    fn rows(&self) -> AttentionRows<'_> {
+        AttentionRows {
+            starts: &self.starts,
+            ends: self.ends.as_deref(),
+            rope: self.rope.as_ref().map(|(table, positions)| (&**table, &**positions)),
+        }
+    }
+}
+
 /// Attention over qkv `[batch * time, (heads + 2 * kv_heads) * head_dim]` (all queries of a row, then its keys,
-/// then its values, not yet rotated); result `[batch * time, heads * head_dim]`. The value of `qkv` is taken over:
-/// no later operation can read it.
+/// then its values, not yet rotated); result `[batch * time, heads * head_dim]`.
 ///
 /// # Errors
-/// Shapes that do not fit, a document start after its row, a position the rotary table does not hold.
+/// Shapes that do not fit, keys that begin after their row or end before it, a position the rotary table does not hold.
 pub fn attention(tape: &mut Tape<'_>, qkv: Var, spec: &Attention) -> Result<Var> {
     let AttentionShape { batch, time, heads, kv_heads, head_dim } = spec.shape;
     let (rows, width) = rows_of(OP, tape, qkv)?;
@@ -48,7 +58,7 @@ pub fn attention(tape: &mut Tape<'_>, qkv: Var, spec: &Attention) -> Result<Var>
     if kv_heads == 0 || heads % kv_heads != 0 {
         return misfit(OP, format!("{heads} heads cannot share {kv_heads} key/value heads"));
     }
-    check_starts(time, rows, &spec.starts)?;
+    check_keys(time, rows, spec)?;
     if let Some((table, positions)) = &spec.rope {
         if positions.len() != rows || table.head_dim() != head_dim {
             return misfit(
@@ -62,16 +72,11 @@ pub fn attention(tape: &mut Tape<'_>, qkv: Var, spec: &Attention) -> Result<Var>
         }
         check_indices(OP, "position", positions, table.positions())?;
     }
-    let mut own = tape.take(OP, qkv)?;
-    let turned = heads + kv_heads;
-    if let Some((table, positions)) = &spec.rope {
-        rope_apply(rows, stride, turned, head_dim, &mut own, positions, table, false);
-    }
-    let pool = tape.pool();
+    let (pool, input) = (tape.pool(), tape.read(OP, qkv)?);
     let mut out = pool.take(rows * heads * head_dim);
     let record = tape.needs(&[qkv]);
     let mut lse = record.then(|| pool.take(batch * heads * time));
-    attention_forward(spec.shape, &own, &spec.starts, &mut out, lse.as_deref_mut());
+    attention_forward(spec.shape, &input, spec.rows(), &mut out, lse.as_deref_mut());
     let shape = with_last(tape, qkv, heads * head_dim);
     let var = tape.node(shape, out, None);
     if let Some(lse) = lse {
@@ -80,10 +85,7 @@ pub fn attention(tape: &mut Tape<'_>, qkv: Var, spec: &Attention) -> Result<Var>
             var,
             Box::new(move |ctx, dy| {
                 let mut gradient = ctx.pool.take(rows * stride);
-                attention_backward(spec.shape, &own, &spec.starts, &out, &lse, &dy, &mut gradient);
-                if let Some((table, positions)) = &spec.rope {
-                    rope_apply(rows, stride, turned, head_dim, &mut gradient, positions, table, true);
-                }
+                attention_backward(spec.shape, &input, spec.rows(), &out, &lse, &dy, &mut gradient);
                 ctx.add(qkv, Rc::new(gradient));
             }),
         );
@@ -91,17 +93,20 @@ pub fn attention(tape: &mut Tape<'_>, qkv: Var, spec: &Attention) -> Result<Var>
     Ok(var)
 }
 
-fn check_starts(time: usize, rows: usize, starts: &[u32]) -> Result<()> {
-    if starts.len() != rows {
-        return misfit(OP, format!("{} document starts for {rows} rows", starts.len()));
+fn check_keys(time: usize, rows: usize, spec: &Attention) -> Result<()> {
+    if spec.starts.len() != rows {
+        return misfit(OP, format!("{} document starts for {rows} rows", spec.starts.len()));
     }
-    for sequence in starts.chunks(time) {
-        let late = sequence.iter().zip(0u32..).find(|&(&start, row)| start > row);
-        if let Some((start, row)) = late {
-            return misfit(OP, format!("row {row} belongs to a document that starts at row {start}"));
+    if let Some(ends) = spec.ends.as_ref().filter(|ends| ends.len() != rows) {
+        return misfit(OP, format!("{} ends for {rows} rows", ends.len()));
+    }
+    for i in 0..rows {
+        let (row, start) = (i % time, spec.starts[i] as usize);
+        if start > row {
+            return misfit(OP, format!("row {row} of a sequence attends from row {start} on"));
         }
-        if let Some(pair) = sequence.windows(2).find(|pair| pair[0] > pair[1]) {
-            return misfit(OP, format!("document starts go back from {} to {}", pair[0], pair[1]));
+        if let Some(end) = spec.ends.as_ref().map(|ends| ends[i] as usize).filter(|&end| end <= row || end > time) {
+            return misfit(OP, format!("row {row} of a sequence of {time} attends up to row {end}"));
         }
     }
     Ok(())
@@ -116,20 +121,22 @@ mod tests {
         let rows = shape.batch * shape.time;
         let positions: Rc<[u32]> = (0..rows).map(|i| (i % shape.time) as u32 - starts[i]).collect();
         let table = Arc::new(RopeTable::new(shape.head_dim, 100.0, shape.time));
-        Attention { shape, starts: starts.into(), rope: rope.then_some((table, positions)) }
+        Attention { shape, starts: starts.into(), ends: None, rope: rope.then_some((table, positions)) }
     }
 
     #[test]
     fn gradients_match_the_formula() {
-        for (heads, kv_heads, rope) in [(4, 2, true), (3, 1, false), (2, 2, true)] {
+        for (heads, kv_heads, rope, causal) in [(4, 2, true, true), (3, 1, false, true), (2, 2, true, false)] {
             let shape = AttentionShape { batch: 2, time: 5, heads, kv_heads, head_dim: 4 };
-            let spec = spec(shape, &[0, 0, 2, 2, 4, 0, 0, 0, 0, 3], rope);
+            let mut spec = spec(shape, &[0, 0, 2, 2, 4, 0, 0, 0, 0, 3], rope);
+            spec.ends = (!causal).then(|| [2, 2, 4, 5, 5, 5, 5, 5, 5, 5].into());
+            let ends = |row: usize| spec.ends.as_ref().map_or(row % 5 + 1, |ends| ends[row] as usize);
             let mut bench = Bench::new(&[]);
             let x = bench.leaf("qkv", &[10, (heads + 2 * kv_heads) * 4]);
             bench.check(
                 &[x],
                 |tape, v| attention(tape, v[0], &spec),
-                |_, v| naive::attention(v[0], shape, &spec.starts, rope.then_some(100.0)),
+                |_, v| naive::attention(v[0], shape, &spec.starts, &ends, rope.then_some(100.0)),
             );
         }
     }
@@ -141,12 +148,14 @@ mod tests {
         let mut tape = bench.tape();
         let x = tape.input(&[3, 8], vec![0.0; 24]).unwrap();
         let mut run = |starts: &[u32], change: &dyn Fn(&mut Attention)| {
-            let mut spec = Attention { shape, starts: starts.into(), rope: None };
+            let mut spec = Attention { shape, starts: starts.into(), ends: None, rope: None };
             change(&mut spec);
             attention(&mut tape, x, &spec).unwrap_err().to_string()
         };
-        assert!(run(&[0, 2, 2], &|_| {}).contains("row 1 belongs to a document that starts at row 2"));
-        assert!(run(&[0, 1, 0], &|_| {}).contains("go back from 1 to 0"));
+        assert!(run(&[0, 2, 2], &|_| {}).contains("row 1 of a sequence attends from row 2 on"));
+        assert!(run(&[0; 3], &|s| s.ends = Some([1, 1, 3].into())).contains("row 1 of a sequence of 3"));
+        assert!(run(&[0; 3], &|s| s.ends = Some([1, 2, 4].into())).contains("attends up to row 4"));
+        assert!(run(&[0; 3], &|s| s.ends = Some([3].into())).contains("1 ends for 3 rows"));
         assert!(run(&[0, 0], &|_| {}).contains("2 document starts for 3 rows"));
         assert!(run(&[0; 3], &|s| s.shape.heads = 3).contains("[3, 8] does not fit"));
         let table = Arc::new(RopeTable::new(2, 10.0, 2));

@@ -189,7 +189,13 @@ pub mod naive {
         }
     }
 
-    pub fn attention(qkv: &[f64], shape: AttentionShape, starts: &[u32], rope: Option<f64>) -> Vec<f64> {
+    pub fn attention(
+        qkv: &[f64],
+        shape: AttentionShape,
+        starts: &[u32],
+        ends: &dyn Fn(usize) -> usize,
+        rope: Option<f64>,
+    ) -> Vec<f64> {
         let AttentionShape { batch, time, heads, kv_heads, head_dim: d } = shape;
         let stride = (heads + 2 * kv_heads) * d;
         let mut qkv = qkv.to_vec();
@@ -205,7 +211,7 @@ pub mod naive {
             for i in 0..time {
                 for h in 0..heads {
                     let kv = h / (heads / kv_heads);
-                    let keys = starts[b * time + i] as usize..=i;
+                    let keys = starts[b * time + i] as usize..ends(b * time + i);
                     let dot = |j| at(i, h).iter().zip(at(j, heads + kv)).map(|(q, k)| q * k).sum::<f64>();
                     let p = softmax(&keys.clone().map(|j| dot(j) / (d as f64).sqrt()).collect::<Vec<_>>());
                     out.extend((0..d).map(|c| {

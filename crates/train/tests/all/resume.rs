@@ -29,8 +29,7 @@ fn threads_change_no_bit() {
     let mut payloads = Vec::new();
     for threads in [1, 2, 4] {
         let dir = tempfile::tempdir().unwrap();
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let model = pool.install(|| {
+        let model = regimen_kernels::with_threads(threads, || {
             let tokens = world(dir.path(), 30, |_, text| text).tokens;
             train(dir.path(), &tokens, &config(6, "micro_batch = 3")).unwrap()
         });

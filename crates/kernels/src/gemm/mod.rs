@@ -1,13 +1,21 @@
-//! Single-precision matrix product on strided views.
+//! Single-precision matrix product on strided views, `C = alpha A B + beta C`.
 //!
-//! The product itself is the crate `gemm-f32`, which packs panels and picks its register tile by instruction set.
-//! It writes along columns of the result, so a row-major result is computed as the transpose, `C^T = B^T A^T`.
-//! Work is cut into blocks whose number depends on the shape alone; each block is one single-threaded call.
+//! Both sides are packed into panels that a register tile reads in order ([`pack`], [`tile`]), in blocks cut by shape
+//! alone ([`blocked`]), as in Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (2008). All four
+//! layouts of the operands cost the same. Products with very few rows or columns wait for memory and are left unpacked
+//! ([`thin`]).
+//!
+//! Every element is summed in the order of `k`, within chunks whose length the instruction set fixes: results depend
+//! neither on the number of threads nor on the caches of the machine.
 
-#[cfg(target_arch = "x86_64")]
-use crate::isa::{Isa, isa};
-use crate::par::{Shared, par};
-use gemm_common::Parallelism;
+mod blocked;
+mod pack;
+mod thin;
+pub(crate) mod tile;
+mod turn;
+
+use blocked::Then;
+pub(crate) use blocked::{Finish, FinishPair};
 
 /// A read-only matrix view `[rows, cols]` over a slice, with any strides.
 #[derive(Clone, Copy, Debug)]
@@ -136,224 +144,79 @@ fn distinct(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> b
     apart && (rows == 1 || cols == 1 || row_stride > across || col_stride > down)
 }
 
-/// Floating-point operations a block should have at least; less is not worth another thread.
-const BLOCK_FLOP: usize = 4 << 20;
-/// Most blocks a product is cut into.
-const MAX_BLOCKS: usize = 8;
-
-/// `C = alpha A B + beta C`, in parallel over blocks of the longer side of `C`. With `beta` 0, `C` is not read.
+/// `C = alpha A B + beta C`, on the thread pool. With `beta` 0, `C` is not read.
 pub fn sgemm(alpha: f32, a: Mat<'_>, b: Mat<'_>, beta: f32, c: MatMut<'_>) {
-    let (m, n, k) = check(&a, &b, &c);
-    if m == 0 || n == 0 {
-        return;
-    }
-    // A product with few rows waits for memory: reading a float counts as much as 8 operations.
-    let operations = m.saturating_mul(n).saturating_mul(k).saturating_mul(2);
-    let cost = operations.max(k.saturating_mul(m + n).saturating_mul(8));
-    let blocks = (cost / BLOCK_FLOP).clamp(1, MAX_BLOCKS);
-    if blocks == 1 {
-        return sgemm_serial(alpha, a, b, beta, c);
-    }
-    let (down, across) = grid(&a, n, blocks);
-    let (step_m, step_n) = (m.div_ceil(down).next_multiple_of(6), n.div_ceil(across).next_multiple_of(64));
-    let (down, across) = (m.div_ceil(step_m), n.div_ceil(step_n));
-    let (rs, cs) = (c.row_stride, c.col_stride);
-    let out = Shared::new(c.data);
-    par(down * across, |i| {
-        let (row, col) = (i / across * step_m, i % across * step_n);
-        let size = (step_m.min(m - row), step_n.min(n - col));
-        let a = Mat { data: &a.data[row * a.row_stride..], rows: size.0, ..a };
-        let b = Mat { data: &b.data[col * b.col_stride..], cols: size.1, ..b };
-        call(alpha, a, b, beta, out.pointer(row * rs + col * cs), size, (rs, cs));
-    });
-}
-
-/// Into how many blocks rows and columns are cut.
-fn grid(a: &Mat<'_>, n: usize, blocks: usize) -> (usize, usize) {
-    if a.row_stride == 1 && a.col_stride != 1 && n <= 256 {
-        // The library copies a transposed left side before it uses it, which costs much for a narrow result, except
-        // when a block of the result is at most 128 wide: then it reads it in place.
-        let across = n.div_ceil(128);
-        return (blocks.div_ceil(across), across);
-    }
-    if a.rows >= n { (blocks, 1) } else { (1, blocks) }
+    product(alpha, a, b, beta, c, Then::Nothing, true);
 }
 
 /// [`sgemm`] on the calling thread, for use inside tasks.
 pub fn sgemm_serial(alpha: f32, a: Mat<'_>, b: Mat<'_>, beta: f32, c: MatMut<'_>) {
-    let (m, n, _) = check(&a, &b, &c);
-    let MatMut { data, row_stride, col_stride, .. } = c;
-    call(alpha, a, b, beta, data.as_mut_ptr(), (m, n), (row_stride, col_stride));
+    product(alpha, a, b, beta, c, Then::Nothing, false);
 }
 
-fn check(a: &Mat<'_>, b: &Mat<'_>, c: &MatMut<'_>) -> (usize, usize, usize) {
+/// [`sgemm`] for row-major `C` that calls `finish` for every part of the result as soon as it is final.
+pub(crate) fn sgemm_then(alpha: f32, a: Mat<'_>, b: Mat<'_>, beta: f32, c: MatMut<'_>, finish: Finish<'_>) {
+    product(alpha, a, b, beta, c, Then::One(finish), true);
+}
+
+/// `C = A B` for a row-major `C` whose columns are two halves; `finish` is called with the same part of both.
+pub(crate) fn sgemm_gated(a: Mat<'_>, b: Mat<'_>, c: MatMut<'_>, finish: FinishPair<'_>) {
+    let half = c.cols / 2;
+    if blocked::pairs(c.cols) && a.cols > 0 {
+        return product(1.0, a, b, 0.0, c, Then::Pair(finish), true);
+    }
+    // Halves that are not whole vectors: first the product, then what follows, a row at a time.
+    let (rows, row_stride) = (c.rows, c.row_stride);
+    let MatMut { data, cols, .. } = c;
+    product(1.0, a, b, 0.0, MatMut::strided(data, rows, cols, row_stride, 1), Then::Nothing, true);
+    blocked::finish_pairs(data, rows, half, row_stride, finish);
+}
+
+fn product(alpha: f32, a: Mat<'_>, b: Mat<'_>, beta: f32, mut c: MatMut<'_>, then: Then<'_>, parallel: bool) {
     assert_eq!((a.rows, b.cols), (c.rows, c.cols), "product and result differ in shape");
     assert_eq!(a.cols, b.rows, "inner sizes differ");
-    (c.rows, c.cols, a.cols)
-}
-
-/// One single-threaded product into the strided `[m, n]` at `c`.
-#[allow(unsafe_code)]
-fn call(
-    alpha: f32,
-    a: Mat<'_>,
-    b: Mat<'_>,
-    beta: f32,
-    c: *mut f32,
-    (m, n): (usize, usize),
-    (rs, cs): (usize, usize),
-) {
-    let k = a.cols;
+    let (m, n, k) = (c.rows, c.cols, a.cols);
     if m == 0 || n == 0 {
         return;
     }
-    // The library writes along columns: hand it the transpose of a row-major result.
-    let (m, n, a, b, rs, cs) =
-        if cs == 1 && rs != 1 { (n, m, b.t(), a.t(), cs, rs) } else { (m, n, a, b, rs, cs) };
-    let run = kernel();
-    // SAFETY: the views were checked against their slices when they were made, `c` points at an [m, n] matrix with
-    // these strides that this call alone writes to, and `kernel` returns code for instructions this machine has.
-    // The library's `alpha` scales what is in `c`, its `beta` scales the product.
-    unsafe {
-        run(
-            m,
-            n,
-            k,
-            c,
-            cs as isize,
-            rs as isize,
-            beta != 0.0,
-            a.data.as_ptr(),
-            a.col_stride as isize,
-            a.row_stride as isize,
-            b.data.as_ptr(),
-            b.col_stride as isize,
-            b.row_stride as isize,
-            beta,
-            alpha,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
+    if c.col_stride != 1 && n > 1 {
+        assert!(matches!(then, Then::Nothing), "only a row-major result can be finished in parts");
+        if c.row_stride == 1 || m == 1 {
+            return product(alpha, b.t(), a.t(), beta, c.t(), Then::Nothing, parallel);
+        }
+        return scattered(alpha, a, b, beta, &mut c, parallel);
+    }
+    if k == 0 {
+        scale(beta, &mut c);
+        if let Then::One(finish) = then {
+            blocked::finish_all(&mut c, finish);
+        }
+    } else if matches!(then, Then::Nothing) && thin::fits(&a, &b) {
+        thin::product(alpha, a, b, beta, c, parallel);
+    } else {
+        blocked::product(alpha, a, b, beta, c, then, parallel);
     }
 }
 
-type Kernel = unsafe fn(
-    usize,
-    usize,
-    usize,
-    *mut f32,
-    isize,
-    isize,
-    bool,
-    *const f32,
-    isize,
-    isize,
-    *const f32,
-    isize,
-    isize,
-    f32,
-    f32,
-    bool,
-    bool,
-    bool,
-    Parallelism,
-);
-
-/// The library's product for the instruction set in use. Its own choice is taken unless `REGIMEN_ISA` lowers it.
-#[cfg(target_arch = "x86_64")]
-fn kernel() -> Kernel {
-    match isa() {
-        Isa::Avx512 => gemm_f32::gemm::f32::get_gemm_fn(),
-        Isa::Avx2 => lowered::fma,
-        Isa::Portable => lowered::scalar,
+/// `C = beta C`, for a product over nothing.
+fn scale(beta: f32, c: &mut MatMut<'_>) {
+    for row in 0..c.rows {
+        for x in &mut c.data[row * c.row_stride..][..c.cols] {
+            *x = if beta == 0.0 { 0.0 } else { beta * *x };
+        }
     }
 }
 
-/// The library's own choice.
-#[cfg(not(target_arch = "x86_64"))]
-fn kernel() -> Kernel {
-    gemm_f32::gemm::f32::get_gemm_fn()
-}
-
-/// The library's generic product with register tiles of narrower instruction sets.
-#[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code)]
-mod lowered {
-    use gemm_common::Parallelism;
-
-    macro_rules! lowered {
-        ($name:ident, $simd:ident, $width:expr) => {
-            #[allow(clippy::too_many_arguments)]
-            pub(super) unsafe fn $name(
-                m: usize,
-                n: usize,
-                k: usize,
-                c: *mut f32,
-                c_cs: isize,
-                c_rs: isize,
-                read: bool,
-                a: *const f32,
-                a_cs: isize,
-                a_rs: isize,
-                b: *const f32,
-                b_cs: isize,
-                b_rs: isize,
-                alpha: f32,
-                beta: f32,
-                conj_c: bool,
-                conj_a: bool,
-                conj_b: bool,
-                parallelism: Parallelism,
-            ) {
-                use gemm_common::simd::{MixedSimd, $simd};
-                use gemm_f32::microkernel::$name::f32::{H_M, H_N, H_UKR, MR_DIV_N, NR, UKR};
-                let simd = <$simd as MixedSimd<f32, f32, f32, f32>>::try_new()
-                    .expect("the instruction set was detected before this tile was chosen");
-                // SAFETY: the caller's contract is the library's.
-                unsafe {
-                    gemm_common::gemm::gemm_basic_generic::<
-                        _,
-                        f32,
-                        $width,
-                        { MR_DIV_N * $width },
-                        NR,
-                        MR_DIV_N,
-                        H_M,
-                        H_N,
-                    >(
-                        simd,
-                        m,
-                        n,
-                        k,
-                        c,
-                        c_cs,
-                        c_rs,
-                        read,
-                        a,
-                        a_cs,
-                        a_rs,
-                        b,
-                        b_cs,
-                        b_rs,
-                        alpha,
-                        beta,
-                        conj_c,
-                        conj_a,
-                        conj_b,
-                        |x, y, z| x * y + z,
-                        &UKR,
-                        &H_UKR,
-                        false,
-                        parallelism,
-                    );
-                }
-            }
-        };
-    }
-    lowered!(scalar, Scalar, 1);
-    lowered!(fma, V3, 8);
+/// A result neither whose rows nor whose columns lie together: computed apart, then put in its places.
+fn scattered(alpha: f32, a: Mat<'_>, b: Mat<'_>, beta: f32, c: &mut MatMut<'_>, parallel: bool) {
+    let (m, n) = (c.rows, c.cols);
+    crate::scratch::with(m * n, |own| {
+        product(alpha, a, b, 0.0, MatMut::new(own, m, n), Then::Nothing, parallel);
+        for (i, &value) in own.iter().enumerate() {
+            let at = &mut c.data[i / n * c.row_stride + i % n * c.col_stride];
+            *at = if beta == 0.0 { value } else { beta * *at + value };
+        }
+    });
 }
 
 #[cfg(test)]
@@ -424,6 +287,59 @@ mod tests {
         sgemm_serial(1.0, a, b, 0.0, MatMut::new(&mut turned, n, m).t());
         let got: Vec<f32> = (0..m * n).map(|i| turned[i % n * m + i / n]).collect();
         assert_close(&got, &want, 1e-5);
+    }
+
+    #[test]
+    fn results_with_gaps_both_ways_are_written_in_their_places() {
+        let (m, n, k) = (5, 7, 20);
+        let (x, y) = (values(m * k, 1), values(k * n, 2));
+        let (a, b) = (Mat::new(&x, m, k), Mat::new(&y, k, n));
+        let mut c = vec![1.0; m * 40];
+        sgemm(1.0, a, b, 0.5, MatMut::strided(&mut c, m, n, 40, 3));
+        let want = naive(1.0, a, b, 0.5, &vec![1.0; m * n]);
+        let got: Vec<f32> = (0..m * n).map(|i| c[i / n * 40 + i % n * 3]).collect();
+        assert_close(&got, &want, 1e-5);
+        assert_eq!((c[1], c[2], c[22]), (1.0, 1.0, 1.0));
+    }
+
+    #[test]
+    fn finished_parts_cover_the_result_once_with_its_final_values() {
+        for (m, n, k) in [(300, 200, 1000), (1, 5, 3), (77, 33, 400), (2100, 40, 16), (3, 2, 0)] {
+            let (x, y) = (values(m * k, 1), values(k * n, 2));
+            let (a, b) = (Mat::new(&x, m, k), Mat::new(&y, k, n));
+            let (mut plain, mut c) = (vec![0.0; m * n], vec![0.0; m * n]);
+            sgemm(1.0, a, b, 0.0, MatMut::new(&mut plain, m, n));
+            sgemm_then(1.0, a, b, 0.0, MatMut::new(&mut c, m, n), &|mut part| {
+                for i in 0..part.rows {
+                    part.row(i).iter_mut().for_each(|x| *x += 100.0);
+                }
+            });
+            let want: Vec<f64> = plain.iter().map(|&x| f64::from(x) + 100.0).collect();
+            assert_close(&c, &want, 1e-6);
+        }
+    }
+
+    #[test]
+    fn an_element_has_the_same_bits_whatever_else_is_computed() {
+        let (m, n, k) = (70, 90, 500);
+        let (x, y) = (values(m * k, 1), values(k * n, 2));
+        let (mut whole, mut part) = (vec![0.0; m * n], vec![0.0; 31 * 50]);
+        sgemm(1.0, Mat::new(&x, m, k), Mat::new(&y, k, n), 0.0, MatMut::new(&mut whole, m, n));
+        let (a, b) = (Mat::strided(&x[20 * k..], 31, k, k, 1), Mat::strided(&y[33..], k, 50, n, 1));
+        sgemm_serial(1.0, a, b, 0.0, MatMut::new(&mut part, 31, 50));
+        for i in 0..31 {
+            assert_eq!(part[i * 50..(i + 1) * 50], whole[(20 + i) * n + 33..][..50]);
+        }
+    }
+
+    #[test]
+    fn not_a_number_shows() {
+        let mut c = [0.0; 4];
+        for bad in [f32::NAN, f32::INFINITY] {
+            let (x, y) = ([1.0, bad, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]);
+            sgemm(1.0, Mat::new(&x, 2, 2), Mat::new(&y, 2, 2), 0.0, MatMut::new(&mut c, 2, 2));
+            assert!(c[0].is_nan() && !c[1].is_finite() && c[2] == 0.0 && c[3] == 2.0, "{c:?}");
+        }
     }
 
     #[test]

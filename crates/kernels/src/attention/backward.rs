@@ -1,0 +1,217 @@
+//! The gradient: scores are computed again, block by block, from the log-sum-exp.
+//!
+//! With `P = e^(S - lse)`: `dV += P^T dO`, `dP = dO V^T`, `dS = P (dP - rowsum(dO O))`, `dQ = dS K / sqrt(head_dim)`,
+//! `dK += dS^T Q / sqrt(head_dim)` (Dao et al. 2022).
+#![allow(unsafe_code)]
+
+use super::block::{
+    Block, Blocks, MOST_KEYS, MOST_LANES, MOST_ROWS, MOST_TILE, SCORES, Sequence, dispatch, transposed,
+};
+use super::forward::split;
+use super::{AttentionRows, AttentionShape};
+use crate::math::{dot, exp};
+use crate::par::{Shared, par};
+use crate::rope::turn_head;
+use crate::scratch;
+
+/// Overwrites `dqkv` with the gradient of `qkv`, given `out` and `lse` of the forward pass and the gradient `dout`
+/// of `out`; shapes as in [`crate::attention_forward`].
+pub fn attention_backward(
+    shape: AttentionShape,
+    qkv: &[f32],
+    rows: AttentionRows<'_>,
+    out: &[f32],
+    lse: &[f32],
+    dout: &[f32],
+    dqkv: &mut [f32],
+) {
+    let some = shape.check(qkv, &rows, out);
+    assert_eq!(dout.len(), out.len(), "dout is not [batch * time, heads * head_dim]");
+    assert_eq!(dqkv.len(), qkv.len(), "dqkv is not [batch * time, qkv width]");
+    assert_eq!(lse.len(), shape.lse_len(), "lse is not [batch, heads, time]");
+    if !some {
+        return;
+    }
+    let given = &Given { out, lse, dout, dqkv: Shared::new(dqkv) };
+    par(shape.batch * shape.kv_heads, |number| {
+        let sequence = &Sequence::new(&shape, &rows, qkv, number / shape.kv_heads);
+        let kv_head = number % shape.kv_heads;
+        let (t, d) = (shape.time, shape.head_dim);
+        let wide = d.next_multiple_of(MOST_LANES);
+        let long = t.next_multiple_of(16) + MOST_KEYS;
+        let (rows, turned, scores) = (MOST_ROWS * wide, d * MOST_ROWS, MOST_ROWS * SCORES);
+        // Rows of keys are read in whole tiles, so there are some more of them.
+        let all = (t + MOST_TILE) * wide;
+        let sizes = [all, d * long, d * long, all, all, rows, turned, rows, turned, rows, scores, scores];
+        scratch::with(sizes.iter().sum(), |buffer| {
+            let [keys, keys_t, values_t, dk, dv, queries, queries_t, douts, douts_t, dq, p, ds] =
+                split(buffer, sizes);
+            let buffers =
+                Buffers { keys, keys_t, values_t, dk, dv, queries, queries_t, douts, douts_t, dq, p, ds };
+            dispatch!(task(sequence: &Sequence<'_>, kv_head: usize, given: &Given<'_>, buffers: Buffers<'_>));
+        });
+    });
+}
+
+/// What the forward pass left, and where gradients go.
+struct Given<'a> {
+    out: &'a [f32],
+    lse: &'a [f32],
+    dout: &'a [f32],
+    dqkv: Shared<'a>,
+}
+
+/// The buffers of a task. Rows of `d` floats are padded to `wide`, rows of keys to `long`.
+struct Buffers<'a> {
+    /// `[t, wide]`, `[d, long]` and `[d, long]`.
+    keys: &'a mut [f32],
+    keys_t: &'a mut [f32],
+    values_t: &'a mut [f32],
+    /// `[t, wide]` each.
+    dk: &'a mut [f32],
+    dv: &'a mut [f32],
+    /// Of a block of rows: `[ROWS, wide]` and `[d, ROWS]` each.
+    queries: &'a mut [f32],
+    queries_t: &'a mut [f32],
+    douts: &'a mut [f32],
+    douts_t: &'a mut [f32],
+    dq: &'a mut [f32],
+    /// Of a block of rows and keys: `[ROWS, SCORES]` each.
+    p: &'a mut [f32],
+    ds: &'a mut [f32],
+}
+
+#[inline(always)]
+fn task<S: Blocks, const FMA: bool>(
+    sequence: &Sequence<'_>,
+    kv_head: usize,
+    given: &Given<'_>,
+    mut b: Buffers<'_>,
+) {
+    let shape = sequence.shape;
+    let (t, d) = (shape.time, shape.head_dim);
+    let wide = d.next_multiple_of(S::LANES);
+    let long = t.next_multiple_of(16) + MOST_KEYS;
+    let (key_column, value_column) =
+        ((shape.heads + kv_head) * d, (shape.heads + shape.kv_heads + kv_head) * d);
+    // The values are needed transposed alone: the keys' place holds them for a moment.
+    sequence.copy::<FMA>((0, t), value_column, 1.0, false, b.keys, wide);
+    transposed(t, d, b.keys, wide, b.values_t, long);
+    sequence.copy::<FMA>((0, t), key_column, 1.0, true, b.keys, wide);
+    transposed(t, d, b.keys, wide, b.keys_t, long);
+    b.dk.fill(0.0);
+    b.dv.fill(0.0);
+    for head in kv_head * shape.group()..(kv_head + 1) * shape.group() {
+        for rows in sequence.blocks(S::ROWS) {
+            block::<S, FMA>(sequence, head, rows, &mut b, given);
+        }
+    }
+    write::<FMA>(sequence, given.dqkv, (0, t), key_column, true, b.dk, wide);
+    write::<FMA>(sequence, given.dqkv, (0, t), value_column, false, b.dv, wide);
+}
+
+#[inline(always)]
+fn block<S: Blocks, const FMA: bool>(
+    sequence: &Sequence<'_>,
+    head: usize,
+    rows: Block,
+    b: &mut Buffers<'_>,
+    given: &Given<'_>,
+) {
+    let shape = sequence.shape;
+    let (t, d) = (shape.time, shape.head_dim);
+    let wide = d.next_multiple_of(S::LANES);
+    let long = t.next_multiple_of(16) + MOST_KEYS;
+    let out_width = shape.out_width();
+    let row_of = |i: usize| (sequence.first + rows.first + i) * out_width + head * d;
+    // Scaled queries serve both the scores and dK.
+    sequence.copy::<FMA>((rows.first, rows.rows), head * d, shape.scale(), true, b.queries, wide);
+    transposed(rows.rows, d, b.queries, wide, b.queries_t, S::ROWS);
+    let mut inner = [0.0f32; 64];
+    for i in 0..rows.rows {
+        let dout = &given.dout[row_of(i)..][..d];
+        let to = &mut b.douts[i * wide..(i + 1) * wide];
+        to[..d].copy_from_slice(dout);
+        to[d..].fill(0.0);
+        inner[i] = dot::<FMA>(&given.out[row_of(i)..][..d], dout);
+    }
+    transposed(rows.rows, d, b.douts, wide, b.douts_t, S::ROWS);
+    b.dq.fill(0.0);
+    let lse = &given.lse[(sequence.first / t * shape.heads + head) * t..][..t];
+    for (first, count) in rows.keys(S::KEYS) {
+        let across = count.next_multiple_of(S::LANES);
+        // SAFETY: `task` runs where the machine has `S`; buffers hold whole tiles.
+        unsafe {
+            let to = (b.p.as_mut_ptr(), SCORES);
+            let (left, right) = ((b.queries_t.as_ptr(), S::ROWS), (b.keys_t[first..].as_ptr(), long));
+            S::product::<1>((rows.rows, across, d), left, right, to, (1.0, 0.0));
+            let to = (b.ds.as_mut_ptr(), SCORES);
+            let (left, right) = ((b.douts_t.as_ptr(), S::ROWS), (b.values_t[first..].as_ptr(), long));
+            S::product::<1>((rows.rows, across, d), left, right, to, (1.0, 0.0));
+        }
+        let scores = b.p.chunks_exact_mut(SCORES).zip(b.ds.chunks_exact_mut(SCORES));
+        for (i, (p, ds)) in scores.enumerate().take(rows.rows) {
+            let at = rows.first + i;
+            let seen = sequence.rows.keys(sequence.first + at, at);
+            let from = seen.start.saturating_sub(first).min(count);
+            let end = seen.end.saturating_sub(first).min(count).max(from);
+            for row in [&mut *p, &mut *ds] {
+                row[..from].fill(0.0);
+                row[end..across].fill(0.0);
+            }
+            let (lse, inner) = (lse[at], inner[i]);
+            for (p, ds) in p[from..end].iter_mut().zip(&mut ds[from..end]) {
+                *p = exp::<FMA>(*p - lse);
+                *ds = *p * (*ds - inner);
+            }
+        }
+        // SAFETY: as above; `count` rows of `dv` and `dk` are written.
+        unsafe {
+            let own = first * wide;
+            let (left, right) = ((b.p.as_ptr(), SCORES), (b.douts.as_ptr(), wide));
+            S::product::<1>(
+                (count, wide, rows.rows),
+                left,
+                right,
+                (b.dv[own..].as_mut_ptr(), wide),
+                (1.0, 1.0),
+            );
+            let (left, right) = ((b.ds.as_ptr(), SCORES), (b.queries.as_ptr(), wide));
+            S::product::<1>(
+                (count, wide, rows.rows),
+                left,
+                right,
+                (b.dk[own..].as_mut_ptr(), wide),
+                (1.0, 1.0),
+            );
+            let (left, right) = ((b.ds.as_ptr(), 1), (b.keys[own..].as_ptr(), wide));
+            let to = (b.dq.as_mut_ptr(), wide);
+            S::product::<SCORES>((rows.rows, wide, count), left, right, to, (shape.scale(), 1.0));
+        }
+    }
+    write::<FMA>(sequence, given.dqkv, (rows.first, rows.rows), head * d, true, b.dq, wide);
+}
+
+/// Writes `count` rows of gradients, `stride` apart, to the columns from `column` on, turned back if `turn`.
+#[inline(always)]
+fn write<const FMA: bool>(
+    sequence: &Sequence<'_>,
+    dqkv: Shared<'_>,
+    (from, count): (usize, usize),
+    column: usize,
+    turn: bool,
+    rows: &[f32],
+    stride: usize,
+) {
+    let d = sequence.shape.head_dim;
+    for (i, row) in rows.chunks_exact(stride).enumerate().take(count) {
+        let number = sequence.first + from + i;
+        // SAFETY: the columns of a query head or key head of one sequence belong to one task.
+        let to = unsafe { dqkv.slice(number * sequence.shape.qkv_width() + column, d) };
+        to.copy_from_slice(&row[..d]);
+        if let Some((table, positions)) = sequence.rows.rope.filter(|_| turn) {
+            let (cos, sin) = table.row(positions[number] as usize);
+            turn_head::<FMA>(to, cos, sin, -1.0);
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! What forward and backward share: the buffers of a task and products of blocks that are not packed.
+#![allow(unsafe_code)]
+
+use super::{AttentionRows, AttentionShape};
+use crate::gemm::tile::{Simd, Target, tile};
+use crate::rope::turn_head;
+use crate::transpose::transpose;
+
+/// A matrix in memory: pointer and distance of its rows (or, on the left side, of its steps).
+pub(super) type Strided = (*const f32, usize);
+/// A matrix to write to: pointer and distance of its rows.
+pub(super) type Place = (*mut f32, usize);
+/// Rows, columns and steps of a product.
+pub(super) type Size = (usize, usize, usize);
+
+/// Blocks for an instruction set: as many rows and keys as make whole tiles, and their products.
+pub(super) trait Blocks: Simd {
+    /// Query rows of a block.
+    const ROWS: usize;
+    /// Keys of a block.
+    const KEYS: usize;
+
+    /// `C = alpha A B + beta C` for a block: element `(i, p)` of `A` is `a.0[i * AR + p * a.1]`, row `p` of `B` begins at
+    /// `b.0[p * b.1]`. The number of columns is a multiple of `LANES`.
+    ///
+    /// # Safety
+    /// The machine has the instructions; whole tiles of `A` and `B` are readable; the rows of `C` are this call's alone.
+    unsafe fn product<const AR: usize>(size: Size, a: Strided, b: Strided, c: Place, factors: (f32, f32));
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Blocks for crate::gemm::tile::Avx512 {
+    const ROWS: usize = 56;
+    const KEYS: usize = 112;
+
+    #[inline(always)]
+    unsafe fn product<const AR: usize>(size: Size, a: Strided, b: Strided, c: Place, factors: (f32, f32)) {
+        // SAFETY: the trait's contract.
+        unsafe { product::<Self, 14, AR>(size, a, b, c, factors) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Blocks for crate::gemm::tile::Avx2 {
+    const ROWS: usize = 60;
+    const KEYS: usize = 96;
+
+    #[inline(always)]
+    unsafe fn product<const AR: usize>(size: Size, a: Strided, b: Strided, c: Place, factors: (f32, f32)) {
+        // SAFETY: the trait's contract.
+        unsafe { product::<Self, 6, AR>(size, a, b, c, factors) }
+    }
+}
+
+impl Blocks for crate::gemm::tile::Portable {
+    const ROWS: usize = 56;
+    const KEYS: usize = 112;
+
+    #[inline(always)]
+    unsafe fn product<const AR: usize>(size: Size, a: Strided, b: Strided, c: Place, factors: (f32, f32)) {
+        // SAFETY: the trait's contract.
+        unsafe { product::<Self, 4, AR>(size, a, b, c, factors) }
+    }
+}
+
+/// Most query rows of a block, keys of a block, rows of a tile and floats of a vector, for any instruction set: buffers
+/// are as long for all of them.
+pub(super) const MOST_ROWS: usize = 60;
+pub(super) const MOST_KEYS: usize = 112;
+pub(super) const MOST_TILE: usize = 14;
+pub(super) const MOST_LANES: usize = 16;
+
+/// Distance of rows of scores: room for all keys of a block, and not a power of two.
+pub(super) const SCORES: usize = 144;
+
+/// Runs a generic body for the instruction set in use: `dispatch!(body(args))` calls `body::<S, FMA>(args)`. No closure may
+/// stand between this and the products: it would be compiled without the instructions.
+macro_rules! dispatch {
+    ($body:ident($($arg:ident: $ty:ty),*)) => {{
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+        fn avx512($($arg: $ty),*) {
+            $body::<crate::gemm::tile::Avx512, true>($($arg),*);
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        fn avx2($($arg: $ty),*) {
+            $body::<crate::gemm::tile::Avx2, true>($($arg),*);
+        }
+        match crate::isa::isa() {
+            // SAFETY: `isa` names only instructions that this machine has.
+            #[cfg(target_arch = "x86_64")]
+            crate::isa::Isa::Avx512 => unsafe { avx512($($arg),*) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            crate::isa::Isa::Avx2 => unsafe { avx2($($arg),*) },
+            _ => $body::<crate::gemm::tile::Portable, false>($($arg),*),
+        }
+    }};
+}
+pub(super) use dispatch;
+
+/// One sequence of the batch.
+#[derive(Clone, Copy)]
+pub(super) struct Sequence<'a> {
+    pub(super) shape: &'a AttentionShape,
+    pub(super) rows: &'a AttentionRows<'a>,
+    pub(super) qkv: &'a [f32],
+    /// Its first row in the batch.
+    pub(super) first: usize,
+}
+
+impl<'a> Sequence<'a> {
+    pub(super) fn new(
+        shape: &'a AttentionShape,
+        rows: &'a AttentionRows<'a>,
+        qkv: &'a [f32],
+        number: usize,
+    ) -> Self {
+        Sequence { shape, rows, qkv, first: number * shape.time }
+    }
+
+    /// Columns `column .. column + head_dim` of `count` rows from `from` on, times `factor`, turned by their rotary angles
+    /// if `turn`; rows of `to` lie `stride` apart, what is left of them becomes zero.
+    #[inline(always)]
+    pub(super) fn copy<const FMA: bool>(
+        &self,
+        (from, count): (usize, usize),
+        column: usize,
+        factor: f32,
+        turn: bool,
+        to: &mut [f32],
+        stride: usize,
+    ) {
+        let (d, width) = (self.shape.head_dim, self.shape.qkv_width());
+        for (i, to) in to.chunks_exact_mut(stride).enumerate().take(count) {
+            let row = self.first + from + i;
+            let source = &self.qkv[row * width + column..][..d];
+            let (head, rest) = to.split_at_mut(d);
+            for (to, &x) in head.iter_mut().zip(source) {
+                *to = factor * x;
+            }
+            rest.fill(0.0);
+            if let Some((table, positions)) = self.rows.rope.filter(|_| turn) {
+                let (cos, sin) = table.row(positions[row] as usize);
+                turn_head::<FMA>(head, cos, sin, 1.0);
+            }
+        }
+    }
+
+    /// The blocks of query rows of at most `most`: first row, rows, and the keys any of them sees.
+    pub(super) fn blocks(&self, most: usize) -> impl Iterator<Item = Block> + use<'a> {
+        let (sequence, time) = (*self, self.shape.time);
+        (0..time).step_by(most).map(move |first| {
+            let rows = most.min(time - first);
+            let keys = |at: usize| sequence.rows.keys(sequence.first + at, at);
+            let low = (first..first + rows).map(|at| keys(at).start).min().unwrap_or(0);
+            let high = (first..first + rows).map(|at| keys(at).end).max().unwrap_or(0);
+            // A multiple of 16 keeps rows of keys on cache lines.
+            Block { first, rows, low: low / 16 * 16, high }
+        })
+    }
+}
+
+/// A block of query rows and the keys it sees.
+#[derive(Clone, Copy)]
+pub(super) struct Block {
+    pub(super) first: usize,
+    pub(super) rows: usize,
+    pub(super) low: usize,
+    pub(super) high: usize,
+}
+
+impl Block {
+    /// The keys in blocks of at most `most`: first key, keys.
+    pub(super) fn keys(&self, most: usize) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let high = self.high;
+        (self.low..high).step_by(most).map(move |first| (first, most.min(high - first)))
+    }
+}
+
+/// `to[j * to_stride + i] = from[i * from_stride + j]` for `rows` rows of `cols` floats; the rest of the lines is zero.
+pub(super) fn transposed(
+    rows: usize,
+    cols: usize,
+    from: &[f32],
+    from_stride: usize,
+    to: &mut [f32],
+    to_stride: usize,
+) {
+    transpose(rows, cols, from, from_stride, to, to_stride);
+    for line in to.chunks_exact_mut(to_stride).take(cols) {
+        line[rows..].fill(0.0);
+    }
+}
+
+/// [`Blocks::product`].
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+unsafe fn product<S: Simd, const MR: usize, const AR: usize>(
+    (m, n, k): Size,
+    a: Strided,
+    b: Strided,
+    (c, row_stride): Place,
+    (alpha, beta): (f32, f32),
+) {
+    let to = Target { c, row_stride, vector_stride: S::LANES, alpha, beta };
+    let mut col = 0;
+    while col < n {
+        let right = (b.0.wrapping_add(col), b.1);
+        let wide = n - col >= S::NR;
+        for row in (0..m).step_by(MR) {
+            let left = (a.0.wrapping_add(row * AR), a.1);
+            let rows = MR.min(m - row);
+            let to = to.at(row, col);
+            // SAFETY: this function's contract.
+            unsafe {
+                if wide {
+                    tile::<S, MR, 2, AR>(k, left, right, to, (rows, S::NR));
+                } else {
+                    tile::<S, MR, 1, AR>(k, left, right, to, (rows, S::LANES));
+                }
+            }
+        }
+        col += if wide { S::NR } else { S::LANES };
+    }
+}

@@ -1,0 +1,151 @@
+//! The forward pass: softmax over blocks of keys with a running maximum and sum.
+#![allow(unsafe_code)]
+
+use super::block::{Blocks, MOST_KEYS, MOST_LANES, MOST_ROWS, SCORES, Sequence, dispatch, transposed};
+use super::{AttentionRows, AttentionShape};
+use crate::math::{exp, fold, max};
+use crate::par::{Shared, par};
+use crate::scratch;
+
+/// `out[i] = softmax(q[i] k^T / sqrt(head_dim)) v` over the keys that row `i` sees. `qkv`
+/// `[batch * time, (heads + 2 kv_heads) * head_dim]` (all queries of a row, then its keys, then its values, not yet
+/// turned), `out` `[batch * time, heads * head_dim]`; `lse` `[batch, heads, time]` receives the logarithm of the softmax's
+/// sum.
+pub fn attention_forward(
+    shape: AttentionShape,
+    qkv: &[f32],
+    rows: AttentionRows<'_>,
+    out: &mut [f32],
+    lse: Option<&mut [f32]>,
+) {
+    if !shape.check(qkv, &rows, out) {
+        return;
+    }
+    assert!(lse.as_ref().is_none_or(|l| l.len() == shape.lse_len()), "lse is not [batch, heads, time]");
+    let to = &Results { out: Shared::new(out), lse: lse.map(Shared::new) };
+    par(shape.batch * shape.kv_heads, |number| {
+        let sequence = &Sequence::new(&shape, &rows, qkv, number / shape.kv_heads);
+        let kv_head = number % shape.kv_heads;
+        let (t, d) = (shape.time, shape.head_dim);
+        let wide = d.next_multiple_of(MOST_LANES);
+        // Whole tiles of keys may be read behind the last one.
+        let long = t.next_multiple_of(16) + MOST_KEYS;
+        let rows = MOST_ROWS * wide;
+        let sizes =
+            [d * long, t * wide, rows.max(t * wide), d * MOST_ROWS, MOST_ROWS * SCORES, rows, 2 * MOST_ROWS];
+        scratch::with(sizes.iter().sum(), |buffer| {
+            let buffers = split(buffer, sizes);
+            dispatch!(task(sequence: &Sequence<'_>, kv_head: usize, to: &Results<'_>, buffers: [&mut [f32]; 7]));
+        });
+    });
+}
+
+/// Where results go.
+struct Results<'a> {
+    out: Shared<'a>,
+    lse: Option<Shared<'a>>,
+}
+
+#[inline(always)]
+fn task<S: Blocks, const FMA: bool>(
+    sequence: &Sequence<'_>,
+    kv_head: usize,
+    to: &Results<'_>,
+    buffers: [&mut [f32]; 7],
+) {
+    let shape = sequence.shape;
+    let (t, d) = (shape.time, shape.head_dim);
+    let wide = d.next_multiple_of(S::LANES);
+    let long = t.next_multiple_of(16) + MOST_KEYS;
+    let [keys_t, values, plain, queries_t, scores, sums, running] = buffers;
+    sequence.copy::<FMA>((0, t), (shape.heads + kv_head) * d, 1.0, true, plain, wide);
+    transposed(t, d, plain, wide, keys_t, long);
+    sequence.copy::<FMA>((0, t), (shape.heads + shape.kv_heads + kv_head) * d, 1.0, false, values, wide);
+    for head in kv_head * shape.group()..(kv_head + 1) * shape.group() {
+        for b in sequence.blocks(S::ROWS) {
+            sequence.copy::<FMA>((b.first, b.rows), head * d, shape.scale(), true, plain, wide);
+            transposed(b.rows, d, plain, wide, queries_t, S::ROWS);
+            let (top, total) = running.split_at_mut(S::ROWS);
+            top.fill(f32::NEG_INFINITY);
+            total.fill(0.0);
+            sums.fill(0.0);
+            for (first, count) in b.keys(S::KEYS) {
+                let across = count.next_multiple_of(S::LANES);
+                // SAFETY: `task` runs where the machine has `S`; buffers hold whole tiles.
+                unsafe {
+                    S::product::<1>(
+                        (b.rows, across, d),
+                        (queries_t.as_ptr(), S::ROWS),
+                        (keys_t[first..].as_ptr(), long),
+                        (scores.as_mut_ptr(), SCORES),
+                        (1.0, 0.0),
+                    );
+                }
+                for (i, row) in scores.chunks_exact_mut(SCORES).enumerate().take(b.rows) {
+                    let at = b.first + i;
+                    let seen = sequence.rows.keys(sequence.first + at, at);
+                    let from = seen.start.saturating_sub(first).min(count);
+                    let end = seen.end.saturating_sub(first).min(count).max(from);
+                    row[..from].fill(0.0);
+                    row[end..across].fill(0.0);
+                    if from < end {
+                        let sums = &mut sums[i * wide..(i + 1) * wide];
+                        step::<FMA>(&mut row[from..end], &mut top[i], &mut total[i], sums);
+                    }
+                }
+                // SAFETY: as above.
+                unsafe {
+                    S::product::<SCORES>(
+                        (b.rows, wide, count),
+                        (scores.as_ptr(), 1),
+                        (values[first * wide..].as_ptr(), wide),
+                        (sums.as_mut_ptr(), wide),
+                        (1.0, 1.0),
+                    );
+                }
+            }
+            for i in 0..b.rows {
+                let (at, factor) = (b.first + i, 1.0 / total[i]);
+                let place = (sequence.first + at) * shape.out_width() + head * d;
+                // SAFETY: these columns of this row, and this element, belong to this task's head alone.
+                unsafe {
+                    let out = to.out.slice(place, d);
+                    for (out, &sum) in out.iter_mut().zip(&sums[i * wide..]) {
+                        *out = factor * sum;
+                    }
+                    if let Some(lse) = &to.lse {
+                        let number = sequence.first / t * shape.heads + head;
+                        lse.slice(number * t + at, 1)[0] = top[i] + total[i].ln();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Consecutive parts of a buffer.
+pub(super) fn split<const N: usize>(mut buffer: &mut [f32], sizes: [usize; N]) -> [&mut [f32]; N] {
+    sizes.map(|size| {
+        let (part, rest) = std::mem::take(&mut buffer).split_at_mut(size);
+        buffer = rest;
+        part
+    })
+}
+
+/// Turns a row of scores into exponentials below the running maximum, and brings what was summed before below it too.
+#[inline(always)]
+fn step<const FMA: bool>(scores: &mut [f32], top: &mut f32, total: &mut f32, sums: &mut [f32]) {
+    let before = *top;
+    let here = max(scores);
+    if here > before {
+        *top = here;
+        // The first block has nothing to bring along: its factor is 0.
+        let factor = exp::<FMA>(before - here);
+        *total *= factor;
+        sums.iter_mut().for_each(|sum| *sum *= factor);
+    }
+    // A row of nothing but NaN has no largest score; its exponentials are NaN all the same.
+    let top = if *top == f32::NEG_INFINITY { 0.0 } else { *top };
+    scores.iter_mut().for_each(|score| *score = exp::<FMA>(*score - top));
+    *total += fold(scores, |score, sum| sum + score);
+}

@@ -1,0 +1,366 @@
+//! The loops around the tile: what is packed, and which task computes which part of the result.
+//!
+//! For a chunk of columns and a chunk of `k`, all threads pack the right side; then each task packs some rows of the
+//! left side, which stay in its second-level cache, and runs over the panels of the right side. The chunk of `k` is
+//! fixed by the instruction set, not by the cache sizes of the machine: it is where sums are rounded.
+#![allow(unsafe_code)]
+
+use super::pack::{Lines, Part, pack_left, pack_right};
+#[cfg(target_arch = "x86_64")]
+use super::tile::{Avx2, Avx512};
+use super::tile::{Portable, Simd, Target, tile};
+use super::{Mat, MatMut};
+use crate::isa::{Isa, isa};
+use crate::par::{Shared, par};
+use crate::scratch;
+
+/// Longest chunk of `k`: a panel of the right side then fits into a first-level cache of 48 KiB.
+const MOST_K: usize = 384;
+/// Most floats of the right side that are packed at a time (4 MiB).
+const MOST_RIGHT: usize = 1 << 20;
+/// Panels of the left side that a task has at most: they stay in its second-level cache (252 KiB with AVX-512).
+const MOST_ROWS: usize = 12;
+/// Tasks a large product is cut into at least.
+const TASKS: usize = 16;
+/// Floating-point operations below which a product stays on its thread: about ten microseconds.
+const SERIAL_FLOP: usize = 1 << 20;
+
+/// A part of the result that is final: rows `row ..`, columns `col ..` of it.
+pub(crate) struct Done<'a> {
+    pub(crate) row: usize,
+    pub(crate) col: usize,
+    pub(crate) cols: usize,
+    pub(crate) rows: usize,
+    c: Shared<'a>,
+    row_stride: usize,
+}
+
+impl Done<'_> {
+    /// Row `i` of the part.
+    pub(crate) fn row(&mut self, i: usize) -> &mut [f32] {
+        assert!(i < self.rows, "row out of range");
+        // SAFETY: the part belongs to the task that holds it, and `&mut self` keeps rows from being held twice.
+        unsafe { self.c.slice((self.row + i) * self.row_stride + self.col, self.cols) }
+    }
+}
+
+/// Called for parts of the result that are final, while they are in the cache.
+pub(crate) type Finish<'a> = &'a (dyn Fn(Done<'_>) + Sync);
+
+/// [`Finish`] for a result in two halves of columns: called with the same part of both.
+pub(crate) type FinishPair<'a> = &'a (dyn Fn(Done<'_>, Done<'_>) + Sync);
+
+/// What follows the product.
+#[derive(Clone, Copy)]
+pub(super) enum Then<'a> {
+    Nothing,
+    One(Finish<'a>),
+    /// The two halves of the columns are computed together, a vector of each in a tile.
+    Pair(FinishPair<'a>),
+}
+
+/// Calls `finish` for a result on which nothing is left to do.
+pub(super) fn finish_all(c: &mut MatMut<'_>, finish: Finish<'_>) {
+    let (rows, cols, row_stride) = (c.rows, c.cols, c.row_stride);
+    finish(Done { row: 0, col: 0, cols, rows, c: Shared::new(c.data), row_stride });
+}
+
+/// Calls `finish` for all rows of a result in two halves of `half` columns.
+pub(super) fn finish_pairs(
+    data: &mut [f32],
+    rows: usize,
+    half: usize,
+    row_stride: usize,
+    finish: FinishPair<'_>,
+) {
+    let out = Shared::new(data);
+    let per = (1 << 15) / half.max(1) + 1;
+    par(rows.div_ceil(per), |task| {
+        let part = |col: usize| Done {
+            row: task * per,
+            col,
+            cols: half,
+            rows: per.min(rows - task * per),
+            c: out,
+            row_stride,
+        };
+        finish(part(0), part(half));
+    });
+}
+
+/// Whether two halves of `n` columns can be computed together: each a whole number of vectors.
+pub(super) fn pairs(n: usize) -> bool {
+    let lanes = match isa() {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => Avx512::LANES,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => Avx2::LANES,
+        _ => Portable::LANES,
+    };
+    n.is_multiple_of(2 * lanes)
+}
+
+/// The sizes of a product and how it is cut.
+struct Plan {
+    m: usize,
+    n: usize,
+    /// Panels of the left and the right side.
+    rows: usize,
+    cols: usize,
+    /// Length of a chunk of `k`.
+    k: usize,
+    /// Panels of the right side in a chunk of columns.
+    chunk: usize,
+    /// Tasks along rows and columns of a chunk.
+    grid: (usize, usize),
+    parallel: bool,
+}
+
+impl Plan {
+    fn new<S: Simd>(m: usize, n: usize, k: usize, parallel: bool) -> Plan {
+        let (rows, cols) = (m.div_ceil(S::MR), n.div_ceil(S::NR));
+        let k_chunk = k.div_ceil(k.div_ceil(MOST_K));
+        let most = (MOST_RIGHT / (k_chunk * S::NR)).max(1);
+        let chunk = cols.div_ceil(cols.div_ceil(most));
+        let flop = m.saturating_mul(n).saturating_mul(k).saturating_mul(2);
+        let parallel = parallel && flop >= SERIAL_FLOP;
+        let mut down = rows.div_ceil(MOST_ROWS);
+        let mut across = 1;
+        if parallel && down > TASKS / 2 {
+            down = down.next_multiple_of(8).min(rows);
+        } else if parallel {
+            // As many as can be shared among two or four threads evenly.
+            across = (TASKS.div_ceil(down)..).find(|across| (down * across).is_multiple_of(4)).unwrap_or(1);
+            across = across.min(chunk);
+        }
+        Plan { m, n, rows, cols, k: k_chunk, chunk, grid: (down, across), parallel }
+    }
+
+    fn each(&self, tasks: usize, f: impl Fn(usize) + Sync + Send) {
+        if self.parallel { par(tasks, f) } else { (0..tasks).for_each(f) }
+    }
+}
+
+/// The `i`-th of `parts` nearly equal parts of `0..n`.
+fn part(n: usize, parts: usize, i: usize) -> std::ops::Range<usize> {
+    i * n / parts..(i + 1) * n / parts
+}
+
+/// `C = alpha A B + beta C` for row-major `C`, and what follows.
+pub(super) fn product(
+    alpha: f32,
+    a: Mat<'_>,
+    b: Mat<'_>,
+    beta: f32,
+    c: MatMut<'_>,
+    then: Then<'_>,
+    parallel: bool,
+) {
+    match isa() {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => run::<Avx512>(alpha, a, b, beta, c, then, parallel, rows_avx512),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => run::<Avx2>(alpha, a, b, beta, c, then, parallel, rows_avx2),
+        _ => run::<Portable>(alpha, a, b, beta, c, then, parallel, rows_body::<Portable>),
+    }
+}
+
+/// One panel of the right side times several panels of the left one.
+struct Strip {
+    k: usize,
+    left: *const f32,
+    right: *const f32,
+    to: Target,
+    rows: usize,
+    cols: usize,
+}
+
+type Rows = unsafe fn(&Strip);
+
+fn run<S: Simd>(
+    alpha: f32,
+    a: Mat<'_>,
+    b: Mat<'_>,
+    beta: f32,
+    c: MatMut<'_>,
+    then: Then<'_>,
+    parallel: bool,
+    rows: Rows,
+) {
+    let k = a.cols;
+    let plan = Plan::new::<S>(a.rows, b.cols, k, parallel);
+    let left = Lines { data: a.data, line_stride: a.row_stride, step_stride: a.col_stride };
+    let right = Lines { data: b.data, line_stride: b.col_stride, step_stride: b.row_stride };
+    let c_stride = c.row_stride;
+    // A panel of pairs has as many columns as a panel, but a vector of them in each half.
+    let pair = matches!(then, Then::Pair(_)).then_some(plan.n / 2);
+    let (panel_cols, vector_stride, panel_n) = match pair {
+        Some(half) => (S::LANES, half, half),
+        None => (S::NR, S::LANES, plan.n),
+    };
+    let out = Shared::new(c.data);
+    let (down, across) = plan.grid;
+    // With several tasks along a row, packing for each of them would repeat it: pack once, for all.
+    let left_len = if across > 1 { plan.rows * S::MR * plan.k } else { 0 };
+    let right_len = plan.chunk * S::NR * plan.k;
+    scratch::with(left_len + right_len, |buffer| {
+        let (packed_right, packed_left) = buffer.split_at_mut(right_len);
+        for first_col in (0..plan.cols).step_by(plan.chunk) {
+            let cols = plan.chunk.min(plan.cols - first_col);
+            for from in (0..k).step_by(plan.k) {
+                let steps = plan.k.min(k - from);
+                let last = from + steps == k;
+                let beta = if from == 0 { beta } else { 1.0 };
+                pack_shared::<S>(
+                    &plan,
+                    left,
+                    right,
+                    pair,
+                    first_col..first_col + cols,
+                    (from, steps),
+                    packed_right,
+                    packed_left,
+                );
+                let (packed_right, packed_left) = (&*packed_right, &*packed_left);
+                plan.each(down * across, |task| {
+                    let panels = part(plan.rows, down, task / across);
+                    let own = part(cols, across, task % across);
+                    if panels.is_empty() || own.is_empty() {
+                        return;
+                    }
+                    let first_row = panels.start * S::MR;
+                    let height = (panels.len() * S::MR).min(plan.m - first_row);
+                    let to = Target { c: out.pointer(0), row_stride: c_stride, vector_stride, alpha, beta };
+                    let body = |left: &[f32]| {
+                        for col in own.clone() {
+                            let at = (first_col + col) * panel_cols;
+                            let width = panel_cols.min(panel_n - at);
+                            let strip = Strip {
+                                k: steps,
+                                left: left.as_ptr(),
+                                right: packed_right[col * S::NR * steps..].as_ptr(),
+                                to: to.at(first_row, at),
+                                rows: height,
+                                cols: if pair.is_some() { S::NR } else { width },
+                            };
+                            // SAFETY: `left` and `right` hold whole panels of `steps` steps; this task alone writes to
+                            // these rows and columns; `product` chose code for instructions the machine has.
+                            unsafe { rows(&strip) };
+                            if !last {
+                                continue;
+                            }
+                            let done = |col: usize| Done {
+                                row: first_row,
+                                col,
+                                rows: height,
+                                cols: width,
+                                c: out,
+                                row_stride: c_stride,
+                            };
+                            match then {
+                                Then::Nothing => {}
+                                Then::One(finish) => finish(done(at)),
+                                Then::Pair(finish) => finish(done(at), done(at + vector_stride)),
+                            }
+                        }
+                    };
+                    if across > 1 {
+                        return body(&packed_left[panels.start * S::MR * steps..]);
+                    }
+                    scratch::with(panels.len() * S::MR * steps, |own| {
+                        pack_left(left, Part { line: first_row, lines: height, step: from, steps }, own);
+                        body(own);
+                    });
+                });
+            }
+        }
+    });
+}
+
+/// Panels that one task packs.
+const PACKED: usize = 4;
+
+/// Packs the panels `cols` of the right side and, if there is room for it, all of the left side.
+fn pack_shared<S: Simd>(
+    plan: &Plan,
+    left: Lines<'_>,
+    right: Lines<'_>,
+    pair: Option<usize>,
+    cols: std::ops::Range<usize>,
+    (from, steps): (usize, usize),
+    to_right: &mut [f32],
+    to_left: &mut [f32],
+) {
+    let right_tasks = cols.len().div_ceil(PACKED);
+    let left_tasks = if to_left.is_empty() { 0 } else { plan.rows.div_ceil(2 * PACKED) };
+    let (to_right, to_left) = (Shared::new(to_right), Shared::new(to_left));
+    plan.each(right_tasks + left_tasks, |task| {
+        if task < right_tasks {
+            let first = task * PACKED;
+            let count = PACKED.min(cols.len() - first);
+            let (advance, n) = pair.map_or((S::NR, plan.n), |half| (S::LANES, half));
+            let line = (cols.start + first) * advance;
+            let part = Part { line, lines: (count * advance).min(n - line), step: from, steps };
+            let (at, len) = (first * S::NR * steps, count * S::NR * steps);
+            // SAFETY: each task packs panels of its own.
+            pack_right(right, part, pair, unsafe { to_right.slice(at, len) });
+        } else {
+            let first = (task - right_tasks) * 2 * PACKED;
+            let count = (2 * PACKED).min(plan.rows - first);
+            let line = first * S::MR;
+            let part = Part { line, lines: (count * S::MR).min(plan.m - line), step: from, steps };
+            let (at, len) = (first * S::MR * steps, count * S::MR * steps);
+            // SAFETY: as above.
+            pack_left(left, part, unsafe { to_left.slice(at, len) });
+        }
+    });
+}
+
+/// # Safety
+/// The machine has AVX-512; otherwise as [`tile`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+unsafe fn rows_avx512(strip: &Strip) {
+    // SAFETY: this function's contract.
+    unsafe {
+        match strip.cols {
+            0..=16 => strip_body::<Avx512, 14, 1>(strip),
+            _ => strip_body::<Avx512, 14, 2>(strip),
+        }
+    }
+}
+
+/// # Safety
+/// The machine has AVX2 and FMA; otherwise as [`tile`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn rows_avx2(strip: &Strip) {
+    // SAFETY: this function's contract.
+    unsafe {
+        match strip.cols {
+            0..=8 => strip_body::<Avx2, 6, 1>(strip),
+            _ => strip_body::<Avx2, 6, 2>(strip),
+        }
+    }
+}
+
+/// # Safety
+/// As [`tile`].
+unsafe fn rows_body<S: Simd>(strip: &Strip) {
+    // SAFETY: this function's contract.
+    unsafe { strip_body::<S, 4, 2>(strip) }
+}
+
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+unsafe fn strip_body<S: Simd, const MR: usize, const NV: usize>(strip: &Strip) {
+    let mut left = strip.left;
+    for row in (0..strip.rows).step_by(MR) {
+        let rows = MR.min(strip.rows - row);
+        let to = strip.to.at(row, 0);
+        // SAFETY: this function's contract; a panel has `MR` lines and `NR` columns even where fewer are written.
+        unsafe { tile::<S, MR, NV, 1>(strip.k, (left, MR), (strip.right, S::NR), to, (rows, strip.cols)) };
+        left = left.wrapping_add(MR * strip.k);
+    }
+}

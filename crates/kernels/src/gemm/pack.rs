@@ -1,0 +1,167 @@
+//! Copies of an operand in the order in which the tiles read it.
+//!
+//! An operand is taken as lines (rows of the left side, columns of the right one) times steps along `k`. A panel is some
+//! lines side by side, step by step: element `(line, step)` lies at `step * width + line`. Lines missing at the end are
+//! zeros. All layouts become the same panels; those whose steps lie together are transposed in registers on the way.
+#![allow(unsafe_code)]
+
+#[cfg(target_arch = "x86_64")]
+use super::tile::{Avx2, Avx512};
+use super::tile::{Portable, Simd};
+use super::turn::Turn;
+use crate::isa::{Isa, isa};
+
+/// An operand as lines and steps.
+#[derive(Clone, Copy)]
+pub(crate) struct Lines<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) line_stride: usize,
+    pub(crate) step_stride: usize,
+}
+
+/// Which part of an operand to pack.
+#[derive(Clone, Copy)]
+pub(crate) struct Part {
+    /// First line, and how many.
+    pub(crate) line: usize,
+    pub(crate) lines: usize,
+    /// First step, and how many.
+    pub(crate) step: usize,
+    pub(crate) steps: usize,
+}
+
+/// Packs a part of the left side into panels of as many rows as a tile has: `lines.div_ceil(MR)` panels of `steps * MR`.
+pub(crate) fn pack_left(source: Lines<'_>, part: Part, to: &mut [f32]) {
+    match isa() {
+        // SAFETY: `isa` names only instructions that this machine has.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { avx512::<14>(source, part, None, to) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { avx2::<6>(source, part, None, to) },
+        _ => body::<Portable, 4>(source, part, None, to),
+    }
+}
+
+/// Packs a part of the right side into panels of as many columns as a tile has. With `pair`, a panel holds one vector of
+/// lines and the vector of lines `pair` further on: `part` then counts the lines of the first kind alone.
+pub(crate) fn pack_right(source: Lines<'_>, part: Part, pair: Option<usize>, to: &mut [f32]) {
+    match isa() {
+        // SAFETY: `isa` names only instructions that this machine has.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { avx512::<32>(source, part, pair, to) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { avx2::<16>(source, part, pair, to) },
+        _ => body::<Portable, 8>(source, part, pair, to),
+    }
+}
+
+/// # Safety
+/// The machine has AVX-512.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+unsafe fn avx512<const W: usize>(source: Lines<'_>, part: Part, pair: Option<usize>, to: &mut [f32]) {
+    body::<Avx512, W>(source, part, pair, to);
+}
+
+/// # Safety
+/// The machine has AVX2 and FMA.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2<const W: usize>(source: Lines<'_>, part: Part, pair: Option<usize>, to: &mut [f32]) {
+    body::<Avx2, W>(source, part, pair, to);
+}
+
+#[inline(always)]
+fn body<S: Simd + Turn, const W: usize>(source: Lines<'_>, part: Part, pair: Option<usize>, to: &mut [f32]) {
+    let Lines { line_stride, step_stride, .. } = source;
+    let origin = part.line * line_stride + part.step * step_stride;
+    let len = part.steps * W;
+    // Lines from one panel to the next, and from one vector of a panel to the next.
+    let (advance, split) = pair.map_or((W, S::LANES), |pair| (S::LANES, pair));
+    let mut first = 0;
+    if line_stride == 1 && pair.is_none() {
+        // Whole panels side by side: a row of the operand is read once for all of them.
+        first = part.lines / W;
+        copy_steps::<W>(&source.data[origin..], step_stride, part.steps, &mut to[..first * len]);
+    }
+    for i in first..part.lines.div_ceil(advance) {
+        let panel = &mut to[i * len..(i + 1) * len];
+        let data = &source.data[origin + i * advance * line_stride..];
+        let lines = if pair.is_some() { W } else { W.min(part.lines - i * W) };
+        let place = |line: usize| line / S::LANES * split + line % S::LANES;
+        let mut done = 0;
+        if lines == W && step_stride == 1 {
+            done = part.steps / S::LANES * S::LANES;
+            let last = place(W - 1) * line_stride + done;
+            assert!(done == 0 || data.len() >= last, "lines reach beyond the operand");
+            for step in (0..done).step_by(S::LANES) {
+                for line in (0..W).step_by(S::LANES) {
+                    let count = S::LANES.min(W - line);
+                    let to = &mut panel[step * W + line..(step + S::LANES - 1) * W + line + count];
+                    let from = data[place(line) * line_stride + step..].as_ptr();
+                    // SAFETY: `W` lines of `done` steps lie in `data`, and `LANES` steps of `count` lines in `to`; the
+                    // caller runs code for instructions the machine has.
+                    unsafe { S::turn(from, line_stride, count, to.as_mut_ptr(), W) };
+                }
+            }
+        }
+        // Any strides, steps that do not fill a vector, and the zeros of lines that are missing.
+        for step in done..part.steps {
+            for (line, to) in panel[step * W..(step + 1) * W].iter_mut().enumerate() {
+                *to = if line < lines { data[place(line) * line_stride + step * step_stride] } else { 0.0 };
+            }
+        }
+    }
+}
+
+/// Lines that lie together: `W` floats of each step for each panel.
+#[inline(always)]
+fn copy_steps<const W: usize>(data: &[f32], step_stride: usize, steps: usize, panels: &mut [f32]) {
+    let count = panels.len() / (steps * W);
+    for step in 0..steps {
+        let from = data[step * step_stride..][..count * W].as_chunks::<W>().0;
+        for (panel, from) in from.iter().enumerate() {
+            panels[(panel * steps + step) * W..][..W].copy_from_slice(from);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::values;
+
+    fn check(width: usize, pack: impl Fn(Lines<'_>, Part, &mut [f32])) {
+        let data = values(200 * 200, 1);
+        for (line_stride, step_stride) in [(1, 100), (100, 1), (3, 170)] {
+            let source = Lines { data: &data, line_stride, step_stride };
+            for (line, lines, step, steps) in
+                [(0, width, 0, 32), (3, 2 * width + 1, 5, 37), (1, 1, 0, 1), (2, 3 * width, 1, 15)]
+            {
+                let mut to = vec![f32::NAN; lines.div_ceil(width) * steps * width];
+                pack(source, Part { line, lines, step, steps }, &mut to);
+                for (i, &got) in to.iter().enumerate() {
+                    let (panel, s, l) = (i / (steps * width), i / width % steps, i % width);
+                    let l = panel * width + l;
+                    let at = (line + l) * line_stride + (step + s) * step_stride;
+                    let want = if l < lines { data[at] } else { 0.0 };
+                    assert_eq!(got, want, "{width} wide: line {l}, step {s}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn panels_hold_every_element_and_zeros() {
+        let (left, right) = match isa() {
+            Isa::Avx512 => (14, 32),
+            Isa::Avx2 => (6, 16),
+            Isa::Portable => (4, 8),
+        };
+        check(left, pack_left);
+        check(right, |source, part, to| pack_right(source, part, None, to));
+        check(8, |source, part, to| body::<Portable, 8>(source, part, None, to));
+    }
+}
