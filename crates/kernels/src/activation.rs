@@ -66,29 +66,31 @@ simd! {
         }
     }
 
-    /// `d *= act'(pre)` and `y = act(pre)` for one row.
-    pub(crate) fn activated_and_gradient<FMA>(act: Activation, pre: &[f32], d: &mut [f32], y: &mut [f32]) {
-        let triples = d.iter_mut().zip(y.iter_mut()).zip(pre);
+    /// From the gradient `d` of `act(pre)`: `pre = d act'(pre)`, and `act(pre)` in the gradient's place, for one row.
+    pub(crate) fn activated_and_gradient<FMA>(act: Activation, pre: &mut [f32], d: &mut [f32]) {
+        let pairs = pre.iter_mut().zip(d.iter_mut());
         match act {
-            Activation::None => y.copy_from_slice(pre),
-            Activation::Relu => triples.for_each(|((d, y), &x)| {
-                *d = if x > 0.0 { *d } else { 0.0 };
-                *y = relu(x);
+            Activation::None => pairs.for_each(|(x, d)| std::mem::swap(x, d)),
+            Activation::Relu => pairs.for_each(|(x, d)| {
+                let value = relu(*x);
+                *x = if *x > 0.0 { *d } else { 0.0 };
+                *d = value;
             }),
-            Activation::Gelu => triples.for_each(|((d, y), &x)| {
-                let (erf, density) = erf_exp::<FMA>(x * std::f32::consts::FRAC_1_SQRT_2);
-                *d *= fma::<FMA>(x * NORMAL, density, 0.5 * (1.0 + erf));
-                *y = 0.5 * x * (1.0 + erf);
+            Activation::Gelu => pairs.for_each(|(x, d)| {
+                let (erf, density) = erf_exp::<FMA>(*x * std::f32::consts::FRAC_1_SQRT_2);
+                let value = 0.5 * *x * (1.0 + erf);
+                *x = *d * fma::<FMA>(*x * NORMAL, density, 0.5 * (1.0 + erf));
+                *d = value;
             }),
-            Activation::GeluTanh => triples.for_each(|((d, y), &x)| {
-                let (value, slope) = gelu_tanh_derivative::<FMA>(x);
-                *d *= slope;
-                *y = value;
+            Activation::GeluTanh => pairs.for_each(|(x, d)| {
+                let (value, slope) = gelu_tanh_derivative::<FMA>(*x);
+                *x = *d * slope;
+                *d = value;
             }),
-            Activation::Silu => triples.for_each(|((d, y), &x)| {
-                let (value, slope) = silu_derivative::<FMA>(x);
-                *d *= slope;
-                *y = value;
+            Activation::Silu => pairs.for_each(|(x, d)| {
+                let (value, slope) = silu_derivative::<FMA>(*x);
+                *x = *d * slope;
+                *d = value;
             }),
         }
     }

@@ -97,8 +97,9 @@ pub fn linear_backward_input(
     sgemm(1.0, Mat::new(dy, rows, n_out), Mat::new(w, n_out, n_in), beta, MatMut::new(dx, rows, n_in));
 }
 
-/// The gradient before an activation and its value, for the layer behind it: with `dz = dy w`, `dpre = dz act'(pre)` and
-/// `z = act(pre)`. `dy` `[rows, n_out]`, `w` `[n_out, n_in]`, `pre`, `dpre`, `z` `[rows, n_in]`.
+/// Back through a linear layer and the activation before it, in place: with `dz = dy w`, `pre` becomes `dz act'(pre)`, and
+/// `z` receives `act(pre)`, which the gradient of `w` needs. `dy` `[rows, n_out]`, `w` `[n_out, n_in]`, `pre` and `z`
+/// `[rows, n_in]`.
 pub fn linear_backward_activated(
     rows: usize,
     n_in: usize,
@@ -106,49 +107,42 @@ pub fn linear_backward_activated(
     dy: &[f32],
     w: &[f32],
     act: Activation,
-    pre: &[f32],
-    dpre: &mut [f32],
+    pre: &mut [f32],
     z: &mut [f32],
 ) {
-    check(rows, n_in, n_out, dpre, w, dy);
-    assert!(pre.len() == dpre.len() && z.len() == dpre.len(), "pre, dpre or z is not [rows, n_in]");
-    let z = Shared::new(z);
+    check(rows, n_in, n_out, z, w, dy);
+    assert_eq!(pre.len(), z.len(), "pre is not [rows, n_in]");
+    let pre = Shared::new(pre);
     let (dy, w) = (Mat::new(dy, rows, n_out), Mat::new(w, n_out, n_in));
-    sgemm_then(1.0, dy, w, 0.0, MatMut::new(dpre, rows, n_in), &|mut part| {
+    // The product is the gradient of `z`, which then makes room for `z` itself.
+    sgemm_then(1.0, dy, w, 0.0, MatMut::new(z, rows, n_in), &|mut part| {
         for i in 0..part.rows {
-            let at = (part.row + i) * n_in + part.col;
-            let cols = part.cols;
-            activated_and_gradient(act, &pre[at..at + cols], part.row(i), place(z, at, cols));
+            let pre = place(pre, (part.row + i) * n_in + part.col, part.cols);
+            activated_and_gradient(act, pre, part.row(i));
         }
     });
 }
 
-/// The same for the gated form: with `dz = dy w`, the gradients of gate and up `dgate_up` `[rows, 2 ff]` and
-/// `z = silu(gate) * up` `[rows, ff]`. `dy` `[rows, n_out]`, `w` `[n_out, ff]`, `gate_up` `[rows, 2 ff]`.
+/// The same for the gated form: with `dz = dy w`, `gate_up` becomes the gradients of gate and up, and `z` receives
+/// `silu(gate) * up`. `dy` `[rows, n_out]`, `w` `[n_out, ff]`, `gate_up` `[rows, 2 ff]`, `z` `[rows, ff]`.
 pub fn linear_backward_gated(
     rows: usize,
     ff: usize,
     n_out: usize,
     dy: &[f32],
     w: &[f32],
-    gate_up: &[f32],
-    dgate_up: &mut [f32],
+    gate_up: &mut [f32],
     z: &mut [f32],
 ) {
     check(rows, ff, n_out, z, w, dy);
-    assert!(
-        gate_up.len() == rows * 2 * ff && dgate_up.len() == gate_up.len(),
-        "gate_up or dgate_up is not [rows, 2 ff]"
-    );
-    let dgate_up = Shared::new(dgate_up);
+    assert_eq!(gate_up.len(), rows * 2 * ff, "gate_up is not [rows, 2 ff]");
+    let gate_up = Shared::new(gate_up);
     let (dy, w) = (Mat::new(dy, rows, n_out), Mat::new(w, n_out, ff));
-    // The product is the gradient of `z`, which then makes room for `z` itself.
     sgemm_then(1.0, dy, w, 0.0, MatMut::new(z, rows, ff), &|mut part| {
         for i in 0..part.rows {
             let at = (part.row + i) * 2 * ff + part.col;
-            let (gate, up) = (&gate_up[at..][..part.cols], &gate_up[at + ff..][..part.cols]);
-            let (dgate, dup) = (place(dgate_up, at, part.cols), place(dgate_up, at + ff, part.cols));
-            gate_backward(gate, up, part.row(i), dgate, dup);
+            let (gate, up) = (place(gate_up, at, part.cols), place(gate_up, at + ff, part.cols));
+            gate_backward(gate, up, part.row(i));
         }
     });
 }
@@ -277,8 +271,8 @@ mod tests {
                 let (mut dz, mut want_gradient) = (vec![0.0; rows * ff], vec![0.0; rows * 2 * ff]);
                 linear_backward_input(rows, ff, n_out, &dy, &w2, &mut dz, false);
                 crate::swiglu_backward(rows, ff, &apart, &dz, &mut want_gradient);
-                let (mut gradient, mut z) = (vec![9.0; rows * 2 * ff], vec![9.0; rows * ff]);
-                linear_backward_gated(rows, ff, n_out, &dy, &w2, &gate_up, &mut gradient, &mut z);
+                let (mut gradient, mut z) = (gate_up.clone(), vec![9.0; rows * ff]);
+                linear_backward_gated(rows, ff, n_out, &dy, &w2, &mut gradient, &mut z);
                 assert_close(&gradient, &wide(&want_gradient), 1e-6);
                 assert_close(&z, &wide(&want), 1e-6);
             }
@@ -296,8 +290,8 @@ mod tests {
             linear_backward_input(rows, n_in, n_out, &dy, &w, &mut want, false);
             crate::activation_backward(act, &pre, &mut want);
             crate::activation_forward(act, &pre, &mut want_z);
-            let (mut dpre, mut z) = (vec![9.0; rows * n_in], vec![9.0; rows * n_in]);
-            linear_backward_activated(rows, n_in, n_out, &dy, &w, act, &pre, &mut dpre, &mut z);
+            let (mut dpre, mut z) = (pre.clone(), vec![9.0; rows * n_in]);
+            linear_backward_activated(rows, n_in, n_out, &dy, &w, act, &mut dpre, &mut z);
             assert_close(&dpre, &wide(&want), 1e-6);
             assert_close(&z, &wide(&want_z), 1e-6);
         }

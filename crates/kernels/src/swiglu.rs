@@ -54,15 +54,16 @@ simd! {
         }
     }
 
-    /// From the gradient in `z`: `dgate`, `dup`, and `silu(gate) * up` in the gradient's place.
-    pub(crate) fn gate_backward<FMA>(gate: &[f32], up: &[f32], z: &mut [f32], dgate: &mut [f32], dup: &mut [f32]) {
+    /// From the gradient `z` of `silu(gate) * up`: the gradients of gate and up in their places, and the value in `z`'s.
+    pub(crate) fn gate_backward<FMA>(gate: &mut [f32], up: &mut [f32], z: &mut [f32]) {
         let n = gate.len();
-        let (up, z, dgate, dup) = (&up[..n], &mut z[..n], &mut dgate[..n], &mut dup[..n]);
+        let (up, z) = (&mut up[..n], &mut z[..n]);
         for i in 0..n {
             let (y, dy) = silu_derivative::<FMA>(gate[i]);
-            dgate[i] = z[i] * up[i] * dy;
-            dup[i] = z[i] * y;
-            z[i] = y * up[i];
+            let value = y * up[i];
+            gate[i] = z[i] * up[i] * dy;
+            up[i] = z[i] * y;
+            z[i] = value;
         }
     }
 

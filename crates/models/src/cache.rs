@@ -1,8 +1,8 @@
 //! Decoding token by token: keys and values of what was read are kept.
 
-use regimen_kernels::{AttentionRows, 
-    Activation, AttentionShape, attention_decode, attention_forward, embedding_forward, linear_forward,
-    logits_last, norm_forward, rope_apply, swiglu_forward,
+use regimen_kernels::{
+    Activation, AttentionRows, AttentionShape, attention_decode, attention_forward, embedding_forward,
+    linear_forward, logits_last, norm_forward, rope_apply, swiglu_forward,
 };
 use regimen_tensor::{Params, Pool};
 

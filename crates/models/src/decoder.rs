@@ -199,21 +199,23 @@ impl Decoder {
             tape.free(qkv);
             let out = self.linear(tape, mixed, layer.out, Activation::None)?;
             (normed, stream) = self.residual(tape, stream, out, layer.mlp_norm)?;
-            let inner = match c.mlp {
-                Mlp::Gelu => self.linear(tape, normed, layer.up, Activation::GeluTanh)?,
-                Mlp::Swiglu => {
-                    let gate_up = self.linear(tape, normed, layer.up, Activation::None)?;
-                    let inner = ops::swiglu(tape, gate_up)?;
-                    tape.free(gate_up);
-                    inner
-                }
-            };
-            let out = self.linear(tape, inner, layer.down, Activation::None)?;
+            let out = ops::mlp(tape, normed, self.mlp_of(layer))?;
+            tape.free(normed);
             let next = self.layers.get(i + 1).map_or(self.norm, |next| next.attn_norm);
             (normed, stream) = self.residual(tape, stream, out, next)?;
         }
         tape.free(stream);
         Ok(normed)
+    }
+
+    /// The feed-forward layer of a block.
+    fn mlp_of(&self, layer: &Layer) -> ops::Mlp {
+        let inner = match self.config.mlp {
+            Mlp::Gelu => ops::Inner::Activation(Activation::GeluTanh),
+            Mlp::Swiglu => ops::Inner::Swiglu,
+        };
+        let (up, down) = (layer.up, layer.down);
+        ops::Mlp { up: up.weight, up_bias: up.bias, down: down.weight, down_bias: down.bias, inner }
     }
 
     /// A linear layer that is the last reader of its input.

@@ -105,7 +105,9 @@ fn check_keys(time: usize, rows: usize, spec: &Attention) -> Result<()> {
         if start > row {
             return misfit(OP, format!("row {row} of a sequence attends from row {start} on"));
         }
-        if let Some(end) = spec.ends.as_ref().map(|ends| ends[i] as usize).filter(|&end| end <= row || end > time) {
+        if let Some(end) =
+            spec.ends.as_ref().map(|ends| ends[i] as usize).filter(|&end| end <= row || end > time)
+        {
             return misfit(OP, format!("row {row} of a sequence of {time} attends up to row {end}"));
         }
     }
@@ -126,7 +128,8 @@ mod tests {
 
     #[test]
     fn gradients_match_the_formula() {
-        for (heads, kv_heads, rope, causal) in [(4, 2, true, true), (3, 1, false, true), (2, 2, true, false)] {
+        for (heads, kv_heads, rope, causal) in [(4, 2, true, true), (3, 1, false, true), (2, 2, true, false)]
+        {
             let shape = AttentionShape { batch: 2, time: 5, heads, kv_heads, head_dim: 4 };
             let mut spec = spec(shape, &[0, 0, 2, 2, 4, 0, 0, 0, 0, 3], rope);
             spec.ends = (!causal).then(|| [2, 2, 4, 5, 5, 5, 5, 5, 5, 5].into());

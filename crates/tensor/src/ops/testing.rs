@@ -32,6 +32,10 @@ impl Bench {
         self.layout.expect(name).unwrap()
     }
 
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
     pub fn tape(&self) -> Tape<'_> {
         Tape::new(&self.params, &self.pool, true)
     }
