@@ -39,7 +39,7 @@ pub use cross_entropy::cross_entropy;
 pub use elementwise::{add, add_into, axpy, mul, mul_into, scale};
 pub use embedding::{embedding_backward, embedding_forward};
 pub use fingerprint::fingerprint;
-pub use gemm::{Mat, MatMut, sgemm, sgemm_serial};
+pub use gemm::{Bf16, Mat, MatMut, from_bf16, has_bf16, sgemm, sgemm_bf16, sgemm_serial, to_bf16};
 pub use isa::{Isa, isa};
 pub use linear::{
     linear_backward_activated, linear_backward_gated, linear_backward_input, linear_backward_weight,

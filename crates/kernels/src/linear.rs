@@ -38,7 +38,7 @@ pub fn linear_forward(
             });
         }
         None if bias.is_none() && act == Activation::None => {
-            sgemm(1.0, x, w, 0.0, MatMut::new(y, rows, n_out))
+            sgemm(1.0, x, w, 0.0, MatMut::new(y, rows, n_out));
         }
         None => sgemm_then(1.0, x, w, 0.0, MatMut::new(y, rows, n_out), &|mut part| {
             let bias = bias.map(|b| &b[part.col..part.col + part.cols]);

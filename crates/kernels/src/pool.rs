@@ -298,11 +298,11 @@ impl Pool {
             let entered = self.enter(done);
             done = entered & !(INSIDE | OPEN);
             let job = self.published();
-            if let Some(job) = job.filter(|job| number < job.threads) {
-                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.work(&job, number))) {
-                    lock(&self.failure).get_or_insert(panic);
-                    self.failed.store(true, Ordering::Relaxed);
-                }
+            if let Some(job) = job.filter(|job| number < job.threads)
+                && let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.work(&job, number)))
+            {
+                lock(&self.failure).get_or_insert(panic);
+                self.failed.store(true, Ordering::Relaxed);
             }
             self.gate.fetch_sub(1, Ordering::AcqRel);
         }

@@ -128,12 +128,12 @@ fn block<S: Blocks, const FMA: bool>(
     sequence.copy::<FMA>((rows.first, rows.rows), head * d, shape.scale(), true, b.queries, wide);
     transposed(rows.rows, d, b.queries, wide, b.queries_t, S::ROWS);
     let mut inner = [0.0f32; 64];
-    for i in 0..rows.rows {
+    for (i, inner) in inner.iter_mut().enumerate().take(rows.rows) {
         let dout = &given.dout[row_of(i)..][..d];
         let to = &mut b.douts[i * wide..(i + 1) * wide];
         to[..d].copy_from_slice(dout);
         to[d..].fill(0.0);
-        inner[i] = dot::<FMA>(&given.out[row_of(i)..][..d], dout);
+        *inner = dot::<FMA>(&given.out[row_of(i)..][..d], dout);
     }
     transposed(rows.rows, d, b.douts, wide, b.douts_t, S::ROWS);
     b.dq.fill(0.0);

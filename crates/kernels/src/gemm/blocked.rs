@@ -5,11 +5,11 @@
 //! fixed by the instruction set, not by the cache sizes of the machine: it is where sums are rounded.
 #![allow(unsafe_code)]
 
-use super::pack::{Lines, Part, pack_left, pack_right};
+use super::MatMut;
+use super::pack::{Lines, Operand, Part, pack_left, pack_right};
 #[cfg(target_arch = "x86_64")]
 use super::tile::{Avx2, Avx512};
 use super::tile::{Portable, Simd, Target, tile};
-use super::{Mat, MatMut};
 use crate::isa::{Isa, isa};
 use crate::par::{Shared, par};
 use crate::scratch;
@@ -62,7 +62,7 @@ pub(super) enum Then<'a> {
 /// Calls `finish` for a result on which nothing is left to do.
 pub(super) fn finish_all(c: &mut MatMut<'_>, finish: Finish<'_>) {
     let (rows, cols, row_stride) = (c.rows, c.cols, c.row_stride);
-    finish(Done { row: 0, col: 0, cols, rows, c: Shared::new(c.data), row_stride });
+    finish(Done { row: 0, col: 0, cols, rows, c: Shared::new(&mut *c.data), row_stride });
 }
 
 /// Calls `finish` for all rows of a result in two halves of `half` columns.
@@ -149,48 +149,60 @@ fn part(n: usize, parts: usize, i: usize) -> std::ops::Range<usize> {
 /// `C = alpha A B + beta C` for row-major `C`, and what follows.
 pub(super) fn product(
     alpha: f32,
-    a: Mat<'_>,
-    b: Mat<'_>,
+    a: Operand<'_>,
+    b: Operand<'_>,
     beta: f32,
-    c: MatMut<'_>,
+    c: &mut MatMut<'_>,
     then: Then<'_>,
     parallel: bool,
 ) {
     match isa() {
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => run::<Avx512>(alpha, a, b, beta, c, then, parallel, rows_avx512),
+        Isa::Avx512 => run::<Avx512>(alpha, a, b, beta, c, then, parallel, Code::new(rows_avx512)),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => run::<Avx2>(alpha, a, b, beta, c, then, parallel, rows_avx2),
-        _ => run::<Portable>(alpha, a, b, beta, c, then, parallel, rows_body::<Portable>),
+        Isa::Avx2 => run::<Avx2>(alpha, a, b, beta, c, then, parallel, Code::new(rows_avx2)),
+        _ => run::<Portable>(alpha, a, b, beta, c, then, parallel, Code::new(rows_body::<Portable>)),
     }
 }
 
 /// One panel of the right side times several panels of the left one.
-struct Strip {
+pub(super) struct Strip {
     k: usize,
     left: *const f32,
     right: *const f32,
     to: Target,
     rows: usize,
-    cols: usize,
+    pub(super) cols: usize,
 }
 
-type Rows = unsafe fn(&Strip);
+/// The code of an instruction set, whose tile the panels fit.
+#[derive(Clone, Copy)]
+pub(super) struct Code {
+    pub(super) rows: unsafe fn(&Strip),
+    pub(super) pack_left: fn(Lines<'_>, Part, &mut [f32]),
+    pub(super) pack_right: fn(Lines<'_>, Part, Option<usize>, &mut [f32]),
+}
 
-fn run<S: Simd>(
+impl Code {
+    /// With the packing of the instruction set in use.
+    pub(super) fn new(rows: unsafe fn(&Strip)) -> Code {
+        Code { rows, pack_left, pack_right }
+    }
+}
+
+pub(super) fn run<S: Simd>(
     alpha: f32,
-    a: Mat<'_>,
-    b: Mat<'_>,
+    a: Operand<'_>,
+    b: Operand<'_>,
     beta: f32,
-    c: MatMut<'_>,
+    c: &mut MatMut<'_>,
     then: Then<'_>,
     parallel: bool,
-    rows: Rows,
+    code: Code,
 ) {
-    let k = a.cols;
-    let plan = Plan::new::<S>(a.rows, b.cols, k, parallel);
-    let left = Lines { data: a.data, line_stride: a.row_stride, step_stride: a.col_stride };
-    let right = Lines { data: b.data, line_stride: b.col_stride, step_stride: b.row_stride };
+    let (left, right) = (a, b.t());
+    let ((m, k), (n, _)) = (left.size(), right.size());
+    let plan = Plan::new::<S>(m, n, k, parallel);
     let c_stride = c.row_stride;
     // A panel of pairs has as many columns as a panel, but a vector of them in each half.
     let pair = matches!(then, Then::Pair(_)).then_some(plan.n / 2);
@@ -198,7 +210,7 @@ fn run<S: Simd>(
         Some(half) => (S::LANES, half, half),
         None => (S::NR, S::LANES, plan.n),
     };
-    let out = Shared::new(c.data);
+    let out = Shared::new(&mut *c.data);
     let (down, across) = plan.grid;
     // With several tasks along a row, packing for each of them would repeat it: pack once, for all.
     let left_len = if across > 1 { plan.rows * S::MR * plan.k } else { 0 };
@@ -218,6 +230,7 @@ fn run<S: Simd>(
                     pair,
                     first_col..first_col + cols,
                     (from, steps),
+                    code,
                     packed_right,
                     packed_left,
                 );
@@ -245,7 +258,7 @@ fn run<S: Simd>(
                             };
                             // SAFETY: `left` and `right` hold whole panels of `steps` steps; this task alone writes to
                             // these rows and columns; `product` chose code for instructions the machine has.
-                            unsafe { rows(&strip) };
+                            unsafe { (code.rows)(&strip) };
                             if !last {
                                 continue;
                             }
@@ -268,7 +281,11 @@ fn run<S: Simd>(
                         return body(&packed_left[panels.start * S::MR * steps..]);
                     }
                     scratch::with(panels.len() * S::MR * steps, |own| {
-                        pack_left(left, Part { line: first_row, lines: height, step: from, steps }, own);
+                        left.pack(
+                            Part { line: first_row, lines: height, step: from, steps },
+                            own,
+                            code.pack_left,
+                        );
                         body(own);
                     });
                 });
@@ -283,11 +300,12 @@ const PACKED: usize = 4;
 /// Packs the panels `cols` of the right side and, if there is room for it, all of the left side.
 fn pack_shared<S: Simd>(
     plan: &Plan,
-    left: Lines<'_>,
-    right: Lines<'_>,
+    left: Operand<'_>,
+    right: Operand<'_>,
     pair: Option<usize>,
     cols: std::ops::Range<usize>,
     (from, steps): (usize, usize),
+    code: Code,
     to_right: &mut [f32],
     to_left: &mut [f32],
 ) {
@@ -303,7 +321,8 @@ fn pack_shared<S: Simd>(
             let part = Part { line, lines: (count * advance).min(n - line), step: from, steps };
             let (at, len) = (first * S::NR * steps, count * S::NR * steps);
             // SAFETY: each task packs panels of its own.
-            pack_right(right, part, pair, unsafe { to_right.slice(at, len) });
+            let to = unsafe { to_right.slice(at, len) };
+            right.pack(part, to, |lines, part, to| (code.pack_right)(lines, part, pair, to));
         } else {
             let first = (task - right_tasks) * 2 * PACKED;
             let count = (2 * PACKED).min(plan.rows - first);
@@ -311,7 +330,7 @@ fn pack_shared<S: Simd>(
             let part = Part { line, lines: (count * S::MR).min(plan.m - line), step: from, steps };
             let (at, len) = (first * S::MR * steps, count * S::MR * steps);
             // SAFETY: as above.
-            pack_left(left, part, unsafe { to_left.slice(at, len) });
+            left.pack(part, unsafe { to_left.slice(at, len) }, code.pack_left);
         }
     });
 }
@@ -354,7 +373,7 @@ unsafe fn rows_body<S: Simd>(strip: &Strip) {
 /// # Safety
 /// As [`tile`].
 #[inline(always)]
-unsafe fn strip_body<S: Simd, const MR: usize, const NV: usize>(strip: &Strip) {
+pub(super) unsafe fn strip_body<S: Simd, const MR: usize, const NV: usize>(strip: &Strip) {
     let mut left = strip.left;
     for row in (0..strip.rows).step_by(MR) {
         let rows = MR.min(strip.rows - row);

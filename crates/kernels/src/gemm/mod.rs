@@ -8,28 +8,30 @@
 //! Every element is summed in the order of `k`, within chunks whose length the instruction set fixes: results depend
 //! neither on the number of threads nor on the caches of the machine.
 
+mod bf16;
 mod blocked;
 mod pack;
 mod thin;
 pub(crate) mod tile;
 mod turn;
 
+pub use bf16::{Bf16, from_bf16, has_bf16, sgemm_bf16, to_bf16};
 use blocked::Then;
 pub(crate) use blocked::{Finish, FinishPair};
 
 /// A read-only matrix view `[rows, cols]` over a slice, with any strides.
 #[derive(Clone, Copy, Debug)]
-pub struct Mat<'a> {
-    data: &'a [f32],
+pub struct Mat<'a, T = f32> {
+    data: &'a [T],
     rows: usize,
     cols: usize,
     row_stride: usize,
     col_stride: usize,
 }
 
-impl<'a> Mat<'a> {
+impl<'a, T: Copy> Mat<'a, T> {
     /// A row-major matrix `[rows, cols]` without gaps.
-    pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
+    pub fn new(data: &'a [T], rows: usize, cols: usize) -> Self {
         Mat::strided(data, rows, cols, cols, 1)
     }
 
@@ -37,7 +39,7 @@ impl<'a> Mat<'a> {
     ///
     /// # Panics
     /// If an element lies outside `data`, or a stride is above `isize::MAX`.
-    pub fn strided(data: &'a [f32], rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Self {
+    pub fn strided(data: &'a [T], rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Self {
         check_extent(data.len(), rows, cols, row_stride, col_stride);
         Mat { data, rows, cols, row_stride, col_stride }
     }
@@ -54,7 +56,7 @@ impl<'a> Mat<'a> {
     }
 
     /// Element `(row, col)`.
-    pub fn at(&self, row: usize, col: usize) -> f32 {
+    pub fn at(&self, row: usize, col: usize) -> T {
         self.data[row * self.row_stride + col * self.col_stride]
     }
 
@@ -66,6 +68,12 @@ impl<'a> Mat<'a> {
     /// Number of columns.
     pub fn cols(&self) -> usize {
         self.cols
+    }
+}
+
+impl<'a> From<Mat<'a>> for pack::Operand<'a> {
+    fn from(mat: Mat<'a>) -> Self {
+        pack::Operand::Floats(mat)
     }
 }
 
@@ -128,7 +136,7 @@ fn check_extent(len: usize, rows: usize, cols: usize, row_stride: usize, col_str
         let last = down.zip(across).and_then(|(down, across)| down.checked_add(across));
         assert!(
             last.is_some_and(|last| last < len),
-            "matrix {rows} x {cols} with strides {row_stride}, {col_stride} exceeds {len} floats"
+            "matrix {rows} x {cols} with strides {row_stride}, {col_stride} exceeds {len} elements"
         );
     }
 }
@@ -192,9 +200,9 @@ fn product(alpha: f32, a: Mat<'_>, b: Mat<'_>, beta: f32, mut c: MatMut<'_>, the
             blocked::finish_all(&mut c, finish);
         }
     } else if matches!(then, Then::Nothing) && thin::fits(&a, &b) {
-        thin::product(alpha, a, b, beta, c, parallel);
+        thin::product(alpha, a, b, beta, &mut c, parallel);
     } else {
-        blocked::product(alpha, a, b, beta, c, then, parallel);
+        blocked::product(alpha, a.into(), b.into(), beta, &mut c, then, parallel);
     }
 }
 

@@ -5,6 +5,8 @@
 //! zeros. All layouts become the same panels; those whose steps lie together are transposed in registers on the way.
 #![allow(unsafe_code)]
 
+use super::Mat;
+use super::bf16::{self, Bf16};
 #[cfg(target_arch = "x86_64")]
 use super::tile::{Avx2, Avx512};
 use super::tile::{Portable, Simd};
@@ -17,6 +19,54 @@ pub(crate) struct Lines<'a> {
     pub(crate) data: &'a [f32],
     pub(crate) line_stride: usize,
     pub(crate) step_stride: usize,
+}
+
+/// A side of a product.
+#[derive(Clone, Copy)]
+pub(super) enum Operand<'a> {
+    Floats(Mat<'a>),
+    /// Widened to floats when it is packed.
+    Bf16(Mat<'a, Bf16>),
+    /// Packed as pairs of neighbouring steps, two in the place of a float.
+    Pairs(Mat<'a, Bf16>),
+}
+
+impl Operand<'_> {
+    /// Rows, and steps along columns.
+    pub(super) fn size(&self) -> (usize, usize) {
+        match self {
+            Operand::Floats(mat) => (mat.rows, mat.cols),
+            Operand::Bf16(mat) => (mat.rows, mat.cols),
+            Operand::Pairs(mat) => (mat.rows, mat.cols.div_ceil(2)),
+        }
+    }
+
+    /// The same with rows and columns exchanged.
+    pub(super) fn t(self) -> Self {
+        match self {
+            Operand::Floats(mat) => Operand::Floats(mat.t()),
+            Operand::Bf16(mat) => Operand::Bf16(mat.t()),
+            Operand::Pairs(mat) => Operand::Pairs(mat.t()),
+        }
+    }
+
+    /// Packs a part, rows being lines, with one of the functions below.
+    pub(super) fn pack(&self, part: Part, to: &mut [f32], pack: impl Fn(Lines<'_>, Part, &mut [f32])) {
+        let copied = |part: Part, to: &mut [f32], copy: &dyn Fn(&mut [f32])| {
+            crate::scratch::with(part.lines * part.steps, |buffer| {
+                copy(buffer);
+                let lines = Lines { data: buffer, line_stride: part.steps, step_stride: 1 };
+                pack(lines, Part { line: 0, step: 0, ..part }, to);
+            });
+        };
+        match *self {
+            Operand::Floats(Mat { data, row_stride, col_stride, .. }) => {
+                pack(Lines { data, line_stride: row_stride, step_stride: col_stride }, part, to);
+            }
+            Operand::Bf16(mat) => copied(part, to, &|buffer| bf16::widen(mat, part, buffer)),
+            Operand::Pairs(mat) => copied(part, to, &|buffer| bf16::pair(mat, part, buffer)),
+        }
+    }
 }
 
 /// Which part of an operand to pack.
@@ -74,7 +124,12 @@ unsafe fn avx2<const W: usize>(source: Lines<'_>, part: Part, pair: Option<usize
 }
 
 #[inline(always)]
-fn body<S: Simd + Turn, const W: usize>(source: Lines<'_>, part: Part, pair: Option<usize>, to: &mut [f32]) {
+pub(super) fn body<S: Simd + Turn, const W: usize>(
+    source: Lines<'_>,
+    part: Part,
+    pair: Option<usize>,
+    to: &mut [f32],
+) {
     let Lines { line_stride, step_stride, .. } = source;
     let origin = part.line * line_stride + part.step * step_stride;
     let len = part.steps * W;

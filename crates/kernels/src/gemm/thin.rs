@@ -18,14 +18,14 @@ pub(super) fn fits(a: &Mat<'_>, b: &Mat<'_>) -> bool {
 }
 
 /// `C = alpha A B + beta C`, where [`fits`]; rows of `C` lie together.
-pub(super) fn product(alpha: f32, a: Mat<'_>, b: Mat<'_>, beta: f32, c: MatMut<'_>, parallel: bool) {
+pub(super) fn product(alpha: f32, a: Mat<'_>, b: Mat<'_>, beta: f32, c: &mut MatMut<'_>, parallel: bool) {
     let (m, n, k) = (a.rows, b.cols, a.cols);
     let each = |n: usize, per: usize, f: &(dyn Fn(usize, usize) + Sync)| {
         let tasks = n.div_ceil(per);
         let run = |i: usize| f(i * per, per.min(n - i * per));
         if parallel { par(tasks, run) } else { (0..tasks).for_each(run) }
     };
-    let (row_stride, out) = (c.row_stride, Shared::new(c.data));
+    let (row_stride, out) = (c.row_stride, Shared::new(&mut *c.data));
     let put = |row: usize, col: usize, sum: f32| {
         let at = put_slice(out, row * row_stride + col, 1);
         at[0] = alpha * sum + if beta == 0.0 { 0.0 } else { beta * at[0] };

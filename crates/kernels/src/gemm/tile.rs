@@ -28,6 +28,12 @@ pub(crate) trait Simd {
     unsafe fn store(to: *mut f32, v: Self::V);
     /// `a * b + c`.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// One step of the product: `c` and the product of what the panels hold, floats unless said otherwise.
+    #[inline(always)]
+    unsafe fn step(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: the trait's contract.
+        unsafe { Self::fma(a, b, c) }
+    }
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
     /// Asks for the line at `at` ahead of time.
     unsafe fn prefetch(at: *const f32);
@@ -210,7 +216,7 @@ pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const AR: u
             for r in 0..MR {
                 let left = S::splat(*a.add(r * AR));
                 for v in 0..NV {
-                    sums[r][v] = S::fma(left, right[v], sums[r][v]);
+                    sums[r][v] = S::step(left, right[v], sums[r][v]);
                 }
             }
             a = a.wrapping_add(a_step);
