@@ -57,4 +57,5 @@ pub(crate) fn same_bits_at_any_thread_count(f: impl Fn() -> Vec<f32> + Sync) {
         |threads| -> Vec<u32> { crate::with_threads(threads, || f().iter().map(|v| v.to_bits()).collect()) };
     let one = bits(1);
     assert!(one == bits(2) && one == bits(4), "results differ between 1, 2 and 4 threads");
+    assert!(one == bits(19), "results differ with more threads than tasks or cores");
 }

@@ -12,6 +12,8 @@ use super::blocked::{Strip, strip_body};
 use super::blocked::{Then, product, run};
 use super::pack::{Operand, Part};
 #[cfg(target_arch = "x86_64")]
+use super::pack::{pack_left, pack_right};
+#[cfg(target_arch = "x86_64")]
 use super::tile::Avx512;
 use super::tile::Simd;
 use super::{Mat, MatMut};
@@ -89,7 +91,7 @@ pub fn sgemm_bf16(alpha: f32, a: Mat<'_, Bf16>, b: Mat<'_, Bf16>, beta: f32, mut
     #[cfg(target_arch = "x86_64")]
     if has_bf16() {
         let (a, b) = (Operand::Pairs(a), Operand::Pairs(b));
-        return run::<PairsAvx512>(alpha, a, b, beta, &mut c, Then::Nothing, true, Code::new(rows_bf16));
+        return run::<PairsAvx512>(alpha, a, b, beta, &mut c, Then::Nothing, true, PAIRS);
     }
     product(alpha, Operand::Bf16(a), Operand::Bf16(b), beta, &mut c, Then::Nothing, true);
 }
@@ -122,6 +124,10 @@ pub(super) fn pair(mat: Mat<'_, Bf16>, part: Part, to: &mut [f32]) {
         }
     }
 }
+
+/// Packs to the bit: a pair is no float, however it may look.
+#[cfg(target_arch = "x86_64")]
+const PAIRS: Code = Code { rows: rows_bf16, pack_left: pack_left::<true>, pack_right: pack_right::<true> };
 
 /// AVX-512 with pairs of bf16 in the panels.
 #[cfg(target_arch = "x86_64")]
@@ -286,8 +292,8 @@ mod tests {
                         let (a, b) = (Operand::Pairs(a), Operand::Pairs(b));
                         let plain = Code {
                             rows: rows_plain,
-                            pack_left: |lines, part, to| body::<Portable, 4>(lines, part, None, to),
-                            pack_right: body::<Portable, 8>,
+                            pack_left: |lines, part, to| body::<Portable, 4, true>(lines, part, None, to),
+                            pack_right: body::<Portable, 8, true>,
                         };
                         run::<PairsPlain>(
                             2.0,

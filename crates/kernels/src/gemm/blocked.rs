@@ -186,7 +186,7 @@ pub(super) struct Code {
 impl Code {
     /// With the packing of the instruction set in use.
     pub(super) fn new(rows: unsafe fn(&Strip)) -> Code {
-        Code { rows, pack_left, pack_right }
+        Code { rows, pack_left: pack_left::<false>, pack_right: pack_right::<false> }
     }
 }
 

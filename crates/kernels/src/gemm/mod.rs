@@ -341,6 +341,27 @@ mod tests {
     }
 
     #[test]
+    fn operands_that_repeat_a_line_or_have_gaps_are_read_as_they_are() {
+        let (m, n, k) = (75, 130, 420);
+        let (x, y) = (values(m * k * 3, 1), values(n * k * 3, 2));
+        let lefts = [
+            Mat::strided(&x, m, k, 0, 1),
+            Mat::strided(&x, m, k, 1, 0),
+            Mat::strided(&x, m, k, 3, 3 * m),
+            Mat::strided(&x, m, k, 3 * k, 3),
+        ];
+        let rights =
+            [Mat::strided(&y, k, n, 0, 1), Mat::strided(&y, k, n, 1, 0), Mat::strided(&y, k, n, 0, 0)];
+        for a in lefts {
+            for b in rights {
+                let mut c = vec![0.0; m * n];
+                sgemm(1.0, a, b, 0.0, MatMut::new(&mut c, m, n));
+                assert_close(&c, &naive(1.0, a, b, 0.0, &[]), 1e-5);
+            }
+        }
+    }
+
+    #[test]
     fn not_a_number_shows() {
         let mut c = [0.0; 4];
         for bad in [f32::NAN, f32::INFINITY] {

@@ -2,7 +2,7 @@
 //!
 //! An operand is taken as lines (rows of the left side, columns of the right one) times steps along `k`. A panel is some
 //! lines side by side, step by step: element `(line, step)` lies at `step * width + line`. Lines missing at the end are
-//! zeros. All layouts become the same panels; those whose steps lie together are transposed in registers on the way.
+//! zeros, and so are denormal numbers, with which a product would take many times as long. All layouts become the same panels; those whose steps lie together are transposed in registers on the way.
 #![allow(unsafe_code)]
 
 use super::Mat;
@@ -10,7 +10,7 @@ use super::bf16::{self, Bf16};
 #[cfg(target_arch = "x86_64")]
 use super::tile::{Avx2, Avx512};
 use super::tile::{Portable, Simd};
-use super::turn::Turn;
+use super::turn::{Turn, normal};
 use crate::isa::{Isa, isa};
 
 /// An operand as lines and steps.
@@ -80,30 +80,35 @@ pub(crate) struct Part {
     pub(crate) steps: usize,
 }
 
-/// Packs a part of the left side into panels of as many rows as a tile has: `lines.div_ceil(MR)` panels of `steps * MR`.
-pub(crate) fn pack_left(source: Lines<'_>, part: Part, to: &mut [f32]) {
+/// Packs a part of the left side, to the bit if `EXACT`, into panels of as many rows as a tile has: `lines.div_ceil(MR)` panels of `steps * MR`.
+pub(crate) fn pack_left<const EXACT: bool>(source: Lines<'_>, part: Part, to: &mut [f32]) {
     match isa() {
         // SAFETY: `isa` names only instructions that this machine has.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { avx512::<14>(source, part, None, to) },
+        Isa::Avx512 => unsafe { avx512::<14, EXACT>(source, part, None, to) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => unsafe { avx2::<6>(source, part, None, to) },
-        _ => body::<Portable, 4>(source, part, None, to),
+        Isa::Avx2 => unsafe { avx2::<6, EXACT>(source, part, None, to) },
+        _ => body::<Portable, 4, EXACT>(source, part, None, to),
     }
 }
 
 /// Packs a part of the right side into panels of as many columns as a tile has. With `pair`, a panel holds one vector of
 /// lines and the vector of lines `pair` further on: `part` then counts the lines of the first kind alone.
-pub(crate) fn pack_right(source: Lines<'_>, part: Part, pair: Option<usize>, to: &mut [f32]) {
+pub(crate) fn pack_right<const EXACT: bool>(
+    source: Lines<'_>,
+    part: Part,
+    pair: Option<usize>,
+    to: &mut [f32],
+) {
     match isa() {
         // SAFETY: `isa` names only instructions that this machine has.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { avx512::<32>(source, part, pair, to) },
+        Isa::Avx512 => unsafe { avx512::<32, EXACT>(source, part, pair, to) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => unsafe { avx2::<16>(source, part, pair, to) },
-        _ => body::<Portable, 8>(source, part, pair, to),
+        Isa::Avx2 => unsafe { avx2::<16, EXACT>(source, part, pair, to) },
+        _ => body::<Portable, 8, EXACT>(source, part, pair, to),
     }
 }
 
@@ -111,20 +116,30 @@ pub(crate) fn pack_right(source: Lines<'_>, part: Part, pair: Option<usize>, to:
 /// The machine has AVX-512.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
-unsafe fn avx512<const W: usize>(source: Lines<'_>, part: Part, pair: Option<usize>, to: &mut [f32]) {
-    body::<Avx512, W>(source, part, pair, to);
+unsafe fn avx512<const W: usize, const EXACT: bool>(
+    source: Lines<'_>,
+    part: Part,
+    pair: Option<usize>,
+    to: &mut [f32],
+) {
+    body::<Avx512, W, EXACT>(source, part, pair, to);
 }
 
 /// # Safety
 /// The machine has AVX2 and FMA.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn avx2<const W: usize>(source: Lines<'_>, part: Part, pair: Option<usize>, to: &mut [f32]) {
-    body::<Avx2, W>(source, part, pair, to);
+unsafe fn avx2<const W: usize, const EXACT: bool>(
+    source: Lines<'_>,
+    part: Part,
+    pair: Option<usize>,
+    to: &mut [f32],
+) {
+    body::<Avx2, W, EXACT>(source, part, pair, to);
 }
 
 #[inline(always)]
-pub(super) fn body<S: Simd + Turn, const W: usize>(
+pub(super) fn body<S: Simd + Turn, const W: usize, const EXACT: bool>(
     source: Lines<'_>,
     part: Part,
     pair: Option<usize>,
@@ -139,7 +154,7 @@ pub(super) fn body<S: Simd + Turn, const W: usize>(
     if line_stride == 1 && pair.is_none() {
         // Whole panels side by side: a row of the operand is read once for all of them.
         first = part.lines / W;
-        copy_steps::<W>(&source.data[origin..], step_stride, part.steps, &mut to[..first * len]);
+        copy_steps::<W, EXACT>(&source.data[origin..], step_stride, part.steps, &mut to[..first * len]);
     }
     for i in first..part.lines.div_ceil(advance) {
         let panel = &mut to[i * len..(i + 1) * len];
@@ -158,14 +173,18 @@ pub(super) fn body<S: Simd + Turn, const W: usize>(
                     let from = data[place(line) * line_stride + step..].as_ptr();
                     // SAFETY: `W` lines of `done` steps lie in `data`, and `LANES` steps of `count` lines in `to`; the
                     // caller runs code for instructions the machine has.
-                    unsafe { S::turn(from, line_stride, count, to.as_mut_ptr(), W) };
+                    unsafe { S::turn::<EXACT>(from, line_stride, count, to.as_mut_ptr(), W) };
                 }
             }
         }
         // Any strides, steps that do not fill a vector, and the zeros of lines that are missing.
         for step in done..part.steps {
             for (line, to) in panel[step * W..(step + 1) * W].iter_mut().enumerate() {
-                *to = if line < lines { data[place(line) * line_stride + step * step_stride] } else { 0.0 };
+                *to = if line < lines {
+                    normal::<EXACT>(data[place(line) * line_stride + step * step_stride])
+                } else {
+                    0.0
+                };
             }
         }
     }
@@ -173,12 +192,18 @@ pub(super) fn body<S: Simd + Turn, const W: usize>(
 
 /// Lines that lie together: `W` floats of each step for each panel.
 #[inline(always)]
-fn copy_steps<const W: usize>(data: &[f32], step_stride: usize, steps: usize, panels: &mut [f32]) {
+fn copy_steps<const W: usize, const EXACT: bool>(
+    data: &[f32],
+    step_stride: usize,
+    steps: usize,
+    panels: &mut [f32],
+) {
     let count = panels.len() / (steps * W);
     for step in 0..steps {
         let from = data[step * step_stride..][..count * W].as_chunks::<W>().0;
         for (panel, from) in from.iter().enumerate() {
-            panels[(panel * steps + step) * W..][..W].copy_from_slice(from);
+            let to = &mut panels[(panel * steps + step) * W..][..W];
+            to.iter_mut().zip(from).for_each(|(to, &x)| *to = normal::<EXACT>(x));
         }
     }
 }
@@ -209,14 +234,39 @@ mod tests {
     }
 
     #[test]
+    fn denormal_numbers_become_zero_and_nothing_else_does() {
+        let odd = [1e-40, -1e-39, f32::MIN_POSITIVE, -f32::MIN_POSITIVE, f32::NAN, f32::INFINITY, 0.0, 3.0];
+        let data: Vec<f32> = (0..64 * 64).map(|i| odd[(i + i / 64) % 8]).collect();
+        for (line_stride, step_stride) in [(1, 64), (64, 1)] {
+            let source = Lines { data: &data, line_stride, step_stride };
+            let part = Part { line: 0, lines: 33, step: 0, steps: 40 };
+            for width in [14, 32] {
+                let mut to = vec![9.0; 33usize.div_ceil(width) * width * 40];
+                match (width, isa()) {
+                    (14, Isa::Avx512) => pack_left::<false>(source, part, &mut to),
+                    (32, Isa::Avx512) => pack_right::<false>(source, part, None, &mut to),
+                    (14, _) => body::<Portable, 14, false>(source, part, None, &mut to),
+                    _ => body::<Portable, 32, false>(source, part, None, &mut to),
+                }
+                for (i, &got) in to.iter().enumerate() {
+                    let (line, step) = (i / (width * 40) * width + i % width, i / width % 40);
+                    let x = if line < 33 { data[line * line_stride + step * step_stride] } else { 0.0 };
+                    let want = if x.is_subnormal() { 0.0 } else { x };
+                    assert!(got == want || got.is_nan() && want.is_nan(), "{x} became {got}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn panels_hold_every_element_and_zeros() {
         let (left, right) = match isa() {
             Isa::Avx512 => (14, 32),
             Isa::Avx2 => (6, 16),
             Isa::Portable => (4, 8),
         };
-        check(left, pack_left);
-        check(right, |source, part, to| pack_right(source, part, None, to));
-        check(8, |source, part, to| body::<Portable, 8>(source, part, None, to));
+        check(left, pack_left::<false>);
+        check(right, |source, part, to| pack_right::<false>(source, part, None, to));
+        check(8, |source, part, to| body::<Portable, 8, false>(source, part, None, to));
     }
 }
