@@ -3,6 +3,8 @@
 
 #[path = "decoder/cached.rs"]
 mod cached;
+#[path = "decoder/faults.rs"]
+mod faults;
 #[path = "decoder/training.rs"]
 mod training;
 
