@@ -208,17 +208,16 @@ pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const AR: u
         }
         // Loops over these arrays have constant bounds and no reference to them leaves this function: they are registers.
         let mut sums = [[S::splat(0.0); NV]; MR];
-        for _ in 0..k {
-            let mut right = [S::splat(0.0); NV];
-            for v in 0..NV {
-                right[v] = S::load(b.add(v * S::LANES));
+        // Four steps a round: the counting disappears behind the multiplications.
+        for _ in 0..k / 4 {
+            for _ in 0..4 {
+                step::<S, MR, NV, AR>(a, b, &mut sums);
+                a = a.wrapping_add(a_step);
+                b = b.wrapping_add(b_step);
             }
-            for r in 0..MR {
-                let left = S::splat(*a.add(r * AR));
-                for v in 0..NV {
-                    sums[r][v] = S::step(left, right[v], sums[r][v]);
-                }
-            }
+        }
+        for _ in 0..k % 4 {
+            step::<S, MR, NV, AR>(a, b, &mut sums);
             a = a.wrapping_add(a_step);
             b = b.wrapping_add(b_step);
         }
@@ -261,6 +260,31 @@ pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const AR: u
                     let to = to.at(0, v * to.vector_stride);
                     write_part::<S>(&copy[v * S::LANES..], NV * S::LANES, to, (rows, S::LANES));
                 }
+            }
+        }
+    }
+}
+
+/// One step along `k`.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+unsafe fn step<S: Simd, const MR: usize, const NV: usize, const AR: usize>(
+    a: *const f32,
+    b: *const f32,
+    sums: &mut [[S::V; NV]; MR],
+) {
+    // SAFETY: `tile`'s contract.
+    unsafe {
+        let mut right = [S::splat(0.0); NV];
+        for v in 0..NV {
+            right[v] = S::load(b.add(v * S::LANES));
+        }
+        for r in 0..MR {
+            let left = S::splat(*a.add(r * AR));
+            for v in 0..NV {
+                sums[r][v] = S::step(left, right[v], sums[r][v]);
             }
         }
     }
