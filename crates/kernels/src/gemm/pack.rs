@@ -154,7 +154,7 @@ pub(super) fn body<S: Simd + Turn, const W: usize, const EXACT: bool>(
     if line_stride == 1 && pair.is_none() {
         // Whole panels side by side: a row of the operand is read once for all of them.
         first = part.lines / W;
-        copy_steps::<W, EXACT>(&source.data[origin..], step_stride, part.steps, &mut to[..first * len]);
+        copy_steps::<S, W, EXACT>(&source.data[origin..], step_stride, part.steps, &mut to[..first * len]);
     }
     for i in first..part.lines.div_ceil(advance) {
         let panel = &mut to[i * len..(i + 1) * len];
@@ -192,7 +192,7 @@ pub(super) fn body<S: Simd + Turn, const W: usize, const EXACT: bool>(
 
 /// Lines that lie together: `W` floats of each step for each panel.
 #[inline(always)]
-fn copy_steps<const W: usize, const EXACT: bool>(
+fn copy_steps<S: Turn, const W: usize, const EXACT: bool>(
     data: &[f32],
     step_stride: usize,
     steps: usize,
@@ -200,10 +200,16 @@ fn copy_steps<const W: usize, const EXACT: bool>(
 ) {
     let count = panels.len() / (steps * W);
     for step in 0..steps {
-        let from = data[step * step_stride..][..count * W].as_chunks::<W>().0;
-        for (panel, from) in from.iter().enumerate() {
+        let from = &data[step * step_stride..][..count * W];
+        for (panel, from) in from.chunks_exact(W).enumerate() {
             let to = &mut panels[(panel * steps + step) * W..][..W];
-            to.iter_mut().zip(from).for_each(|(to, &x)| *to = normal::<EXACT>(x));
+            for line in (0..W).step_by(S::LANES) {
+                // SAFETY: `W` floats lie on both sides; the caller runs code for instructions the machine has.
+                unsafe {
+                    let (from, to) = (from.as_ptr().add(line), to.as_mut_ptr().add(line));
+                    S::copy::<EXACT>(from, S::LANES.min(W - line), to);
+                }
+            }
         }
     }
 }

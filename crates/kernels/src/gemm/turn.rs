@@ -20,6 +20,12 @@ pub(crate) trait Turn: Simd {
         to: *mut f32,
         to_stride: usize,
     );
+
+    /// `to[l] = from[l]`, or 0 where that is denormal unless `EXACT`, for `lines` lines (at most `LANES`).
+    ///
+    /// # Safety
+    /// As [`Turn::turn`].
+    unsafe fn copy<const EXACT: bool>(from: *const f32, lines: usize, to: *mut f32);
 }
 
 /// `x`, or, unless `EXACT`, 0 where it is denormal: a multiplication by such a number takes over a hundred cycles on many processors.
@@ -90,6 +96,21 @@ impl Turn for Avx512 {
             }
         }
     }
+
+    #[inline(always)]
+    unsafe fn copy<const EXACT: bool>(from: *const f32, lines: usize, to: *mut f32) {
+        // SAFETY: this function's contract; lanes that the mask leaves out are not touched.
+        unsafe {
+            let mask = if lines >= 16 { u16::MAX } else { (1 << lines) - 1 };
+            let line = x86::_mm512_maskz_loadu_ps(mask, from);
+            let line = if EXACT {
+                line
+            } else {
+                x86::_mm512_maskz_mov_ps(!x86::_mm512_fpclass_ps_mask::<DENORMAL>(line), line)
+            };
+            x86::_mm512_mask_storeu_ps(to, mask, line);
+        }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -144,6 +165,14 @@ impl Turn for Avx2 {
             }
         }
     }
+
+    #[inline(always)]
+    unsafe fn copy<const EXACT: bool>(from: *const f32, lines: usize, to: *mut f32) {
+        for l in 0..lines {
+            // SAFETY: this function's contract.
+            unsafe { *to.add(l) = normal::<EXACT>(*from.add(l)) };
+        }
+    }
 }
 
 impl Turn for Portable {
@@ -160,6 +189,14 @@ impl Turn for Portable {
                 // SAFETY: this function's contract.
                 unsafe { *to.add(s * to_stride + l) = normal::<EXACT>(*from.add(l * from_stride + s)) };
             }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn copy<const EXACT: bool>(from: *const f32, lines: usize, to: *mut f32) {
+        for l in 0..lines {
+            // SAFETY: this function's contract.
+            unsafe { *to.add(l) = normal::<EXACT>(*from.add(l)) };
         }
     }
 }
