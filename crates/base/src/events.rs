@@ -29,7 +29,7 @@ pub enum Event {
         from_step: u64,
         /// Threads it works with.
         threads: usize,
-        /// Program, instruction-set path and cache profile that fix the bits.
+        /// Program, instruction-set path and C library that fix the bits.
         fingerprint: String,
     },
     /// Numbers measured at a step, such as `loss`, `lr`, `grad_norm`, `tokens_per_second`.

@@ -33,7 +33,7 @@ pub struct Manifest {
     pub payload: Hash256,
     /// Every file of the artifact but this one, by path.
     pub files: Vec<FileEntry>,
-    /// Program version, instruction-set path and cache profile under which the bits are promised.
+    /// Program version, instruction-set path and C library under which the bits are promised.
     pub fingerprint: String,
     /// False if the work was resumed under another fingerprint.
     pub bit_exact: bool,

@@ -68,7 +68,7 @@ pub struct RunInfo {
     pub seconds: f64,
     /// The process.
     pub pid: u32,
-    /// Program, instruction-set path and cache profile.
+    /// Program, instruction-set path and C library.
     pub fingerprint: String,
     /// The config with all defaults.
     pub config: Value,

@@ -49,7 +49,7 @@ pub struct Job<'a> {
     pub cancel: Cancel,
     /// Threads to work with.
     pub threads: usize,
-    /// Program, instruction-set path and cache profile that fix the bits.
+    /// Program, instruction-set path and C library that fix the bits.
     pub fingerprint: String,
     /// Whether the bits are those that `fingerprint` promises: false once work done under another one was gone on from,
     /// which the runner sees to. A stage may set it to false for reasons of its own.

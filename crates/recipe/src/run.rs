@@ -18,7 +18,7 @@ use crate::recipe::{InputRef, Recipe, Stage};
 pub struct Runner<'a> {
     /// Where artifacts are found and made.
     pub store: &'a Store,
-    /// Program, instruction-set path and cache profile that fix the bits.
+    /// Program, instruction-set path and C library that fix the bits.
     pub fingerprint: String,
     /// Threads that stages work with.
     pub threads: usize,

@@ -12,12 +12,12 @@ const EXACT: [(&str, &str); 4] = [
     ("ngram", "ec526ff1f61855c0ca4b15a39d27f03db355286a2c0d6f68acb1d0e887f5534f"),
 ];
 
-/// What the model's payload is under an instruction set, with processors of one cache profile: `REGIMEN_ISA`, the
+/// What the model's payload is under an instruction set: `REGIMEN_ISA`, the
 /// fingerprint behind the program's name and version, payloads of `base`, `evaluation` and `samples`.
 const NUMERIC: [(&str, &str, [&str; 3]); 3] = [
     (
         "avx512",
-        "avx512, cache 48K/12w/64 1M/16w 32M/16w, glibc 2.36+fma",
+        "avx512, glibc 2.36+fma",
         [
             "24d77bce604558a6ba7033ffbfbbd41be5010e2ef4ef41ed432f55f4e0482ae3",
             "916eefa923bb27a93eb9f3fe4779b16948ce17900c60e1ce7b090f229e6a2d4d",
@@ -26,7 +26,7 @@ const NUMERIC: [(&str, &str, [&str; 3]); 3] = [
     ),
     (
         "avx2",
-        "avx2, cache 48K/12w/64 1M/16w 32M/16w, glibc 2.36+fma",
+        "avx2, glibc 2.36+fma",
         [
             "24d77bce604558a6ba7033ffbfbbd41be5010e2ef4ef41ed432f55f4e0482ae3",
             "916eefa923bb27a93eb9f3fe4779b16948ce17900c60e1ce7b090f229e6a2d4d",
@@ -35,7 +35,7 @@ const NUMERIC: [(&str, &str, [&str; 3]); 3] = [
     ),
     (
         "portable",
-        "portable, cache 48K/12w/64 1M/16w 32M/16w, glibc 2.36+fma",
+        "portable, glibc 2.36+fma",
         [
             "75c5cc229dfba4d0067a3367a4bf0ad4ba5942b36b1d32fbe0c8d823074adff9",
             "e2f28feded27419fe49ab77aabca6320cc8d3e73b9438d832b75379e92f84fcb",
