@@ -25,7 +25,7 @@ impl Bench {
             calls += 1;
         }
         let rate = if flop > 0.0 { format!("{:8.1} GFLOP/s", flop / best * 1e-9) } else { String::new() };
-        println!("{name:<44} {:9.3} ms {rate}", best * 1e3);
+        println!("{name:<52} {:9.3} ms {rate}", best * 1e3);
     }
 }
 
@@ -135,22 +135,58 @@ fn attention(b: &Bench) {
 }
 
 fn head(b: &Bench) {
-    for (rows, d, vocab) in [(4096, 192, 2048), (2048, 384, 8192)] {
+    for (rows, d, vocab) in [(4096, 192, 2048), (2048, 384, 8192), (2048, 384, 49_152)] {
         let (h, mut w) = (values(rows * d), values(vocab * d));
         w.iter_mut().for_each(|w| *w *= 0.1);
         let targets: Vec<u32> = (0..rows).map(|i| (i * 7919 % vocab) as u32).collect();
         let (weights, mut nll) = (vec![1.0 / rows as f32; rows], vec![0.0; rows]);
         let (mut dh, mut dw, mut lse) = (vec![0.0; h.len()], vec![0.0; w.len()], vec![0.0; rows]);
         let flop = 2.0 * (rows * d * vocab) as f64;
-        b.time(&format!("cross entropy fwd {rows} {d} -> {vocab}"), flop, || {
+        let shape = format!("{rows} {d} -> {vocab}");
+        // The three products alone, on as many rows as fit in 8 MiB of logits, which is what the loss is measured by.
+        let n = rows.min((2 << 20) / vocab).max(128);
+        let mut z = vec![0.0; n * vocab];
+        b.time(&format!("head products alone {shape}"), 3.0 * flop, || {
+            for first in (0..rows).step_by(n) {
+                let n = n.min(rows - first);
+                let (h, dh) = (&h[first * d..(first + n) * d], &mut dh[first * d..(first + n) * d]);
+                let (h, w) = (Mat::new(h, n, d), Mat::new(&w, vocab, d));
+                k::sgemm(1.0, h, w.t(), 0.0, MatMut::new(&mut z[..n * vocab], n, vocab));
+                let z = Mat::new(&z[..n * vocab], n, vocab);
+                k::sgemm(1.0, z, w, 0.0, MatMut::new(dh, n, d));
+                k::sgemm(1.0, z.t(), h, 1.0, MatMut::new(&mut dw, vocab, d));
+            }
+        });
+        drop(z);
+        b.time(&format!("cross entropy fwd {shape}"), flop, || {
             k::cross_entropy(rows, d, vocab, &h, &w, &targets, &weights, 1e-4, None, &mut nll);
         });
-        b.time(&format!("cross entropy fwd+bwd {rows} {d} -> {vocab}"), 3.0 * flop, || {
+        b.time(&format!("cross entropy fwd+bwd {shape}"), 3.0 * flop, || {
             let grads = Some((&mut dh[..], &mut dw[..]));
             k::cross_entropy(rows, d, vocab, &h, &w, &targets, &weights, 1e-4, grads, &mut nll);
         });
-        b.time(&format!("logprob fwd {rows} {d} -> {vocab}"), flop, || {
-            k::logprob_forward(rows, d, vocab, &h, &w, &targets, 1.0, &mut nll, &mut lse, None);
+        let model = k::LmHead { d, vocab, hidden: &h, weight: &w, temperature: 1.0, keep: None };
+        b.time(&format!("logprob fwd {shape}"), flop, || {
+            let out = k::LogprobOut { logp: &mut nll, lse: &mut lse, ..Default::default() };
+            k::logprob_forward(&model, &targets, out);
+        });
+        let (mut entropy, mut ids, mut best) = (vec![0.0; rows], vec![0; rows * 64], vec![0.0; rows * 64]);
+        b.time(&format!("logprob fwd, entropy, top 64 {shape}"), flop, || {
+            let top = Some(k::TopOut { ids: &mut ids, logp: &mut best });
+            let out = k::LogprobOut { logp: &mut nll, lse: &mut lse, entropy: Some(&mut entropy), top };
+            k::logprob_forward(&model, &targets, out);
+        });
+        b.time(&format!("logprob bwd {shape}"), 3.0 * flop, || {
+            let grad = k::LogprobGrad { logp: &weights, entropy: Some((&entropy, &weights)) };
+            k::logprob_backward(&model, &targets, &lse, grad, &mut dh, &mut dw);
+        });
+        let (teacher, mut both) = (k::LmHead { temperature: 1.5, ..model }, vec![0.0; 2 * rows]);
+        b.time(&format!("distill fwd {shape}"), 2.0 * flop, || {
+            k::distill_forward(&model, &teacher, k::Divergence::Forward, &mut nll, &mut both);
+        });
+        b.time(&format!("distill bwd {shape}"), 4.0 * flop, || {
+            let way = k::Divergence::Forward;
+            k::distill_backward(&model, &teacher, way, &nll, &both, &weights, &mut dh, &mut dw);
         });
         let mut out = vec![0.0; vocab];
         b.time(&format!("logits last {d} -> {vocab}"), 2.0 * (d * vocab) as f64, || {
@@ -162,6 +198,12 @@ fn head(b: &Bench) {
         });
         b.time(&format!("embedding bwd {rows} x {d} of {vocab}"), 0.0, || {
             k::embedding_backward(&targets, d, &h, &mut table);
+        });
+        // Words of a language: half of them are among the most frequent one in a hundred.
+        let skewed: Vec<u32> =
+            targets.iter().map(|&t| (t as usize * t as usize / vocab) as u32 * t / vocab as u32).collect();
+        b.time(&format!("embedding bwd {rows} x {d} of {vocab}, skewed"), 0.0, || {
+            k::embedding_backward(&skewed, d, &h, &mut table);
         });
     }
 }

@@ -37,7 +37,7 @@ pub use attention::{AttentionRows, AttentionShape, attention_backward, attention
 pub use buffer::{Floats, NoMemory};
 pub use cross_entropy::cross_entropy;
 pub use elementwise::{add, add_into, axpy, mul, mul_into, scale};
-pub use embedding::{embedding_backward, embedding_forward};
+pub use embedding::{embedding_add, embedding_backward, embedding_forward};
 pub use fingerprint::fingerprint;
 pub use gemm::{Bf16, Mat, MatMut, from_bf16, has_bf16, sgemm, sgemm_bf16, sgemm_serial, to_bf16};
 pub use isa::{Isa, isa};
@@ -45,7 +45,10 @@ pub use linear::{
     linear_backward_activated, linear_backward_gated, linear_backward_input, linear_backward_weight,
     linear_forward, linear_swiglu_forward,
 };
-pub use logprob::{logits_last, logprob_backward, logprob_forward};
+pub use logprob::{
+    Divergence, LmHead, LogprobGrad, LogprobOut, TopOut, distill_backward, distill_forward, logits_last,
+    logprob_backward, logprob_forward,
+};
 pub use norm::{NormKind, norm_backward, norm_forward};
 pub use par::{par, par_map, par_rows, par_rows2, par_rows3};
 pub use pool::{set_threads, threads, with_threads};

@@ -68,7 +68,23 @@ fn results() -> Vec<Vec<f32>> {
 
     let (head, targets) = (values(vocab * d, 10), (0..rows as u32).map(|i| i * 3).collect::<Vec<_>>());
     let (mut logp, mut lse, mut entropy) = (vec![0.0; rows], vec![0.0; rows], vec![0.0; rows]);
-    k::logprob_forward(rows, d, vocab, &x, &head, &targets, 0.8, &mut logp, &mut lse, Some(&mut entropy));
+    let model = k::LmHead { d, vocab, hidden: &x, weight: &head, temperature: 0.8, keep: None };
+    let (mut ids, mut best) = (vec![0; rows * 3], vec![0.0; rows * 3]);
+    let top = Some(k::TopOut { ids: &mut ids, logp: &mut best });
+    let out = k::LogprobOut { logp: &mut logp, lse: &mut lse, entropy: Some(&mut entropy), top };
+    k::logprob_forward(&model, &targets, out);
+    let (mut dx, mut dhead) = (vec![0.0; x.len()], vec![0.0; head.len()]);
+    let grad = k::LogprobGrad { logp: &logp, entropy: Some((&entropy, &logp)) };
+    k::logprob_backward(&model, &targets, &lse, grad, &mut dx, &mut dhead);
+    all.extend([ids.iter().map(|&id| id as f32).collect(), best, dx, dhead]);
+    let teacher = k::LmHead { temperature: 1.1, ..model };
+    for way in [k::Divergence::Forward, k::Divergence::Reverse] {
+        let (mut kl, mut both, mut dx, mut dhead) =
+            (vec![0.0; rows], vec![0.0; 2 * rows], vec![0.0; x.len()], vec![0.0; head.len()]);
+        k::distill_forward(&model, &teacher, way, &mut kl, &mut both);
+        k::distill_backward(&model, &teacher, way, &kl, &both, &bias[..rows], &mut dx, &mut dhead);
+        all.extend([kl, both, dx, dhead]);
+    }
     let (mut dh, mut dw, mut nll) = (vec![0.0; x.len()], vec![0.0; head.len()], vec![0.0; rows]);
     let weights = vec![0.1; rows];
     let grads = Some((&mut dh[..], &mut dw[..]));

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use regimen_kernels::{AdamW, adamw_step};
 use regimen_models::{Decoder, DecoderConfig, TokenBlock};
-use regimen_tensor::{Grads, Params, Pool, Tape};
+use regimen_tensor::{Grads, Params, Pool};
 
 fn main() -> Result<(), regimen_models::Error> {
     let repeats = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(10);
@@ -37,14 +37,11 @@ fn time(
     for step in 1..=repeats {
         let begin = Instant::now();
         grads.zero();
-        let mut tape = Tape::new(&params, &pool, true);
-        let loss = decoder.loss(&mut tape, &block, &targets, &weights, 0.0)?;
-        let forward = begin.elapsed();
-        tape.backward(loss.total, &mut grads)?;
-        let backward = begin.elapsed();
+        let loss = decoder.loss_backward(&params, &pool, &block, &targets, &weights, 0.0, &mut grads)?;
+        let gradient = begin.elapsed();
         adamw_step(&mut params.data, &mut m, &mut v, &grads.data, &rule, step, 1.0);
         let whole = begin.elapsed();
-        steps.push([whole, forward, backward - forward, whole - backward].map(|t| t.as_secs_f64() * 1e3));
+        steps.push([whole, gradient, whole - gradient].map(|t| t.as_secs_f64() * 1e3));
         last = loss.weighted_nll;
         if step == 1 {
             first = last;
@@ -52,11 +49,11 @@ fn time(
     }
     steps.sort_by(|a, b| a[0].total_cmp(&b[0]));
     let gflop = config.flops_per_token(time) * rows as f64 / 1e9;
-    let [median, forward, backward, update] = steps[steps.len() / 2];
+    let [median, gradient, update] = steps[steps.len() / 2];
     let best = steps[0][0];
     println!(
         "{name}: {gflop:.1} GFLOP, {:.2} M parameters, {} threads: median {median:.1} ms = {:.0} GFLOP/s ({:.0} tokens/s), best \
-         {best:.1} ms = {:.0} GFLOP/s; forward + loss {forward:.1}, backward {backward:.1}, AdamW {update:.1} ms; loss \
+         {best:.1} ms = {:.0} GFLOP/s; loss and gradient {gradient:.1}, AdamW {update:.1} ms; loss \
          {first:.3} -> {last:.3}; activations {:.0} MiB",
         config.parameters() as f64 / 1e6,
         regimen_kernels::threads(),

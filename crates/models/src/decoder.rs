@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use regimen_tensor::ops::{self, Activation, Attention, AttentionShape, RopeTable};
-use regimen_tensor::{Handle, Init, Layout, LayoutBuilder, Params, Pool, Tape, Var};
+use regimen_tensor::{Grads, Handle, Init, Layout, LayoutBuilder, Params, Pool, Tape, Var};
 
 use crate::block::TokenBlock;
 use crate::config::{DecoderConfig, Mlp, NormKind, Positions};
@@ -52,6 +52,17 @@ pub struct Decoder {
 pub struct Loss {
     /// What to minimise, shape `[]`: `sum_i w_i nll_i + z sum_i w_i lse_i^2`.
     pub total: Var,
+    /// `-ln p(target)` of each token, not weighted; 0 where the weight is 0.
+    pub nll: Vec<f32>,
+    /// `sum_i w_i nll_i`, in f64.
+    pub weighted_nll: f64,
+    /// The z-loss part of the total, in f64.
+    pub z_term: f64,
+}
+
+/// The loss of a batch whose backward pass is done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LossValue {
     /// `-ln p(target)` of each token, not weighted; 0 where the weight is 0.
     pub nll: Vec<f32>,
     /// `sum_i w_i nll_i`, in f64.
@@ -246,15 +257,7 @@ impl Decoder {
         weights: &[f32],
         z_loss: f32,
     ) -> Result<Loss> {
-        if targets.len() != block.rows() || weights.len() != block.rows() {
-            return Err(Error::Batch(format!(
-                "{} targets and {} weights for batch {} x {}",
-                targets.len(),
-                weights.len(),
-                block.batch,
-                block.time
-            )));
-        }
+        check_targets(block, targets, weights)?;
         let hidden = self.hidden(tape, block)?;
         let result = ops::cross_entropy(tape, hidden, self.head, targets, weights, z_loss)?;
         tape.free(hidden);
@@ -264,6 +267,28 @@ impl Decoder {
             weighted_nll: result.weighted_nll,
             z_term: result.z_term,
         })
+    }
+
+    /// [`Decoder::loss`] as the whole loss, and its backward pass: adds the gradients of all parameters to `grads`. That of
+    /// the output layer goes straight there, so that a step holds no second copy of it.
+    ///
+    /// # Errors
+    /// As [`Decoder::loss`]; gradients of another layout.
+    pub fn loss_backward(
+        &self,
+        params: &Params,
+        pool: &Pool,
+        block: &TokenBlock<'_>,
+        targets: &[u32],
+        weights: &[f32],
+        z_loss: f32,
+        grads: &mut Grads,
+    ) -> Result<LossValue> {
+        check_targets(block, targets, weights)?;
+        let mut tape = Tape::new(params, pool, true);
+        let hidden = self.hidden(&mut tape, block)?;
+        let found = ops::cross_entropy_backward(tape, hidden, self.head, targets, weights, z_loss, grads)?;
+        Ok(LossValue { nll: found.nll, weighted_nll: found.weighted_nll, z_term: found.z_term })
     }
 
     /// `-ln p(target)` of each token without gradients; 0 where the weight is 0.
@@ -280,4 +305,17 @@ impl Decoder {
     ) -> Result<Vec<f32>> {
         Ok(self.loss(&mut Tape::new(params, pool, false), block, targets, weights, 0.0)?.nll)
     }
+}
+
+fn check_targets(block: &TokenBlock<'_>, targets: &[u32], weights: &[f32]) -> Result<()> {
+    if targets.len() == block.rows() && weights.len() == block.rows() {
+        return Ok(());
+    }
+    Err(Error::Batch(format!(
+        "{} targets and {} weights for batch {} x {}",
+        targets.len(),
+        weights.len(),
+        block.batch,
+        block.time
+    )))
 }

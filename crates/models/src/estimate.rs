@@ -13,5 +13,5 @@ pub fn activation_floats(config: &DecoderConfig, batch: usize, time: usize) -> u
     let block = 4 * c.width + 4 + c.qkv_width() + c.query_width() + c.heads + inner;
     // Embedding, hidden states and their gradient, the gradient of the stream, and the widest gradients of a block.
     let around = 4 * c.width + c.up_width().max(c.qkv_width()) + c.ff;
-    rows * (c.layers * block + around) + c.vocab * c.width
+    rows * (c.layers * block + around)
 }

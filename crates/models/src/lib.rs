@@ -15,6 +15,6 @@ pub mod weights;
 pub use block::TokenBlock;
 pub use cache::Cache;
 pub use config::{DecoderConfig, Mlp, NormKind, Positions};
-pub use decoder::{Decoder, Loss};
+pub use decoder::{Decoder, Loss, LossValue};
 pub use error::{Error, Result};
 pub use estimate::activation_floats;

@@ -92,11 +92,13 @@ fn loss(
     z: f32,
     grads: Option<&mut Grads>,
 ) -> f64 {
-    let mut tape = Tape::new(params, pool, grads.is_some());
-    let loss = decoder.loss(&mut tape, &batch.block(), &batch.targets, &batch.weights, z).unwrap();
+    let (block, targets, weights) = (batch.block(), &batch.targets[..], &batch.weights[..]);
     if let Some(grads) = grads {
-        tape.backward(loss.total, grads).unwrap();
+        let loss = decoder.loss_backward(params, pool, &block, targets, weights, z, grads).unwrap();
+        return loss.weighted_nll + loss.z_term;
     }
+    let mut tape = Tape::new(params, pool, false);
+    let loss = decoder.loss(&mut tape, &block, targets, weights, z).unwrap();
     loss.weighted_nll + loss.z_term
 }
 

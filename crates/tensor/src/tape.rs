@@ -116,20 +116,37 @@ impl<'a> Tape<'a> {
     /// # Errors
     /// As [`Tape::backward`].
     pub fn backward_with(self, loss: Var, grads: &mut Grads, wanted: &[Var]) -> Result<Vec<Vec<f32>>> {
-        if !self.grad {
-            return Err(Error::NoGradients);
-        }
         let shape = &self.nodes[loss.0].shape;
-        if shape.iter().product::<usize>() != 1 {
+        if self.grad && shape.iter().product::<usize>() != 1 {
             return Err(Error::NotScalar { shape: shape.clone() });
         }
-        if grads.data.len() != self.params.data.len() {
-            return Err(Error::LayoutMismatch { left: self.params.data.len(), right: grads.data.len() });
-        }
+        self.walk(loss, Buffer::owned(vec![1.0]), grads, wanted)
+    }
+
+    /// [`Tape::backward`] from any value, given the gradient of the loss with respect to it (a vector-Jacobian product):
+    /// for losses that are computed with their gradient outside the tape.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the gradient has another size than the value; [`Error::NoGradients`],
+    /// [`Error::LayoutMismatch`].
+    pub fn backward_from(self, var: Var, gradient: Buffer<'a>, grads: &mut Grads) -> Result<()> {
+        check_len("backward", &self.nodes[var.0].shape, gradient.len())?;
+        self.walk(var, gradient, grads, &[]).map(drop)
+    }
+
+    /// Walks backwards from `var`, to which `gradient` comes back.
+    fn walk(
+        self,
+        var: Var,
+        gradient: Buffer<'a>,
+        grads: &mut Grads,
+        wanted: &[Var],
+    ) -> Result<Vec<Vec<f32>>> {
+        self.check_backward(grads)?;
         let Tape { pool, nodes, .. } = self;
         let mut context = BackwardCtx { grads, pool, gradients: Vec::new(), nodes };
         context.gradients.resize_with(context.nodes.len(), || None);
-        context.gradients[loss.0] = Some(Rc::new(Buffer::owned(vec![1.0])));
+        context.gradients[var.0] = Some(Rc::new(gradient));
         let mut handed_out = vec![None; wanted.len()];
         for i in (0..context.nodes.len()).rev() {
             let gradient = context.gradients[i].take();
@@ -145,6 +162,17 @@ impl<'a> Tape<'a> {
         let nodes = &context.nodes;
         let zeros = |var: &Var| vec![0.0; nodes[var.0].shape.iter().product()];
         Ok(handed_out.into_iter().zip(wanted).map(|(slot, var)| slot.unwrap_or_else(|| zeros(var))).collect())
+    }
+
+    /// Whether gradients were recorded and `grads` has room for them.
+    pub(crate) fn check_backward(&self, grads: &Grads) -> Result<()> {
+        if !self.grad {
+            return Err(Error::NoGradients);
+        }
+        if grads.data.len() != self.params.data.len() {
+            return Err(Error::LayoutMismatch { left: self.params.data.len(), right: grads.data.len() });
+        }
+        Ok(())
     }
 
     // What operations are made of.
@@ -347,6 +375,39 @@ mod tests {
         let found = tape.backward_with(loss, &mut grads, &[x, product, unused]).unwrap();
         assert_eq!(found, [vec![3.0, 6.0], vec![1.0, 1.0], vec![0.0]]);
         assert!(grads.data.iter().all(|&g| g == 0.0));
+    }
+
+    #[test]
+    fn a_walk_may_begin_at_any_value() {
+        let (params, w) = params();
+        let pool = Pool::new();
+        let weights = vec![0.5, -1.0, 2.0, 0.25];
+        let start = |tape: &mut Tape<'_>| {
+            let x = tape.input(&[2, 3], vec![1.0, 2.0, 3.0, -1.0, 0.5, 0.0]).unwrap();
+            let y = ops::linear(tape, x, w, None, Activation::Silu).unwrap();
+            // What comes after the value has no part in it.
+            (y, ops::scale(tape, y, 3.0).unwrap())
+        };
+        let mut whole = Grads::zeros(params.layout.clone());
+        let mut tape = Tape::new(&params, &pool, true);
+        let (y, _) = start(&mut tape);
+        let constant = tape.input(&[2, 2], weights.clone()).unwrap();
+        let product = ops::mul(&mut tape, y, constant).unwrap();
+        let loss = ops::sum(&mut tape, product).unwrap();
+        tape.backward(loss, &mut whole).unwrap();
+        let mut from = Grads::zeros(params.layout.clone());
+        let mut tape = Tape::new(&params, &pool, true);
+        let (y, _) = start(&mut tape);
+        tape.backward_from(y, Buffer::owned(weights.clone()), &mut from).unwrap();
+        assert!(whole.data.iter().any(|&g| g != 0.0));
+        assert_eq!(from.data, whole.data);
+        let mut tape = Tape::new(&params, &pool, true);
+        let (y, _) = start(&mut tape);
+        let error = tape.backward_from(y, Buffer::owned(vec![1.0]), &mut from).unwrap_err().to_string();
+        assert_eq!(error, "backward: 1 floats for shape [2, 2]");
+        let mut tape = Tape::new(&params, &pool, false);
+        let (y, _) = start(&mut tape);
+        assert!(matches!(tape.backward_from(y, Buffer::owned(weights), &mut from), Err(Error::NoGradients)));
     }
 
     #[test]

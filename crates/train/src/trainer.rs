@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use regimen_models::{Decoder, DecoderConfig, TokenBlock};
 use regimen_optim::{AdamW, Group, Hyper, clip_scale, global_norm};
-use regimen_tensor::{Grads, Layout, Params, Pool, Tape};
+use regimen_tensor::{Grads, Layout, Params, Pool};
 use regimen_tokens::Block;
 
 use crate::error::Result;
@@ -94,16 +94,16 @@ impl Trainer {
                 ids: &block.inputs[range.clone()],
                 starts: &block.starts[range.clone()],
             };
-            let mut tape = Tape::new(&self.params, &self.pool, true);
-            let found = self.decoder.loss(
-                &mut tape,
+            let found = self.decoder.loss_backward(
+                &self.params,
+                &self.pool,
                 &tokens,
                 &block.targets[range.clone()],
                 &self.scaled[range],
                 self.z_loss as f32,
+                &mut self.grads,
             )?;
             loss += found.weighted_nll;
-            tape.backward(found.total, &mut self.grads)?;
             first += rows;
         }
         Ok(loss)

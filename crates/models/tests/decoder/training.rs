@@ -135,6 +135,31 @@ fn training_has_the_same_bits_on_any_number_of_threads() {
     }
 }
 
+/// The loss as a node of the tape, for losses that are added to others, and as a whole.
+#[test]
+fn both_ways_to_the_gradient_have_the_same_bits() {
+    for (name, config) in variants() {
+        let (decoder, params) = build(&config, 3);
+        let batch = Batch::random(&config, 2, 10);
+        let pool = Pool::new();
+        let (block, targets, weights) = (batch.block(), &batch.targets[..], &batch.weights[..]);
+        let (mut by_node, mut whole) =
+            (Grads::zeros(params.layout.clone()), Grads::zeros(params.layout.clone()));
+        let mut tape = Tape::new(&params, &pool, true);
+        let node = decoder.loss(&mut tape, &block, targets, weights, 0.01).unwrap();
+        tape.backward(node.total, &mut by_node).unwrap();
+        let value =
+            decoder.loss_backward(&params, &pool, &block, targets, weights, 0.01, &mut whole).unwrap();
+        assert!(whole.data == by_node.data, "{name}");
+        assert_eq!((value.nll, value.weighted_nll, value.z_term), (node.nll, node.weighted_nll, node.z_term));
+        let error = decoder
+            .loss_backward(&params, &pool, &block, &targets[1..], weights, 0.01, &mut whole)
+            .unwrap_err()
+            .to_string();
+        assert_eq!(error, "model: 19 targets and 20 weights for batch 2 x 10");
+    }
+}
+
 #[test]
 fn a_second_step_allocates_nothing_and_the_estimate_is_close() {
     let llama = DecoderConfig { kv_heads: 2, ..DecoderConfig::llama(500, 64, 3, 48, 4, 128) };

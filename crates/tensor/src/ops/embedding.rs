@@ -1,6 +1,6 @@
 //! Token embedding, with learned positions if a table of them is given. Saves the ids.
 
-use regimen_kernels::{add_into, embedding_backward, embedding_forward};
+use regimen_kernels::{embedding_add, embedding_backward, embedding_forward};
 
 use super::{check_indices, matrix_of, misfit};
 use crate::error::Result;
@@ -33,9 +33,7 @@ pub fn embedding(
             );
         }
         check_indices(OP, "position", places, context)?;
-        let mut rows = pool.take(ids.len() * d);
-        embedding_forward(places, d, params.slice(second), &mut rows);
-        add_into(&rows, &mut out);
+        embedding_add(places, d, params.slice(second), &mut out);
     }
     let shape = vec![ids.len(), d];
     if !tape.grad() {

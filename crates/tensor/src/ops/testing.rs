@@ -40,6 +40,11 @@ impl Bench {
         Tape::new(&self.params, &self.pool, true)
     }
 
+    /// Gradients of the parameters, all 0.
+    pub fn grads(&self) -> Grads {
+        Grads::zeros(self.layout.clone())
+    }
+
     /// A random input; returns its index.
     pub fn leaf(&mut self, name: &str, shape: &[usize]) -> usize {
         let mut random = Philox::new(9, &["leaf", name]);
