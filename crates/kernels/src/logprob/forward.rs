@@ -61,7 +61,7 @@ pub fn logprob_forward(head: &LmHead<'_>, targets: &[u32], out: LogprobOut<'_>) 
             let call = Call { logits, vocab: head.vocab, active, targets, k, lean: entropy.is_some(), most };
             call.run()
         });
-        for (row, &r) in found.iter().zip(active) {
+        for (row, &r) in found.into_iter().zip(active) {
             lse[r] = row.stat.lse();
             for (to, &z) in logp[r * k..(r + 1) * k].iter_mut().zip(&row.picked) {
                 *to = row.stat.log_probability(z);
@@ -70,7 +70,7 @@ pub fn logprob_forward(head: &LmHead<'_>, targets: &[u32], out: LogprobOut<'_>) 
                 entropy[r] = row.stat.entropy();
             }
             if let Some(top) = &mut top {
-                let list = row.top.list().iter().map(|&(z, id)| (id, row.stat.log_probability(z)));
+                let list = row.top.into_list().into_iter().map(|(z, id)| (id, row.stat.log_probability(z)));
                 let places = top.ids[r * most..].iter_mut().zip(&mut top.logp[r * most..]).take(most);
                 for ((id, logp), found) in places.zip(list.chain(std::iter::repeat((0, f32::NAN)))) {
                     (*id, *logp) = found;

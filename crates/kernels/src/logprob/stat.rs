@@ -2,7 +2,8 @@
 //! (Milakov and Gimelshein 2018), the sum that its entropy needs, and the largest logits.
 
 use crate::isa::fma;
-use crate::math::{exp, fold, max};
+use crate::math::{LANES, exp, fold, fold_lanes, max};
+use std::cmp::Ordering;
 
 /// Sums over a part of a row, relative to the largest logit `top` of that part; sums of parts are kept in `f64`.
 #[derive(Clone, Copy, Debug)]
@@ -63,57 +64,85 @@ impl Stat {
     }
 }
 
-/// The `k` largest logits of a row with their numbers, the largest first; of equal ones the lower number comes first.
+/// The `k` largest logits of a row with their numbers; of equal ones those with lower numbers.
+///
+/// Candidates are collected until there are twice as many, or a few more, than are wanted; then all but the largest `k` are
+/// thrown away, and only what lies above the least of them is a candidate from then on.
 #[derive(Clone, Debug)]
 pub(crate) struct Top {
     k: usize,
+    /// What a candidate must exceed, once there were `k`.
+    least: Option<f32>,
     list: Vec<(f32, u32)>,
 }
 
 impl Top {
     /// Of no logits.
     pub fn new(k: usize) -> Top {
-        Top { k, list: Vec::with_capacity(k + 1) }
+        Top { k, least: None, list: Vec::new() }
     }
 
     /// Takes note of the logits `x`, the largest of which is `top`, with numbers from `first` on, which is above all
     /// numbers before. NaN is never among the largest.
     pub fn see(&mut self, x: &[f32], first: usize, top: f32) {
-        if self.list.len() == self.k && !self.admits(top) {
+        if self.k == 0 || !self.admits(top) {
             return;
         }
-        for (i, &z) in x.iter().enumerate() {
-            self.offer(z, (first + i) as u32);
+        for (i, part) in x.chunks(LANES).enumerate() {
+            if self.least.is_none_or(|least| any_above(part, least)) {
+                for (j, &z) in part.iter().enumerate() {
+                    self.offer(z, (first + i * LANES + j) as u32);
+                }
+            }
         }
     }
 
     /// Takes note of a list over higher numbers.
     pub fn merge(&mut self, other: &Top) {
-        other.list.iter().for_each(|&(z, id)| self.offer(z, id));
+        if self.list.is_empty() {
+            return self.clone_from(other);
+        }
+        let mut list = other.list.clone();
+        // Of equal ones the lower number has to come first.
+        list.sort_unstable_by_key(|&(_, id)| id);
+        list.iter().for_each(|&(z, id)| self.offer(z, id));
     }
 
-    /// The list.
-    pub fn list(&self) -> &[(f32, u32)] {
-        &self.list
+    /// The list, the largest first, of equal ones the lower number first.
+    pub fn into_list(mut self) -> Vec<(f32, u32)> {
+        self.list.sort_unstable_by(before);
+        self.list.truncate(self.k);
+        self.list
     }
 
     fn admits(&self, z: f32) -> bool {
-        match self.list.last() {
-            Some(&(least, _)) if self.list.len() == self.k => z > least,
-            _ => self.k > 0 && !z.is_nan(),
-        }
+        self.least.map_or(!z.is_nan(), |least| z > least)
     }
 
     fn offer(&mut self, z: f32, id: u32) {
         if self.admits(z) {
-            let at = self.list.partition_point(|&(larger, _)| larger >= z);
-            self.list.insert(at, (z, id));
-            self.list.truncate(self.k);
+            self.list.push((z, id));
+            if self.list.len() == 2 * self.k + 14 {
+                self.list.select_nth_unstable_by(self.k - 1, before);
+                self.list.truncate(self.k);
+                self.least = self.list.last().map(|&(z, _)| z);
+            }
         }
     }
 }
 
+/// The order in which logits, none of them NaN, are listed.
+fn before(a: &(f32, u32), b: &(f32, u32)) -> Ordering {
+    b.0.partial_cmp(&a.0).unwrap_or(Ordering::Equal).then(a.1.cmp(&b.1))
+}
+
 simd! {
+    /// Whether any number is above `least`.
+    fn any_above<FMA>(x: &[f32], least: f32) -> bool {
+        let _ = FMA;
+        x.iter().fold(false, |any, &v| any | (v > least))
+    }
+
     /// `sum of e^(x - base)`.
     fn exp_sum<FMA>(x: &[f32], base: f32) -> f32 {
         fold(x, |x, s| s + exp::<FMA>(x - base))
@@ -121,7 +150,6 @@ simd! {
 
     /// `sum of e^(x - base)` and `sum of e^(x - base) (x - base)`.
     fn exp_sums<FMA>(x: &[f32], base: f32) -> (f32, f32) {
-        const LANES: usize = crate::math::LANES;
         let (mut sums, mut leans) = ([0.0f32; LANES], [0.0f32; LANES]);
         let mut add = |l: usize, x: f32| {
             let t = x - base;
@@ -131,14 +159,14 @@ simd! {
         };
         let (chunks, rest) = x.as_chunks::<LANES>();
         for chunk in chunks {
-            for l in 0..LANES {
-                add(l, chunk[l]);
+            for (l, &x) in chunk.iter().enumerate() {
+                add(l, x);
             }
         }
         for (l, &x) in rest.iter().enumerate() {
             add(l, x);
         }
-        (crate::math::fold_lanes(sums), crate::math::fold_lanes(leans))
+        (fold_lanes(sums), fold_lanes(leans))
     }
 }
 
@@ -182,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_largest_are_sorted_and_ties_go_to_the_lower_number() {
-        let x: Vec<f32> = (0..200).map(|i| ((i * 37) % 23) as f32).collect();
+        let x: Vec<f32> = (0..200).map(|i| ((i * 37) % 23) as f32 - 11.0).collect();
         let mut order: Vec<u32> = (0..200).collect();
         order.sort_by(|&a, &b| x[b as usize].total_cmp(&x[a as usize]).then(a.cmp(&b)));
         for k in [0, 1, 5, 60, 200] {
@@ -191,10 +219,10 @@ mod tests {
             later.see(&x[70..150], 70, max(&x[70..150]));
             later.see(&x[150..], 150, max(&x[150..]));
             whole.merge(&later);
-            assert!(whole.list().iter().map(|&(_, id)| id).eq(order[..k].iter().copied()), "{k}");
+            assert!(whole.into_list().iter().map(|&(_, id)| id).eq(order[..k].iter().copied()), "{k}");
         }
         let mut top = Top::new(2);
         top.see(&[f32::NAN, f32::NEG_INFINITY, f32::NAN], 0, f32::NEG_INFINITY);
-        assert_eq!(top.list(), [(f32::NEG_INFINITY, 1)]);
+        assert_eq!(top.into_list(), [(f32::NEG_INFINITY, 1)]);
     }
 }
