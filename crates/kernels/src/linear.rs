@@ -165,17 +165,6 @@ pub fn linear_backward_weight(
     }
 }
 
-/// With fewer rows than this a transposed copy of the weight does not pay.
-pub(crate) const TURN_ROWS: usize = 48;
-
-/// `y = alpha x wt` for as many rows as `y` has, which lie `stride` apart; `wt` is `[n_in, n_out]`.
-pub(crate) fn block_product(alpha: f32, x: &[f32], wt: Mat<'_>, y: &mut [f32], stride: usize) {
-    let (n_in, n_out) = (wt.rows(), wt.cols());
-    let rows = y.len() / stride;
-    let y = MatMut::strided(y, rows, n_out, stride, 1);
-    crate::gemm::sgemm_serial(alpha, Mat::new(&x[..rows * n_in], rows, n_in), wt, 0.0, y);
-}
-
 fn check(rows: usize, n_in: usize, n_out: usize, x: &[f32], w: &[f32], y: &[f32]) {
     assert_eq!(x.len(), rows * n_in, "input is not [rows, n_in]");
     assert_eq!(w.len(), n_out * n_in, "weight is not [n_out, n_in]");

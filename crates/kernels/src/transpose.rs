@@ -1,26 +1,7 @@
 //! Transposed copies, tile by tile.
-//!
-//! The product library reads a transposed left side through large strides, again for every block of rows; one copy
-//! made beforehand is cheaper as soon as some dozens of rows are multiplied with it.
-
-use crate::gemm::Mat;
-use crate::par::{par_rows, rows_per_task};
-use crate::scratch;
 
 /// Side of a tile: 16 floats fill a cache line.
 const TILE: usize = 16;
-
-/// Runs `f` with a contiguous copy of the transpose `[cols, rows]` of `from` `[rows, cols]`.
-pub(crate) fn with_transposed<R>(rows: usize, cols: usize, from: &[f32], f: impl FnOnce(Mat<'_>) -> R) -> R {
-    // Lines a large power of two apart would fall on the same places of the cache.
-    let stride = rows.next_multiple_of(TILE) + if rows.is_multiple_of(512) { TILE } else { 0 };
-    scratch::with(cols * stride, |to| {
-        par_rows(to, stride, rows_per_task(stride).next_multiple_of(TILE), |first, block| {
-            transpose(rows, block.len() / stride, &from[first..], cols, block, stride);
-        });
-        f(Mat::strided(to, cols, rows, stride, 1))
-    })
-}
 
 simd! {
     /// `to[j, i] = from[i, j]` for `[rows, cols]` elements; lines lie `from_stride` and `to_stride` apart.
@@ -79,12 +60,13 @@ mod tests {
     fn every_element_finds_its_place() {
         for (rows, cols) in [(1, 1), (16, 16), (17, 33), (48, 5), (3, 64), (100, 70), (512, 40), (1024, 17)] {
             let x = values(rows * cols, 1);
-            with_transposed(rows, cols, &x, |t| {
-                assert_eq!((t.rows(), t.cols()), (cols, rows));
-                for (i, j) in (0..rows).flat_map(|i| (0..cols).map(move |j| (i, j))) {
-                    assert_eq!(t.at(j, i), x[i * cols + j], "({i}, {j}) of {rows} x {cols}");
-                }
-            });
+            // Lines of the copy lie further apart than they are long.
+            let stride = rows + 3;
+            let mut t = vec![0.0; cols * stride];
+            transpose(rows, cols, &x, cols, &mut t, stride);
+            for (i, j) in (0..rows).flat_map(|i| (0..cols).map(move |j| (i, j))) {
+                assert_eq!(t[j * stride + i], x[i * cols + j], "({i}, {j}) of {rows} x {cols}");
+            }
         }
     }
 }
