@@ -1,7 +1,7 @@
 //! Activation functions of the linear layers and their derivatives.
 
 use crate::isa::fma;
-use crate::math::{erf_exp, sigmoid, tanh};
+use crate::math::{erf_exp, pieces, sigmoid, tanh};
 use crate::par::par_rows;
 
 /// What is applied to each element after a linear layer.
@@ -47,53 +47,79 @@ simd! {
     /// `pre += bias` and `y = act(pre)` for one row.
     pub(crate) fn bias_forward<FMA>(act: Activation, bias: Option<&[f32]>, pre: &mut [f32], y: &mut [f32]) {
         if let Some(bias) = bias {
-            pre.iter_mut().zip(bias).for_each(|(pre, &bias)| *pre += bias);
+            add_elements(pre, bias);
         }
-        forward_elements::<FMA>(act, pre, y);
+        match act {
+            Activation::None => y.copy_from_slice(pre),
+            Activation::Relu => pieces!(|x: &mut f32, y: &mut f32| *y = relu(*x), pre, y),
+            Activation::Gelu => pieces!(|x: &mut f32, y: &mut f32| *y = gelu::<FMA>(*x), pre, y),
+            Activation::GeluTanh => pieces!(|x: &mut f32, y: &mut f32| *y = gelu_tanh::<FMA>(*x), pre, y),
+            Activation::Silu => pieces!(|x: &mut f32, y: &mut f32| *y = *x * sigmoid::<FMA>(*x), pre, y),
+        }
     }
 
     /// `y = act(y + bias)` for one row, in place.
     pub(crate) fn bias_in_place<FMA>(act: Activation, bias: Option<&[f32]>, y: &mut [f32]) {
         if let Some(bias) = bias {
-            y.iter_mut().zip(bias).for_each(|(y, &bias)| *y += bias);
+            add_elements(y, bias);
         }
         match act {
             Activation::None => {}
-            Activation::Relu => y.iter_mut().for_each(|y| *y = relu(*y)),
-            Activation::Gelu => y.iter_mut().for_each(|y| *y = gelu::<FMA>(*y)),
-            Activation::GeluTanh => y.iter_mut().for_each(|y| *y = gelu_tanh::<FMA>(*y)),
-            Activation::Silu => y.iter_mut().for_each(|y| *y *= sigmoid::<FMA>(*y)),
+            Activation::Relu => pieces!(|y: &mut f32| *y = relu(*y), y),
+            Activation::Gelu => pieces!(|y: &mut f32| *y = gelu::<FMA>(*y), y),
+            Activation::GeluTanh => pieces!(|y: &mut f32| *y = gelu_tanh::<FMA>(*y), y),
+            Activation::Silu => pieces!(|y: &mut f32| *y *= sigmoid::<FMA>(*y), y),
         }
     }
 
     /// From the gradient `d` of `act(pre)`: `pre = d act'(pre)`, and `act(pre)` in the gradient's place, for one row.
     pub(crate) fn activated_and_gradient<FMA>(act: Activation, pre: &mut [f32], d: &mut [f32]) {
-        let pairs = pre.iter_mut().zip(d.iter_mut());
         match act {
-            Activation::None => pairs.for_each(|(x, d)| std::mem::swap(x, d)),
-            Activation::Relu => pairs.for_each(|(x, d)| {
-                let value = relu(*x);
-                *x = if *x > 0.0 { *d } else { 0.0 };
-                *d = value;
-            }),
-            Activation::Gelu => pairs.for_each(|(x, d)| {
-                let (erf, density) = erf_exp::<FMA>(*x * std::f32::consts::FRAC_1_SQRT_2);
-                let value = 0.5 * *x * (1.0 + erf);
-                *x = *d * fma::<FMA>(*x * NORMAL, density, 0.5 * (1.0 + erf));
-                *d = value;
-            }),
-            Activation::GeluTanh => pairs.for_each(|(x, d)| {
-                let (value, slope) = gelu_tanh_derivative::<FMA>(*x);
-                *x = *d * slope;
-                *d = value;
-            }),
-            Activation::Silu => pairs.for_each(|(x, d)| {
-                let (value, slope) = silu_derivative::<FMA>(*x);
-                *x = *d * slope;
-                *d = value;
-            }),
+            Activation::None => pieces!(|x: &mut f32, d: &mut f32| std::mem::swap(x, d), pre, d),
+            Activation::Relu => pieces!(
+                |x: &mut f32, d: &mut f32| (*x, *d) = (if *x > 0.0 { *d } else { 0.0 }, relu(*x)),
+                pre,
+                d
+            ),
+            Activation::Gelu => pieces!(
+                |x: &mut f32, d: &mut f32| {
+                    let (erf, density) = erf_exp::<FMA>(*x * std::f32::consts::FRAC_1_SQRT_2);
+                    let slope = fma::<FMA>(*x * NORMAL, density, 0.5 * (1.0 + erf));
+                    (*x, *d) = (*d * slope, 0.5 * *x * (1.0 + erf));
+                },
+                pre,
+                d
+            ),
+            Activation::GeluTanh => pieces!(
+                |x: &mut f32, d: &mut f32| {
+                    let (value, slope) = gelu_tanh_derivative::<FMA>(*x);
+                    (*x, *d) = (*d * slope, value);
+                },
+                pre,
+                d
+            ),
+            Activation::Silu => pieces!(
+                |x: &mut f32, d: &mut f32| {
+                    let (value, slope) = silu_derivative::<FMA>(*x);
+                    (*x, *d) = (*d * slope, value);
+                },
+                pre,
+                d
+            ),
         }
     }
+}
+
+/// `y += x` for a short row.
+#[inline(always)]
+fn add_elements(y: &mut [f32], x: &[f32]) {
+    let ((y, y_rest), (x, x_rest)) = (y.as_chunks_mut::<16>(), x.as_chunks::<16>());
+    for (y, x) in y.iter_mut().zip(x) {
+        for l in 0..16 {
+            y[l] += x[l];
+        }
+    }
+    y_rest.iter_mut().zip(x_rest).for_each(|(y, &x)| *y += x);
 }
 
 simd! {
@@ -106,7 +132,14 @@ simd! {
     }
 
     fn forward_block<FMA>(act: Activation, x: &[f32], y: &mut [f32]) {
-        forward_elements::<FMA>(act, x, y);
+        let pairs = y.iter_mut().zip(x);
+        match act {
+            Activation::None => y.copy_from_slice(x),
+            Activation::Relu => pairs.for_each(|(y, &x)| *y = relu(x)),
+            Activation::Gelu => pairs.for_each(|(y, &x)| *y = gelu::<FMA>(x)),
+            Activation::GeluTanh => pairs.for_each(|(y, &x)| *y = gelu_tanh::<FMA>(x)),
+            Activation::Silu => pairs.for_each(|(y, &x)| *y = x * sigmoid::<FMA>(x)),
+        }
     }
 
     fn backward_block<FMA>(act: Activation, pre: &[f32], dy: &mut [f32]) {
@@ -121,19 +154,6 @@ simd! {
             Activation::GeluTanh => pairs.for_each(|(d, &x)| *d *= gelu_tanh_derivative::<FMA>(x).1),
             Activation::Silu => pairs.for_each(|(d, &x)| *d *= silu_derivative::<FMA>(x).1),
         }
-    }
-}
-
-/// `y = act(x)`.
-#[inline(always)]
-fn forward_elements<const FMA: bool>(act: Activation, x: &[f32], y: &mut [f32]) {
-    let pairs = y.iter_mut().zip(x);
-    match act {
-        Activation::None => y.copy_from_slice(x),
-        Activation::Relu => pairs.for_each(|(y, &x)| *y = relu(x)),
-        Activation::Gelu => pairs.for_each(|(y, &x)| *y = gelu::<FMA>(x)),
-        Activation::GeluTanh => pairs.for_each(|(y, &x)| *y = gelu_tanh::<FMA>(x)),
-        Activation::Silu => pairs.for_each(|(y, &x)| *y = x * sigmoid::<FMA>(x)),
     }
 }
 

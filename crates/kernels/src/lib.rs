@@ -29,7 +29,6 @@ pub mod softmax;
 pub mod swiglu;
 #[cfg(test)]
 mod testing;
-mod transpose;
 
 pub use activation::{Activation, activation_backward, activation_forward};
 pub use adamw::{AdamW, adamw_step};

@@ -81,6 +81,39 @@ pub(crate) fn erf_exp<const FMA: bool>(x: f32) -> (f32, f32) {
     (if z < 1.0 { near } else { far }, e)
 }
 
+/// Calls `f` with equally long slices cut into pieces of 16, and then with what is left, element by element in pieces of
+/// one. Pieces of a known length become vector registers whatever the length of the slices; a plain loop is unrolled for
+/// long ones, and leaves short ones to its scalar end.
+macro_rules! pieces {
+    ($f:expr, $($x:expr),+) => {{
+        let f = $f;
+        pieces!(@run f, $($x),+);
+    }};
+    (@run $f:ident, $a:expr) => {{
+        let (whole, rest) = $a.as_chunks_mut::<16>();
+        for a in whole {
+            for l in 0..16 { $f(&mut a[l]); }
+        }
+        for a in rest { $f(a); }
+    }};
+    (@run $f:ident, $a:expr, $b:expr) => {{
+        let ((a, a_rest), (b, b_rest)) = ($a.as_chunks_mut::<16>(), $b.as_chunks_mut::<16>());
+        for (a, b) in a.iter_mut().zip(b) {
+            for l in 0..16 { $f(&mut a[l], &mut b[l]); }
+        }
+        for (a, b) in a_rest.iter_mut().zip(b_rest) { $f(a, b); }
+    }};
+    (@run $f:ident, $a:expr, $b:expr, $c:expr) => {{
+        let ((a, a_rest), (b, b_rest), (c, c_rest)) =
+            ($a.as_chunks_mut::<16>(), $b.as_chunks_mut::<16>(), $c.as_chunks_mut::<16>());
+        for ((a, b), c) in a.iter_mut().zip(b).zip(c) {
+            for l in 0..16 { $f(&mut a[l], &mut b[l], &mut c[l]); }
+        }
+        for ((a, b), c) in a_rest.iter_mut().zip(b_rest).zip(c_rest) { $f(a, b, c); }
+    }};
+}
+pub(crate) use pieces;
+
 /// Functions that fold `f(elements.., sum)` over equally long slices in [`LANES`] fixed partial sums.
 macro_rules! folds {
     ($($name:ident($($x:ident),+);)+) => {$(

@@ -1,7 +1,7 @@
 //! The gated feed-forward product `silu(gate) * up` (Shazeer 2020, "GLU variants improve transformer").
 
 use crate::activation::silu_derivative;
-use crate::math::sigmoid;
+use crate::math::{pieces, sigmoid};
 use crate::par::{par_rows, rows_per_task};
 
 /// `out = silu(gate) * up`; `gate_up` is `[rows, 2 * ff]` with the gate first, `out` is `[rows, ff]`.
@@ -49,22 +49,20 @@ simd! {
             gate.iter_mut().zip(gate_bias).for_each(|(g, &b)| *g += b);
             up.iter_mut().zip(up_bias).for_each(|(u, &b)| *u += b);
         }
-        for ((y, &g), &u) in y.iter_mut().zip(&*gate).zip(&*up) {
-            *y = g * sigmoid::<FMA>(g) * u;
-        }
+        pieces!(|y: &mut f32, g: &mut f32, u: &mut f32| *y = *g * sigmoid::<FMA>(*g) * *u, y, gate, up);
     }
 
     /// From the gradient `z` of `silu(gate) * up`: the gradients of gate and up in their places, and the value in `z`'s.
     pub(crate) fn gate_backward<FMA>(gate: &mut [f32], up: &mut [f32], z: &mut [f32]) {
-        let n = gate.len();
-        let (up, z) = (&mut up[..n], &mut z[..n]);
-        for i in 0..n {
-            let (y, dy) = silu_derivative::<FMA>(gate[i]);
-            let value = y * up[i];
-            gate[i] = z[i] * up[i] * dy;
-            up[i] = z[i] * y;
-            z[i] = value;
-        }
+        pieces!(
+            |g: &mut f32, u: &mut f32, z: &mut f32| {
+                let (y, slope) = silu_derivative::<FMA>(*g);
+                (*g, *u, *z) = (*z * *u * slope, *z * y, y * *u);
+            },
+            gate,
+            up,
+            z
+        );
     }
 
     fn backward_row<FMA>(gate: &[f32], up: &[f32], dout: &[f32], dgate: &mut [f32], dup: &mut [f32]) {

@@ -9,7 +9,7 @@ use super::block::{
 };
 use super::forward::split;
 use super::{AttentionRows, AttentionShape};
-use crate::math::{dot, exp};
+use crate::math::{dot, exp, pieces};
 use crate::par::{Shared, par};
 use crate::rope::turn_head;
 use crate::scratch;
@@ -96,9 +96,9 @@ fn task<S: Blocks, const FMA: bool>(
         ((shape.heads + kv_head) * d, (shape.heads + shape.kv_heads + kv_head) * d);
     // The values are needed transposed alone: the keys' place holds them for a moment.
     sequence.copy::<FMA>((0, t), value_column, 1.0, false, b.keys, wide);
-    transposed(t, d, b.keys, wide, b.values_t, long);
+    transposed::<S>((t, d), (b.keys, wide), (b.values_t, long));
     sequence.copy::<FMA>((0, t), key_column, 1.0, true, b.keys, wide);
-    transposed(t, d, b.keys, wide, b.keys_t, long);
+    transposed::<S>((t, d), (b.keys, wide), (b.keys_t, long));
     b.dk.fill(0.0);
     b.dv.fill(0.0);
     for head in kv_head * shape.group()..(kv_head + 1) * shape.group() {
@@ -126,7 +126,7 @@ fn block<S: Blocks, const FMA: bool>(
     let row_of = |i: usize| (sequence.first + rows.first + i) * out_width + head * d;
     // Scaled queries serve both the scores and dK.
     sequence.copy::<FMA>((rows.first, rows.rows), head * d, shape.scale(), true, b.queries, wide);
-    transposed(rows.rows, d, b.queries, wide, b.queries_t, S::ROWS);
+    transposed::<S>((rows.rows, d), (b.queries, wide), (b.queries_t, S::ROWS));
     let mut inner = [0.0f32; 64];
     for (i, inner) in inner.iter_mut().enumerate().take(rows.rows) {
         let dout = &given.dout[row_of(i)..][..d];
@@ -135,7 +135,7 @@ fn block<S: Blocks, const FMA: bool>(
         to[d..].fill(0.0);
         *inner = dot::<FMA>(&given.out[row_of(i)..][..d], dout);
     }
-    transposed(rows.rows, d, b.douts, wide, b.douts_t, S::ROWS);
+    transposed::<S>((rows.rows, d), (b.douts, wide), (b.douts_t, S::ROWS));
     b.dq.fill(0.0);
     let lse = &given.lse[(sequence.first / t * shape.heads + head) * t..][..t];
     for (first, count) in rows.keys(S::KEYS) {
@@ -155,15 +155,18 @@ fn block<S: Blocks, const FMA: bool>(
             let seen = sequence.rows.keys(sequence.first + at, at);
             let from = seen.start.saturating_sub(first).min(count);
             let end = seen.end.saturating_sub(first).min(count).max(from);
-            for row in [&mut *p, &mut *ds] {
-                row[..from].fill(0.0);
-                row[end..across].fill(0.0);
-            }
+            // Keys that the row does not see have no weight; the row keeps its length, in whole vectors.
+            p[..from].fill(f32::NEG_INFINITY);
+            p[end..across].fill(f32::NEG_INFINITY);
             let (lse, inner) = (lse[at], inner[i]);
-            for (p, ds) in p[from..end].iter_mut().zip(&mut ds[from..end]) {
-                *p = exp::<FMA>(*p - lse);
-                *ds = *p * (*ds - inner);
-            }
+            pieces!(
+                |p: &mut f32, ds: &mut f32| {
+                    *p = exp::<FMA>(*p - lse);
+                    *ds = *p * (*ds - inner);
+                },
+                p[..across],
+                ds[..across]
+            );
         }
         // SAFETY: as above; `count` rows of `dv` and `dk` are written.
         unsafe {

@@ -3,8 +3,8 @@
 
 use super::{AttentionRows, AttentionShape};
 use crate::gemm::tile::{Simd, Target, tile};
+use crate::gemm::turn::Turn;
 use crate::rope::turn_head;
-use crate::transpose::transpose;
 
 /// A matrix in memory: pointer and distance of its rows (or, on the left side, of its steps).
 pub(super) type Strided = (*const f32, usize);
@@ -14,7 +14,7 @@ pub(super) type Place = (*mut f32, usize);
 pub(super) type Size = (usize, usize, usize);
 
 /// Blocks for an instruction set: as many rows and keys as make whole tiles, and their products.
-pub(super) trait Blocks: Simd {
+pub(super) trait Blocks: Simd + Turn {
     /// Query rows of a block.
     const ROWS: usize;
     /// Keys of a block.
@@ -180,15 +180,28 @@ impl Block {
 }
 
 /// `to[j * to_stride + i] = from[i * from_stride + j]` for `rows` rows of `cols` floats; the rest of the lines is zero.
-pub(super) fn transposed(
-    rows: usize,
-    cols: usize,
-    from: &[f32],
-    from_stride: usize,
-    to: &mut [f32],
-    to_stride: usize,
+#[inline(always)]
+pub(super) fn transposed<S: Turn>(
+    (rows, cols): (usize, usize),
+    (from, from_stride): (&[f32], usize),
+    (to, to_stride): (&mut [f32], usize),
 ) {
-    transpose(rows, cols, from, from_stride, to, to_stride);
+    let whole = cols / S::LANES * S::LANES;
+    for i in (0..rows).step_by(S::LANES) {
+        let lines = S::LANES.min(rows - i);
+        for j in (0..whole).step_by(S::LANES) {
+            let source = &from[i * from_stride + j..(i + lines - 1) * from_stride + j + S::LANES];
+            let target = &mut to[j * to_stride + i..(j + S::LANES - 1) * to_stride + i + lines];
+            // SAFETY: `lines` lines of `LANES` floats lie in `source` and as many in `target`; the caller runs code for
+            // instructions the machine has.
+            unsafe { S::turn::<true>(source.as_ptr(), from_stride, lines, target.as_mut_ptr(), to_stride) };
+        }
+        for j in whole..cols {
+            for l in i..i + lines {
+                to[j * to_stride + l] = from[l * from_stride + j];
+            }
+        }
+    }
     for line in to.chunks_exact_mut(to_stride).take(cols) {
         line[rows..].fill(0.0);
     }

@@ -3,7 +3,7 @@
 
 use super::block::{Blocks, MOST_KEYS, MOST_LANES, MOST_ROWS, SCORES, Sequence, dispatch, transposed};
 use super::{AttentionRows, AttentionShape};
-use crate::math::{exp, fold, max};
+use crate::math::{exp, fold, max, pieces};
 use crate::par::{Shared, par};
 use crate::scratch;
 
@@ -59,12 +59,12 @@ fn task<S: Blocks, const FMA: bool>(
     let long = t.next_multiple_of(16) + MOST_KEYS;
     let [keys_t, values, plain, queries_t, scores, sums, running] = buffers;
     sequence.copy::<FMA>((0, t), (shape.heads + kv_head) * d, 1.0, true, plain, wide);
-    transposed(t, d, plain, wide, keys_t, long);
+    transposed::<S>((t, d), (plain, wide), (keys_t, long));
     sequence.copy::<FMA>((0, t), (shape.heads + shape.kv_heads + kv_head) * d, 1.0, false, values, wide);
     for head in kv_head * shape.group()..(kv_head + 1) * shape.group() {
         for b in sequence.blocks(S::ROWS) {
             sequence.copy::<FMA>((b.first, b.rows), head * d, shape.scale(), true, plain, wide);
-            transposed(b.rows, d, plain, wide, queries_t, S::ROWS);
+            transposed::<S>((b.rows, d), (plain, wide), (queries_t, S::ROWS));
             let (top, total) = running.split_at_mut(S::ROWS);
             top.fill(f32::NEG_INFINITY);
             total.fill(0.0);
@@ -86,12 +86,11 @@ fn task<S: Blocks, const FMA: bool>(
                     let seen = sequence.rows.keys(sequence.first + at, at);
                     let from = seen.start.saturating_sub(first).min(count);
                     let end = seen.end.saturating_sub(first).min(count).max(from);
-                    row[..from].fill(0.0);
-                    row[end..across].fill(0.0);
-                    if from < end {
-                        let sums = &mut sums[i * wide..(i + 1) * wide];
-                        step::<FMA>(&mut row[from..end], &mut top[i], &mut total[i], sums);
-                    }
+                    // Keys that the row does not see have no weight; the row keeps its length, in whole vectors.
+                    row[..from].fill(f32::NEG_INFINITY);
+                    row[end..across].fill(f32::NEG_INFINITY);
+                    let sums = &mut sums[i * wide..(i + 1) * wide];
+                    step::<FMA>(&mut row[..across], &mut top[i], &mut total[i], sums);
                 }
                 // SAFETY: as above.
                 unsafe {
@@ -132,7 +131,8 @@ pub(super) fn split<const N: usize>(mut buffer: &mut [f32], sizes: [usize; N]) -
     })
 }
 
-/// Turns a row of scores into exponentials below the running maximum, and brings what was summed before below it too.
+/// Turns a row of scores, in whole vectors, into exponentials below the running maximum, and brings what was summed before
+/// below it too.
 #[inline(always)]
 fn step<const FMA: bool>(scores: &mut [f32], top: &mut f32, total: &mut f32, sums: &mut [f32]) {
     let before = *top;
@@ -142,10 +142,11 @@ fn step<const FMA: bool>(scores: &mut [f32], top: &mut f32, total: &mut f32, sum
         // The first block has nothing to bring along: its factor is 0.
         let factor = exp::<FMA>(before - here);
         *total *= factor;
-        sums.iter_mut().for_each(|sum| *sum *= factor);
+        pieces!(|sum: &mut f32| *sum *= factor, sums);
     }
-    // A row of nothing but NaN has no largest score; its exponentials are NaN all the same.
+    // A row of nothing but NaN, or of keys it does not see, has no largest score: the first shows in its exponentials all
+    // the same, those of the second are 0.
     let top = if *top == f32::NEG_INFINITY { 0.0 } else { *top };
-    scores.iter_mut().for_each(|score| *score = exp::<FMA>(*score - top));
+    pieces!(|score: &mut f32| *score = exp::<FMA>(*score - top), scores);
     *total += fold(scores, |score, sum| sum + score);
 }

@@ -13,7 +13,7 @@ mod blocked;
 mod pack;
 mod thin;
 pub(crate) mod tile;
-mod turn;
+pub(crate) mod turn;
 
 pub use bf16::{Bf16, from_bf16, has_bf16, sgemm_bf16, to_bf16};
 use blocked::Then;

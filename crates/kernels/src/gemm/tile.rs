@@ -246,6 +246,24 @@ pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const AR: u
                     }
                 }
             }
+        } else if cols == NV * S::LANES && to.beta == 0.0 {
+            for r in 0..MR {
+                if r < rows {
+                    for v in 0..NV {
+                        S::store(to.at(r, v * to.vector_stride).c, sums[r][v]);
+                    }
+                }
+            }
+        } else if cols == NV * S::LANES {
+            let beta = S::splat(to.beta);
+            for r in 0..MR {
+                if r < rows {
+                    for v in 0..NV {
+                        let c = to.at(r, v * to.vector_stride).c;
+                        S::store(c, S::fma(beta, S::load(c), sums[r][v]));
+                    }
+                }
+            }
         } else {
             let mut copy = [0.0f32; MOST_FLOATS];
             for r in 0..MR {
@@ -253,14 +271,7 @@ pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const AR: u
                     S::store(copy.as_mut_ptr().add((r * NV + v) * S::LANES), sums[r][v]);
                 }
             }
-            if to.vector_stride == S::LANES {
-                write_part::<S>(&copy, NV * S::LANES, to, (rows, cols));
-            } else {
-                for v in 0..NV {
-                    let to = to.at(0, v * to.vector_stride);
-                    write_part::<S>(&copy[v * S::LANES..], NV * S::LANES, to, (rows, S::LANES));
-                }
-            }
+            write_part::<S>(&copy, NV * S::LANES, to, (rows, cols));
         }
     }
 }
