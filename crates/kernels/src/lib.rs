@@ -8,6 +8,7 @@
 #[macro_use]
 pub mod isa;
 pub mod activation;
+pub mod adafactor;
 pub mod adamw;
 pub mod attention;
 pub mod buffer;
@@ -17,8 +18,10 @@ pub mod embedding;
 mod fingerprint;
 pub mod gemm;
 pub mod linear;
+pub mod lion;
 pub mod logprob;
 mod math;
+pub mod muon;
 pub mod norm;
 pub mod par;
 mod pool;
@@ -31,7 +34,8 @@ pub mod swiglu;
 mod testing;
 
 pub use activation::{Activation, activation_backward, activation_forward};
-pub use adamw::{AdamW, adamw_step};
+pub use adafactor::{Adafactor, adafactor_matrix_step, adafactor_vector_step};
+pub use adamw::{AdamW, adamw_step, adamw_step_zeroing};
 pub use attention::{AttentionRows, AttentionShape, attention_backward, attention_decode, attention_forward};
 pub use buffer::{Floats, NoMemory};
 pub use cross_entropy::cross_entropy;
@@ -48,6 +52,8 @@ pub use logprob::{
     Divergence, LmHead, LogprobGrad, LogprobOut, TopOut, distill_backward, distill_forward, logits_last,
     logprob_backward, logprob_forward,
 };
+pub use lion::{Lion, lion_step};
+pub use muon::{Muon, muon_step, muon_work};
 pub use norm::{NormKind, norm_backward, norm_forward};
 pub use par::{par, par_map, par_rows, par_rows2, par_rows3};
 pub use pool::{set_threads, threads, with_threads};

@@ -89,9 +89,11 @@ pub(crate) fn add_parts(n: usize, parts: &[f32], sums: &mut [f32]) {
     });
 }
 
-const LANES: usize = 16;
+/// Running sums of a loop, so that it uses whole vectors.
+pub(crate) const LANES: usize = 16;
 
-fn fold(mut lanes: [f64; LANES]) -> f64 {
+/// Adds up the lanes in a fixed order.
+pub(crate) fn fold(mut lanes: [f64; LANES]) -> f64 {
     let mut half = LANES / 2;
     while half > 0 {
         for l in 0..half {
