@@ -178,10 +178,8 @@ mod tests {
     use super::*;
 
     fn defaults() -> Thresholds {
-        let of = FIELDS.iter().filter_map(|field| match field.default {
-            regimen_recipe::Default::Json(json) => Some((field.name.into(), json.parse().ok()?)),
-            regimen_recipe::Default::Required => None,
-        });
+        let json = |field: &Field| field.default.json(&serde_json::Map::new());
+        let of = FIELDS.iter().filter_map(|field| Some((field.name.into(), json(field)?.parse().ok()?)));
         Thresholds { quality: Quality::Gopher, of: of.collect() }
     }
 

@@ -6,7 +6,7 @@ use regimen_base::suggest;
 use serde_json::{Map, Value};
 
 use crate::error::Wrong;
-use crate::kind::{Default, Field, StageKind, Ty};
+use crate::kind::{Field, StageKind, Ty};
 use crate::node::{Node, Raw, Word, from_json};
 use crate::source::{At, Source};
 
@@ -19,10 +19,14 @@ pub(crate) struct Checker<'a> {
     pub(crate) places: BTreeMap<String, At>,
 }
 
-/// The default of a field in its normalised form; `None` if it must be given.
-pub(crate) fn default_of(kind: &StageKind, field: &Field) -> Result<Option<Value>, Wrong> {
+/// The default of a field in its normalised form, in a table with the fields `table`; `None` if it must be given.
+pub(crate) fn default_of(
+    kind: &StageKind,
+    field: &Field,
+    table: &Map<String, Value>,
+) -> Result<Option<Value>, Wrong> {
     let owner = format!("stage kind `{}`", kind.kind);
-    Checker { sources: &[], owner, places: BTreeMap::new() }.default(field, field.name)
+    Checker { sources: &[], owner, places: BTreeMap::new() }.default(field, field.name, table)
 }
 
 impl Checker<'_> {
@@ -56,7 +60,7 @@ impl Checker<'_> {
                 Some((word, node)) => {
                     self.value(&field.ty, node, &inner).map_err(|w| w.or_at(word.at.as_ref()))?
                 }
-                None => self.default(field, &inner)?.ok_or_else(|| {
+                None => self.default(field, &inner, &out)?.ok_or_else(|| {
                     Wrong::new(None, format!("`{inner}` of {} is missing", self.owner)).hint(format!(
                         "add `{} = ...`: {} ({})",
                         field.name,
@@ -70,8 +74,13 @@ impl Checker<'_> {
         Ok(out)
     }
 
-    fn default(&mut self, field: &Field, path: &str) -> Result<Option<Value>, Wrong> {
-        let Default::Json(text) = field.default else { return Ok(None) };
+    fn default(
+        &mut self,
+        field: &Field,
+        path: &str,
+        table: &Map<String, Value>,
+    ) -> Result<Option<Value>, Wrong> {
+        let Some(text) = field.default.json(table) else { return Ok(None) };
         let json: Value = serde_json::from_str(text).map_err(|e| {
             Wrong::new(None, format!("the default of `{path}` of {} is not JSON: {e}", self.owner))
         })?;

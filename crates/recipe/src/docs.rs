@@ -65,11 +65,15 @@ fn about(field: &Field) -> String {
 
 /// The default as the recipe would write it; `None` if there is none, empty for a table of defaults.
 fn default_text(field: &Field) -> Option<String> {
-    match field.default {
+    match &field.default {
         Default::Required => None,
         Default::Json("null") => Some("none".into()),
         Default::Json("{}") => Some(String::new()),
-        Default::Json(text) => Some(text.into()),
+        Default::Json(text) => Some((*text).into()),
+        Default::By { json, others, .. } => {
+            let others = others.iter().map(|(word, text)| format!("; {word} {text}"));
+            Some(std::iter::once((*json).to_string()).chain(others).collect())
+        }
     }
 }
 

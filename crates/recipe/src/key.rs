@@ -93,12 +93,14 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn table(&mut self, fields: &[Field], value: &Value, path: &str) -> Result<Map<String, Value>> {
         let mut out = Map::new();
+        let none = Map::new();
+        let whole = value.as_object().unwrap_or(&none);
         for field in fields {
             let value = &value[field.name];
             let inner = join(path, field.name);
             // Files outside the key are needed all the same.
             let entering = self.value(&field.ty, value, &inner)?;
-            let silent = || match default_of(self.stage.kind, field) {
+            let silent = || match default_of(self.stage.kind, field, whole) {
                 Ok(default) => default.as_ref() == Some(value),
                 Err(_) => false,
             };

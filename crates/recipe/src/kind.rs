@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use regimen_base::Failure;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::forecast::{Forecast, Planning};
 use crate::job::Job;
@@ -86,6 +86,19 @@ impl Field {
         Field { name, ty, default: Default::Json(json), doc, keyed: true, later: false }
     }
 
+    /// A field whose default depends on the value of the field `on`, a text that stands before it in the same table:
+    /// `json`, except for the values in `others`.
+    pub const fn by(
+        name: &'static str,
+        ty: Ty,
+        json: &'static str,
+        on: &'static str,
+        others: &'static [(&'static str, &'static str)],
+        doc: &'static str,
+    ) -> Field {
+        Field { name, ty, default: Default::By { json, on, others }, doc, keyed: true, later: false }
+    }
+
     /// The same field outside the key.
     pub const fn unkeyed(self) -> Field {
         Field { keyed: false, ..self }
@@ -103,6 +116,29 @@ pub enum Default {
     Required,
     /// This JSON text.
     Json(&'static str),
+    /// This JSON text, or another where the field `on` before it has another value.
+    By {
+        /// What stands in otherwise.
+        json: &'static str,
+        /// The name of a field before it in the same table, which holds a text.
+        on: &'static str,
+        /// Values of that field, each with its JSON text.
+        others: &'static [(&'static str, &'static str)],
+    },
+}
+
+impl Default {
+    /// The JSON text in a table whose fields before this one are `table`; `None` where the recipe must give a value.
+    pub fn json(&self, table: &Map<String, Value>) -> Option<&'static str> {
+        match *self {
+            Default::Required => None,
+            Default::Json(text) => Some(text),
+            Default::By { json, on, others } => {
+                let value = table.get(on).and_then(Value::as_str);
+                Some(others.iter().find(|(word, _)| Some(*word) == value).map_or(json, |(_, text)| *text))
+            }
+        }
+    }
 }
 
 /// The type of a field.

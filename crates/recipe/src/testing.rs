@@ -4,10 +4,11 @@ use std::path::Path;
 
 use regimen_base::Failure;
 use regimen_ledger::{Artifact, Store};
+use serde_json::Map;
 
 use crate::check::default_of;
 use crate::error::Result;
-use crate::kind::{Field, Registry, StageKind, Ty};
+use crate::kind::{Default, Field, Registry, StageKind, Ty};
 use crate::recipe::Recipe;
 use crate::run::Runner;
 
@@ -77,8 +78,18 @@ fn audit_fields(kind: &StageKind, fields: &'static [Field], mut names: Vec<&str>
         if field.doc.is_empty() {
             wrong.push(format!("`{}` of `{}` is not explained", field.name, kind.kind));
         }
-        if let Err(w) = default_of(kind, field) {
-            wrong.push(w.message);
+        let mut tables = vec![Map::new()];
+        if let Default::By { on, others, .. } = field.default {
+            if !names.contains(&on) {
+                let at = format!("`{}` of `{}`", field.name, kind.kind);
+                wrong.push(format!("the default of {at} depends on `{on}`, which does not stand before it"));
+            }
+            tables.extend(others.iter().map(|(word, _)| Map::from_iter([(on.to_string(), (*word).into())])));
+        }
+        for table in tables {
+            if let Err(w) = default_of(kind, field, &table) {
+                wrong.push(w.message);
+            }
         }
         let mut ty = &field.ty;
         while let Ty::List(inner) | Ty::Maybe(inner) = ty {

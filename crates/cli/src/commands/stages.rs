@@ -1,7 +1,7 @@
 //! `regimen stages`: what recipes are made of.
 
 use regimen_recipe::{Default, Field, Ty};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::Context;
 use crate::args::StagesArgs;
@@ -69,14 +69,17 @@ fn fields(table: &[Field]) -> Value {
     table
         .iter()
         .map(|field| {
-            let default = match field.default {
-                Default::Required => Value::Null,
-                Default::Json(text) => serde_json::from_str(text).unwrap_or_default(),
-            };
-            json!({
+            let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+            let default = field.default.json(&Map::new()).map(parsed).unwrap_or_default();
+            let mut about = json!({
                 "name": field.name, "type": field.ty.name(), "default": default, "keyed": field.keyed,
                 "required": matches!(field.default, Default::Required), "doc": field.doc, "fields": inner(&field.ty),
-            })
+            });
+            if let Default::By { on, others, .. } = field.default {
+                let others = others.iter().map(|(word, text)| (word.to_string(), parsed(text)));
+                about["default_by"] = json!({ on: others.collect::<Map<_, _>>() });
+            }
+            about
         })
         .collect()
 }

@@ -50,6 +50,7 @@ fn the_page_of_all_kinds_holds_every_field_in_cells() {
         "## gather",
         "| `sources` | a list of: a table | required | What to read. |",
         "| `sources.author` | \"human\" \\| \"machine\" \\| \"unknown\" | `\"unknown\"` | Who wrote it. |",
+        "| `sources.share` | a number from 0 to 1 | `1.0; machine 0.5` | How much of it. |",
         "| `text` | an artifact of kind gather | yes | What to mix. |",
         "| `model.kv_heads` | a whole number of at least 1 | none | Heads of keys. |",
         "| `prompts` | a list of: a text | `[]` | What to show. Not part of the key. |",
@@ -75,6 +76,7 @@ static BAD: StageKind = StageKind {
         Field::new("c", Ty::Str, "\"\"", ""),
         Field::new("t", Ty::Table(&[Field::new("x", Ty::Str, "1", "Another type.")]), "{}", "A table."),
         Field::new("c", Ty::Str, "\"\"", "Twice."),
+        Field::by("d", Ty::Bool, "true", "e", &[("x", "2")], "Depends on what comes later."),
     ],
     check: no_check,
     forecast: |_| Ok(Forecast::default()),
@@ -96,6 +98,8 @@ fn an_audit_finds_faults_of_the_tables() {
         "`c` of `bad` is not explained",
         "`c` of `bad` is there twice",
         "must be a text, found 1",
+        "the default of `d` of `bad` depends on `e`, which does not stand before it",
+        "`d` of stage kind `bad` must be true or false, found 2",
     ] {
         assert!(found.iter().any(|line| line.contains(part)), "{part}: {found:?}");
     }

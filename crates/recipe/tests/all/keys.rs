@@ -57,6 +57,27 @@ fn a_later_field_stays_out_of_the_manifest_while_it_has_its_default() {
     assert_eq!(config(&["all.limit=9"])["limit"], 9);
 }
 
+#[test]
+fn a_default_may_follow_another_field() {
+    let project = Project::new(RECIPE);
+    let share = |author: &str, share: &str| {
+        let sources = format!("all.sources=[{{path='data', name='a', author='{author}'{share}}}]");
+        let config = &project.load(&[&sources]).stages[0].config;
+        let keys = project.keys(&[&sources]);
+        (config["sources"][0]["share"].as_f64().unwrap(), keys[0].clone())
+    };
+    assert_eq!(share("human", "").0, 1.0);
+    assert_eq!(share("machine", "").0, 0.5);
+    assert_eq!(
+        share("machine", ", share=0.5"),
+        share("machine", ""),
+        "it stays out of the key as its own default"
+    );
+    assert_ne!(share("machine", ", share=1.0").1, share("machine", "").1);
+    assert_eq!(share("human", ", share=1.0"), share("human", ""));
+    assert_ne!(share("human", ", share=0.5").1, share("human", "").1);
+}
+
 /// The key of a fixed recipe: it changes only when the recipe's meaning does.
 #[test]
 fn a_golden_key() {

@@ -19,7 +19,7 @@ fn a_recipe_is_normalised_with_all_defaults_and_in_order() {
     assert_eq!(names, ["all", "mixed", "counted"]);
     assert_eq!(
         recipe.stages[0].config,
-        json!({"sources": [{"name": "a", "path": "data/*.txt", "author": "human"}], "limit": 0})
+        json!({"sources": [{"name": "a", "path": "data/*.txt", "author": "human", "share": 1.0}], "limit": 0})
     );
     assert_eq!(
         recipe.stages[1].config,

@@ -29,6 +29,8 @@ pub static GATHER: StageKind = StageKind {
                     "\"unknown\"",
                     "Who wrote it.",
                 ),
+                Field::by("share", Ty::FRACTION, "1.0", "author", &[("machine", "0.5")], "How much of it.")
+                    .later(),
             ])),
             "What to read.",
         ),
