@@ -3,7 +3,7 @@
 #![allow(clippy::print_stdout)]
 
 use regimen_kernels as k;
-use regimen_kernels::{Activation, AdamW, AttentionShape, Mat, MatMut, NormKind};
+use regimen_kernels::{Activation, Adafactor, AdamW, AttentionShape, Lion, Mat, MatMut, Muon, NormKind};
 use std::time::Instant;
 
 struct Bench {
@@ -208,11 +208,45 @@ fn head(b: &Bench) {
     }
 }
 
+const FACTORED: Adafactor = Adafactor {
+    lr: 1e-2,
+    beta2_decay: 0.8,
+    eps: 1e-30,
+    clip: 1.0,
+    relative: true,
+    least: 1e-3,
+    weight_decay: 0.0,
+};
+const MUON: Muon =
+    Muon { lr: 1e-3, momentum: 0.95, nesterov: true, iterations: 5, scale: 1.0, weight_decay: 0.1 };
+
 fn flat(b: &Bench) {
     let n = 4 << 20;
     let (mut p, mut m, mut v, g) = (values(n), vec![0.0; n], vec![0.0; n], values(n));
     let cfg = AdamW { lr: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 };
     b.time("adamw 4 Mi", 0.0, || k::adamw_step(&mut p, &mut m, &mut v, &g, &cfg, 10, 1.0));
+    let mut g = g;
+    b.time("adamw 4 Mi, zeroing", 0.0, || {
+        k::adamw_step_zeroing(&mut p, &mut m, &mut v, &mut g, &cfg, 10, 1.0);
+    });
+    let cfg = Lion { lr: 1e-4, beta1: 0.9, beta2: 0.99, weight_decay: 1.0 };
+    b.time("lion 4 Mi", 0.0, || k::lion_step(&mut p, &mut m, &mut g, &cfg, 1.0));
+    let (shape, cfg) = ((1024, 4096), FACTORED);
+    let (mut row, mut col) = (vec![0.1; shape.0], vec![0.1; shape.1]);
+    b.time("adafactor 1024 x 4096", 0.0, || {
+        k::adafactor_matrix_step(&mut p, &mut row, &mut col, &mut g, &cfg, 10, 1.0);
+    });
+    let (mut work, square) = (Vec::new(), (1024usize, 1024usize));
+    for (rows, cols) in [square, shape] {
+        let n = rows * cols;
+        let (side, area) = (rows.min(cols) as f64, n as f64);
+        let flop = 5.0 * (4.0 * side * area + 2.0 * side.powi(3));
+        g[..n].copy_from_slice(&values(n));
+        b.time(&format!("muon {rows} x {cols}"), flop, || {
+            let (p, m, g) = (&mut p[..n], &mut m[..n], &mut g[..n]);
+            k::muon_step(p, m, g, (rows, cols), &MUON, 1.0, &mut work);
+        });
+    }
     b.time("norm_sq 4 Mi", 0.0, || {
         std::hint::black_box(k::norm_sq_f64(&g));
     });

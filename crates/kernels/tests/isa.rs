@@ -2,7 +2,7 @@
 //! `REGIMEN_ISA` and compares what comes out.
 
 use regimen_kernels as k;
-use regimen_kernels::{Activation, AdamW, AttentionShape, Isa, NormKind};
+use regimen_kernels::{Activation, Adafactor, AdamW, AttentionShape, Isa, Lion, Muon, NormKind};
 use std::process::Command;
 
 /// Where a child process writes its results.
@@ -94,6 +94,24 @@ fn results() -> Vec<Vec<f32>> {
     let (mut p, mut m, mut v, g) = (values(999, 11), vec![0.0; 999], vec![0.0; 999], values(999, 12));
     let cfg = AdamW { lr: 1e-2, beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 };
     k::adamw_step(&mut p, &mut m, &mut v, &g, &cfg, 1, 0.7);
+    let lion = Lion { lr: 1e-2, beta1: 0.9, beta2: 0.99, weight_decay: 0.1 };
+    k::lion_step(&mut p, &mut m, &mut g.clone(), &lion, 0.7);
+    let muon =
+        Muon { lr: 1e-2, momentum: 0.95, nesterov: true, iterations: 5, scale: 1.0, weight_decay: 0.1 };
+    k::muon_step(&mut p, &mut m, &mut g.clone(), (27, 37), &muon, 0.7, &mut Vec::new());
+    let factored = Adafactor {
+        lr: 1e-2,
+        beta2_decay: 0.8,
+        eps: 1e-30,
+        clip: 1.0,
+        relative: true,
+        least: 1e-3,
+        weight_decay: 0.1,
+    };
+    let (mut row, mut col) = (vec![0.0; 27], vec![0.0; 37]);
+    k::adafactor_matrix_step(&mut p, &mut row, &mut col, &mut g.clone(), &factored, 1, 0.7);
+    k::adafactor_vector_step(&mut p, &mut v, &mut g.clone(), &factored, 2, 0.7);
+    all.extend([row, col]);
     let mut soft = vec![0.0; 999];
     k::softmax_rows(3, 333, &p, &mut soft);
     all.extend([p, m, v, soft, vec![k::sum_f64(&g) as f32, k::norm_sq_f64(&g) as f32]]);
