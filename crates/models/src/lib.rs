@@ -10,6 +10,7 @@ pub mod decoder;
 pub mod error;
 pub mod estimate;
 pub mod hf;
+mod hidden;
 pub mod weights;
 
 pub use block::TokenBlock;
