@@ -59,6 +59,7 @@ fn view(
         seed,
         steps,
         updates: steps,
+        optimizer: Default::default(),
         batch,
         tokens_seen: 0,
         withheld,

@@ -42,13 +42,7 @@ fn main() -> Result<()> {
     let optimizer: Optimizer = serde_json::from_value(field("optimizer"))?;
     let steps: u64 = serde_json::from_value(field("steps"))?;
     let batch: u64 = serde_json::from_value(field("batch"))?;
-    let hyper = regimen_optim::Hyper {
-        beta1: optimizer.beta1,
-        beta2: optimizer.beta2,
-        eps: optimizer.eps,
-        weight_decay: optimizer.weight_decay,
-    };
-    let trainer = Trainer::new(&shape.decoder(tokens.vocab()), hyper, manifest.seed)?;
+    let trainer = Trainer::new(&shape.decoder(tokens.vocab()), optimizer.rule(), manifest.seed)?;
     weights::save(
         &out.join("weights.safetensors"),
         &trainer.layout(),

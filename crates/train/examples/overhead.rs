@@ -41,7 +41,7 @@ fn checkpoints(root: &Path, parameters: usize) -> Result<(), Failure> {
     for pair in 0..PAIRS {
         let start = Instant::now();
         let mut state = State::new(Hash256([0; 32]), Guard::new(0.0));
-        save(&root.join("checkpoint"), &mut state, [&arena, &arena, &arena])?;
+        save(&root.join("checkpoint"), &mut state, &[&arena, &arena, &arena])?;
         let checkpoint = megabytes / start.elapsed().as_secs_f64();
 
         let bytes = vec![pair as u8; 12 * parameters];

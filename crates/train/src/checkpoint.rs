@@ -1,5 +1,5 @@
-//! What a crash leaves behind: a folder with the three arenas (weights and the optimizer's two) as raw little-endian
-//! floats, and `state.json` with everything else. It is written beside the old one and becomes valid only when the
+//! What a crash leaves behind: a folder with the arenas (weights, then the optimizer's arrays in its own order) as raw
+//! little-endian floats, and `state.json` with everything else. It is written beside the old one and becomes valid only when the
 //! stage's resume file names it.
 
 use std::path::Path;
@@ -29,7 +29,7 @@ pub struct State {
     pub tokens: Hash256,
     /// Length in bytes of the event log that belongs to it.
     pub events: u64,
-    /// Hash of the three arenas, one behind the other.
+    /// Hash of the arenas, one behind the other.
     pub arenas: Hash256,
 }
 
@@ -53,9 +53,8 @@ impl State {
 const STATE: &str = "state.json";
 const ARENAS: &str = "arenas.bin";
 
-/// Write a checkpoint into the folder `dir`, which is made anew. `arenas` are of one length; their hash is written into
-/// the state.
-pub fn save(dir: &Path, state: &mut State, arenas: [&[f32]; 3]) -> Result<()> {
+/// Write a checkpoint into the folder `dir`, which is made anew. The hash of `arenas` is written into the state.
+pub fn save(dir: &Path, state: &mut State, arenas: &[&[f32]]) -> Result<()> {
     fs::remove_dir_all(dir)?;
     fs::create_dir_all(dir)?;
     let mut file = fs::create(&dir.join(ARENAS))?;
@@ -75,25 +74,27 @@ pub fn save(dir: &Path, state: &mut State, arenas: [&[f32]; 3]) -> Result<()> {
     Ok(fs::sync_dir(dir)?)
 }
 
-/// Read a checkpoint back into arenas of the right length.
+/// Read a checkpoint back into arenas of the right lengths.
 ///
 /// # Errors
 /// [`Error::Checkpoint`] if a file is missing, cut or changed; the arenas then hold nothing of use.
-pub fn load(dir: &Path, arenas: [&mut [f32]; 3]) -> Result<State> {
+pub fn load(dir: &Path, arenas: &mut [&mut [f32]]) -> Result<State> {
     let damaged = |message: String| Error::Checkpoint { path: dir.into(), message };
     let unread = |error: fs::Error| damaged(format!("cannot be used: {error}"));
     let state: State = fs::read_json(&dir.join(STATE)).map_err(unread)?;
     let bytes = fs::read(&dir.join(ARENAS)).map_err(unread)?;
-    let length = arenas[0].len();
-    if bytes.len() != 3 * 4 * length {
-        return Err(damaged(format!("holds {} bytes where {} belong", bytes.len(), 3 * 4 * length)));
+    let length: usize = arenas.iter().map(|arena| 4 * arena.len()).sum();
+    if bytes.len() != length {
+        return Err(damaged(format!("holds {} bytes where {length} belong", bytes.len())));
     }
     if Hash256::of(&bytes) != state.arenas {
         return Err(damaged("does not hold the numbers that were written".into()));
     }
-    let (words, _) = bytes.as_chunks::<4>();
-    for (arena, part) in arenas.into_iter().zip(words.chunks_exact(length.max(1))) {
+    let (mut words, _) = bytes.as_chunks::<4>();
+    for arena in arenas {
+        let (part, rest) = words.split_at(arena.len());
         arena.iter_mut().zip(part).for_each(|(x, word)| *x = f32::from_le_bytes(*word));
+        words = rest;
     }
     Ok(state)
 }
@@ -118,13 +119,15 @@ mod tests {
     fn comes_back_bit_for_bit() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("step-7");
-        let arenas: Vec<Vec<f32>> =
-            (0..3).map(|a| (0..1000).map(|i| (i as f32 - 500.0) * 1e-3f32.powi(a)).collect()).collect();
+        let arenas: Vec<Vec<f32>> = [1000, 1000, 16, 0, 48]
+            .iter()
+            .map(|&n| (0..n).map(|i| (i as f32 - 7.0) * 1e-3).collect())
+            .collect();
         let mut saved = state();
-        save(&path, &mut saved, [&arenas[0], &arenas[1], &arenas[2]]).unwrap();
-        let mut back = vec![vec![0.0f32; 1000]; 3];
-        let [a, b, c] = &mut back[..] else { unreachable!("three arenas") };
-        assert_eq!(load(&path, [a, b, c]).unwrap(), saved);
+        save(&path, &mut saved, &arenas.iter().map(|a| &a[..]).collect::<Vec<_>>()).unwrap();
+        let mut back: Vec<Vec<f32>> = arenas.iter().map(|a| vec![0.0; a.len()]).collect();
+        let mut places: Vec<&mut [f32]> = back.iter_mut().map(|a| &mut a[..]).collect();
+        assert_eq!(load(&path, &mut places).unwrap(), saved);
         assert!(
             back.iter().zip(&arenas).all(|(x, y)| x.iter().zip(y).all(|(p, q)| p.to_bits() == q.to_bits()))
         );
@@ -137,10 +140,10 @@ mod tests {
         let arena = vec![1.0f32; 64];
         let complain = || {
             let (mut a, mut b, mut c) = (arena.clone(), arena.clone(), arena.clone());
-            load(&path, [&mut a, &mut b, &mut c]).unwrap_err().to_string()
+            load(&path, &mut [&mut a, &mut b, &mut c]).unwrap_err().to_string()
         };
         assert!(complain().contains("state.json"));
-        save(&path, &mut state(), [&arena, &arena, &arena]).unwrap();
+        save(&path, &mut state(), &[&arena, &arena, &arena]).unwrap();
         let bytes = fs::read(&path.join(ARENAS)).unwrap();
         fs::write(&path.join(ARENAS), &bytes[..100]).unwrap();
         assert!(complain().contains("holds 100 bytes where 768 belong"));

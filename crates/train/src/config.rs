@@ -4,8 +4,10 @@
 #![expect(missing_docs, reason = "every field is described once, in `fields`")]
 
 use regimen_models::{DecoderConfig, Mlp, NormKind, Positions};
-use regimen_optim::{Hyper, Schedule, Shape};
+use regimen_optim::{Schedule, Shape};
 use serde::Deserialize;
+
+pub use crate::optimizer::Optimizer;
 
 /// Everything a `pretrain` stage can be told.
 #[derive(Clone, Debug, Deserialize)]
@@ -47,17 +49,6 @@ pub struct Model {
     pub bias: bool,
     pub tied: bool,
     pub init_std: f64,
-}
-
-/// AdamW.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Optimizer {
-    pub lr: f64,
-    pub beta1: f64,
-    pub beta2: f64,
-    pub eps: f64,
-    pub weight_decay: f64,
 }
 
 /// The learning rate over time.
@@ -148,12 +139,6 @@ impl Pretrain {
             decay: self.schedule.decay,
             steps: self.steps,
         }
-    }
-
-    /// The optimizer's constants.
-    pub fn hyper(&self) -> Hyper {
-        let Optimizer { beta1, beta2, eps, weight_decay, .. } = self.optimizer;
-        Hyper { beta1, beta2, eps, weight_decay }
     }
 
     /// Sequences in one forward and backward pass.

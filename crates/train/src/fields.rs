@@ -4,7 +4,7 @@ use regimen_recipe::{Field, Input, Problem, StageKind, Ty};
 use serde_json::Value;
 
 use crate::config::Pretrain;
-use crate::{forecast, pretrain};
+use crate::{forecast, optimizer, pretrain};
 
 const ANY: Ty = Ty::Float { min: f64::MIN_POSITIVE, max: f64::INFINITY };
 /// Bounds that keep every product of sizes far from overflow; memory gives out long before.
@@ -65,14 +65,6 @@ const MODEL: &[Field] = &[
         "0.02",
         "Standard deviation of initial weights; residual outputs are divided by sqrt(2 x layers) (GPT-2).",
     ),
-];
-
-const OPTIMIZER: &[Field] = &[
-    Field::new("lr", ANY, "0.003", "Peak learning rate."),
-    Field::new("beta1", Ty::FRACTION, "0.9", "Decay of the mean of gradients."),
-    Field::new("beta2", Ty::FRACTION, "0.95", "Decay of the mean of squared gradients."),
-    Field::new("eps", ANY, "1e-8", "Added to the denominator."),
-    Field::new("weight_decay", Ty::NON_NEGATIVE, "0.1", "Decoupled decay, on matrices only."),
 ];
 
 const SCHEDULE: &[Field] = &[
@@ -136,7 +128,7 @@ const FIELDS: &[Field] = &[
         "0",
         "Sequences in one forward and backward pass; gradients are accumulated. 0 = the whole batch.",
     ),
-    Field::new("optimizer", Ty::Table(OPTIMIZER), "{}", "AdamW (Loshchilov and Hutter 2019)."),
+    Field::new("optimizer", Ty::Table(optimizer::FIELDS), "{}", "The update rule."),
     Field::new("schedule", Ty::Table(SCHEDULE), "{}", "The learning rate over time."),
     Field::new(
         "clip",
@@ -191,11 +183,11 @@ pub static PRETRAIN: StageKind = StageKind {
     run: pretrain::run,
 };
 
-fn check(config: &Value) -> Result<(), Problem> {
+fn check(table: &Value) -> Result<(), Problem> {
     let problem = |path: &str, message: String, hint: &str| {
         Err(Problem { path: path.into(), message, hint: Some(hint.into()) })
     };
-    let config: Pretrain = match serde::Deserialize::deserialize(config) {
+    let config: Pretrain = match serde::Deserialize::deserialize(table) {
         Ok(config) => config,
         Err(error) => {
             return problem("model", error.to_string(), "this is a fault of the program; please report it");
@@ -216,8 +208,8 @@ fn check(config: &Value) -> Result<(), Problem> {
         let message = format!("warm-up of {warmup} steps in a run of {}", config.steps);
         return problem("schedule.warmup", message, "make the warm-up shorter than the run");
     }
-    if config.optimizer.beta1 >= 1.0 || config.optimizer.beta2 >= 1.0 {
-        return problem("optimizer", "betas must be below 1".into(), "0.9 and 0.95 are usual");
+    match table["optimizer"].as_object() {
+        Some(table) => config.optimizer.check(table),
+        None => Ok(()),
     }
-    Ok(())
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use regimen_base::{Failure, machine};
 use regimen_models::{DecoderConfig, activation_floats};
-use regimen_optim::Hyper;
+use regimen_optim::{Rule, rule::Size};
 use regimen_recipe::{Forecast, Planning};
 use regimen_tokens::Block;
 use serde::Deserialize;
@@ -13,8 +13,6 @@ use crate::config::Pretrain;
 use crate::error::Result;
 use crate::trainer::Trainer;
 
-/// Bytes a parameter costs: weight, gradient and the optimizer's two moments.
-const BYTES_PER_PARAMETER: f64 = 16.0;
 /// What the program, the tokenizer and the mapped shards take besides.
 const BASE_MEMORY: f64 = 60e6;
 /// Seconds that the measurement may take.
@@ -41,7 +39,7 @@ pub fn pretrain(planning: &Planning) -> std::result::Result<Forecast, Failure> {
     // A model that does not fit is not measured: its time is unknown.
     let room = machine::memory().map_or(f64::INFINITY, |m| m.available as f64);
     let rate = if planning.measure && memory < room {
-        measure(&decoder, config.micro_batch(), context)?
+        measure(&decoder, config.optimizer.rule(), config.micro_batch(), context)?
     } else {
         0.0
     };
@@ -50,7 +48,9 @@ pub fn pretrain(planning: &Planning) -> std::result::Result<Forecast, Failure> {
         parameters,
         flops,
         memory,
-        disk: 3.0 * 4.0 * parameters * (1.0 + config.checkpoint.keep as f64),
+        disk: 4.0
+            * (parameters + optimizer(&decoder, &config).state as f64)
+            * (1.0 + config.checkpoint.keep as f64),
         seconds: if rate > 0.0 { flops / rate } else { 0.0 },
         ..Forecast::default()
     };
@@ -63,17 +63,29 @@ pub fn pretrain(planning: &Planning) -> std::result::Result<Forecast, Failure> {
     Ok(forecast)
 }
 
+/// How large the optimizer of a training gets.
+fn optimizer(decoder: &DecoderConfig, config: &Pretrain) -> Size {
+    let (hidden, outer) = (decoder.hidden_matrices(), decoder.outer_matrices());
+    config.optimizer.kind.size(decoder.parameters(), &hidden, &outer)
+}
+
+/// Bytes that a training's weights, gradients and optimizer take.
+pub fn parameter_memory(decoder: &DecoderConfig, config: &Pretrain) -> f64 {
+    let Size { state, work } = optimizer(decoder, config);
+    4.0 * (2 * decoder.parameters() + state + work) as f64
+}
+
 /// Peak memory of a training in bytes.
 pub fn memory(decoder: &DecoderConfig, config: &Pretrain) -> f64 {
     BASE_MEMORY
-        + BYTES_PER_PARAMETER * decoder.parameters() as f64
+        + parameter_memory(decoder, config)
         + 4.0 * activation_floats(decoder, config.micro_batch(), config.model.context) as f64
 }
 
 /// Floating-point operations a second that whole training steps of this model's shape reach here, repeated for about a
 /// second. What would take longer is measured with fewer blocks, then a shorter context, then fewer rows: its time is
 /// made of the same operations.
-fn measure(decoder: &DecoderConfig, rows: usize, context: usize) -> Result<f64> {
+fn measure(decoder: &DecoderConfig, rule: Rule, rows: usize, context: usize) -> Result<f64> {
     let mut small = decoder.clone();
     let budget = 40e9;
     let mut time = context;
@@ -88,8 +100,7 @@ fn measure(decoder: &DecoderConfig, rows: usize, context: usize) -> Result<f64> 
     }
     small.context = time;
     let rows = rows.min((budget / cost(&small, 1, time)) as usize).max(1);
-    let hyper = Hyper { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 };
-    let mut trainer = Trainer::new(&small, hyper, 0)?;
+    let mut trainer = Trainer::new(&small, rule, 0)?;
     let size = rows * time;
     let id = |i: usize| (i * 2_654_435_761 % decoder.vocab) as u32;
     let block = Block {
@@ -111,4 +122,38 @@ fn measure(decoder: &DecoderConfig, rows: usize, context: usize) -> Result<f64> 
     }
     times.sort_by(f64::total_cmp);
     Ok(cost(&small, rows, time) / times[times.len() / 2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Optimizer;
+    use regimen_models::{Mlp, Positions};
+    use regimen_optim::Kind;
+
+    #[test]
+    fn the_size_of_an_optimizer_is_what_it_gets() {
+        let llama = DecoderConfig { kv_heads: 2, head_dim: 8, ..DecoderConfig::llama(48, 16, 2, 32, 4, 64) };
+        let gpt = DecoderConfig {
+            mlp: Mlp::Gelu,
+            positions: Positions::Learned,
+            tied: false,
+            bias: true,
+            ..llama.clone()
+        };
+        for config in [llama, gpt] {
+            for kind in [Kind::AdamW, Kind::Muon, Kind::Lion, Kind::Adafactor] {
+                let trainer =
+                    Trainer::new(&config, Optimizer { kind, ..Optimizer::default() }.rule(), 0).unwrap();
+                let whole = trainer.layout().parameters();
+                let floats = |state: &regimen_optim::State<'_>| match state.parts {
+                    None => whole,
+                    Some(parts) => parts.iter().map(|p| p.range.len()).sum(),
+                };
+                let state: usize = trainer.optimizer.state().iter().map(floats).sum();
+                let (hidden, outer) = (config.hidden_matrices(), config.outer_matrices());
+                assert_eq!(kind.size(config.parameters(), &hidden, &outer).state, state, "{kind}");
+            }
+        }
+    }
 }

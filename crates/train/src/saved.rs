@@ -1,5 +1,5 @@
-//! A finished model as it lies in an artifact: `model.json`, `weights.safetensors`, `tokenizer.json`, and
-//! `optimizer.safetensors` with `training.json`, from which a run can be extended.
+//! A finished model as it lies in an artifact: `model.json`, `weights.safetensors`, `tokenizer.json`, and the arrays of
+//! the optimizer (`optimizer.NAME.safetensors`) with `training.json`, from which a run can be extended.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use std::sync::Arc;
 use regimen_base::{Hash256, fs};
 use regimen_ledger::Artifact;
 use regimen_models::{Decoder, DecoderConfig, weights};
-use regimen_tensor::{Layout, LayoutBuilder, Params};
+use regimen_optim::{Kind, Part};
+use regimen_tensor::{Init, Layout, LayoutBuilder, Params};
 use regimen_tokens::Tokenizer;
 use serde::{Deserialize, Serialize};
 
@@ -17,14 +18,27 @@ use crate::error::{Error, Result};
 pub const MODEL: &str = "model.json";
 /// The weights.
 pub const WEIGHTS: &str = "weights.safetensors";
-/// The optimizer's two arenas.
-pub const OPTIMIZER: [&str; 2] = ["optimizer.mean.safetensors", "optimizer.square.safetensors"];
 /// Where the run stood at its end.
 pub const TRAINING: &str = "training.json";
 /// The tokenizer in Hugging Face's format.
 pub const TOKENIZER: &str = "tokenizer.json";
 /// What Hugging Face's tools want to know besides.
 pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+
+/// The file of one array of the optimizer's state.
+pub fn optimizer_file(state: &str) -> String {
+    format!("optimizer.{state}.safetensors")
+}
+
+/// The layout of an array of the optimizer's state with those parts; without parts it is that of the parameters.
+pub fn state_layout(parameters: &Arc<Layout>, parts: Option<&[Part]>) -> Result<Arc<Layout>> {
+    let Some(parts) = parts else { return Ok(parameters.clone()) };
+    let mut builder = LayoutBuilder::new();
+    for part in parts {
+        builder.segment(&part.name, &part.shape, false, Init::Zeros)?;
+    }
+    Ok(Arc::new(builder.build()))
+}
 
 /// Copy the tokenizer's files from one folder to another.
 pub fn copy_tokenizer(from: &Path, to: &Path) -> Result<()> {
@@ -75,6 +89,9 @@ pub struct Training {
     pub steps: u64,
     /// Updates the optimizer took (steps that were not skipped).
     pub updates: u64,
+    /// The rule they followed.
+    #[serde(default)]
+    pub optimizer: Kind,
     /// Sequences in a step.
     pub batch: usize,
     /// Tokens trained on.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use regimen_models::{Decoder, DecoderConfig, TokenBlock};
-use regimen_optim::{AdamW, Group, Hyper, clip_scale, global_norm};
+use regimen_optim::{Group, Optimizer, Rule, clip_scale, global_norm};
 use regimen_tensor::{Grads, Layout, Params, Pool};
 use regimen_tokens::Block;
 
@@ -21,8 +21,8 @@ pub struct Trainer {
     pub params: Params,
     /// Gradients of the step in work.
     pub grads: Grads,
-    /// AdamW with its state.
-    pub optimizer: AdamW,
+    /// The update rule with its state.
+    pub optimizer: Box<dyn Optimizer>,
     /// Buffers for activations.
     pub pool: Pool,
     /// What refuses harmful steps.
@@ -32,6 +32,8 @@ pub struct Trainer {
     /// Weight of the squared log-partition.
     pub z_loss: f64,
     scaled: Vec<f32>,
+    /// Whether the gradients are zero, because a step has used them up.
+    clean: bool,
 }
 
 /// What a step measured.
@@ -47,27 +49,47 @@ pub struct Stepped {
     pub skipped: Option<Reason>,
 }
 
-/// Optimizer groups for all segments of a layout.
-pub fn groups(layout: &Layout) -> Vec<Group> {
-    layout.segments.iter().map(|s| Group { name: s.name.clone(), range: s.range(), decay: s.decay }).collect()
+/// Optimizer groups for all segments of a decoder's layout. Matrices that lie stacked in one segment are groups of their
+/// own, called `SEGMENT.0`, `SEGMENT.1` and so on.
+pub fn groups(decoder: &Decoder, layout: &Layout) -> Vec<Group> {
+    let mut stacks = vec![None; layout.segments.len()];
+    for (handle, rows) in decoder.hidden_weights() {
+        stacks[handle.index()] = Some(rows);
+    }
+    let mut groups = Vec::new();
+    for (segment, rows) in layout.segments.iter().zip(stacks) {
+        let (hidden, decay) = (rows.is_some(), segment.decay);
+        let rows = rows.unwrap_or_else(|| vec![segment.shape[0]]);
+        let mut start = segment.offset;
+        for (i, &count) in rows.iter().enumerate() {
+            let mut shape = segment.shape.clone();
+            shape[0] = count;
+            let range = start..start + shape.iter().product::<usize>();
+            start = range.end;
+            let name = if rows.len() > 1 { format!("{}.{i}", segment.name) } else { segment.name.clone() };
+            groups.push(Group { name, range, shape, decay, hidden });
+        }
+    }
+    groups
 }
 
 impl Trainer {
-    /// A trainer with freshly drawn weights.
-    pub fn new(config: &DecoderConfig, hyper: Hyper, seed: u64) -> Result<Trainer> {
+    /// A trainer with freshly drawn weights and a fresh optimizer.
+    pub fn new(config: &DecoderConfig, rule: impl Into<Rule>, seed: u64) -> Result<Trainer> {
         let (decoder, layout) = build(config)?;
         let params = Params::init(layout.clone(), seed);
         Ok(Trainer {
             config: config.clone(),
-            decoder,
             grads: Grads::zeros(layout.clone()),
-            optimizer: AdamW::new(hyper, &groups(&layout), params.data.len()),
+            optimizer: rule.into().build(&groups(&decoder, &layout), params.data.len()),
+            decoder,
             params,
             pool: Pool::new(),
             guard: Guard::new(0.0),
             clip: 1.0,
             z_loss: 0.0,
             scaled: Vec::new(),
+            clean: true,
         })
     }
 
@@ -79,7 +101,9 @@ impl Trainer {
     /// Mean loss of a block in nats per token and its gradient, left in `self.grads`, computed in passes of
     /// `micro_batch` rows. Every token weighs the same, in whichever pass it stands.
     pub fn gradient(&mut self, block: &Block, micro_batch: usize) -> Result<f64> {
-        self.grads.zero();
+        if !std::mem::take(&mut self.clean) {
+            self.grads.zero();
+        }
         let share = 1.0 / block.count.max(1) as f32;
         self.scaled.clear();
         self.scaled.extend(block.weights.iter().map(|w| w * share));
@@ -109,7 +133,7 @@ impl Trainer {
         Ok(loss)
     }
 
-    /// One step on a block with learning rate `rate`. A block without a token to train on changes nothing: its loss and
+    /// One step on a block with learning rate `rate`, which uses the gradients up. A block without a token to train on changes nothing: its loss and
     /// norm are not numbers.
     pub fn step(&mut self, block: &Block, micro_batch: usize, rate: f64) -> Result<Stepped> {
         if block.count == 0 {
@@ -120,7 +144,8 @@ impl Trainer {
         let skipped = self.guard.judge(loss, norm);
         if skipped.is_none() {
             let scale = clip_scale(norm, self.clip);
-            self.optimizer.step(&mut self.params.data, &self.grads.data, rate, scale);
+            self.optimizer.step(&mut self.params.data, &mut self.grads.data, rate, scale);
+            self.clean = true;
         }
         Ok(Stepped { loss, norm, tokens: block.count, skipped })
     }

@@ -13,15 +13,14 @@ use crate::trainer::Trainer;
 
 /// Write the artifact.
 pub(super) fn finish(job: &mut Job, run: &Run, trainer: &Trainer) -> Result<()> {
-    let optimizer = &trainer.optimizer;
-    let arenas: [(&str, &[f32]); 3] = [
-        (saved::WEIGHTS, &trainer.params.data),
-        (saved::OPTIMIZER[0], &optimizer.mean),
-        (saved::OPTIMIZER[1], &optimizer.square),
-    ];
-    for (name, arena) in arenas {
-        save::weights(job, trainer, &job.dir().join(name), arena)?;
-        job.payloads.insert(name.into(), Some(hash_arena(arena)));
+    let mut arenas = vec![(saved::WEIGHTS.to_string(), trainer.layout(), &trainer.params.data[..])];
+    for state in trainer.optimizer.state() {
+        let layout = saved::state_layout(&trainer.layout(), state.parts)?;
+        arenas.push((saved::optimizer_file(state.name), layout, state.data));
+    }
+    for (name, layout, data) in arenas {
+        save::arena(job, &layout, &job.dir().join(&name), data)?;
+        job.payloads.insert(name, Some(hash_arena(data)));
     }
     // Keys and ordinals are no payload: two runs with the same weights have the same payload.
     fs::write_json(&job.dir().join(saved::TRAINING), &run.trained(job.seed, trainer))?;

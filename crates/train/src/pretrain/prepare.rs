@@ -43,7 +43,7 @@ pub(super) fn prepare(job: &Job) -> std::result::Result<(Run, Trainer), Failure>
 
     let decoder = config.model.decoder(vocabulary(job, &tokenizer)?);
     fits(&decoder, &config)?;
-    let mut trainer = Trainer::new(&decoder, config.hyper(), job.seed)?;
+    let mut trainer = Trainer::new(&decoder, config.optimizer.rule(), job.seed)?;
     trainer.guard = Guard::new(config.guard.spike);
     trainer.clip = config.clip;
     trainer.z_loss = config.z_loss;
@@ -85,6 +85,7 @@ impl Run {
             seed,
             steps: self.state.step,
             updates: self.state.updates,
+            optimizer: self.config.optimizer.kind,
             batch: self.config.batch,
             tokens_seen: self.state.tokens_seen,
             withheld: self.withheld.clone(),

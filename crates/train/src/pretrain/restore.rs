@@ -57,11 +57,11 @@ fn resume(job: &mut Job, run: &mut Run, trainer: &mut Trainer) -> Result<()> {
     let Some(named) = job.resume.clone() else { return Ok(()) };
     let mut first_fault = None;
     for (step, dir) in checkpoints(job)?.into_iter().filter(|(step, _)| *step <= named.step) {
-        let optimizer = &mut trainer.optimizer;
-        let arenas = [&mut trainer.params.data[..], &mut optimizer.mean[..], &mut optimizer.square[..]];
-        match checkpoint::load(&dir, arenas) {
+        let mut arenas = vec![&mut trainer.params.data[..]];
+        arenas.extend(trainer.optimizer.state_mut());
+        match checkpoint::load(&dir, &mut arenas) {
             Ok(state) => {
-                optimizer.steps = state.updates;
+                trainer.optimizer.set_steps(state.updates);
                 trainer.guard = state.guard.clone();
                 if step < named.step {
                     job.log.cut_back(state.events)?;
@@ -101,6 +101,16 @@ fn extend(parent: &Artifact, seed: u64, run: &mut Run, trainer: &mut Trainer) ->
             "copy them from `regimen show`, or use `init` to start from its weights",
         );
     }
+    let rule = run.config.optimizer.kind;
+    if end.optimizer != rule {
+        return refuse(
+            format!("the run was trained with the optimizer {}, this stage asks for {rule}", end.optimizer),
+            &format!(
+                "write `optimizer = {{ kind = \"{}\" }}`, or use `init` to start from its weights with a fresh optimizer",
+                end.optimizer
+            ),
+        );
+    }
     if end.steps >= run.config.steps {
         return refuse(
             format!("the run already has {} steps, this stage asks for {}", end.steps, run.config.steps),
@@ -110,10 +120,15 @@ fn extend(parent: &Artifact, seed: u64, run: &mut Run, trainer: &mut Trainer) ->
     let model = Saved::open(&parent.path)?;
     same_model(&model, run, trainer, "extend")?;
     trainer.params.data.copy_from_slice(&model.params.data);
-    let layout = trainer.layout();
-    trainer.optimizer.mean = saved::read_arena(&parent.file(saved::OPTIMIZER[0]), &layout)?.data;
-    trainer.optimizer.square = saved::read_arena(&parent.file(saved::OPTIMIZER[1]), &layout)?.data;
-    trainer.optimizer.steps = end.updates;
+    let mut arrays = Vec::new();
+    for state in trainer.optimizer.state() {
+        let layout = saved::state_layout(&trainer.layout(), state.parts)?;
+        arrays.push(saved::read_arena(&parent.file(&saved::optimizer_file(state.name)), &layout)?.data);
+    }
+    for (to, from) in trainer.optimizer.state_mut().into_iter().zip(&arrays) {
+        to.copy_from_slice(from);
+    }
+    trainer.optimizer.set_steps(end.updates);
     trainer.guard = fs::read_json(&parent.file(GUARD))?;
     trainer.guard.spike = run.config.guard.spike;
     run.state.step = end.steps;

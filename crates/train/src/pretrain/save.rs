@@ -5,6 +5,7 @@ use std::path::Path;
 use regimen_base::{Event, fs};
 use regimen_models::weights;
 use regimen_recipe::Job;
+use regimen_tensor::Layout;
 use serde::{Deserialize, Serialize};
 
 use super::Run;
@@ -31,9 +32,9 @@ pub(super) fn checkpoint(job: &mut Job, run: &mut Run, trainer: &Trainer) -> Res
     job.log.emit(Event::Checkpoint { step: run.state.step, path: name.clone() })?;
     run.state.guard = trainer.guard.clone();
     run.state.events = job.log.length();
-    let optimizer = &trainer.optimizer;
-    let arenas = [&trainer.params.data[..], &optimizer.mean[..], &optimizer.square[..]];
-    checkpoint::save(&job.dir().join(&name), &mut run.state, arenas)?;
+    let mut arenas = vec![&trainer.params.data[..]];
+    arenas.extend(trainer.optimizer.state().iter().map(|state| state.data));
+    checkpoint::save(&job.dir().join(&name), &mut run.state, &arenas)?;
     fs::sync_dir(&folder)?;
     job.resume_from(run.state.step, &name)?;
     // A folder beyond the present step was left by a run that was cut back.
@@ -48,7 +49,7 @@ pub(super) fn checkpoint(job: &mut Job, run: &mut Run, trainer: &Trainer) -> Res
 pub(super) fn best(job: &Job, trainer: &Trainer, bpb: f64, step: u64) -> Result<()> {
     let dir = job.dir().join(BEST);
     fs::create_dir_all(&dir)?;
-    weights(job, trainer, &dir.join(WEIGHTS), &trainer.params.data)?;
+    arena(job, &trainer.layout(), &dir.join(WEIGHTS), &trainer.params.data)?;
     Ok(fs::write_json(&dir.join("best.json"), &Best { step, bpb })?)
 }
 
@@ -64,8 +65,8 @@ pub(super) fn forget_newer_best(job: &Job, run: &Run) -> Result<()> {
 }
 
 /// An arena as a file that carries the ledger key.
-pub(super) fn weights(job: &Job, trainer: &Trainer, path: &Path, arena: &[f32]) -> Result<()> {
+pub(super) fn arena(job: &Job, layout: &Layout, path: &Path, data: &[f32]) -> Result<()> {
     let metadata = [("regimen_key", job.key.to_string()), ("format", "pt".to_string())];
     let metadata = metadata.into_iter().map(|(k, v)| (k.to_string(), v)).collect();
-    Ok(weights::save(path, &trainer.layout(), arena, &metadata)?)
+    Ok(weights::save(path, layout, data, &metadata)?)
 }

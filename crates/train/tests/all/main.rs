@@ -6,6 +6,7 @@ mod extend;
 mod guard;
 mod import;
 mod models;
+mod optimizers;
 mod resume;
 mod support;
 mod withheld;
