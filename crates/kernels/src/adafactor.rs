@@ -11,7 +11,7 @@
 //! for the means, for that rms, and for the update.
 
 use crate::isa::fma;
-use crate::par::{par_blocks3, par_rows, par_rows2, par_rows3};
+use crate::par::{par_blocks3, par_map, par_rows, par_rows2, par_rows3};
 use crate::reduce::{LANES, fold, norm_sq_f64, sum_f64, tree};
 
 /// Settings of one step.
@@ -78,11 +78,10 @@ pub fn adafactor_matrix_step(
     let by_row: Vec<f32> =
         row.iter().map(|&r| grad_scale * (f64::from(r) / mean).sqrt().recip() as f32).collect();
     let by_col: Vec<f32> = col.iter().map(|&c| f64::from(c).sqrt().recip() as f32).collect();
-    let mut parts = vec![0.0; chunks];
-    par_rows(&mut parts, 1, 1, |chunk, part| {
+    let parts = par_map(chunks, |chunk| {
         let first = chunk * ROW_CHUNK;
         let last = rows.min(first + ROW_CHUNK);
-        part[0] = matrix_square(&g[first * cols..last * cols], &by_row[first..last], &by_col);
+        matrix_square(&g[first * cols..last * cols], &by_row[first..last], &by_col)
     });
     let (keep, size) = sizes(cfg, step, p, &parts);
     par_rows2((p, cols), (g, cols), (BLOCK / cols).max(1), |first, p, g| {
@@ -110,6 +109,7 @@ pub fn adafactor_vector_step(
     let k = Moment::new(cfg, step, grad_scale);
     let mut parts = vec![0.0; p.len().div_ceil(BLOCK)];
     par_blocks3((&mut parts, 1), (v, BLOCK), (g, BLOCK), |_, part, v, g| part[0] = vector_square(v, g, k));
+    let parts: Vec<f64> = parts.into_iter().map(f64::from).collect();
     let (keep, size) = sizes(cfg, step, p, &parts);
     par_rows3((p, 1), (v, 1), (g, 1), BLOCK, |_, p, v, g| vector_update(p, v, g, keep, size * grad_scale));
 }
@@ -136,10 +136,9 @@ impl Moment {
 }
 
 /// What parameters keep, and what a direction is multiplied with whose sums of squares are `parts`.
-fn sizes(cfg: &Adafactor, step: u64, p: &[f32], parts: &[f32]) -> (f32, f32) {
+fn sizes(cfg: &Adafactor, step: u64, p: &[f32], parts: &[f64]) -> (f32, f32) {
     let n = p.len() as f64;
-    let parts: Vec<f64> = parts.iter().map(|&x| f64::from(x)).collect();
-    let rms = (tree(&parts) / n).sqrt();
+    let rms = (tree(parts) / n).sqrt();
     // Comparisons written so that a NaN stays one.
     let at_least = |least: f64, x: f64| if x < least { least } else { x };
     let size = match cfg.relative {
@@ -181,7 +180,7 @@ simd! {
     }
 
     /// Sum of the squared direction.
-    fn matrix_square<FMA>(g: &[f32], by_row: &[f32], by_col: &[f32]) -> f32 {
+    fn matrix_square<FMA>(g: &[f32], by_row: &[f32], by_col: &[f32]) -> f64 {
         let _ = FMA;
         let (cols, cols_rest) = by_col.as_chunks::<LANES>();
         let mut lanes = [0.0f64; LANES];
@@ -198,7 +197,7 @@ simd! {
                 lanes[l] += f64::from(u * u);
             }
         }
-        fold(lanes) as f32
+        fold(lanes)
     }
 
     fn matrix_update<FMA>(p: &mut [f32], g: &mut [f32], by_col: &[f32], keep: f32, size: f32) {
