@@ -21,9 +21,11 @@ pub mod linear;
 pub mod lion;
 pub mod logprob;
 mod math;
+pub mod mean_pool;
 pub mod muon;
 pub mod norm;
 pub mod par;
+pub mod patch;
 mod pool;
 pub mod reduce;
 pub mod rope;
@@ -48,14 +50,19 @@ pub use linear::{
     linear_backward_activated, linear_backward_gated, linear_backward_input, linear_backward_weight,
     linear_forward, linear_swiglu_forward,
 };
+pub use lion::{Lion, lion_step};
 pub use logprob::{
     Divergence, LmHead, LogprobGrad, LogprobOut, TopOut, distill_backward, distill_forward, logits_last,
     logprob_backward, logprob_forward,
 };
-pub use lion::{Lion, lion_step};
+pub use mean_pool::{mean_pool_backward, mean_pool_forward};
 pub use muon::{Muon, muon_step, muon_work};
 pub use norm::{NormKind, norm_backward, norm_forward};
 pub use par::{par, par_map, par_rows, par_rows2, par_rows3};
+pub use patch::{
+    PatchShape, PatchWeights, patch_embed_backward_bias, patch_embed_backward_images,
+    patch_embed_backward_weight, patch_embed_forward, patch_embed_sums, patchify, patchify_backward,
+};
 pub use pool::{set_threads, threads, with_threads};
 pub use reduce::{all_finite, argmax, dot_f64, norm_sq_f64, sum_f64};
 pub use rope::{RopeTable, rope_apply};
