@@ -90,7 +90,11 @@ fn init_std() -> f64 {
     0.02
 }
 
-fn wrong<T>(field: &'static str, value: &dyn std::fmt::Display, problem: impl Into<String>) -> Result<T> {
+pub(crate) fn wrong<T>(
+    field: &'static str,
+    value: &dyn std::fmt::Display,
+    problem: impl Into<String>,
+) -> Result<T> {
     Err(Error::Config { field, value: value.to_string(), problem: problem.into() })
 }
 

@@ -72,17 +72,17 @@ pub struct LossValue {
 }
 
 /// Appends segments for the parts of one decoder.
-struct Parts<'b> {
-    config: &'b DecoderConfig,
-    builder: &'b mut LayoutBuilder,
+pub(crate) struct Parts<'b> {
+    pub config: &'b DecoderConfig,
+    pub builder: &'b mut LayoutBuilder,
 }
 
 impl Parts<'_> {
-    fn matrix(&mut self, name: &str, rows: usize, cols: usize, std: f64) -> Result<Handle> {
+    pub fn matrix(&mut self, name: &str, rows: usize, cols: usize, std: f64) -> Result<Handle> {
         Ok(self.builder.segment(name, &[rows, cols], true, Init::Normal { std })?)
     }
 
-    fn linear(&mut self, name: &str, n_out: usize, n_in: usize, std: f64) -> Result<Linear> {
+    pub fn linear(&mut self, name: &str, n_out: usize, n_in: usize, std: f64) -> Result<Linear> {
         let weight = self.matrix(name, n_out, n_in, std)?;
         let bias = match self.config.bias {
             true => Some(self.builder.segment(&format!("{name}.bias"), &[n_out], false, Init::Zeros)?),
@@ -91,7 +91,7 @@ impl Parts<'_> {
         Ok(Linear { weight, bias })
     }
 
-    fn norm(&mut self, name: &str) -> Result<Norm> {
+    pub fn norm(&mut self, name: &str) -> Result<Norm> {
         let d = self.config.width;
         let gain = self.builder.segment(name, &[d], false, Init::Ones)?;
         let bias = match self.config.norm {
@@ -103,7 +103,7 @@ impl Parts<'_> {
         Ok(Norm { gain, bias })
     }
 
-    fn layer(&mut self, i: usize) -> Result<Layer> {
+    pub fn layer(&mut self, i: usize) -> Result<Layer> {
         let c = self.config;
         let std = c.init_std;
         // What is added to the residual stream shrinks with depth, so that its variance does not grow (GPT-2).

@@ -1,7 +1,7 @@
-//! Architectures: the decoder, its cached decoding, and its files.
+//! Architectures: the decoder, its cached decoding, the vision transformer, and their files.
 //!
-//! A [`Decoder`] is a plain struct of handles into an arena of `regimen-tensor`; [`DecoderConfig`] says what it looks
-//! like. [`weights`] stores one arena as safetensors, [`hf`] reads and writes Hugging Face folders.
+//! A [`Decoder`] or [`Vit`] is a plain struct of handles into an arena of `regimen-tensor`; [`DecoderConfig`] or
+//! [`VitConfig`] says what it looks like. [`weights`] stores one arena as safetensors, [`hf`] reads and writes Hugging Face folders.
 
 pub mod block;
 pub mod cache;
@@ -11,6 +11,8 @@ pub mod error;
 pub mod estimate;
 pub mod hf;
 mod hidden;
+pub mod vit;
+pub mod vit_config;
 pub mod weights;
 
 pub use block::TokenBlock;
@@ -19,3 +21,5 @@ pub use config::{DecoderConfig, Mlp, NormKind, Positions};
 pub use decoder::{Decoder, Loss, LossValue};
 pub use error::{Error, Result};
 pub use estimate::activation_floats;
+pub use vit::Vit;
+pub use vit_config::{Pooling, VitConfig};
