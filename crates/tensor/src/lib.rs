@@ -29,6 +29,7 @@ pub mod error;
 pub mod layout;
 pub mod ops;
 pub mod pool;
+pub mod profile;
 pub mod tape;
 
 pub use arena::{Grads, Params};
@@ -36,4 +37,5 @@ pub use device::Device;
 pub use error::{Error, Result};
 pub use layout::{Handle, Init, Layout, LayoutBuilder, Segment};
 pub use pool::{Buffer, Pool};
+pub use profile::{Recorder, Work};
 pub use tape::{Tape, Var};

@@ -5,7 +5,9 @@
 //! node shares with the backward passes that read them. A value goes back to the pool when the model has called
 //! [`Tape::free`] on it and no backward pass holds it any more, or when the backward walk has passed its node.
 
+use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use regimen_kernels::{add_into, axpy};
 
@@ -13,6 +15,7 @@ use crate::arena::{Grads, Params};
 use crate::error::{Error, Result};
 use crate::layout::Handle;
 use crate::pool::{Buffer, Pool};
+use crate::profile::{Pass, Recorder, Span, Work};
 
 /// A value on a [`Tape`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +29,8 @@ struct Node<'a> {
     value: Option<Rc<Buffer<'a>>>,
     backward: Option<Backward<'a>>,
     needs_grad: bool,
+    /// What made it, while a profile is recorded.
+    made_by: Option<(&'static str, Arc<Work>)>,
 }
 
 /// The record of one forward pass over fixed parameters.
@@ -34,12 +39,26 @@ pub struct Tape<'a> {
     pool: &'a Pool,
     grad: bool,
     nodes: Vec<Node<'a>>,
+    recorder: Option<&'a Recorder>,
+    /// Opened by the first input that an operation reads without having said what it does.
+    unsaid: RefCell<Option<Span<'a>>>,
 }
 
 impl<'a> Tape<'a> {
     /// An empty tape. Without `grad` nothing is recorded and [`Tape::backward`] refuses.
     pub fn new(params: &'a Params, pool: &'a Pool, grad: bool) -> Tape<'a> {
-        Tape { params, pool, grad, nodes: Vec::with_capacity(128) }
+        let nodes = Vec::with_capacity(128);
+        Tape { params, pool, grad, nodes, recorder: None, unsaid: RefCell::new(None) }
+    }
+
+    /// Records the time of every operation from now on, forward and backward.
+    pub fn record_into(&mut self, recorder: &'a Recorder) {
+        self.recorder = Some(recorder);
+    }
+
+    /// What records the time of operations. An operation that has a tape of its own inside hands it on.
+    pub fn recorder(&self) -> Option<&'a Recorder> {
+        self.recorder
     }
 
     /// Whether backward passes are recorded.
@@ -143,8 +162,10 @@ impl<'a> Tape<'a> {
         wanted: &[Var],
     ) -> Result<Vec<Vec<f32>>> {
         self.check_backward(grads)?;
-        let Tape { pool, nodes, .. } = self;
-        let mut context = BackwardCtx { grads, pool, gradients: Vec::new(), nodes };
+        // Left open by an operation that failed.
+        self.unsaid.take();
+        let Tape { pool, nodes, recorder, .. } = self;
+        let mut context = BackwardCtx { grads, pool, recorder, gradients: Vec::new(), nodes };
         context.gradients.resize_with(context.nodes.len(), || None);
         context.gradients[var.0] = Some(Rc::new(gradient));
         let mut handed_out = vec![None; wanted.len()];
@@ -155,6 +176,10 @@ impl<'a> Tape<'a> {
             }
             let backward = context.nodes[i].backward.take();
             if let (Some(gradient), Some(backward)) = (gradient, backward) {
+                let _span = recorder.map(|recorder| {
+                    let (op, work) = context.nodes[i].made_by.take().unwrap_or(("unnamed", Arc::default()));
+                    recorder.span(op, Pass::Backward, work)
+                });
                 backward(&mut context, gradient);
             }
             context.nodes[i].value = None;
@@ -177,8 +202,36 @@ impl<'a> Tape<'a> {
 
     // What operations are made of.
 
+    /// Says what an operation does from here until the result is dropped; asked only while a profile is recorded.
+    /// Nodes that are appended in the meantime carry it to their backward pass, so an operation that appends several
+    /// gives all but one of them another name ([`Tape::name`]).
+    pub(crate) fn span(&self, op: &'static str, work: impl FnOnce() -> Work) -> Option<Span<'a>> {
+        let recorder = self.recorder?;
+        if let Some(span) = self.unsaid.take() {
+            span.cancel();
+        }
+        Some(recorder.span(op, Pass::Forward, Arc::new(work())))
+    }
+
+    /// Gives a node the name that its backward pass has in a profile.
+    pub(crate) fn name(&mut self, var: Var, op: &'static str) {
+        if self.recorder.is_some() {
+            let node = &mut self.nodes[var.0];
+            node.made_by = Some((op, Arc::new(Work::on(&node.shape))));
+        }
+    }
+
+    /// An operation that has not said what it does begins with its first input.
+    fn begins(&self, op: &'static str) {
+        let Some(recorder) = self.recorder else { return };
+        if recorder.operation().is_none() {
+            self.unsaid.replace(Some(recorder.span(op, Pass::Forward, Arc::default())));
+        }
+    }
+
     /// The value of `var`, or an error that names `op` when it is gone.
     pub(crate) fn read(&self, op: &'static str, var: Var) -> Result<Rc<Buffer<'a>>> {
+        self.begins(op);
         let node = &self.nodes[var.0];
         node.value.clone().ok_or_else(|| Error::Freed { op, shape: node.shape.clone() })
     }
@@ -197,7 +250,9 @@ impl<'a> Tape<'a> {
     ) -> Var {
         debug_assert_eq!(shape.iter().product::<usize>(), value.len());
         let needs_grad = backward.is_some();
-        self.nodes.push(Node { shape, value: Some(Rc::new(value)), backward, needs_grad });
+        let made_by = self.recorder.and_then(Recorder::operation);
+        self.unsaid.take();
+        self.nodes.push(Node { shape, value: Some(Rc::new(value)), backward, needs_grad, made_by });
         Var(self.nodes.len() - 1)
     }
 
@@ -223,11 +278,17 @@ pub(crate) struct BackwardCtx<'g, 'a> {
     pub grads: &'g mut Grads,
     /// Where buffers come from.
     pub pool: &'a Pool,
+    recorder: Option<&'a Recorder>,
     nodes: Vec<Node<'a>>,
     gradients: Vec<Option<Rc<Buffer<'a>>>>,
 }
 
 impl<'a> BackwardCtx<'_, 'a> {
+    /// Says what a part of a backward pass does from here until the result is dropped, as [`Tape::span`] does.
+    pub fn span(&self, part: &'static str, work: impl FnOnce() -> Work) -> Option<Span<'a>> {
+        self.recorder.map(|recorder| recorder.span(part, Pass::Backward, Arc::new(work())))
+    }
+
     /// Whether a gradient for `var` is wanted at all.
     pub fn needs(&self, var: Var) -> bool {
         self.nodes[var.0].needs_grad

@@ -3,6 +3,7 @@
 use regimen_kernels::{Activation, activation_backward, activation_forward};
 
 use crate::error::Result;
+use crate::profile::Work;
 use crate::tape::{Tape, Var};
 
 const OP: &str = "activation";
@@ -13,7 +14,9 @@ const OP: &str = "activation";
 /// A freed input.
 pub fn activation(tape: &mut Tape<'_>, x: Var, act: Activation) -> Result<Var> {
     let input = tape.read(OP, x)?;
-    let mut out = tape.pool().take(input.len());
+    let n = input.len();
+    let _span = tape.span(OP, || Work::on(tape.shape(x)).forward(0, 2 * n).backward(0, 3 * n));
+    let mut out = tape.pool().take(n);
     activation_forward(act, &input, &mut out);
     let shape = tape.shape(x).to_vec();
     if !tape.needs(&[x]) {

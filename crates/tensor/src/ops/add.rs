@@ -3,6 +3,7 @@
 use super::same_shape;
 use crate::error::Result;
 use crate::pool::Buffer;
+use crate::profile::Work;
 use crate::tape::{Tape, Var};
 
 const OP: &str = "add";
@@ -14,7 +15,9 @@ const OP: &str = "add";
 pub fn add(tape: &mut Tape<'_>, a: Var, b: Var) -> Result<Var> {
     same_shape(OP, tape, a, b)?;
     let (x, y) = (tape.read(OP, a)?, tape.read(OP, b)?);
-    let mut out = tape.pool().take(x.len());
+    let n = x.len();
+    let _span = tape.span(OP, || Work::on(tape.shape(a)).forward(n, 3 * n));
+    let mut out = tape.pool().take(n);
     regimen_kernels::add(&x, &y, &mut out);
     let shape = tape.shape(a).to_vec();
     Ok(sum_node(tape, shape, out, a, b))
@@ -25,14 +28,17 @@ pub(super) fn sum_node<'a>(tape: &mut Tape<'a>, shape: Vec<usize>, sum: Buffer<'
     if !tape.needs(&[a, b]) {
         return tape.node(shape, sum, None);
     }
-    tape.node(
+    let var = tape.node(
         shape,
         sum,
         Some(Box::new(move |ctx, dy| {
             ctx.add(a, dy.clone());
             ctx.add(b, dy);
         })),
-    )
+    );
+    // Where the sum is part of a norm, its backward pass is not.
+    tape.name(var, OP);
+    var
 }
 
 #[cfg(test)]

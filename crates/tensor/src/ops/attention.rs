@@ -9,6 +9,7 @@ use regimen_kernels::{AttentionRows, AttentionShape, RopeTable, attention_backwa
 
 use super::{check_indices, misfit, rows_of, with_last};
 use crate::error::Result;
+use crate::profile::Work;
 use crate::tape::{Tape, Var};
 
 const OP: &str = "attention";
@@ -72,6 +73,7 @@ pub fn attention(tape: &mut Tape<'_>, qkv: Var, spec: &Attention) -> Result<Var>
         }
         check_indices(OP, "position", positions, table.positions())?;
     }
+    let _span = tape.span(OP, || work(spec));
     let (pool, input) = (tape.pool(), tape.read(OP, qkv)?);
     let mut out = pool.take(rows * heads * head_dim);
     let record = tape.needs(&[qkv]);
@@ -112,6 +114,20 @@ fn check_keys(time: usize, rows: usize, spec: &Attention) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Two products over the pairs of a row and a key that it attends to; backward five, for the scores are computed again.
+fn work(spec: &Attention) -> Work {
+    let AttentionShape { batch, time, heads, kv_heads, head_dim } = spec.shape;
+    let ends = |i: usize| spec.ends.as_ref().map_or(i % time + 1, |ends| ends[i] as usize);
+    let pairs: usize = spec.starts.iter().enumerate().map(|(i, &start)| ends(i) - start as usize).sum();
+    let (rows, product) = (batch * time, 2 * pairs * heads * head_dim);
+    // A rotation is 3 operations a number.
+    let turns = if spec.rope.is_some() { 3 * rows * (heads + kv_heads) * head_dim } else { 0 };
+    let (qkv, out, lse) = (rows * (heads + 2 * kv_heads) * head_dim, rows * heads * head_dim, rows * heads);
+    Work::on(&[batch, time, heads, kv_heads, head_dim])
+        .forward(2 * product + turns, qkv + out + lse)
+        .backward(5 * product + turns, 2 * qkv + 2 * out + lse)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::{check_indices, matrix_of, misfit, rows_of};
 use crate::arena::Grads;
 use crate::error::{Error, Result};
 use crate::layout::Handle;
+use crate::profile::Work;
 use crate::tape::{Tape, Var};
 
 const OP: &str = "cross_entropy";
@@ -54,6 +55,7 @@ pub fn cross_entropy(
     z_loss: f32,
 ) -> Result<CrossEntropy> {
     let (rows, d, vocab) = check(tape, hidden, weight, targets, row_weight)?;
+    let _span = tape.span(OP, || work(row_weight, d, vocab, tape.grad()));
     let (params, pool, x) = (tape.params(), tape.pool(), tape.read(OP, hidden)?);
     let table = params.slice(weight);
     let mut nll = vec![0.0; rows];
@@ -95,12 +97,13 @@ pub fn cross_entropy_backward(
 ) -> Result<CrossEntropyValue> {
     tape.check_backward(grads)?;
     let (rows, d, vocab) = check(&tape, hidden, weight, targets, row_weight)?;
+    let span = tape.span(OP, || work(row_weight, d, vocab, true));
     let (params, x) = (tape.params(), tape.read(OP, hidden)?);
     let (mut nll, mut dhidden) = (vec![0.0; rows], tape.pool().take(rows * d));
     let gradients = Some((&mut *dhidden, grads.slice_mut(weight)));
     let table = params.slice(weight);
     let (total, z_term) = kernel(rows, d, vocab, &x, table, targets, row_weight, z_loss, gradients, &mut nll);
-    drop(x);
+    drop((x, span));
     tape.free(hidden);
     tape.backward_from(hidden, dhidden, grads)?;
     Ok(CrossEntropyValue { nll, weighted_nll: total - z_term, z_term })
@@ -134,6 +137,15 @@ fn check(
         return Err(Error::Shape { op: OP, problem: format!("a row has weight {bad}") });
     }
     Ok((rows, d, vocab))
+}
+
+/// One product for the logits of every row that counts, and with gradients two more; the backward pass scales and adds.
+fn work(row_weight: &[f32], d: usize, vocab: usize, grad: bool) -> Work {
+    let rows = row_weight.iter().filter(|w| **w != 0.0).count();
+    let (products, times) = if grad { (3, 2) } else { (1, 1) };
+    Work::on(&[rows, d, vocab])
+        .forward(products * 2 * rows * d * vocab, times * (rows + vocab) * d)
+        .backward(2 * vocab * d, 3 * vocab * d)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use regimen_kernels::{embedding_add, embedding_backward, embedding_forward};
 use super::{check_indices, matrix_of, misfit};
 use crate::error::Result;
 use crate::layout::Handle;
+use crate::profile::Work;
 use crate::tape::{Tape, Var};
 
 const OP: &str = "embedding";
@@ -22,6 +23,7 @@ pub fn embedding(
     let (vocab, d) = matrix_of(OP, tape, table)?;
     check_indices(OP, "token", ids, vocab)?;
     let (params, pool) = (tape.params(), tape.pool());
+    let _span = tape.span(OP, || work(ids.len(), d, if positions.is_some() { 2 } else { 1 }));
     let mut out = pool.take(ids.len() * d);
     embedding_forward(ids, d, params.slice(table), &mut out);
     if let Some((second, places)) = positions {
@@ -51,6 +53,14 @@ pub fn embedding(
             }
         })),
     ))
+}
+
+/// Rows of `tables` tables are read and summed; backward the gradient is added to each of them.
+fn work(rows: usize, d: usize, tables: usize) -> Work {
+    let (ids, floats) = (tables * rows, rows * d);
+    Work::on(&[rows, d])
+        .forward((tables - 1) * floats, ids + (tables + 1) * floats)
+        .backward(tables * floats, ids + (1 + 2 * tables) * floats)
 }
 
 #[cfg(test)]

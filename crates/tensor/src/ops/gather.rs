@@ -4,6 +4,7 @@ use regimen_kernels::{embedding_backward, embedding_forward};
 
 use super::{check_indices, misfit};
 use crate::error::Result;
+use crate::profile::Work;
 use crate::tape::{Tape, Var};
 
 const OP: &str = "gather";
@@ -19,8 +20,10 @@ pub fn gather(tape: &mut Tape<'_>, x: Var, indices: &[u32]) -> Result<Var> {
     let d: usize = rest.iter().product();
     let shape: Vec<usize> = std::iter::once(indices.len()).chain(rest.iter().copied()).collect();
     check_indices(OP, "row", indices, n)?;
+    let k = indices.len() * d;
+    let _span = tape.span(OP, || Work::on(&shape).forward(0, 2 * k).backward(k, 3 * k));
     let input = tape.read(OP, x)?;
-    let mut out = tape.pool().take(indices.len() * d);
+    let mut out = tape.pool().take(k);
     embedding_forward(indices, d, &input, &mut out);
     if !tape.needs(&[x]) {
         return Ok(tape.node(shape, out, None));

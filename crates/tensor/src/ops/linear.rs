@@ -11,6 +11,7 @@ use regimen_kernels::{
 use super::{check_vector, matrix_of, misfit, rows_of, with_last};
 use crate::error::Result;
 use crate::layout::Handle;
+use crate::profile::Work;
 use crate::tape::{Tape, Var};
 
 const OP: &str = "linear";
@@ -29,6 +30,7 @@ pub fn linear(tape: &mut Tape<'_>, x: Var, w: Handle, bias: Option<Handle>, act:
     if let Some(b) = bias {
         check_vector(OP, tape, b, n_out)?;
     }
+    let _span = tape.span(OP, || work(tape, rows, x, w, bias.is_some(), act));
     let (params, pool, input) = (tape.params(), tape.pool(), tape.read(OP, x)?);
     let weight = params.slice(w);
     let mut y = pool.take(rows * n_out);
@@ -72,6 +74,20 @@ pub fn linear(tape: &mut Tape<'_>, x: Var, w: Handle, bias: Option<Handle>, act:
             }
         })),
     ))
+}
+
+/// Products and the bias; the activation is not counted.
+fn work(tape: &Tape<'_>, rows: usize, x: Var, w: Handle, bias: bool, act: Activation) -> Work {
+    let segment = tape.params().layout.segment(w);
+    let (n_out, n_in) = (segment.shape[0], segment.shape[1]);
+    let (product, sums) = (2 * rows * n_in * n_out, if bias { rows * n_out } else { 0 });
+    let (input, weight, output) = (rows * n_in, n_in * n_out, rows * n_out);
+    let saved = if tape.grad() && act != Activation::None { output } else { 0 };
+    let (products, dx) = if tape.needs(&[x]) { (2 * product, input + weight) } else { (product, 0) };
+    Work::on(&[rows, n_in, n_out])
+        .role(&segment.name)
+        .forward(product + sums, input + weight + output + saved)
+        .backward(products + sums, output + saved + input + dx + 2 * weight)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use regimen_kernels::{Mat, MatMut, sgemm};
 
 use super::misfit;
 use crate::error::Result;
+use crate::profile::Work;
 use crate::tape::{Tape, Var};
 
 const OP: &str = "matmul";
@@ -19,6 +20,7 @@ pub fn matmul(tape: &mut Tape<'_>, a: Var, b: Var) -> Result<Var> {
     if k != k2 {
         return misfit(OP, format!("[{m}, {k}] does not fit [{k2}, {n}]"));
     }
+    let _span = tape.span(OP, || work(m, k, n));
     let (x, y) = (tape.read(OP, a)?, tape.read(OP, b)?);
     let mut out = tape.pool().take(m * n);
     sgemm(1.0, Mat::new(&x, m, k), Mat::new(&y, k, n), 0.0, MatMut::new(&mut out, m, n));
@@ -43,6 +45,11 @@ pub fn matmul(tape: &mut Tape<'_>, a: Var, b: Var) -> Result<Var> {
             }
         })),
     ))
+}
+
+fn work(m: usize, k: usize, n: usize) -> Work {
+    let (product, inputs) = (2 * m * k * n, m * k + k * n);
+    Work::on(&[m, k, n]).forward(product, inputs + m * n).backward(2 * product, m * n + 2 * inputs)
 }
 
 #[cfg(test)]

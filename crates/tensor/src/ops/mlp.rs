@@ -11,10 +11,13 @@ use regimen_kernels::{
 
 use super::{check_vector, matrix_of, misfit, rows_of, with_last};
 use crate::error::Result;
-use crate::layout::Handle;
+use crate::layout::{Handle, Layout};
+use crate::profile::Work;
 use crate::tape::{BackwardCtx, Tape, Var};
 
 const OP: &str = "mlp";
+/// What the two products in it are called in a profile.
+const PART: &str = "linear";
 
 /// What stands between the two weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,11 +64,13 @@ pub fn mlp(tape: &mut Tape<'_>, x: Var, layer: Mlp) -> Result<Var> {
             check_vector(OP, tape, bias, len)?;
         }
     }
+    let _span = tape.span(OP, || Work::on(&[rows, d, ff, d_out]));
     let (params, pool, input) = (tape.params(), tape.pool(), tape.read(OP, x)?);
     let of = |handle: Option<Handle>| handle.map(|h| params.slice(h));
     let (up, up_bias) = (params.slice(layer.up), of(layer.up_bias));
     let (down, down_bias) = (params.slice(layer.down), of(layer.down_bias));
     let mut z = pool.take(rows * ff);
+    let part = tape.span(PART, || up_work(&params.layout, &layer, rows));
     let pre = match layer.inner {
         Inner::Swiglu => {
             let mut pre = pool.take(rows * wide);
@@ -78,9 +83,11 @@ pub fn mlp(tape: &mut Tape<'_>, x: Var, layer: Mlp) -> Result<Var> {
             pre
         }
     };
+    drop(part);
     let mut y = pool.take(rows * d_out);
+    let part = tape.span(PART, || down_work(&params.layout, &layer, rows));
     linear_forward(rows, ff, d_out, &z, down, down_bias, Activation::None, &mut y, None);
-    drop(z);
+    drop((part, z));
     let shape = with_last(tape, x, d_out);
     let Some(mut pre) = pre.filter(|_| tape.grad()) else {
         return Ok(tape.node(shape, y, None));
@@ -90,6 +97,7 @@ pub fn mlp(tape: &mut Tape<'_>, x: Var, layer: Mlp) -> Result<Var> {
         y,
         Some(Box::new(move |ctx, dy| {
             let mut z = ctx.pool.take(rows * ff);
+            let part = ctx.span(PART, || down_work(&params.layout, &layer, rows));
             match layer.inner {
                 Inner::Swiglu => linear_backward_gated(rows, ff, d_out, &dy, down, &mut pre, &mut z),
                 Inner::Activation(act) => {
@@ -97,7 +105,8 @@ pub fn mlp(tape: &mut Tape<'_>, x: Var, layer: Mlp) -> Result<Var> {
                 }
             }
             weight_gradient(ctx, (rows, ff, d_out), &dy, &z, layer.down, layer.down_bias);
-            drop((z, dy));
+            drop((part, z, dy));
+            let _part = ctx.span(PART, || up_work(&params.layout, &layer, rows));
             weight_gradient(ctx, (rows, d, wide), &pre, &input, layer.up, layer.up_bias);
             drop(input);
             if ctx.needs(x) {
@@ -125,6 +134,28 @@ fn weight_gradient(
         }
         None => linear_backward_weight(rows, n_in, n_out, dy, x, ctx.grads.slice_mut(weight), None),
     }
+}
+
+/// The product into the activation, and the gradients of its weight and input.
+fn up_work(layout: &Layout, layer: &Mlp, rows: usize) -> Work {
+    let (up, down) = (layout.segment(layer.up), layout.segment(layer.down));
+    let (wide, d, ff) = (up.shape[0], up.shape[1], down.shape[1]);
+    let (product, input, pre) = (2 * rows * d * wide, rows * d, rows * wide);
+    Work::on(&[rows, d, wide])
+        .role(&up.name)
+        .forward(product, input + up.len + pre + rows * ff)
+        .backward(2 * product, pre + 2 * input + 3 * up.len)
+}
+
+/// The product out of the activation, and the gradients of its weight and of what went into the activation.
+fn down_work(layout: &Layout, layer: &Mlp, rows: usize) -> Work {
+    let (up, down) = (layout.segment(layer.up), layout.segment(layer.down));
+    let (wide, d_out, ff) = (up.shape[0], down.shape[0], down.shape[1]);
+    let (product, z, y) = (2 * rows * ff * d_out, rows * ff, rows * d_out);
+    Work::on(&[rows, ff, d_out])
+        .role(&down.name)
+        .forward(product, z + down.len + y)
+        .backward(2 * product, y + 3 * down.len + 2 * rows * wide)
 }
 
 #[cfg(test)]

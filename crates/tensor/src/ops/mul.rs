@@ -2,6 +2,7 @@
 
 use super::same_shape;
 use crate::error::Result;
+use crate::profile::Work;
 use crate::tape::{Tape, Var};
 
 const OP: &str = "mul";
@@ -13,7 +14,9 @@ const OP: &str = "mul";
 pub fn mul(tape: &mut Tape<'_>, a: Var, b: Var) -> Result<Var> {
     same_shape(OP, tape, a, b)?;
     let (x, y) = (tape.read(OP, a)?, tape.read(OP, b)?);
-    let mut out = tape.pool().take(x.len());
+    let n = x.len();
+    let _span = tape.span(OP, || Work::on(tape.shape(a)).forward(n, 3 * n).backward(2 * n, 5 * n));
+    let mut out = tape.pool().take(n);
     regimen_kernels::mul(&x, &y, &mut out);
     let shape = tape.shape(a).to_vec();
     if !tape.needs(&[a, b]) {

@@ -8,6 +8,7 @@ use regimen_kernels::{NormKind, norm_backward, norm_forward};
 use super::{check_vector, rows_of, same_shape};
 use crate::error::Result;
 use crate::layout::Handle;
+use crate::profile::Work;
 use crate::tape::{Tape, Var};
 
 const OP: &str = "norm";
@@ -59,6 +60,7 @@ fn run(
     let (params, pool, shape) = (tape.params(), tape.pool(), tape.shape(x).to_vec());
     let scale = params.slice(gain);
     let shift = bias.map(|b| params.slice(b));
+    let _span = tape.span(OP, || work(kind, rows, d, residual.is_some(), bias.is_some()));
     let input = tape.read(OP, x)?;
     let (mut y, mut stats) = (pool.take(rows * d), pool.take(rows * 2));
     let s = match residual {
@@ -109,6 +111,19 @@ fn run(
         })),
     );
     Ok((normed, s))
+}
+
+/// Per element: the statistics, their gradient, and what is done with them.
+fn work(kind: NormKind, rows: usize, d: usize, residual: bool, bias: bool) -> Work {
+    let (n, residual, bias) = (rows * d, usize::from(residual), usize::from(bias));
+    let (ahead, back) = match kind {
+        NormKind::Rms => (4, 10),
+        NormKind::Layer => (6, 12),
+    };
+    let vectors = (1 + bias) * d;
+    Work::on(&[rows, d])
+        .forward((ahead + residual + bias) * n, (2 + 2 * residual) * n + vectors + 2 * rows)
+        .backward((back + bias) * n, 4 * n + 2 * rows + d + 2 * vectors)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Product with a constant. Saves nothing.
 
 use crate::error::Result;
+use crate::profile::Work;
 use crate::tape::{Tape, Var};
 
 const OP: &str = "scale";
@@ -11,7 +12,9 @@ const OP: &str = "scale";
 /// A freed input.
 pub fn scale(tape: &mut Tape<'_>, x: Var, factor: f32) -> Result<Var> {
     let input = tape.read(OP, x)?;
-    let mut out = tape.pool().take(input.len());
+    let n = input.len();
+    let _span = tape.span(OP, || Work::on(tape.shape(x)).forward(n, 2 * n).backward(n, 2 * n));
+    let mut out = tape.pool().take(n);
     out.copy_from_slice(&input);
     regimen_kernels::scale(factor, &mut out);
     let shape = tape.shape(x).to_vec();

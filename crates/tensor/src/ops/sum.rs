@@ -1,6 +1,7 @@
 //! Sum of all elements. Saves nothing.
 
 use crate::error::Result;
+use crate::profile::Work;
 use crate::tape::{Tape, Var};
 
 /// The sum of x over every element, shape `[]`; added up in f64.
@@ -14,9 +15,10 @@ pub fn sum(tape: &mut Tape<'_>, x: Var) -> Result<Var> {
 /// `factor * sum(x)`.
 pub(super) fn weighted(tape: &mut Tape<'_>, op: &'static str, x: Var, factor: f64) -> Result<Var> {
     let input = tape.read(op, x)?;
+    let n = input.len();
+    let _span = tape.span(op, || Work::on(tape.shape(x)).forward(n, n).backward(0, n));
     let mut out = tape.pool().take(1);
     out[0] = (factor * regimen_kernels::sum_f64(&input)) as f32;
-    let len = input.len();
     if !tape.needs(&[x]) {
         return Ok(tape.node(Vec::new(), out, None));
     }
@@ -24,7 +26,7 @@ pub(super) fn weighted(tape: &mut Tape<'_>, op: &'static str, x: Var, factor: f6
         Vec::new(),
         out,
         Some(Box::new(move |ctx, dy| {
-            let mut gradient = ctx.pool.take(len);
+            let mut gradient = ctx.pool.take(n);
             gradient.fill((factor * f64::from(dy[0])) as f32);
             ctx.add_scaled(x, 1.0, gradient);
         })),

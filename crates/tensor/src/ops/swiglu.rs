@@ -4,6 +4,7 @@ use regimen_kernels::{swiglu_backward, swiglu_forward};
 
 use super::{misfit, rows_of, with_last};
 use crate::error::Result;
+use crate::profile::Work;
 use crate::tape::{Tape, Var};
 
 const OP: &str = "swiglu";
@@ -18,6 +19,8 @@ pub fn swiglu(tape: &mut Tape<'_>, gate_up: Var) -> Result<Var> {
         return misfit(OP, format!("input {:?} does not halve into gate and up", tape.shape(gate_up)));
     }
     let ff = both / 2;
+    let n = rows * ff;
+    let _span = tape.span(OP, || Work::on(&[rows, ff]).forward(0, 3 * n).backward(0, 5 * n));
     let input = tape.read(OP, gate_up)?;
     let mut out = tape.pool().take(rows * ff);
     swiglu_forward(rows, ff, &input, &mut out);

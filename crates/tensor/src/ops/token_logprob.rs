@@ -9,6 +9,7 @@ use regimen_kernels::{LmHead, LogprobGrad, LogprobOut, TopOut, add_into, logprob
 use super::{check_indices, matrix_of, misfit, rows_of};
 use crate::error::Result;
 use crate::layout::Handle;
+use crate::profile::Work;
 use crate::tape::{Tape, Var};
 
 const OP: &str = "token_logprob";
@@ -74,6 +75,7 @@ pub fn token_logprob(
     if most > vocab {
         return misfit(OP, format!("{most} most probable tokens of {vocab}"));
     }
+    let _span = tape.span(OP, || work(rows, d, vocab));
     let (params, pool, x) = (tape.params(), tape.pool(), tape.read(OP, hidden)?);
     let table = params.slice(weight);
     // Log-probabilities first, then entropies: one value, since they share their backward pass.
@@ -180,6 +182,12 @@ pub(super) fn check_targets(
         check_indices(op, "target", &targets[r * k..(r + 1) * k], vocab)?;
     }
     Ok(k)
+}
+
+/// One product for the logits; backward that one again and two more.
+fn work(rows: usize, d: usize, vocab: usize) -> Work {
+    let (product, inputs) = (2 * rows * d * vocab, (rows + vocab) * d);
+    Work::on(&[rows, d, vocab]).forward(product, inputs).backward(3 * product, 3 * inputs)
 }
 
 #[cfg(test)]
