@@ -55,6 +55,13 @@ pub enum Event {
         /// Where, relative to the work folder.
         path: String,
     },
+    /// Some steps were profiled.
+    Profile {
+        /// The trace, relative to the project root.
+        path: String,
+        /// Where the time of a step went.
+        table: Value,
+    },
     /// How far a stage has come. Shown, and kept only when `done == total`.
     Progress {
         /// Units done.

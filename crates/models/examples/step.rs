@@ -37,7 +37,7 @@ fn time(
     for step in 1..=repeats {
         let begin = Instant::now();
         grads.zero();
-        let loss = decoder.loss_backward(&params, &pool, &block, &targets, &weights, 0.0, &mut grads)?;
+        let loss = decoder.loss_backward(Tape::new(&params, &pool, true), &block, &targets, &weights, 0.0, &mut grads)?;
         let gradient = begin.elapsed();
         adamw_step(&mut params.data, &mut m, &mut v, &grads.data, &rule, step, 1.0);
         let whole = begin.elapsed();

@@ -276,8 +276,7 @@ impl Decoder {
     /// As [`Decoder::loss`]; gradients of another layout.
     pub fn loss_backward(
         &self,
-        params: &Params,
-        pool: &Pool,
+        mut tape: Tape<'_>,
         block: &TokenBlock<'_>,
         targets: &[u32],
         weights: &[f32],
@@ -285,7 +284,6 @@ impl Decoder {
         grads: &mut Grads,
     ) -> Result<LossValue> {
         check_targets(block, targets, weights)?;
-        let mut tape = Tape::new(params, pool, true);
         let hidden = self.hidden(&mut tape, block)?;
         let found = ops::cross_entropy_backward(tape, hidden, self.head, targets, weights, z_loss, grads)?;
         Ok(LossValue { nll: found.nll, weighted_nll: found.weighted_nll, z_term: found.z_term })

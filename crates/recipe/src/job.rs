@@ -61,8 +61,22 @@ pub struct Job<'a> {
     pub payloads: BTreeMap<String, Option<Hash256>>,
     /// Where an earlier execution stopped, if it left a checkpoint.
     pub resume: Option<Resume>,
+    /// What is to be profiled, if the user asked for it. It changes no bit of the artifact.
+    pub profile: Option<Profiling>,
     pub(crate) dir: PathBuf,
 }
+
+/// A wish to know where the time of some steps goes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profiling {
+    /// How many steps at most.
+    pub steps: u64,
+    /// The file to write it to, in the run's folder.
+    pub path: PathBuf,
+}
+
+/// Name of a profile in the folder of its run.
+pub const PROFILE: &str = "profile.json";
 
 /// The point from which a stopped stage goes on. Its file is what makes a checkpoint valid: it is replaced by rename
 /// after the checkpoint's own files are durable.

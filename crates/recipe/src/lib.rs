@@ -23,7 +23,7 @@ pub mod testing;
 
 pub use error::{Error, Fault, Result};
 pub use forecast::{Forecast, Planning};
-pub use job::{InputFile, Job, Resume};
+pub use job::{InputFile, Job, PROFILE, Profiling, Resume};
 pub use kind::{Default, Facts, Field, Input, Problem, Registry, StageKind, Ty, no_check};
 pub use plan::{Plan, Planned, State, facts_of};
 pub use recipe::{InputRef, Recipe, Stage};

@@ -10,7 +10,7 @@ use regimen_ledger::{Artifact, Begin, Draft, RunInfo, Status, Store, Work, run_i
 use serde_json::{Value, json};
 
 use crate::error::Error;
-use crate::job::{Job, RESUME, Resume};
+use crate::job::{Job, PROFILE, Profiling, RESUME, Resume};
 use crate::key::{Ready, ready};
 use crate::recipe::{InputRef, Recipe, Stage};
 
@@ -28,6 +28,8 @@ pub struct Runner<'a> {
     pub command: Vec<String>,
     /// Asked at the beginning of each stage that runs, by its name, for somebody who wants to see its events.
     pub watch: Box<dyn FnMut(&str) -> Option<Box<dyn Watch>> + 'a>,
+    /// Steps to profile in stages that can.
+    pub profile: Option<u64>,
     /// Told of each stage that is done, cached ones included.
     pub done: Box<dyn FnMut(&Outcome) + 'a>,
 }
@@ -64,6 +66,7 @@ impl<'a> Runner<'a> {
             cancel: Cancel::new(),
             command: Vec::new(),
             watch: Box::new(|_| None),
+            profile: None,
             done: Box::new(|_| {}),
         }
     }
@@ -132,6 +135,7 @@ impl<'a> Runner<'a> {
         let before = info.seconds;
         self.store.write_run(&info).map_err(Error::from)?;
         let log = self.open_log(stage, ready, &info, resume.as_ref())?;
+        let run_dir = self.store.run_dir(&info.id);
         let mut job = Job {
             stage: &stage.name,
             key: ready.key,
@@ -148,6 +152,7 @@ impl<'a> Runner<'a> {
             summary: json!({}),
             payloads: BTreeMap::new(),
             resume,
+            profile: self.profile.map(|steps| Profiling { steps, path: run_dir.join(PROFILE) }),
             dir: work.dir.clone(),
         };
         let result = run_stage(stage, &mut job)

@@ -12,6 +12,7 @@ pub mod guard;
 pub mod import;
 pub mod optimizer;
 pub mod pretrain;
+pub mod profile;
 pub mod saved;
 pub mod score;
 pub mod trainer;
@@ -20,6 +21,7 @@ pub mod withhold;
 
 pub use error::{Error, Result};
 pub use guard::Guard;
+pub use profile::{Profile, Profiler};
 pub use saved::Saved;
 pub use score::score;
 pub use trainer::Trainer;

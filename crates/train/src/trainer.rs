@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use regimen_models::{Decoder, DecoderConfig, TokenBlock};
 use regimen_optim::{Group, Optimizer, Rule, clip_scale, global_norm};
-use regimen_tensor::{Grads, Layout, Params, Pool};
+use regimen_tensor::profile::{Span, outside};
+use regimen_tensor::{Grads, Layout, Params, Pool, Recorder, Tape, Work};
 use regimen_tokens::Block;
 
 use crate::error::Result;
@@ -31,6 +32,8 @@ pub struct Trainer {
     pub clip: f64,
     /// Weight of the squared log-partition.
     pub z_loss: f64,
+    /// What records the time of a step, while it is profiled.
+    pub recorder: Option<Arc<Recorder>>,
     scaled: Vec<f32>,
     /// Whether the gradients are zero, because a step has used them up.
     clean: bool,
@@ -73,6 +76,17 @@ pub fn groups(decoder: &Decoder, layout: &Layout) -> Vec<Group> {
     groups
 }
 
+/// The span of a pass over `floats` numbers with so many operations and moves of 4 bytes for each.
+fn over_arena<'r>(
+    recorder: &'r Option<Arc<Recorder>>,
+    name: &'static str,
+    floats: usize,
+    flops: usize,
+    moves: usize,
+) -> Option<Span<'r>> {
+    outside(recorder.as_deref(), name, || Work::on(&[floats]).forward(flops * floats, moves * floats))
+}
+
 impl Trainer {
     /// A trainer with freshly drawn weights and a fresh optimizer.
     pub fn new(config: &DecoderConfig, rule: impl Into<Rule>, seed: u64) -> Result<Trainer> {
@@ -88,6 +102,7 @@ impl Trainer {
             guard: Guard::new(0.0),
             clip: 1.0,
             z_loss: 0.0,
+            recorder: None,
             scaled: Vec::new(),
             clean: true,
         })
@@ -102,6 +117,7 @@ impl Trainer {
     /// `micro_batch` rows. Every token weighs the same, in whichever pass it stands.
     pub fn gradient(&mut self, block: &Block, micro_batch: usize) -> Result<f64> {
         if !std::mem::take(&mut self.clean) {
+            let _span = over_arena(&self.recorder, "zero gradients", self.grads.data.len(), 0, 1);
             self.grads.zero();
         }
         let share = 1.0 / block.count.max(1) as f32;
@@ -118,9 +134,12 @@ impl Trainer {
                 ids: &block.inputs[range.clone()],
                 starts: &block.starts[range.clone()],
             };
+            let mut tape = Tape::new(&self.params, &self.pool, true);
+            if let Some(recorder) = &self.recorder {
+                tape.record_into(recorder);
+            }
             let found = self.decoder.loss_backward(
-                &self.params,
-                &self.pool,
+                tape,
                 &tokens,
                 &block.targets[range.clone()],
                 &self.scaled[range],
@@ -133,17 +152,21 @@ impl Trainer {
         Ok(loss)
     }
 
-    /// One step on a block with learning rate `rate`, which uses the gradients up. A block without a token to train on changes nothing: its loss and
-    /// norm are not numbers.
+    /// One step on a block with learning rate `rate`, which uses the gradients up. A block without a token to train on
+    /// changes nothing: its loss and norm are not numbers.
     pub fn step(&mut self, block: &Block, micro_batch: usize, rate: f64) -> Result<Stepped> {
         if block.count == 0 {
             return Ok(Stepped { loss: f64::NAN, norm: f64::NAN, tokens: 0, skipped: None });
         }
         let loss = self.gradient(block, micro_batch)?;
+        let span = over_arena(&self.recorder, "gradient norm", self.grads.data.len(), 2, 1);
         let norm = global_norm(&self.grads.data);
+        drop(span);
         let skipped = self.guard.judge(loss, norm);
         if skipped.is_none() {
             let scale = clip_scale(norm, self.clip);
+            // Weights and both moments are read and written, gradients read and left at zero.
+            let _span = over_arena(&self.recorder, "optimizer", self.grads.data.len(), 14, 8);
             self.optimizer.step(&mut self.params.data, &mut self.grads.data, rate, scale);
             self.clean = true;
         }

@@ -149,11 +149,11 @@ fn both_ways_to_the_gradient_have_the_same_bits() {
         let node = decoder.loss(&mut tape, &block, targets, weights, 0.01).unwrap();
         tape.backward(node.total, &mut by_node).unwrap();
         let value =
-            decoder.loss_backward(&params, &pool, &block, targets, weights, 0.01, &mut whole).unwrap();
+            decoder.loss_backward(Tape::new(&params, &pool, true), &block, targets, weights, 0.01, &mut whole).unwrap();
         assert!(whole.data == by_node.data, "{name}");
         assert_eq!((value.nll, value.weighted_nll, value.z_term), (node.nll, node.weighted_nll, node.z_term));
         let error = decoder
-            .loss_backward(&params, &pool, &block, &targets[1..], weights, 0.01, &mut whole)
+            .loss_backward(Tape::new(&params, &pool, true), &block, &targets[1..], weights, 0.01, &mut whole)
             .unwrap_err()
             .to_string();
         assert_eq!(error, "model: 19 targets and 20 weights for batch 2 x 10");

@@ -75,7 +75,7 @@ impl Training {
         let time = self.decoder.config().context;
         let block = TokenBlock { batch: self.batch, time, ids: &self.ids, starts: &self.starts };
         let (targets, weights) = (&self.targets, &self.weights);
-        let loss = self.decoder.loss_backward(params, pool, &block, targets, weights, 0.0, grads)?;
+        let loss = self.decoder.loss_backward(Tape::new(params, pool, true), &block, targets, weights, 0.0, grads)?;
         Ok(loss.weighted_nll)
     }
 }

@@ -11,11 +11,14 @@ use std::time::Instant;
 use regimen_base::{Failure, Key, fault};
 use regimen_infer::{Generator, Sampling};
 use regimen_recipe::Job;
+use regimen_tensor::Work;
+use regimen_tensor::profile::outside;
 use regimen_tokens::{Block, Schedule, TokenSet, Tokenizer, WithheldSet};
 
 use crate::checkpoint::State;
 use crate::config::Pretrain;
 use crate::error::{Error, Result};
+use crate::profile::Profiler;
 use crate::trainer::{Stepped, Trainer};
 use crate::validate::{Found, Validation};
 
@@ -45,11 +48,38 @@ struct Run {
 pub fn run(job: &mut Job) -> std::result::Result<(), Failure> {
     let (mut run, mut trainer) = prepare::prepare(job)?;
     restore::restore(job, &mut run, &mut trainer)?;
+    let mut profiler = Profiler::new(job, run.state.step, run.config.steps);
+    let ended = train(job, &mut run, &mut trainer, &mut profiler);
+    // What was recorded until an interruption or an error is worth keeping.
+    if let Some(profiler) = profiler
+        && let Err(error) = profiler.finish(job)
+    {
+        job.log.warn(Some(run.state.step), format!("no profile: {error}"))?;
+    }
+    ended?;
+    finish::finish(job, &run, &trainer)?;
+    Ok(())
+}
+
+/// All steps that are left, with what is due after them.
+fn train(
+    job: &mut Job,
+    run: &mut Run,
+    trainer: &mut Trainer,
+    profiler: &mut Option<Profiler>,
+) -> std::result::Result<(), Failure> {
     let mut block = Block::default();
     let mut instances = Vec::new();
     while run.state.step < run.config.steps {
-        let stepped = one_step(&mut run, &mut trainer, &mut block, &mut instances)?;
-        note_step(job, &mut run, &stepped)?;
+        let span = profiler.as_ref().and_then(|profiler| profiler.begin(run.state.step, trainer));
+        let stepped = one_step(run, trainer, &mut block, &mut instances)?;
+        let noting = outside(trainer.recorder.as_deref(), "event log", Work::default);
+        note_step(job, run, &stepped)?;
+        drop((noting, span));
+        if let Some(profiler) = profiler.take_if(|profiler| profiler.is_complete(run.state.step)) {
+            trainer.recorder = None;
+            profiler.finish(job)?;
+        }
         if trainer.guard.in_a_row >= run.config.guard.patience {
             let skipped = trainer.guard.in_a_row;
             let (loss, norm) = (stepped.loss, stepped.norm);
@@ -62,20 +92,19 @@ pub fn run(job: &mut Job) -> std::result::Result<(), Failure> {
         let sample = (due(run.config.samples.every) || last) && run.config.samples.every > 0;
         let save = (due(run.config.checkpoint.every) && !last) || stop;
         if (due(run.config.validation.every) || last) && !run.validation.is_empty() {
-            validate(job, &mut run, &trainer)?;
+            validate(job, run, trainer)?;
         }
         if sample {
-            write_samples(job, &run, &trainer)?;
+            write_samples(job, run, trainer)?;
         }
         if save {
-            save::checkpoint(job, &mut run, &trainer)?;
+            save::checkpoint(job, run, trainer)?;
         }
         fault::point("step").map_err(|e| regimen_base::fs::Error::new("go on in", job.dir(), e))?;
         if stop {
             return Err(regimen_base::hint::Interrupted.into());
         }
     }
-    finish::finish(job, &run, &trainer)?;
     Ok(())
 }
 
@@ -100,8 +129,10 @@ fn one_step(
     instances: &mut Vec<u64>,
 ) -> Result<Taken> {
     let clock = Instant::now();
+    let span = outside(trainer.recorder.as_deref(), "fetch batch", Work::default);
     run.schedule.instances_into(run.state.step, instances);
     run.tokens.train().block(instances, run.config.model.context, &run.hidden, block)?;
+    drop(span);
     run.fetching += clock.elapsed().as_secs_f64();
     let rate = run.config.schedule().rate(run.state.step);
     let stepped = trainer.step(block, run.config.micro_batch(), rate)?;

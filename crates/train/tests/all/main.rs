@@ -7,6 +7,7 @@ mod guard;
 mod import;
 mod models;
 mod optimizers;
+mod profile;
 mod resume;
 mod support;
 mod withheld;

@@ -95,17 +95,20 @@ impl Watch for StopAt {
     }
 }
 
+/// What a runner needs to be stopped when the given step is done.
+pub fn stop_at(step: u64) -> (Cancel, Box<dyn FnMut(&str) -> Option<Box<dyn Watch>>>) {
+    let cancel = Cancel::new();
+    let asked = cancel.clone();
+    (cancel, Box::new(move |_| Some(Box::new(StopAt(step, asked.clone())) as Box<dyn Watch>)))
+}
+
 /// Run `pretrain`, but stop after `step`; true if it stopped, false if it came to its end.
 pub fn train_until(root: &Path, tokens: &Artifact, config: &str, step: u64) -> bool {
     let recipe =
         regimen_recipe::testing::recipe(kind("pretrain"), config, root, &[("tokens", tokens)], 5).unwrap();
     let store = Store::open(root).unwrap();
-    let cancel = Cancel::new();
-    let mut runner = Runner {
-        cancel: cancel.clone(),
-        watch: Box::new(move |_| Some(Box::new(StopAt(step, cancel.clone())) as Box<dyn Watch>)),
-        ..Runner::new(&store, regimen_recipe::testing::FINGERPRINT)
-    };
+    let (cancel, watch) = stop_at(step);
+    let mut runner = Runner { cancel, watch, ..Runner::new(&store, regimen_recipe::testing::FINGERPRINT) };
     match runner.run(&recipe, None) {
         Ok(_) => false,
         Err(failure) => {
