@@ -55,6 +55,7 @@ pub enum Command {
   regimen run recipes/first-light.toml
   regimen run recipes/first-light.toml --until tokens
   regimen run recipes/first-light.toml --set base.steps=100 --set base.optimizer.lr=0.001
+  regimen run recipes/first-light.toml --profile
 
 Ctrl-C finishes the step, writes a checkpoint and stops; the same command goes on from there.")]
     Run(RunArgs),
@@ -138,6 +139,16 @@ pub struct RunArgs {
     /// Do not write the report at the end
     #[arg(long)]
     pub no_report: bool,
+    /// Tell where the time of a training step goes, from STEPS steps (10 if not given)
+    #[arg(
+        long,
+        value_name = "STEPS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "10",
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
+    pub profile: Option<u64>,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod interrupt;
 mod output;
+mod profile;
 mod progress;
 mod registry;
 mod settings;

@@ -1,6 +1,7 @@
 //! How results and errors reach the user: data on stdout, talk on stderr.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
 use regimen_base::{Hint, shell_quoted};
 
@@ -81,6 +82,12 @@ pub fn program() -> String {
     let called = std::env::args().next().unwrap_or_else(|| "regimen".into());
     let here = std::env::current_dir().map(|dir| format!("{}/", dir.display())).unwrap_or_default();
     called.strip_prefix(&here).unwrap_or(&called).to_string()
+}
+
+/// A path as it is best named here: relative to the current folder if it lies below it.
+pub fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here).unwrap_or(path).display().to_string()
 }
 
 /// The command line that was typed, quoted for a shell.

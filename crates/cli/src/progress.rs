@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use regimen_base::{Event, Record, Watch, units};
 
-use crate::output::paint;
+use crate::output::{paint, shown};
+use crate::profile;
 
 /// Seconds between two plain lines.
 const PLAIN: Duration = Duration::from_secs(10);
@@ -19,6 +21,7 @@ const BAR: usize = 16;
 /// Watches one stage.
 pub struct Progress {
     stage: String,
+    root: PathBuf,
     terminal: bool,
     began: Instant,
     painted: Option<Instant>,
@@ -60,9 +63,11 @@ impl Pace {
 }
 
 impl Progress {
-    pub fn new(stage: &str) -> Progress {
+    /// For a stage of the project at `root`.
+    pub fn new(stage: &str, root: &Path) -> Progress {
         Progress {
             stage: stage.into(),
+            root: root.into(),
             terminal: io::stderr().is_terminal() && std::env::var_os("CI").is_none(),
             began: Instant::now(),
             painted: None,
@@ -166,6 +171,13 @@ impl Watch for Progress {
                 let level = if level == "warning" { paint("33;1", "warning:") } else { paint("36", "note:") };
                 let _ = writeln!(io::stderr(), "{level} {text}");
             }
+            Event::Profile { path, table } => {
+                self.clear();
+                if let Ok(profile) = serde_json::from_value(table.clone()) {
+                    let text = profile::text(&self.stage, &profile, &shown(&self.root.join(path)));
+                    let _ = writeln!(io::stderr(), "{text}");
+                }
+            }
             Event::End { .. } => self.clear(),
             _ => {}
         }
@@ -188,7 +200,7 @@ mod tests {
 
     #[test]
     fn the_line_tells_step_loss_pace_and_remaining_time() {
-        let mut progress = Progress::new("base");
+        let mut progress = Progress::new("base", Path::new(""));
         progress.terminal = false;
         for step in 1..=10u64 {
             let values = [("loss", 3.0), ("bpb", 2.1), ("tokens_per_second", 11_200.0)];
@@ -204,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_number_that_is_none_is_not_shown() {
-        let mut progress = Progress::new("base");
+        let mut progress = Progress::new("base", Path::new(""));
         let values = [("loss".to_string(), regimen_base::events::Number(f64::NAN))].into();
         see(&mut progress, 0.0, Event::Metrics { step: 1, values });
         assert!(progress.words().is_empty());

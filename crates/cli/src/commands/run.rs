@@ -8,22 +8,25 @@ use regimen_recipe::{Outcome, Recipe, Runner};
 use serde_json::{Value, json};
 
 use crate::args::RunArgs;
-use crate::output::{Explain, failed, paint, print_json, program, say};
+use crate::output::{Explain, failed, paint, print_json, program, say, shown};
 use crate::progress::Progress;
-use crate::{Context, commands, interrupt};
+use crate::{Context, commands, interrupt, profile};
 
 pub fn run(context: &Context, args: &RunArgs) -> anyhow::Result<u8> {
     let recipe = commands::recipe(context, &args.recipe)?;
     let store = Store::open(&recipe.root).explain()?;
     let cancel = interrupt::install(context.global.quiet)?;
     let global = &context.global;
-    let quiet = global.quiet;
+    let (quiet, root) = (global.quiet, recipe.root.as_path());
     say(global, format!("{} {} ({})", paint("1", "recipe"), recipe.name, args.recipe.recipe.display()));
     let mut runner = Runner {
         threads: context.settings.threads(),
         cancel,
         command: std::env::args().collect(),
-        watch: Box::new(move |stage| (!quiet).then(|| Box::new(Progress::new(stage)) as Box<dyn Watch>)),
+        watch: Box::new(move |stage| {
+            (!quiet).then(|| Box::new(Progress::new(stage, root)) as Box<dyn Watch>)
+        }),
+        profile: args.profile,
         done: Box::new(|outcome| say(global, line(outcome))),
         ..Runner::new(&store, &regimen_kernels::fingerprint())
     };
@@ -31,12 +34,20 @@ pub fn run(context: &Context, args: &RunArgs) -> anyhow::Result<u8> {
     let worked = outcomes.iter().any(|outcome| !outcome.cached);
     let reports =
         if args.no_report || !context.settings.report() { Vec::new() } else { reports(&store, &outcomes)? };
+    if args.profile.is_some() {
+        profile::unprofiled(&outcomes).iter().for_each(|text| say(global, text));
+    }
     if global.json {
         let stages: Vec<Value> = outcomes
             .iter()
             .map(|o| {
-                json!({"stage": o.stage, "key": o.key, "cached": o.cached, "run": o.run_id, "seconds": o.seconds,
-                    "payload": o.artifact.manifest.payload, "summary": o.artifact.manifest.summary})
+                let mut stage = json!({"stage": o.stage, "key": o.key, "cached": o.cached, "run": o.run_id,
+                    "seconds": o.seconds, "payload": o.artifact.manifest.payload,
+                    "summary": o.artifact.manifest.summary});
+                if args.profile.is_some() {
+                    stage["profile"] = profile::table_of(&store, o);
+                }
+                stage
             })
             .collect();
         print_json(&json!({"recipe": recipe.name, "stages": stages, "reports": reports}))?;
@@ -59,8 +70,7 @@ fn reports(store: &Store, outcomes: &[Outcome]) -> anyhow::Result<Vec<String>> {
         } else {
             regimen_report::write(store, &run, None).explain()?
         };
-        let here = std::env::current_dir().unwrap_or_default();
-        written.push(path.strip_prefix(&here).unwrap_or(&path).display().to_string());
+        written.push(shown(&path));
     }
     Ok(written)
 }

@@ -1,11 +1,13 @@
 //! `regimen show` and `regimen lineage`: one artifact, and what it hangs together with.
 
 use regimen_base::units;
+use regimen_ledger::{Store, run_id};
+use regimen_recipe::PROFILE;
 use serde_json::Value;
 
 use crate::Context;
 use crate::commands::store;
-use crate::output::{Explain, print, print_json, table};
+use crate::output::{Explain, print, print_json, shown, table};
 
 /// Everything an artifact says of itself.
 pub fn show(context: &Context, what: &str) -> anyhow::Result<u8> {
@@ -20,6 +22,7 @@ pub fn show(context: &Context, what: &str) -> anyhow::Result<u8> {
                 } else {
                     print(format!("run {} ({}): {}", run.id, run.kind, run.status))?;
                     print(format!("config {}", serde_json::to_string_pretty(&run.config)?))?;
+                    profile(&store, &run.id)?;
                 }
                 return Ok(0);
             }
@@ -55,7 +58,17 @@ pub fn show(context: &Context, what: &str) -> anyhow::Result<u8> {
         .map(|f| vec![f.path.clone(), units::bytes(f.bytes), f.blake3.short()])
         .collect();
     print(indent(&table(&["path", "size", "blake3"], &rows, &[1])))?;
+    profile(&store, &run_id(&manifest.stage, manifest.key))?;
     Ok(0)
+}
+
+/// Names the profile of a run, if there is one.
+fn profile(store: &Store, run: &str) -> anyhow::Result<()> {
+    let path = store.run_dir(run).join(PROFILE);
+    if path.is_file() {
+        print(format!("\nprofile\n  {}", shown(&path)))?;
+    }
+    Ok(())
 }
 
 /// The summary without long texts.

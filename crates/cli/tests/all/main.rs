@@ -11,4 +11,5 @@ mod graph;
 mod help;
 mod input;
 mod locks;
+mod profile;
 mod recipes;
