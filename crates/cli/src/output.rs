@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_room_s_error_keeps_its_hint_and_does_not_repeat_its_cause() {
-        let error = regimen_base::fs::read(std::path::Path::new("nowhere")).explain().unwrap_err();
+        let error = regimen_base::fs::read(Path::new("nowhere")).explain().unwrap_err();
         let fault = error.downcast_ref::<Fault>().unwrap();
         assert!(fault.hint.as_ref().unwrap().contains("check the path"));
         assert!(fault.message.contains("nowhere"));

@@ -37,7 +37,7 @@ pub fn mean_pool_backward(time: usize, d: usize, dout: &[f32], dx: &mut [f32], a
 fn check(time: usize, d: usize, x: &[f32], out: &[f32]) {
     assert!(time > 0, "a sequence without tokens has no mean");
     assert_eq!(x.len(), out.len() * time, "x is not [batch * time, d]");
-    assert!(out.len() == 0 || (d > 0 && out.len().is_multiple_of(d)), "out is not [batch, d]");
+    assert!(out.is_empty() || (d > 0 && out.len().is_multiple_of(d)), "out is not [batch, d]");
 }
 
 #[cfg(test)]

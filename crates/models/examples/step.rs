@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use regimen_kernels::{AdamW, adamw_step};
 use regimen_models::{Decoder, DecoderConfig, TokenBlock};
-use regimen_tensor::{Grads, Params, Pool};
+use regimen_tensor::{Grads, Params, Pool, Tape};
 
 fn main() -> Result<(), regimen_models::Error> {
     let repeats = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(10);
@@ -37,7 +37,14 @@ fn time(
     for step in 1..=repeats {
         let begin = Instant::now();
         grads.zero();
-        let loss = decoder.loss_backward(Tape::new(&params, &pool, true), &block, &targets, &weights, 0.0, &mut grads)?;
+        let loss = decoder.loss_backward(
+            Tape::new(&params, &pool, true),
+            &block,
+            &targets,
+            &weights,
+            0.0,
+            &mut grads,
+        )?;
         let gradient = begin.elapsed();
         adamw_step(&mut params.data, &mut m, &mut v, &grads.data, &rule, step, 1.0);
         let whole = begin.elapsed();

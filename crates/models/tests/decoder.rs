@@ -94,7 +94,8 @@ fn loss(
 ) -> f64 {
     let (block, targets, weights) = (batch.block(), &batch.targets[..], &batch.weights[..]);
     if let Some(grads) = grads {
-        let loss = decoder.loss_backward(Tape::new(params, pool, true), &block, targets, weights, z, grads).unwrap();
+        let loss =
+            decoder.loss_backward(Tape::new(params, pool, true), &block, targets, weights, z, grads).unwrap();
         return loss.weighted_nll + loss.z_term;
     }
     let mut tape = Tape::new(params, pool, false);

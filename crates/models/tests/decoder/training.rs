@@ -148,8 +148,9 @@ fn both_ways_to_the_gradient_have_the_same_bits() {
         let mut tape = Tape::new(&params, &pool, true);
         let node = decoder.loss(&mut tape, &block, targets, weights, 0.01).unwrap();
         tape.backward(node.total, &mut by_node).unwrap();
-        let value =
-            decoder.loss_backward(Tape::new(&params, &pool, true), &block, targets, weights, 0.01, &mut whole).unwrap();
+        let value = decoder
+            .loss_backward(Tape::new(&params, &pool, true), &block, targets, weights, 0.01, &mut whole)
+            .unwrap();
         assert!(whole.data == by_node.data, "{name}");
         assert_eq!((value.nll, value.weighted_nll, value.z_term), (node.nll, node.weighted_nll, node.z_term));
         let error = decoder

@@ -4,6 +4,7 @@ use regimen_kernels::{mean_pool_backward, mean_pool_forward};
 
 use super::{misfit, rows_of};
 use crate::error::Result;
+use crate::profile::Work;
 use crate::tape::{Tape, Var};
 
 const OP: &str = "mean_pool";
@@ -17,6 +18,10 @@ pub fn mean_pool(tape: &mut Tape<'_>, x: Var, time: usize) -> Result<Var> {
     if time == 0 || rows % time != 0 || d == 0 {
         return misfit(OP, format!("input {:?} is not made of sequences of {time} rows", tape.shape(x)));
     }
+    let _span = tape.span(OP, || {
+        let (all, means) = (rows * d, rows / time * d);
+        Work::on(&[rows, d]).forward(all, all + means).backward(all, all + means)
+    });
     let (input, batch) = (tape.read(OP, x)?, rows / time);
     let mut out = tape.pool().take(batch * d);
     mean_pool_forward(time, d, &input, &mut out);

@@ -14,6 +14,7 @@ use super::{check_vector, misfit};
 use crate::error::Result;
 use crate::layout::Handle;
 use crate::pool::Buffer;
+use crate::profile::Work;
 use crate::tape::{BackwardCtx, Tape, Var};
 
 const OP: &str = "patch_embed";
@@ -49,6 +50,11 @@ pub struct PatchEmbed {
 pub fn patch_embed(tape: &mut Tape<'_>, images: Var, spec: &PatchEmbed) -> Result<Var> {
     let spec = *spec;
     let (shape, d) = check(tape, images, &spec)?;
+    let _span = tape.span(OP, || {
+        let (rows, inner) = (shape.rows(), shape.patch_len());
+        let (product, moved) = (2 * rows * inner * d, rows * inner + rows * d + inner * d);
+        Work::on(&[rows, inner, d]).forward(product, moved).backward(product, moved + inner * d)
+    });
     let pool = tape.pool();
     let (input, weight) = (tape.read(OP, images)?, Numbers::of(tape, spec.weight)?);
     let mut patches = pool.take(shape.rows() * shape.patch_len());

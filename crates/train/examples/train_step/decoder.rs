@@ -2,7 +2,7 @@
 
 use regimen_models::{Decoder, DecoderConfig, TokenBlock};
 use regimen_optim::{AdamW, Hyper};
-use regimen_tensor::{Grads, Params, Pool};
+use regimen_tensor::{Grads, Params, Pool, Tape};
 use regimen_train::trainer::groups;
 use serde::Deserialize;
 
@@ -75,7 +75,14 @@ impl Training {
         let time = self.decoder.config().context;
         let block = TokenBlock { batch: self.batch, time, ids: &self.ids, starts: &self.starts };
         let (targets, weights) = (&self.targets, &self.weights);
-        let loss = self.decoder.loss_backward(Tape::new(params, pool, true), &block, targets, weights, 0.0, grads)?;
+        let loss = self.decoder.loss_backward(
+            Tape::new(params, pool, true),
+            &block,
+            targets,
+            weights,
+            0.0,
+            grads,
+        )?;
         Ok(loss.weighted_nll)
     }
 }

@@ -95,8 +95,11 @@ impl Watch for StopAt {
     }
 }
 
+/// What a runner asks for somebody who watches a stage.
+type Watchers = Box<dyn FnMut(&str) -> Option<Box<dyn Watch>>>;
+
 /// What a runner needs to be stopped when the given step is done.
-pub fn stop_at(step: u64) -> (Cancel, Box<dyn FnMut(&str) -> Option<Box<dyn Watch>>>) {
+pub fn stop_at(step: u64) -> (Cancel, Watchers) {
     let cancel = Cancel::new();
     let asked = cancel.clone();
     (cancel, Box::new(move |_| Some(Box::new(StopAt(step, asked.clone())) as Box<dyn Watch>)))
