@@ -59,8 +59,7 @@ mod tests {
     #[test]
     fn stacks_fill_their_segments() {
         let llama = DecoderConfig { heads: 4, kv_heads: 2, ..DecoderConfig::llama(32, 8, 2, 16, 4, 24) };
-        let gpt =
-            DecoderConfig { mlp: Mlp::Gelu, positions: Positions::Learned, tied: false, ..llama.clone() };
+        let gpt = DecoderConfig { mlp: Mlp::Gelu, positions: Positions::Learned, tied: false, ..llama };
         for config in [llama, gpt] {
             let (decoder, layout) = Decoder::with_layout(&config).unwrap();
             let weights = decoder.hidden_weights();

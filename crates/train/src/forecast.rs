@@ -139,7 +139,7 @@ mod tests {
             positions: Positions::Learned,
             tied: false,
             bias: true,
-            ..llama.clone()
+            ..llama
         };
         for config in [llama, gpt] {
             for kind in [Kind::AdamW, Kind::Muon, Kind::Lion, Kind::Adafactor] {

@@ -1,9 +1,8 @@
 //! A decoder on one fixed batch.
 
 use regimen_models::{Decoder, DecoderConfig, TokenBlock};
-use regimen_optim::{AdamW, Hyper};
+use regimen_optim::{AdamW, Group, Hyper, Optimizer};
 use regimen_tensor::{Grads, Params, Pool, Tape};
-use regimen_train::trainer::groups;
 use serde::Deserialize;
 
 use crate::{Result, Rule, Work};
@@ -27,7 +26,16 @@ pub struct State {
 impl State {
     pub fn new(params: Params, rule: Rule) -> State {
         let Rule { lr, beta1, beta2, eps, weight_decay } = rule;
-        let groups = groups(&params.layout);
+        let segments = params.layout.segments.iter();
+        let groups: Vec<Group> = segments
+            .map(|s| Group {
+                name: s.name.clone(),
+                range: s.range(),
+                shape: s.shape.clone(),
+                decay: s.decay,
+                hidden: false,
+            })
+            .collect();
         State {
             grads: Grads::zeros(params.layout.clone()),
             pool: Pool::new(),
@@ -37,8 +45,9 @@ impl State {
         }
     }
 
+    /// One step of the optimizer, which leaves the gradients at zero.
     pub fn update(&mut self) {
-        self.optimizer.step(&mut self.params.data, &self.grads.data, self.rate, 1.0);
+        self.optimizer.step(&mut self.params.data, &mut self.grads.data, self.rate, 1.0);
     }
 }
 
@@ -71,7 +80,6 @@ impl Training {
     /// Loss and gradient, as the trainer computes them.
     fn gradient(&mut self) -> Result<f64> {
         let State { params, grads, pool, .. } = &mut self.state;
-        grads.zero();
         let time = self.decoder.config().context;
         let block = TokenBlock { batch: self.batch, time, ids: &self.ids, starts: &self.starts };
         let (targets, weights) = (&self.targets, &self.weights);

@@ -41,7 +41,6 @@ impl Training {
 
     fn gradient(&mut self) -> Result<f64> {
         let State { params, grads, pool, .. } = &mut self.state;
-        grads.zero();
         let mut tape = Tape::new(params, pool, true);
         let images = tape.input(&self.shape, self.pixels.clone())?;
         let loss = self.vit.loss(&mut tape, images, &self.labels, &self.weights)?;
