@@ -9,7 +9,7 @@ use regimen_tensor::{Grads, Params, Pool, Tape, ops};
 /// Small models that between them have every option.
 fn variants() -> Vec<VitConfig> {
     let mean = VitConfig { init_std: 0.3, ..VitConfig::new(6, 2, 2, 12, 3, 5) };
-    let class = VitConfig { pooling: Pooling::Class, channels: 1, patch: 3, ..mean.clone() };
+    let class = VitConfig { pooling: Pooling::Class, channels: 1, patch: 3, ..mean };
     vec![mean, class]
 }
 

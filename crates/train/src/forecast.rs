@@ -134,13 +134,8 @@ mod tests {
     #[test]
     fn the_size_of_an_optimizer_is_what_it_gets() {
         let llama = DecoderConfig { kv_heads: 2, head_dim: 8, ..DecoderConfig::llama(48, 16, 2, 32, 4, 64) };
-        let gpt = DecoderConfig {
-            mlp: Mlp::Gelu,
-            positions: Positions::Learned,
-            tied: false,
-            bias: true,
-            ..llama
-        };
+        let gpt =
+            DecoderConfig { mlp: Mlp::Gelu, positions: Positions::Learned, tied: false, bias: true, ..llama };
         for config in [llama, gpt] {
             for kind in [Kind::AdamW, Kind::Muon, Kind::Lion, Kind::Adafactor] {
                 let trainer =

@@ -62,7 +62,7 @@ pub struct Training {
 }
 
 impl Training {
-    pub fn new(spec: Spec) -> Result<Training> {
+    pub fn new(spec: &Spec) -> Result<Training> {
         let (decoder, layout) = Decoder::with_layout(&spec.model)?;
         let rows = spec.batch * spec.model.context;
         let tokens = |factor: usize| (0..rows).map(|i| (i * factor % spec.model.vocab) as u32).collect();

@@ -68,7 +68,7 @@ fn main() -> Result<()> {
     };
     regimen_kernels::set_threads(threads.parse()?);
     let mut work: Box<dyn Work> = match serde_json::from_str(spec)? {
-        Spec::Decoder(spec) => Box::new(decoder::Training::new(spec)?),
+        Spec::Decoder(spec) => Box::new(decoder::Training::new(&spec)?),
         Spec::Vit(spec) => Box::new(vit::Training::new(&spec)?),
         Spec::Attention(spec) => Box::new(alone::Attention::new(&spec)),
         Spec::AdamW { parameters, adamw } => Box::new(alone::Optimizer::new(parameters, adamw.kernel())),

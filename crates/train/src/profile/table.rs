@@ -84,7 +84,9 @@ impl Profile {
         let whole = Whole { steps: step.calls.max(1) as f64, nanoseconds: step.nanoseconds as f64, ceiling };
         let mut rows: Vec<Row> =
             sums.iter().map(|((name, pass), sum)| whole.row(name, word(*pass), sum)).collect();
-        rows.sort_by(|a, b| b.milliseconds.total_cmp(&a.milliseconds));
+        // In whole nanoseconds, as they were measured: rows of one time keep their order.
+        let nanoseconds = |row: &Row| (row.milliseconds * 1e6).round() as u64;
+        rows.sort_by_key(|row| std::cmp::Reverse(nanoseconds(row)));
         rows.push(whole.row(OUTSIDE, "", &outside));
         let last_step = first + step.calls.saturating_sub(1);
         Profile { first_step: first, last_step, ceiling, rows, step: whole.row(STEP, "", &step) }
@@ -216,8 +218,8 @@ mod tests {
             .collect();
         let expected = [
             ("add", "backward", 1.0, 300),
-            ("linear mlp.up", "backward", 1.0, 200),
             ("linear mlp.up", "forward", 2.0, 200),
+            ("linear mlp.up", "backward", 1.0, 200),
             ("head head", "backward", 1.0, 100),
             ("fetch", "", 1.0, 50),
             (OUTSIDE, "", 0.0, 150),
