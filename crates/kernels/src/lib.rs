@@ -27,6 +27,7 @@ pub mod norm;
 pub mod par;
 pub mod patch;
 mod pool;
+mod prefetch;
 pub mod reduce;
 pub mod rope;
 mod scratch;

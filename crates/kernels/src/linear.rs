@@ -4,8 +4,9 @@
 //! Bias, activation and gate are applied to each part of a product as soon as it is final, while it is in the cache.
 
 use crate::activation::{Activation, activated_and_gradient, bias_forward, bias_in_place};
-use crate::gemm::{Mat, MatMut, sgemm, sgemm_gated, sgemm_then};
+use crate::gemm::{Mat, MatMut, sgemm, sgemm_ahead, sgemm_gated, sgemm_then};
 use crate::par::Shared;
+use crate::prefetch;
 use crate::reduce::add_column_sums;
 use crate::swiglu::{gate_backward, gate_forward};
 
@@ -114,8 +115,13 @@ pub fn linear_backward_activated(
     assert_eq!(pre.len(), z.len(), "pre is not [rows, n_in]");
     let pre = Shared::new(pre);
     let (dy, w) = (Mat::new(dy, rows, n_out), Mat::new(w, n_out, n_in));
+    let ahead = |row: usize, col: usize, rows: usize, cols: usize| {
+        for row in row..row + rows {
+            prefetch::ahead(place(pre, row * n_in + col, cols), 0, cols);
+        }
+    };
     // The product is the gradient of `z`, which then makes room for `z` itself.
-    sgemm_then(1.0, dy, w, 0.0, MatMut::new(z, rows, n_in), &|mut part| {
+    sgemm_ahead(dy, w, MatMut::new(z, rows, n_in), &ahead, &|mut part| {
         for i in 0..part.rows {
             let pre = place(pre, (part.row + i) * n_in + part.col, part.cols);
             activated_and_gradient(act, pre, part.row(i));
@@ -138,7 +144,14 @@ pub fn linear_backward_gated(
     assert_eq!(gate_up.len(), rows * 2 * ff, "gate_up is not [rows, 2 ff]");
     let gate_up = Shared::new(gate_up);
     let (dy, w) = (Mat::new(dy, rows, n_out), Mat::new(w, n_out, ff));
-    sgemm_then(1.0, dy, w, 0.0, MatMut::new(z, rows, ff), &|mut part| {
+    let ahead = |row: usize, col: usize, rows: usize, cols: usize| {
+        for row in row..row + rows {
+            let at = row * 2 * ff + col;
+            prefetch::ahead(place(gate_up, at, cols), 0, cols);
+            prefetch::ahead(place(gate_up, at + ff, cols), 0, cols);
+        }
+    };
+    sgemm_ahead(dy, w, MatMut::new(z, rows, ff), &ahead, &|mut part| {
         for i in 0..part.rows {
             let at = (part.row + i) * 2 * ff + part.col;
             let (gate, up) = (place(gate_up, at, part.cols), place(gate_up, at + ff, part.cols));

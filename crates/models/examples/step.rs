@@ -10,6 +10,7 @@ use regimen_tensor::{Grads, Params, Pool, Tape};
 fn main() -> Result<(), regimen_models::Error> {
     let repeats = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(10);
     let gpt2 = DecoderConfig { tied: false, ..DecoderConfig::gpt2(8192, 256, 6, 384, 6, 1536) };
+    time("gpt-2 0.8M", &DecoderConfig::gpt2(65, 64, 4, 128, 4, 512), 12, 64, 20 * repeats)?;
     time("gpt-2 17M", &gpt2, 8, 256, repeats)?;
     time("llama 2M", &DecoderConfig::llama(2048, 128, 4, 192, 4, 512), 16, 128, repeats)
 }

@@ -5,12 +5,13 @@
 #![allow(unsafe_code)]
 
 use super::block::{
-    Block, Blocks, MOST_KEYS, MOST_LANES, MOST_ROWS, MOST_TILE, SCORES, Sequence, dispatch, transposed,
+    AHEAD, Block, Blocks, MOST_KEYS, MOST_LANES, MOST_ROWS, MOST_TILE, SCORES, Sequence, dispatch, transposed,
 };
 use super::forward::split;
 use super::{AttentionRows, AttentionShape};
 use crate::math::{dot, exp, pieces};
 use crate::par::{Shared, par};
+use crate::prefetch::ahead;
 use crate::rope::turn_head;
 use crate::scratch;
 
@@ -130,6 +131,8 @@ fn block<S: Blocks, const FMA: bool>(
     let mut inner = [0.0f32; 64];
     for (i, inner) in inner.iter_mut().enumerate().take(rows.rows) {
         let dout = &given.dout[row_of(i)..][..d];
+        ahead(given.dout, row_of(i + AHEAD), d);
+        ahead(given.out, row_of(i + AHEAD), d);
         let to = &mut b.douts[i * wide..(i + 1) * wide];
         to[..d].copy_from_slice(dout);
         to[d..].fill(0.0);

@@ -4,6 +4,7 @@
 use super::{AttentionRows, AttentionShape};
 use crate::gemm::tile::{Simd, Target, tile};
 use crate::gemm::turn::Turn;
+use crate::prefetch::ahead;
 use crate::rope::turn_head;
 
 /// A matrix in memory: pointer and distance of its rows (or, on the left side, of its steps).
@@ -69,6 +70,9 @@ pub(super) const MOST_ROWS: usize = 60;
 pub(super) const MOST_KEYS: usize = 112;
 pub(super) const MOST_TILE: usize = 14;
 pub(super) const MOST_LANES: usize = 16;
+
+/// How many rows ahead of their use the pieces of a head are asked for.
+pub(super) const AHEAD: usize = 8;
 
 /// Distance of rows of scores: room for all keys of a block, and not a power of two.
 pub(super) const SCORES: usize = 144;
@@ -136,6 +140,7 @@ impl<'a> Sequence<'a> {
         for (i, to) in to.chunks_exact_mut(stride).enumerate().take(count) {
             let row = self.first + from + i;
             let source = &self.qkv[row * width + column..][..d];
+            ahead(self.qkv, (row + AHEAD) * width + column, d);
             let (head, rest) = to.split_at_mut(d);
             for (to, &x) in head.iter_mut().zip(source) {
                 *to = factor * x;

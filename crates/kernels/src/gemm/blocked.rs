@@ -50,11 +50,16 @@ pub(crate) type Finish<'a> = &'a (dyn Fn(Done<'_>) + Sync);
 /// [`Finish`] for a result in two halves of columns: called with the same part of both.
 pub(crate) type FinishPair<'a> = &'a (dyn Fn(Done<'_>, Done<'_>) + Sync);
 
+/// Called with first row, first column, rows and columns of a part that is about to be computed.
+pub(crate) type Ahead<'a> = &'a (dyn Fn(usize, usize, usize, usize) + Sync);
+
 /// What follows the product.
 #[derive(Clone, Copy)]
 pub(super) enum Then<'a> {
     Nothing,
     One(Finish<'a>),
+    /// The first is called before a part is computed, with the place of the part, to ask for memory ahead of time.
+    Ahead(Ahead<'a>, Finish<'a>),
     /// The two halves of the columns are computed together, a vector of each in a tile.
     Pair(FinishPair<'a>),
 }
@@ -256,6 +261,9 @@ pub(super) fn run<S: Simd>(
                                 rows: height,
                                 cols: if pair.is_some() { S::NR } else { width },
                             };
+                            if let (Then::Ahead(ahead, _), true) = (then, last) {
+                                ahead(first_row, at, height, width);
+                            }
                             // SAFETY: `left` and `right` hold whole panels of `steps` steps; this task alone writes to
                             // these rows and columns; `product` chose code for instructions the machine has.
                             unsafe { (code.rows)(&strip) };
@@ -272,7 +280,7 @@ pub(super) fn run<S: Simd>(
                             };
                             match then {
                                 Then::Nothing => {}
-                                Then::One(finish) => finish(done(at)),
+                                Then::One(finish) | Then::Ahead(_, finish) => finish(done(at)),
                                 Then::Pair(finish) => finish(done(at), done(at + vector_stride)),
                             }
                         }

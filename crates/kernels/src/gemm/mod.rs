@@ -17,7 +17,7 @@ pub(crate) mod turn;
 
 pub use bf16::{Bf16, from_bf16, has_bf16, sgemm_bf16, to_bf16};
 use blocked::Then;
-pub(crate) use blocked::{Finish, FinishPair};
+pub(crate) use blocked::{Ahead, Finish, FinishPair};
 
 /// A read-only matrix view `[rows, cols]` over a slice, with any strides.
 #[derive(Clone, Copy, Debug)]
@@ -167,6 +167,11 @@ pub(crate) fn sgemm_then(alpha: f32, a: Mat<'_>, b: Mat<'_>, beta: f32, c: MatMu
     product(alpha, a, b, beta, c, Then::One(finish), true);
 }
 
+/// [`sgemm_then`] that also calls `ahead` with the place of a part before it is computed.
+pub(crate) fn sgemm_ahead(a: Mat<'_>, b: Mat<'_>, c: MatMut<'_>, ahead: Ahead<'_>, finish: Finish<'_>) {
+    product(1.0, a, b, 0.0, c, Then::Ahead(ahead, finish), true);
+}
+
 /// `C = A B` for a row-major `C` whose columns are two halves; `finish` is called with the same part of both.
 pub(crate) fn sgemm_gated(a: Mat<'_>, b: Mat<'_>, c: MatMut<'_>, finish: FinishPair<'_>) {
     let half = c.cols / 2;
@@ -196,7 +201,7 @@ fn product(alpha: f32, a: Mat<'_>, b: Mat<'_>, beta: f32, mut c: MatMut<'_>, the
     }
     if k == 0 {
         scale(beta, &mut c);
-        if let Then::One(finish) = then {
+        if let Then::One(finish) | Then::Ahead(_, finish) = then {
             blocked::finish_all(&mut c, finish);
         }
     } else if matches!(then, Then::Nothing) && thin::fits(&a, &b) {

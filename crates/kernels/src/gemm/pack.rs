@@ -12,6 +12,10 @@ use super::tile::{Avx2, Avx512};
 use super::tile::{Portable, Simd};
 use super::turn::{Turn, normal};
 use crate::isa::{Isa, isa};
+use crate::prefetch::ahead;
+
+/// How many steps ahead of their use the pieces of a row are asked for.
+const AHEAD: usize = 3;
 
 /// An operand as lines and steps.
 #[derive(Clone, Copy)]
@@ -201,6 +205,7 @@ fn copy_steps<S: Turn, const W: usize, const EXACT: bool>(
     let count = panels.len() / (steps * W);
     for step in 0..steps {
         let from = &data[step * step_stride..][..count * W];
+        ahead(data, (step + AHEAD) * step_stride, count * W);
         for (panel, from) in from.chunks_exact(W).enumerate() {
             let to = &mut panels[(panel * steps + step) * W..][..W];
             for line in (0..W).step_by(S::LANES) {
