@@ -1,8 +1,9 @@
 //! Faults on purpose: how the crash tests stop the program at a chosen moment.
 //!
 //! `REGIMEN_FAULT=WHAT@WHERE:N` makes the N-th passage (from 1) of a boundary fail. WHERE is `write` (every change
-//! of the file system made through [`crate::fs`]) or a name that a room passes to [`point`], such as `step`. WHAT is
-//! `kill` (the process dies as by `kill -9`), `full` (no space left, from then on) or `readonly` (from then on).
+//! of the file system made through [`crate::fs`]), `take` (every buffer that is taken for activations) or another name
+//! that a room passes to [`point`], such as `step`. WHAT is `kill` (the process dies as by `kill -9`), `full` (no space
+//! left, from then on), `readonly` (from then on) or `memory` (none left, from then on).
 //! Without the variable a passage costs one load.
 
 use std::io;
@@ -14,6 +15,7 @@ enum What {
     Kill,
     Full,
     ReadOnly,
+    Memory,
 }
 
 #[derive(Debug)]
@@ -31,6 +33,7 @@ fn parse(text: &str) -> Option<Plan> {
         "kill" => What::Kill,
         "full" => What::Full,
         "readonly" => What::ReadOnly,
+        "memory" => What::Memory,
         _ => return None,
     };
     Some(Plan { what, place: place.into(), at: at.parse().ok()?, passed: AtomicU64::new(0) })
@@ -58,6 +61,7 @@ fn strike(plan: &Plan) -> io::Result<()> {
         }
         What::Full if passage >= plan.at => Err(io::ErrorKind::StorageFull.into()),
         What::ReadOnly if passage >= plan.at => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
+        What::Memory if passage >= plan.at => Err(io::ErrorKind::OutOfMemory.into()),
         _ => Ok(()),
     }
 }

@@ -1,4 +1,6 @@
-//! What the machine has.
+//! What the machine has, and how much of it this process may take.
+
+use std::path::{Path, PathBuf};
 
 /// Main memory in bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -9,17 +11,110 @@ pub struct Memory {
     pub total: u64,
 }
 
+/// How much more memory this process can have, and what keeps it from having more.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Room {
+    /// Bytes.
+    pub bytes: u64,
+    /// What bounds it.
+    pub bound: Bound,
+}
+
+/// What bounds the memory of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// Memory and swap space that no other program uses.
+    Machine,
+    /// The control group that the process runs in (a container, a batch job).
+    ControlGroup,
+    /// The limit on its address space (`ulimit -v`).
+    AddressSpace,
+    /// The limit on its data (`ulimit -d`).
+    Data,
+}
+
+impl std::fmt::Display for Bound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Bound::Machine => "this machine has",
+            Bound::ControlGroup => "the control group of this process has",
+            Bound::AddressSpace => "the limit on this process's address space (`ulimit -v`) leaves",
+            Bound::Data => "the limit on this process's data (`ulimit -d`) leaves",
+        })
+    }
+}
+
 /// The machine's memory, where the system tells (Linux).
 pub fn memory() -> Option<Memory> {
     parse(&std::fs::read_to_string("/proc/meminfo").ok()?)
 }
 
-fn parse(info: &str) -> Option<Memory> {
-    let read = |name: &str| {
-        let line = info.lines().find(|line| line.starts_with(name))?;
-        line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
+/// How much more this process can have: the least of what the machine has left, its control groups and its own limits.
+/// Nothing where the system tells none of them.
+pub fn room() -> Option<Room> {
+    let machine = std::fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|info| Some(parse(&info)?.available.saturating_add(kib(&info, "SwapFree:").unwrap_or(0))));
+    let group = std::fs::read_to_string("/proc/self/cgroup").ok();
+    let group = group.and_then(|groups| control_groups(Path::new("/sys/fs/cgroup"), &groups));
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let limit = |resource, used: &str| {
+        let most = rustix::process::getrlimit(resource).current?;
+        Some(most.saturating_sub(kib(&status, used)?))
     };
-    Some(Memory { available: read("MemAvailable:")?, total: read("MemTotal:")? })
+    use rustix::process::Resource;
+    let bounds = [
+        (machine, Bound::Machine),
+        (group, Bound::ControlGroup),
+        (limit(Resource::As, "VmSize:"), Bound::AddressSpace),
+        (limit(Resource::Data, "VmData:"), Bound::Data),
+    ];
+    let known = bounds.into_iter().filter_map(|(bytes, bound)| Some(Room { bytes: bytes?, bound }));
+    known.min_by_key(|room| room.bytes)
+}
+
+/// The number behind `name` in a file of `/proc` that counts in KiB, in bytes.
+fn kib(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib.saturating_mul(1024))
+}
+
+fn parse(info: &str) -> Option<Memory> {
+    Some(Memory { available: kib(info, "MemAvailable:")?, total: kib(info, "MemTotal:")? })
+}
+
+/// The least that the memory control groups of `groups` (a line each: number, controllers, path) and those above them
+/// leave, version 1 or 2. Files in memory that nobody has used lately count as free, since they give way.
+fn control_groups(root: &Path, groups: &str) -> Option<u64> {
+    let mut least: Option<u64> = None;
+    for line in groups.lines() {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
+        let (base, most, used, idle) = match controllers {
+            "" => (root.to_path_buf(), "memory.max", "memory.current", "inactive_file"),
+            _ if controllers.split(',').any(|c| c == "memory") => {
+                let names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file");
+                (root.join("memory"), names.0, names.1, names.2)
+            }
+            _ => continue,
+        };
+        let mut folder: PathBuf = base.join(path.trim_start_matches('/'));
+        loop {
+            let number = |name: &str| std::fs::read_to_string(folder.join(name)).ok()?.trim().parse().ok();
+            // A group without a limit says `max`, or a number beyond all memory.
+            if let (Some(most), Some(used)) = (number(most), number(used)) {
+                let (most, used): (u64, u64) = (most, used);
+                let stat = std::fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
+                let idle = stat.lines().find_map(|line| line.strip_prefix(idle)?.trim().parse::<u64>().ok());
+                let left = most.saturating_sub(used.saturating_sub(idle.unwrap_or(0)));
+                least = Some(least.map_or(left, |least| least.min(left)));
+            }
+            if folder == base || !folder.pop() {
+                break;
+            }
+        }
+    }
+    least
 }
 
 #[cfg(test)]
@@ -31,5 +126,36 @@ mod tests {
         let info = "MemTotal:       24000000 kB\nMemFree:  1 kB\nMemAvailable:   20000000 kB\n";
         assert_eq!(parse(info), Some(Memory { available: 20_480_000_000, total: 24_576_000_000 }));
         assert_eq!(parse("MemTotal: 1 kB"), None);
+    }
+
+    #[test]
+    fn the_narrowest_control_group_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        // Version 2: the group itself has no limit, the one above has.
+        write("job/step/memory.max", "max\n");
+        write("job/step/memory.current", "100\n");
+        write("job/memory.max", "5000\n");
+        write("job/memory.current", "3000\n");
+        write("job/memory.stat", "anon 2000\ninactive_file 1000\nactive_file 7\n");
+        assert_eq!(control_groups(dir.path(), "0::/job/step\n"), Some(3000));
+        assert_eq!(control_groups(dir.path(), "0::/\n"), None);
+        // Version 1, seen from inside a container: the path of the host is not there, but its root is.
+        write("memory/memory.limit_in_bytes", "4000\n");
+        write("memory/memory.usage_in_bytes", "2500\n");
+        write("memory/memory.stat", "inactive_file 1\ntotal_inactive_file 500\n");
+        assert_eq!(control_groups(dir.path(), "5:cpu:/x\n4:memory:/host/path\n0::/\n"), Some(2000));
+        // Both: the least.
+        assert_eq!(control_groups(dir.path(), "4:memory:/\n0::/job/step\n"), Some(2000));
+    }
+
+    #[test]
+    fn this_process_has_some_room() {
+        let room = room().unwrap();
+        assert!(room.bytes > 1 << 20 && !room.bound.to_string().is_empty(), "{room:?}");
     }
 }

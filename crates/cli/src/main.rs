@@ -9,9 +9,12 @@ mod progress;
 mod registry;
 mod settings;
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 
 use clap::Parser;
+use regimen_base::units;
+use regimen_kernels::NoMemory;
 
 use args::{Cli, Command};
 
@@ -35,7 +38,17 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    match run(cli) {
+    // A loop that finds no memory for its buffers has no other way to say so; stages that know more say more.
+    let ended = catch_unwind(AssertUnwindSafe(|| run(cli))).unwrap_or_else(|payload| {
+        match payload.downcast_ref::<NoMemory>() {
+            Some(lack) => Err(output::Fault::new(
+                format!("no memory for {} more of scratch buffers", units::memory(lack.bytes as u64)),
+                "free memory, or take a smaller model; the same command goes on where it stopped",
+            )),
+            None => resume_unwind(payload),
+        }
+    });
+    match ended {
         Ok(code) => ExitCode::from(code),
         Err(error) => ExitCode::from(output::report(&error)),
     }

@@ -67,5 +67,6 @@ pub use patch::{
 pub use pool::{set_threads, threads, with_threads};
 pub use reduce::{all_finite, argmax, dot_f64, norm_sq_f64, sum_f64};
 pub use rope::{RopeTable, rope_apply};
+pub use scratch::scratch_floats;
 pub use softmax::{softmax_rows, softmax_rows_backward};
 pub use swiglu::{swiglu_backward, swiglu_forward};

@@ -1,21 +1,26 @@
 //! Reductions with a fixed order: chunks of a fixed size, `f64` above (and within) a chunk, added up as a tree.
 
-use crate::par::{par_map, par_rows, rows_per_task};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::par::{par, par_rows, rows_per_task};
+use crate::scratch;
 
 /// Elements of a chunk.
 const CHUNK: usize = 32_768;
 /// Rows of a chunk of column sums.
 const ROW_CHUNK: usize = 64;
+/// Columns that are summed at a time.
+const COLUMNS: usize = 256;
 
 /// Sum of all elements.
 pub fn sum_f64(x: &[f32]) -> f64 {
-    tree(&par_map(x.len().div_ceil(CHUNK), |i| sum_chunk(chunk(x, i))))
+    tree_of(x.len().div_ceil(CHUNK), &|i| sum_chunk(chunk(x, i)))
 }
 
 /// Dot product of two equally long slices.
 pub fn dot_f64(x: &[f32], y: &[f32]) -> f64 {
     assert_eq!(x.len(), y.len(), "slices differ in length");
-    tree(&par_map(x.len().div_ceil(CHUNK), |i| dot_chunk(chunk(x, i), chunk(y, i))))
+    tree_of(x.len().div_ceil(CHUNK), &|i| dot_chunk(chunk(x, i), chunk(y, i)))
 }
 
 /// Squared Euclidean norm.
@@ -25,12 +30,13 @@ pub fn norm_sq_f64(x: &[f32]) -> f64 {
 
 /// Whether no element is infinite or NaN.
 pub fn all_finite(x: &[f32]) -> bool {
-    par_map(x.len().div_ceil(CHUNK), |i| finite_chunk(chunk(x, i))).into_iter().all(|finite| finite)
-}
-
-/// The `i`-th chunk.
-fn chunk(x: &[f32], i: usize) -> &[f32] {
-    &x[i * CHUNK..x.len().min((i + 1) * CHUNK)]
+    let finite = AtomicBool::new(true);
+    par(x.len().div_ceil(CHUNK), |i| {
+        if finite.load(Ordering::Relaxed) && !finite_chunk(chunk(x, i)) {
+            finite.store(false, Ordering::Relaxed);
+        }
+    });
+    finite.into_inner()
 }
 
 /// Index of the first largest element, or `None` for an empty slice. NaN never wins against a number.
@@ -44,6 +50,29 @@ pub fn argmax(x: &[f32]) -> Option<usize> {
         }
     }
     best.map(|(i, _)| i)
+}
+
+/// Chunk number `i` of a slice.
+fn chunk(x: &[f32], i: usize) -> &[f32] {
+    &x[i * CHUNK..x.len().min((i + 1) * CHUNK)]
+}
+
+/// Parts that are held at a time; a power of two, so that groups of them are whole branches of the tree.
+const HELD: usize = 256;
+
+/// [`tree`] over the values of `part(0)`, ..., `part(n - 1)`, which are computed in parallel; nothing is allocated.
+fn tree_of(n: usize, part: &(dyn Fn(usize) -> f64 + Sync)) -> f64 {
+    if n > HELD {
+        let left = n.next_power_of_two() / 2;
+        return tree_of(left, part) + tree_of(n - left, &|i| part(left + i));
+    }
+    let bits = [const { AtomicU64::new(0) }; HELD];
+    par(n, |i| bits[i].store(part(i).to_bits(), Ordering::Relaxed));
+    let mut parts = [0.0; HELD];
+    for (part, bits) in parts.iter_mut().zip(bits) {
+        *part = f64::from_bits(bits.into_inner());
+    }
+    tree(&parts[..n])
 }
 
 /// Adds up `parts` in pairs of neighbours, again and again.
@@ -63,28 +92,36 @@ pub(crate) fn add_column_sums(rows: usize, n: usize, x: &[f32], sums: &mut [f32]
     if rows == 0 || n == 0 {
         return;
     }
-    let mut parts = vec![0.0; rows.div_ceil(ROW_CHUNK) * n];
-    par_rows(&mut parts, n, 1, |chunk, part| {
-        let first = chunk * ROW_CHUNK;
-        for row in x[first * n..rows.min(first + ROW_CHUNK) * n].chunks_exact(n) {
-            crate::activation::add_block(part, row);
-        }
+    scratch::with(rows.div_ceil(ROW_CHUNK) * n, |parts| {
+        par_rows(parts, n, 1, |chunk, part| {
+            part.fill(0.0);
+            let first = chunk * ROW_CHUNK;
+            for row in x[first * n..rows.min(first + ROW_CHUNK) * n].chunks_exact(n) {
+                crate::activation::add_block(part, row);
+            }
+        });
+        add_parts(n, parts, sums);
     });
-    add_parts(n, &parts, sums);
 }
 
 /// `sums[j] += sum over chunks c of parts[c, j]`, in `f64`, in the order of the chunks.
 pub(crate) fn add_parts(n: usize, parts: &[f32], sums: &mut [f32]) {
     let per = rows_per_task(parts.len() / n);
     par_rows(sums, 1, per, |first, sums| {
-        let mut total: Vec<f64> = sums.iter().map(|&s| f64::from(s)).collect();
-        for part in parts.chunks_exact(n) {
-            for (t, &p) in total.iter_mut().zip(&part[first..]) {
-                *t += f64::from(p);
+        for (i, sums) in sums.chunks_mut(COLUMNS).enumerate() {
+            let mut total = [0.0f64; COLUMNS];
+            for (t, &s) in total.iter_mut().zip(&*sums) {
+                *t = f64::from(s);
             }
-        }
-        for (s, t) in sums.iter_mut().zip(total) {
-            *s = t as f32;
+            for part in parts.chunks_exact(n) {
+                let part = &part[first + i * COLUMNS..];
+                for (t, &p) in total.iter_mut().zip(part) {
+                    *t += f64::from(p);
+                }
+            }
+            for (s, t) in sums.iter_mut().zip(total) {
+                *s = t as f32;
+            }
         }
     });
 }
@@ -164,6 +201,14 @@ mod tests {
         for n in 0..40 {
             let parts: Vec<f64> = (1..=n).map(f64::from).collect();
             assert_eq!(tree(&parts), f64::from(n * (n + 1) / 2));
+        }
+    }
+
+    #[test]
+    fn groups_of_parts_are_branches_of_the_tree() {
+        for n in [0, 1, 2, HELD - 1, HELD, HELD + 1, 3 * HELD, 1025, 5000] {
+            let parts: Vec<f64> = values(n, 3).iter().map(|&v| f64::from(v)).collect();
+            assert_eq!(tree_of(n, &|i| parts[i]).to_bits(), tree(&parts).to_bits(), "{n}");
         }
     }
 

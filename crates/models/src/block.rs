@@ -1,6 +1,6 @@
 //! A batch of token sequences with the documents in them.
 
-use std::rc::Rc;
+use regimen_tensor::{Indices, Pool};
 
 use crate::config::DecoderConfig;
 use crate::error::{Error, Result};
@@ -25,11 +25,11 @@ impl TokenBlock<'_> {
         self.batch * self.time
     }
 
-    /// Position of each token within its document `[batch * time]`.
+    /// Position of each token within its document `[batch * time]`, in a buffer of `pool`.
     ///
     /// # Errors
     /// [`Error::Batch`] when the arrays do not fit, a document starts after its token, or is longer than the context.
-    pub fn positions(&self, config: &DecoderConfig) -> Result<Rc<[u32]>> {
+    pub fn positions<'p>(&self, config: &DecoderConfig, pool: &'p Pool) -> Result<Indices<'p>> {
         let rows = self.rows();
         if rows == 0 || self.ids.len() != rows || self.starts.len() != rows {
             return Err(Error::Batch(format!(
@@ -40,21 +40,25 @@ impl TokenBlock<'_> {
                 self.time
             )));
         }
-        let position = |(i, &start): (usize, &u32)| {
-            let row = i % self.time;
-            match row.checked_sub(start as usize) {
-                Some(position) if position < config.context => Ok(position as u32),
-                Some(_) => Err(Error::Batch(format!(
-                    "row {row} of a sequence lies {} tokens into its document, context = {}",
-                    row - start as usize + 1,
-                    config.context
-                ))),
-                None => {
-                    Err(Error::Batch(format!("row {row} belongs to a document that starts at row {start}")))
+        let mut positions = pool.copy_of(self.starts)?;
+        for (i, place) in positions.iter_mut().enumerate() {
+            let (row, start) = (i % self.time, *place as usize);
+            *place = match row.checked_sub(start) {
+                Some(position) if position < config.context => position as u32,
+                Some(_) => {
+                    return Err(Error::Batch(format!(
+                        "row {row} of a sequence lies {} tokens into its document, context = {}",
+                        row - start + 1,
+                        config.context
+                    )));
                 }
-            }
-        };
-        self.starts.iter().enumerate().map(position).collect()
+                None => {
+                    let problem = format!("row {row} belongs to a document that starts at row {start}");
+                    return Err(Error::Batch(problem));
+                }
+            };
+        }
+        Ok(positions)
     }
 }
 
@@ -68,15 +72,16 @@ mod tests {
         let ids = [1; 8];
         let starts = [0, 0, 2, 2, 0, 1, 1, 3];
         let block = TokenBlock { batch: 2, time: 4, ids: &ids, starts: &starts };
-        assert_eq!(*block.positions(&config).unwrap(), [0, 1, 0, 1, 0, 0, 1, 0]);
+        let pool = Pool::new();
+        assert_eq!(*block.positions(&config, &pool).unwrap(), [0, 1, 0, 1, 0, 0, 1, 0]);
         let long = TokenBlock { starts: &[0; 8], ..block };
-        let error = long.positions(&config).unwrap_err().to_string();
+        let error = long.positions(&config, &pool).unwrap_err().to_string();
         assert_eq!(error, "model: row 3 of a sequence lies 4 tokens into its document, context = 3");
         let late = TokenBlock { starts: &[0, 2, 2, 2, 0, 0, 0, 1], ..block };
-        assert!(late.positions(&config).unwrap_err().to_string().contains("row 1 belongs"));
+        assert!(late.positions(&config, &pool).unwrap_err().to_string().contains("row 1 belongs"));
         let short = TokenBlock { starts: &[0; 7], ..block };
         assert_eq!(
-            short.positions(&config).unwrap_err().to_string(),
+            short.positions(&config, &pool).unwrap_err().to_string(),
             "model: 8 ids and 7 starts for batch 2 x 4"
         );
     }

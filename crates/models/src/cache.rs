@@ -64,20 +64,20 @@ impl Decoder {
     /// a single new token go the same way. On error the cache holds what it held before.
     ///
     /// # Errors
-    /// [`Error::CacheFull`]; [`Error::Batch`] for no ids, an id past the vocabulary, a cache of another model.
+    /// [`Error::CacheFull`]; [`Error::Batch`] for no ids, an id past the vocabulary, a cache of another model; no memory.
     pub fn extend(&self, params: &Params, cache: &mut Cache, ids: &[u32]) -> Result<Vec<f32>> {
         let c = &self.config;
         self.check(cache, ids)?;
         let (rows, d, start) = (ids.len(), c.width, cache.len);
         let places: Vec<u32> = (start..start + rows).map(|p| p as u32).collect();
         let scratch = &cache.scratch;
-        let (mut stream, mut normed) = (scratch.take(rows * d), scratch.take(rows * d));
-        let (mut sum, mut out) = (scratch.take(rows * d), scratch.take(rows * d));
-        let mut stats = scratch.take(rows * 2);
-        let mut qkv = scratch.take(rows * c.qkv_width());
-        let mut mixed = scratch.take(rows * c.query_width());
-        let mut up = scratch.take(rows * c.up_width());
-        let mut inner = scratch.take(rows * c.ff);
+        let (mut stream, mut normed) = (scratch.take(rows * d)?, scratch.take(rows * d)?);
+        let (mut sum, mut out) = (scratch.take(rows * d)?, scratch.take(rows * d)?);
+        let mut stats = scratch.take(rows * 2)?;
+        let mut qkv = scratch.take(rows * c.qkv_width())?;
+        let mut mixed = scratch.take(rows * c.query_width())?;
+        let mut up = scratch.take(rows * c.up_width())?;
+        let mut inner = scratch.take(rows * c.ff)?;
         embedding_forward(ids, d, params.slice(self.embed), &mut stream);
         if let Some(table) = self.positions {
             embedding_forward(&places, d, params.slice(table), &mut out);
@@ -90,7 +90,7 @@ impl Decoder {
                 let turned = c.heads + c.kv_heads;
                 rope_apply(rows, c.qkv_width(), turned, c.head_dim, &mut qkv, &places, table, false);
             }
-            self.attend(kept, scratch, start, rows, &qkv, &mut mixed);
+            self.attend(kept, scratch, start, rows, &qkv, &mut mixed)?;
             apply(params, rows, layer.out, Activation::None, &mixed, &mut out);
             self.norm_rows(params, layer.mlp_norm, &stream, Some((&out, &mut sum)), &mut normed, &mut stats);
             std::mem::swap(&mut stream, &mut sum);
@@ -148,7 +148,7 @@ impl Decoder {
         rows: usize,
         qkv: &[f32],
         mixed: &mut [f32],
-    ) {
+    ) -> Result<()> {
         let c = &self.config;
         let (wide, narrow) = (c.query_width(), c.kv_width());
         let new = start * narrow..(start + rows) * narrow;
@@ -161,15 +161,17 @@ impl Decoder {
         if start == 0 && rows >= PREFILL {
             let (heads, kv_heads, head_dim) = (c.heads, c.kv_heads, c.head_dim);
             let shape = AttentionShape { batch: 1, time: rows, heads, kv_heads, head_dim };
-            return attention_forward(shape, qkv, AttentionRows::causal(&vec![0; rows]), mixed, None);
+            attention_forward(shape, qkv, AttentionRows::causal(&vec![0; rows]), mixed, None);
+            return Ok(());
         }
-        let mut queries = scratch.take(rows * wide);
+        let mut queries = scratch.take(rows * wide)?;
         for (row, query) in qkv.chunks_exact(c.qkv_width()).zip(queries.chunks_exact_mut(wide)) {
             query.copy_from_slice(&row[..wide]);
         }
         let seen = (start + rows) * narrow;
         let (keys, values) = (&kept.keys[..seen], &kept.values[..seen]);
         attention_decode(c.heads, c.kv_heads, c.head_dim, rows, &queries, keys, values, start, mixed);
+        Ok(())
     }
 
     fn feed_forward(

@@ -34,6 +34,18 @@ pub enum Mlp {
     Gelu,
 }
 
+/// What the backward pass computes again instead of finding it kept. The result has the same bits either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Recompute {
+    /// Nothing.
+    #[default]
+    None,
+    /// The inside of every block (gradient checkpointing, Chen et al. 2016): of a block nothing is kept but the residual
+    /// stream that enters it.
+    Blocks,
+}
+
 /// A pre-norm, causal, decoder-only transformer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

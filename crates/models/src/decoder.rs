@@ -1,12 +1,13 @@
-//! The decoder: handles into an arena, and the forward pass over them.
+//! The decoder: handles into an arena, and its loss. The way from tokens to hidden states is in
+//! [`forward`](crate::forward).
 
 use std::sync::Arc;
 
-use regimen_tensor::ops::{self, Activation, Attention, AttentionShape, RopeTable};
+use regimen_tensor::ops::{self, RopeTable};
 use regimen_tensor::{Grads, Handle, Init, Layout, LayoutBuilder, Params, Pool, Tape, Var};
 
 use crate::block::TokenBlock;
-use crate::config::{DecoderConfig, Mlp, NormKind, Positions};
+use crate::config::{DecoderConfig, Mlp, NormKind, Positions, Recompute};
 use crate::error::{Error, Result};
 
 /// A linear layer's weight `[out, in]` and bias `[out]`.
@@ -24,7 +25,7 @@ pub(crate) struct Norm {
 }
 
 /// One block.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Layer {
     pub attn_norm: Norm,
     pub qkv: Linear,
@@ -45,6 +46,7 @@ pub struct Decoder {
     pub(crate) norm: Norm,
     pub(crate) head: Handle,
     pub(crate) rope: Option<Arc<RopeTable>>,
+    pub(crate) recompute: Recompute,
 }
 
 /// The loss of a batch.
@@ -146,7 +148,16 @@ impl Decoder {
         };
         let rope = (config.positions == Positions::Rope)
             .then(|| Arc::new(RopeTable::new(config.head_dim, config.rope_base, config.context)));
-        Ok(Decoder { config: config.clone(), embed, positions, layers, norm, head, rope })
+        Ok(Decoder {
+            config: config.clone(),
+            embed,
+            positions,
+            layers,
+            norm,
+            head,
+            rope,
+            recompute: Recompute::None,
+        })
     }
 
     /// A decoder with a layout of its own.
@@ -164,6 +175,11 @@ impl Decoder {
         &self.config
     }
 
+    /// Sets what the backward pass computes again; nothing, unless it is told.
+    pub fn set_recompute(&mut self, recompute: Recompute) {
+        self.recompute = recompute;
+    }
+
     /// The output layer `[vocab, width]`; the embedding, when tied.
     pub fn head(&self) -> Handle {
         self.head
@@ -179,70 +195,6 @@ impl Decoder {
             NormKind::Rms => ops::NormKind::Rms,
             NormKind::Layer => ops::NormKind::Layer,
         }
-    }
-
-    /// Hidden states after the last norm `[batch * time, width]`.
-    ///
-    /// # Errors
-    /// [`Error::Batch`] for arrays that do not fit, ids past the vocabulary.
-    pub fn hidden(&self, tape: &mut Tape<'_>, block: &TokenBlock<'_>) -> Result<Var> {
-        let c = &self.config;
-        let places = block.positions(c)?;
-        let (kind, eps) = (self.norm_kind(), c.norm_eps as f32);
-        let attention = Attention {
-            shape: AttentionShape {
-                batch: block.batch,
-                time: block.time,
-                heads: c.heads,
-                kv_heads: c.kv_heads,
-                head_dim: c.head_dim,
-            },
-            starts: block.starts.into(),
-            ends: None,
-            rope: self.rope.clone().map(|table| (table, places.clone())),
-        };
-        let mut stream = ops::embedding(tape, block.ids, self.embed, self.positions.map(|p| (p, &*places)))?;
-        let first = self.layers[0].attn_norm;
-        let mut normed = ops::norm(tape, kind, stream, first.gain, first.bias, eps)?;
-        for (i, layer) in self.layers.iter().enumerate() {
-            let qkv = self.linear(tape, normed, layer.qkv, Activation::None)?;
-            let mixed = ops::attention(tape, qkv, &attention)?;
-            tape.free(qkv);
-            let out = self.linear(tape, mixed, layer.out, Activation::None)?;
-            (normed, stream) = self.residual(tape, stream, out, layer.mlp_norm)?;
-            let out = ops::mlp(tape, normed, self.mlp_of(layer))?;
-            tape.free(normed);
-            let next = self.layers.get(i + 1).map_or(self.norm, |next| next.attn_norm);
-            (normed, stream) = self.residual(tape, stream, out, next)?;
-        }
-        tape.free(stream);
-        Ok(normed)
-    }
-
-    /// The feed-forward layer of a block.
-    fn mlp_of(&self, layer: &Layer) -> ops::Mlp {
-        let inner = match self.config.mlp {
-            Mlp::Gelu => ops::Inner::Activation(Activation::GeluTanh),
-            Mlp::Swiglu => ops::Inner::Swiglu,
-        };
-        let (up, down) = (layer.up, layer.down);
-        ops::Mlp { up: up.weight, up_bias: up.bias, down: down.weight, down_bias: down.bias, inner }
-    }
-
-    /// A linear layer that is the last reader of its input.
-    fn linear(&self, tape: &mut Tape<'_>, x: Var, layer: Linear, act: Activation) -> Result<Var> {
-        let y = ops::linear(tape, x, layer.weight, layer.bias, act)?;
-        tape.free(x);
-        Ok(y)
-    }
-
-    /// Adds to the residual stream and norms it; both summands have no other reader.
-    fn residual(&self, tape: &mut Tape<'_>, stream: Var, out: Var, norm: Norm) -> Result<(Var, Var)> {
-        let eps = self.config.norm_eps as f32;
-        let pair = ops::add_norm(tape, self.norm_kind(), stream, out, norm.gain, norm.bias, eps)?;
-        tape.free(stream);
-        tape.free(out);
-        Ok(pair)
     }
 
     /// The weighted loss of predicting `targets` `[batch * time]`; a token of weight 0 is skipped, whatever its target.

@@ -5,6 +5,7 @@
 //! without bias. Patch size and grid belong to [`PatchEmbed`]: a model that serves several of them (FlexiViT, Beyer et
 //! al. 2023) resizes weight and position table and calls [`Vit::features`] with what it made.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use regimen_tensor::ops::{self, Activation, Attention, AttentionShape, PatchEmbed, Source};
@@ -113,8 +114,8 @@ impl Vit {
         let time = rows / batch;
         let attention = Attention {
             shape: AttentionShape { batch, time, heads: c.heads, kv_heads: c.kv_heads, head_dim: c.head_dim },
-            starts: vec![0; rows].into(),
-            ends: Some(vec![time as u32; rows].into()),
+            starts: Rc::new(tape.pool().indices(rows, 0)?),
+            ends: Some(Rc::new(tape.pool().indices(rows, time as u32)?)),
             rope: None,
         };
         let mut stream = tokens;

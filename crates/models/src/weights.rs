@@ -49,7 +49,7 @@ pub fn save(path: &Path, layout: &Layout, data: &[f32], metadata: &Metadata) -> 
 pub fn load(path: &Path, layout: Arc<Layout>) -> Result<(Params, Metadata)> {
     let bytes = fs::read(path)?;
     let (file, metadata) = parse(path, &bytes)?;
-    let mut params = Params::zeros(layout);
+    let mut params = Params::try_zeros(layout)?;
     for handle in params.layout.clone().handles() {
         let segment = params.layout.segment(handle);
         let (name, shape) = (segment.name.clone(), segment.shape.clone());

@@ -5,6 +5,8 @@
 mod cached;
 #[path = "decoder/faults.rs"]
 mod faults;
+#[path = "decoder/memory.rs"]
+mod memory;
 #[path = "decoder/training.rs"]
 mod training;
 

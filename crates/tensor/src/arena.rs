@@ -6,10 +6,11 @@ use std::sync::Arc;
 use regimen_base::Philox;
 use regimen_kernels::par_rows;
 
+use crate::error::{Error, Result};
 use crate::layout::{Handle, Init, Layout};
 
 macro_rules! arena {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
         #[derive(Clone, Debug)]
         pub struct $name {
@@ -20,10 +21,19 @@ macro_rules! arena {
         }
 
         impl $name {
-            /// All zeros.
+            /// All zeros. Where memory may be short, [`Self::try_zeros`] says so.
             pub fn zeros(layout: Arc<Layout>) -> $name {
                 let data = vec![0.0; layout.len];
                 $name { layout, data }
+            }
+
+            /// All zeros.
+            ///
+            /// # Errors
+            /// [`Error::Memory`] when there is no memory for them.
+            pub fn try_zeros(layout: Arc<Layout>) -> Result<$name> {
+                let data = try_floats($what, layout.len, 0)?;
+                Ok($name { layout, data })
             }
 
             /// The floats of a segment.
@@ -59,12 +69,33 @@ macro_rules! arena {
 
 arena!(
     /// What is trained.
-    Params
+    Params, "weights"
 );
 arena!(
     /// The gradient of a loss with respect to [`Params`] of the same layout.
-    Grads
+    Grads, "gradients"
 );
+
+/// `len` zeros for `what`, of which `held` floats are there already.
+///
+/// # Errors
+/// [`Error::Memory`] when there is no memory for them.
+pub fn try_floats(what: &'static str, len: usize, held: usize) -> Result<Vec<f32>> {
+    let mut data = Vec::new();
+    let bytes = len.saturating_mul(4);
+    data.try_reserve_exact(len).map_err(|_| Error::Memory { what, bytes, held: 4 * held })?;
+    data.resize(len, 0.0);
+    Ok(data)
+}
+
+/// Whether there is memory for `len` floats in one piece, which are not kept.
+///
+/// # Errors
+/// [`Error::Memory`] when there is not.
+pub fn room_for(what: &'static str, len: usize, held: usize) -> Result<()> {
+    let room = Vec::<f32>::new().try_reserve_exact(len);
+    room.map_err(|_| Error::Memory { what, bytes: len.saturating_mul(4), held: 4 * held })
+}
 
 /// Elements a task fills; a multiple of the four numbers that one random block gives.
 const CHUNK: usize = 1 << 14;
@@ -73,11 +104,22 @@ impl Params {
     /// Fresh parameters. A segment's numbers depend on the seed, its name and its own initialiser alone, so adding
     /// or removing another segment moves nothing.
     pub fn init(layout: Arc<Layout>, seed: u64) -> Params {
-        let mut params = Params::zeros(layout);
-        for handle in params.layout.handles() {
-            let segment = params.layout.segment(handle);
+        Params::zeros(layout).drawn(seed)
+    }
+
+    /// [`Params::init`] where memory may be short.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] when there is no memory for them.
+    pub fn try_init(layout: Arc<Layout>, seed: u64) -> Result<Params> {
+        Ok(Params::try_zeros(layout)?.drawn(seed))
+    }
+
+    fn drawn(mut self, seed: u64) -> Params {
+        for handle in self.layout.handles() {
+            let segment = self.layout.segment(handle);
             let (init, random) = (segment.init, Philox::new(seed, &["init", &segment.name]));
-            let out = params.slice_mut(handle);
+            let out = self.slice_mut(handle);
             match init {
                 Init::Zeros => {}
                 Init::Ones => out.fill(1.0),
@@ -89,7 +131,7 @@ impl Params {
                 }
             }
         }
-        params
+        self
     }
 }
 

@@ -1,6 +1,6 @@
 //! What can go wrong in this room.
 
-use regimen_base::Hint;
+use regimen_base::{Hint, units};
 
 /// An error of an operation, a layout or a device name.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +62,16 @@ pub enum Error {
         /// Floats of the second.
         right: usize,
     },
+    /// The system has no memory for an arena or a buffer.
+    #[error("no memory for {} more of {what}, which hold {} already", units::memory(*bytes as u64), units::memory(*held as u64))]
+    Memory {
+        /// What it was for.
+        what: &'static str,
+        /// Bytes that were asked for.
+        bytes: usize,
+        /// Bytes of the same kind that are held.
+        held: usize,
+    },
     /// A device name that cannot be served.
     #[error("device {name:?} is not available: this program computes on \"cpu\"")]
     Device {
@@ -85,6 +95,10 @@ impl Hint for Error {
             Error::DuplicateSegment { .. } => "give every parameter a name of its own".into(),
             Error::UnknownSegment { .. } => "list the names with Layout::segments".into(),
             Error::LayoutMismatch { .. } => "make both arenas from the same layout".into(),
+            Error::Memory { .. } => {
+                "make the model, its context or the number of sequences in a pass smaller, or free memory"
+                    .into()
+            }
             Error::Device { .. } => "set device = \"cpu\"".into(),
         })
     }

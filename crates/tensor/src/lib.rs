@@ -36,6 +36,6 @@ pub use arena::{Grads, Params};
 pub use device::Device;
 pub use error::{Error, Result};
 pub use layout::{Handle, Init, Layout, LayoutBuilder, Segment};
-pub use pool::{Buffer, Pool};
+pub use pool::{Buffer, Indices, Pool, Size, Sizes};
 pub use profile::{Recorder, Work};
 pub use tape::{Tape, Var};

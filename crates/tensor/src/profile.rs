@@ -225,14 +225,14 @@ mod tests {
     /// An operation that says nothing of itself.
     fn undeclared(tape: &mut Tape<'_>, x: Var) -> Result<Var> {
         let input = tape.read("twice", x)?;
-        let twice = input.iter().map(|v| 2.0 * v).collect();
+        let twice: Vec<f32> = input.iter().map(|v| 2.0 * v).collect();
         let shape = tape.shape(x).to_vec();
         Ok(tape.node(
             shape,
-            Buffer::owned(twice),
+            Buffer::owned(&twice),
             Some(Box::new(move |ctx, dy| {
-                let own = ctx.own(dy);
-                ctx.add_scaled(x, 2.0, own);
+                let own = ctx.own(dy)?;
+                ctx.add_scaled(x, 2.0, own)
             })),
         ))
     }

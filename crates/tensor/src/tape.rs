@@ -4,6 +4,7 @@
 //! wanted, a closure that turns the node's gradient into those of its inputs. Values live in pool buffers that the
 //! node shares with the backward passes that read them. A value goes back to the pool when the model has called
 //! [`Tape::free`] on it and no backward pass holds it any more, or when the backward walk has passed its node.
+//! [`Tape::recompute`] keeps even less: of a part of the forward pass its input alone.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -22,7 +23,7 @@ use crate::profile::{Pass, Recorder, Span, Work};
 pub struct Var(usize);
 
 /// What a node does with its gradient, given the context and the gradient itself.
-pub(crate) type Backward<'a> = Box<dyn FnOnce(&mut BackwardCtx<'_, 'a>, Rc<Buffer<'a>>) + 'a>;
+pub(crate) type Backward<'a> = Box<dyn FnOnce(&mut BackwardCtx<'_, 'a>, Rc<Buffer<'a>>) -> Result<()> + 'a>;
 
 struct Node<'a> {
     shape: Vec<usize>,
@@ -47,7 +48,7 @@ pub struct Tape<'a> {
 impl<'a> Tape<'a> {
     /// An empty tape. Without `grad` nothing is recorded and [`Tape::backward`] refuses.
     pub fn new(params: &'a Params, pool: &'a Pool, grad: bool) -> Tape<'a> {
-        let nodes = Vec::with_capacity(128);
+        let nodes = Vec::with_capacity(64);
         Tape { params, pool, grad, nodes, recorder: None, unsaid: RefCell::new(None) }
     }
 
@@ -80,9 +81,10 @@ impl<'a> Tape<'a> {
     ///
     /// # Errors
     /// [`Error::Shape`] when the number of floats is not the product of `shape`.
+    #[expect(clippy::needless_pass_by_value, reason = "values are handed over, not lent")]
     pub fn input(&mut self, shape: &[usize], data: Vec<f32>) -> Result<Var> {
         check_len("input", shape, data.len())?;
-        Ok(self.node(shape.to_vec(), Buffer::owned(data), None))
+        Ok(self.node(shape.to_vec(), Buffer::owned(&data), None))
     }
 
     /// A value whose gradient is wanted as if it were a parameter: [`Tape::backward_with`] hands it out.
@@ -139,7 +141,13 @@ impl<'a> Tape<'a> {
         if self.grad && shape.iter().product::<usize>() != 1 {
             return Err(Error::NotScalar { shape: shape.clone() });
         }
-        self.walk(loss, Buffer::owned(vec![1.0]), grads, wanted)
+        let lens: Vec<usize> = wanted.iter().map(|var| self.shape(*var).iter().product()).collect();
+        let handed_out = self.walk(loss, Rc::new(Buffer::owned(&[1.0])), grads, wanted)?;
+        let floats = |(found, len): (Option<Rc<Buffer<'a>>>, usize)| match found {
+            Some(gradient) => gradient.to_vec(),
+            None => vec![0.0; len],
+        };
+        Ok(handed_out.into_iter().zip(lens).map(floats).collect())
     }
 
     /// [`Tape::backward`] from any value, given the gradient of the loss with respect to it (a vector-Jacobian product):
@@ -150,29 +158,30 @@ impl<'a> Tape<'a> {
     /// [`Error::LayoutMismatch`].
     pub fn backward_from(self, var: Var, gradient: Buffer<'a>, grads: &mut Grads) -> Result<()> {
         check_len("backward", &self.nodes[var.0].shape, gradient.len())?;
-        self.walk(var, gradient, grads, &[]).map(drop)
+        self.walk(var, Rc::new(gradient), grads, &[]).map(drop)
     }
 
-    /// Walks backwards from `var`, to which `gradient` comes back.
+    /// Walks backwards from `var`, to which `gradient` comes back; hands out the gradients of `wanted`, where there are
+    /// any.
     fn walk(
         self,
         var: Var,
-        gradient: Buffer<'a>,
+        gradient: Rc<Buffer<'a>>,
         grads: &mut Grads,
         wanted: &[Var],
-    ) -> Result<Vec<Vec<f32>>> {
+    ) -> Result<Vec<Option<Rc<Buffer<'a>>>>> {
         self.check_backward(grads)?;
         // Left open by an operation that failed.
         self.unsaid.take();
         let Tape { pool, nodes, recorder, .. } = self;
         let mut context = BackwardCtx { grads, pool, recorder, gradients: Vec::new(), nodes };
         context.gradients.resize_with(context.nodes.len(), || None);
-        context.gradients[var.0] = Some(Rc::new(gradient));
+        context.gradients[var.0] = Some(gradient);
         let mut handed_out = vec![None; wanted.len()];
         for i in (0..context.nodes.len()).rev() {
             let gradient = context.gradients[i].take();
             for (slot, _) in handed_out.iter_mut().zip(wanted).filter(|(_, w)| w.0 == i) {
-                *slot = gradient.as_deref().map(|g| g.to_vec());
+                slot.clone_from(&gradient);
             }
             let backward = context.nodes[i].backward.take();
             if let (Some(gradient), Some(backward)) = (gradient, backward) {
@@ -180,13 +189,59 @@ impl<'a> Tape<'a> {
                     let (op, work) = context.nodes[i].made_by.take().unwrap_or(("unnamed", Arc::default()));
                     recorder.span(op, Pass::Backward, work)
                 });
-                backward(&mut context, gradient);
+                backward(&mut context, gradient)?;
             }
             context.nodes[i].value = None;
         }
-        let nodes = &context.nodes;
-        let zeros = |var: &Var| vec![0.0; nodes[var.0].shape.iter().product()];
-        Ok(handed_out.into_iter().zip(wanted).map(|(slot, var)| slot.unwrap_or_else(|| zeros(var))).collect())
+        Ok(handed_out)
+    }
+
+    /// Gradient checkpointing (Chen et al., "Training deep nets with sublinear memory cost", 2016): `part` of the
+    /// forward pass, from `x` to its result, of which nothing is kept but `x`. The backward pass runs `part` once more,
+    /// this time recording, and walks back through it. Values and gradients have the bits they would have had.
+    ///
+    /// `part` must read no variable but the one it is given, and compute the same each time.
+    ///
+    /// # Errors
+    /// Those of `part`; a freed input.
+    pub fn recompute(
+        &mut self,
+        x: Var,
+        part: impl Fn(&mut Tape<'a>, Var) -> Result<Var> + 'a,
+    ) -> Result<Var> {
+        const OP: &str = "recompute";
+        if !self.grad {
+            return part(self, x);
+        }
+        let (params, pool, recorder) = (self.params, self.pool, self.recorder);
+        let _span = self.span(OP, || Work::on(self.shape(x)));
+        let (input, from) = (self.read(OP, x)?, self.shape(x).to_vec());
+        let mut inside = Tape::new(params, pool, false);
+        inside.recorder = recorder;
+        let first = inside.shared(from.clone(), input.clone(), false);
+        let last = part(&mut inside, first)?;
+        let (value, shape) = (inside.take(OP, last)?, inside.shape(last).to_vec());
+        drop(inside);
+        Ok(self.node(
+            shape,
+            value,
+            Some(Box::new(move |ctx, dy| {
+                let mut inside = Tape::new(params, pool, true);
+                inside.recorder = recorder;
+                let first = inside.shared(from, input, true);
+                let last = part(&mut inside, first)?;
+                match inside.walk(last, dy, ctx.grads, &[first])?.pop().flatten() {
+                    Some(dx) => ctx.add(x, dx),
+                    None => Ok(()),
+                }
+            })),
+        ))
+    }
+
+    /// A value that another tape holds as well.
+    fn shared(&mut self, shape: Vec<usize>, value: Rc<Buffer<'a>>, needs_grad: bool) -> Var {
+        self.nodes.push(Node { shape, value: Some(value), backward: None, needs_grad, made_by: None });
+        Var(self.nodes.len() - 1)
     }
 
     /// Whether gradients were recorded and `grads` has room for them.
@@ -236,6 +291,13 @@ impl<'a> Tape<'a> {
         node.value.clone().ok_or_else(|| Error::Freed { op, shape: node.shape.clone() })
     }
 
+    /// Takes the value out of `var`; copies when a backward pass reads it.
+    fn take(&mut self, op: &'static str, var: Var) -> Result<Buffer<'a>> {
+        let value = self.read(op, var)?;
+        self.nodes[var.0].value = None;
+        unshare(value, self.pool)
+    }
+
     /// Whether an operation on `inputs` has to record a backward pass.
     pub(crate) fn needs(&self, inputs: &[Var]) -> bool {
         self.grad && inputs.iter().any(|v| self.nodes[v.0].needs_grad)
@@ -264,11 +326,11 @@ impl<'a> Tape<'a> {
 }
 
 /// A buffer of one's own: the shared one if nobody else holds it, otherwise a copy.
-fn unshare<'a>(shared: Rc<Buffer<'a>>, pool: &'a Pool) -> Buffer<'a> {
-    Rc::try_unwrap(shared).unwrap_or_else(|shared| {
-        let mut copy = pool.take(shared.len());
+fn unshare<'a>(shared: Rc<Buffer<'a>>, pool: &'a Pool) -> Result<Buffer<'a>> {
+    Rc::try_unwrap(shared).or_else(|shared| {
+        let mut copy = pool.take(shared.len())?;
         copy.copy_from_slice(&shared);
-        copy
+        Ok(copy)
     })
 }
 
@@ -296,20 +358,20 @@ impl<'a> BackwardCtx<'_, 'a> {
 
     /// The gradient of `var` so far, to add to (`true`) or, when there is none yet, a dirty buffer to overwrite
     /// (`false`). Give it back with [`BackwardCtx::put`].
-    pub fn take(&mut self, var: Var) -> (Buffer<'a>, bool) {
-        match self.gradients[var.0].take() {
-            Some(shared) => (unshare(shared, self.pool), true),
-            None => (self.pool.take(self.nodes[var.0].shape.iter().product()), false),
-        }
+    pub fn take(&mut self, var: Var) -> Result<(Buffer<'a>, bool)> {
+        Ok(match self.gradients[var.0].take() {
+            Some(shared) => (unshare(shared, self.pool)?, true),
+            None => (self.pool.take(self.nodes[var.0].shape.iter().product())?, false),
+        })
     }
 
     /// Like [`BackwardCtx::take`], zeros when there is no gradient yet.
-    pub fn take_to_add(&mut self, var: Var) -> Buffer<'a> {
-        let (mut buffer, started) = self.take(var);
+    pub fn take_to_add(&mut self, var: Var) -> Result<Buffer<'a>> {
+        let (mut buffer, started) = self.take(var)?;
         if !started {
             buffer.fill(0.0);
         }
-        buffer
+        Ok(buffer)
     }
 
     /// Stores the gradient of `var` after [`BackwardCtx::take`].
@@ -318,29 +380,30 @@ impl<'a> BackwardCtx<'_, 'a> {
     }
 
     /// Adds a whole gradient to `var`. Where it is the first, nothing is copied: several variables may share it.
-    pub fn add(&mut self, var: Var, gradient: Rc<Buffer<'a>>) {
+    pub fn add(&mut self, var: Var, gradient: Rc<Buffer<'a>>) -> Result<()> {
         if !self.needs(var) {
-            return;
+            return Ok(());
         }
         match self.gradients[var.0].take() {
             None => self.gradients[var.0] = Some(gradient),
             Some(before) => {
-                let mut sum = unshare(before, self.pool);
+                let mut sum = unshare(before, self.pool)?;
                 add_into(&gradient, &mut sum);
                 self.put(var, sum);
             }
         }
+        Ok(())
     }
 
     /// Adds `factor * gradient` to `var`.
-    pub fn add_scaled(&mut self, var: Var, factor: f32, mut gradient: Buffer<'a>) {
+    pub fn add_scaled(&mut self, var: Var, factor: f32, mut gradient: Buffer<'a>) -> Result<()> {
         if !self.needs(var) {
-            return;
+            return Ok(());
         }
         if factor != 1.0 {
             regimen_kernels::scale(factor, &mut gradient);
         }
-        self.add(var, Rc::new(gradient));
+        self.add(var, Rc::new(gradient))
     }
 
     /// Adds `factor * gradient` to the gradient of a parameter.
@@ -349,7 +412,7 @@ impl<'a> BackwardCtx<'_, 'a> {
     }
 
     /// A gradient to change in place.
-    pub fn own(&self, gradient: Rc<Buffer<'a>>) -> Buffer<'a> {
+    pub fn own(&self, gradient: Rc<Buffer<'a>>) -> Result<Buffer<'a>> {
         unshare(gradient, self.pool)
     }
 }
@@ -459,16 +522,68 @@ mod tests {
         let mut from = Grads::zeros(params.layout.clone());
         let mut tape = Tape::new(&params, &pool, true);
         let (y, _) = start(&mut tape);
-        tape.backward_from(y, Buffer::owned(weights.clone()), &mut from).unwrap();
+        tape.backward_from(y, Buffer::owned(&weights), &mut from).unwrap();
         assert!(whole.data.iter().any(|&g| g != 0.0));
         assert_eq!(from.data, whole.data);
         let mut tape = Tape::new(&params, &pool, true);
         let (y, _) = start(&mut tape);
-        let error = tape.backward_from(y, Buffer::owned(vec![1.0]), &mut from).unwrap_err().to_string();
+        let error = tape.backward_from(y, Buffer::owned(&[1.0]), &mut from).unwrap_err().to_string();
         assert_eq!(error, "backward: 1 floats for shape [2, 2]");
         let mut tape = Tape::new(&params, &pool, false);
         let (y, _) = start(&mut tape);
-        assert!(matches!(tape.backward_from(y, Buffer::owned(weights), &mut from), Err(Error::NoGradients)));
+        assert!(matches!(tape.backward_from(y, Buffer::owned(&weights), &mut from), Err(Error::NoGradients)));
+    }
+
+    #[test]
+    fn a_part_that_is_computed_again_gives_the_same_gradient_and_keeps_its_input_alone() {
+        let (params, w) = params();
+        let part = move |tape: &mut Tape<'_>, x: Var| {
+            let y = ops::linear(tape, x, w, None, Activation::Silu)?;
+            tape.free(x);
+            let z = ops::mul(tape, y, y)?;
+            tape.free(y);
+            ops::softmax(tape, z)
+        };
+        let run = |nested: usize, pool: &Pool| {
+            let mut grads = Grads::zeros(params.layout.clone());
+            let mut tape = Tape::new(&params, pool, true);
+            let x = tape.leaf(&[4, 3], (0..12).map(|i| i as f32 / 7.0).collect()).unwrap();
+            let s = match nested {
+                0 => part(&mut tape, x),
+                1 => tape.recompute(x, part),
+                _ => tape.recompute(x, move |tape, x| tape.recompute(x, part)),
+            };
+            let s = s.unwrap();
+            let kept = pool.held() - pool.free_floats();
+            let p = ops::mul(&mut tape, s, s).unwrap();
+            let loss = ops::sum(&mut tape, p).unwrap();
+            let dx = tape.backward_with(loss, &mut grads, &[x]).unwrap();
+            (grads.data, dx, kept)
+        };
+        let pool = Pool::new();
+        let (plain, once, twice) = (run(0, &pool), run(1, &pool), run(2, &pool));
+        assert!(plain.0.iter().any(|&g| g != 0.0) && plain.1[0].iter().any(|&g| g != 0.0));
+        assert_eq!((&plain.0, &plain.1), (&once.0, &once.1));
+        assert_eq!((&plain.0, &plain.1), (&twice.0, &twice.1));
+        assert!(plain.2 >= 4 * 8 && once.2 == 8 && twice.2 == 8, "{} {} {}", plain.2, once.2, twice.2);
+    }
+
+    #[test]
+    fn memory_that_runs_out_in_the_backward_pass_is_an_error() {
+        let (params, w) = params();
+        let pool = Pool::new();
+        let mut tape = Tape::new(&params, &pool, true);
+        let x = tape.leaf(&[1, 3], vec![1.0; 3]).unwrap();
+        let y = tape
+            .recompute(x, move |tape, x| match tape.grad() {
+                false => ops::linear(tape, x, w, None, Activation::Relu),
+                true => Err(Error::Memory { what: "activations", bytes: 8, held: 0 }),
+            })
+            .unwrap();
+        let loss = ops::sum(&mut tape, y).unwrap();
+        let error = tape.backward(loss, &mut Grads::zeros(params.layout.clone())).unwrap_err();
+        assert!(matches!(error, Error::Memory { bytes: 8, .. }), "{error}");
+        assert_eq!(pool.free_floats(), pool.held(), "everything came back");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! little-endian floats, and `state.json` with everything else. It is written beside the old one and becomes valid only when the
 //! stage's resume file names it.
 
+use std::io::Read;
 use std::path::Path;
 
 use regimen_base::{Hash256, fs};
@@ -52,6 +53,8 @@ impl State {
 
 const STATE: &str = "state.json";
 const ARENAS: &str = "arenas.bin";
+/// Floats that are written or read at a time.
+const PIECE: usize = 1 << 18;
 
 /// Write a checkpoint into the folder `dir`, which is made anew. The hash of `arenas` is written into the state.
 pub fn save(dir: &Path, state: &mut State, arenas: &[&[f32]]) -> Result<()> {
@@ -59,9 +62,9 @@ pub fn save(dir: &Path, state: &mut State, arenas: &[&[f32]]) -> Result<()> {
     fs::create_dir_all(dir)?;
     let mut file = fs::create(&dir.join(ARENAS))?;
     let mut hasher = blake3::Hasher::new();
-    let mut bytes = Vec::with_capacity(1 << 20);
+    let mut bytes = Vec::with_capacity(4 * PIECE);
     for arena in arenas {
-        for chunk in arena.chunks(1 << 18) {
+        for chunk in arena.chunks(PIECE) {
             bytes.clear();
             bytes.extend(chunk.iter().flat_map(|x| x.to_le_bytes()));
             hasher.update(&bytes);
@@ -82,19 +85,25 @@ pub fn load(dir: &Path, arenas: &mut [&mut [f32]]) -> Result<State> {
     let damaged = |message: String| Error::Checkpoint { path: dir.into(), message };
     let unread = |error: fs::Error| damaged(format!("cannot be used: {error}"));
     let state: State = fs::read_json(&dir.join(STATE)).map_err(unread)?;
-    let bytes = fs::read(&dir.join(ARENAS)).map_err(unread)?;
+    let path = dir.join(ARENAS);
+    let size = fs::size(&path).map_err(unread)?;
     let length: usize = arenas.iter().map(|arena| 4 * arena.len()).sum();
-    if bytes.len() != length {
-        return Err(damaged(format!("holds {} bytes where {length} belong", bytes.len())));
+    if size != length as u64 {
+        return Err(damaged(format!("holds {size} bytes where {length} belong")));
     }
-    if Hash256::of(&bytes) != state.arenas {
+    // In pieces: the whole file beside the arenas could be the most memory that a training ever needs.
+    let mut file = fs::open(&path).map_err(unread)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut bytes = vec![0; 4 * PIECE];
+    for piece in arenas.iter_mut().flat_map(|arena| arena.chunks_mut(PIECE)) {
+        let bytes = &mut bytes[..4 * piece.len()];
+        file.read_exact(bytes).map_err(|e| unread(fs::Error::new("read", &path, e)))?;
+        hasher.update(bytes);
+        let (words, _) = bytes.as_chunks::<4>();
+        piece.iter_mut().zip(words).for_each(|(x, word)| *x = f32::from_le_bytes(*word));
+    }
+    if Hash256(*hasher.finalize().as_bytes()) != state.arenas {
         return Err(damaged("does not hold the numbers that were written".into()));
-    }
-    let (mut words, _) = bytes.as_chunks::<4>();
-    for arena in arenas {
-        let (part, rest) = words.split_at(arena.len());
-        arena.iter_mut().zip(part).for_each(|(x, word)| *x = f32::from_le_bytes(*word));
-        words = rest;
     }
     Ok(state)
 }

@@ -3,7 +3,7 @@
 
 #![expect(missing_docs, reason = "every field is described once, in `fields`")]
 
-use regimen_models::{DecoderConfig, Mlp, NormKind, Positions};
+use regimen_models::{DecoderConfig, Mlp, NormKind, Positions, Recompute};
 use regimen_optim::{Schedule, Shape};
 use serde::Deserialize;
 
@@ -17,6 +17,7 @@ pub struct Pretrain {
     pub steps: u64,
     pub batch: usize,
     pub micro_batch: usize,
+    pub recompute: Recompute,
     pub optimizer: Optimizer,
     pub schedule: ScheduleConfig,
     pub clip: f64,

@@ -51,6 +51,14 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
+    /// There is not enough memory, before the first step or in the middle.
+    #[error("{message}")]
+    Memory {
+        /// What needs how much, and what there is.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
     /// Too many steps in a row gave no finite loss.
     #[error("{skipped} steps in a row were skipped, the last one {step} (loss {loss}, gradient norm {norm})")]
     Diverged {
@@ -65,6 +73,17 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether an operation found no memory.
+    pub fn out_of_memory(&self) -> bool {
+        use regimen_tensor::Error::Memory;
+        matches!(
+            self,
+            Error::Tensor(Memory { .. }) | Error::Model(regimen_models::Error::Tensor(Memory { .. }))
+        )
+    }
+}
+
 impl Hint for Error {
     fn hint(&self) -> Option<String> {
         match self {
@@ -73,7 +92,7 @@ impl Hint for Error {
             Error::Model(e) => e.hint(),
             Error::Tokens(e) => e.hint(),
             Error::Corpus(e) => e.hint(),
-            Error::Config { hint, .. } | Error::Withheld { hint, .. } => Some(hint.clone()),
+            Error::Config { hint, .. } | Error::Withheld { hint, .. } | Error::Memory { hint, .. } => Some(hint.clone()),
             Error::Checkpoint { .. } => {
                 Some("remove the folder of that unfinished stage under `.regimen/work/` to start it anew".into())
             }

@@ -128,6 +128,14 @@ const FIELDS: &[Field] = &[
         "0",
         "Sequences in one forward and backward pass; gradients are accumulated. 0 = the whole batch.",
     ),
+    Field::new(
+        "recompute",
+        Ty::OneOf(&["none", "blocks"]),
+        "\"none\"",
+        "What the backward pass computes again instead of keeping it: nothing, or the inside of every block (gradient \
+         checkpointing, Chen 2016), for about one more forward pass. Changes no bit of the result.",
+    )
+    .unkeyed(),
     Field::new("optimizer", Ty::Table(optimizer::FIELDS), "{}", "The update rule."),
     Field::new("schedule", Ty::Table(SCHEDULE), "{}", "The learning rate over time."),
     Field::new(

@@ -3,18 +3,17 @@
 use std::time::Instant;
 
 use regimen_base::{Failure, machine};
-use regimen_models::{DecoderConfig, activation_floats};
-use regimen_optim::{Rule, rule::Size};
+use regimen_models::DecoderConfig;
+use regimen_optim::rule::Size;
 use regimen_recipe::{Forecast, Planning};
-use regimen_tokens::Block;
+use regimen_tokens::{Block, Dtype};
 use serde::Deserialize;
 
 use crate::config::Pretrain;
 use crate::error::Result;
+use crate::memory::Memory;
 use crate::trainer::Trainer;
 
-/// What the program, the tokenizer and the mapped shards take besides.
-const BASE_MEMORY: f64 = 60e6;
 /// Seconds that the measurement may take.
 const SECONDS: f64 = 1.0;
 
@@ -35,14 +34,10 @@ pub fn pretrain(planning: &Planning) -> std::result::Result<Forecast, Failure> {
     let tokens = steps * (config.batch * context) as f64;
     let parameters = decoder.parameters() as f64;
     let flops = decoder.flops_per_token(context) * tokens;
-    let memory = memory(&decoder, &config);
+    let memory = memory(planning, &decoder, &config, tokens);
     // A model that does not fit is not measured: its time is unknown.
-    let room = machine::memory().map_or(f64::INFINITY, |m| m.available as f64);
-    let rate = if planning.measure && memory < room {
-        measure(&decoder, config.optimizer.rule(), config.micro_batch(), context)?
-    } else {
-        0.0
-    };
+    let room = machine::room().map_or(f64::INFINITY, |room| room.bytes as f64);
+    let rate = if planning.measure && memory < room { measure(&decoder, &config)? } else { 0.0 };
     let mut forecast = Forecast {
         tokens,
         parameters,
@@ -64,28 +59,30 @@ pub fn pretrain(planning: &Planning) -> std::result::Result<Forecast, Failure> {
 }
 
 /// How large the optimizer of a training gets.
-fn optimizer(decoder: &DecoderConfig, config: &Pretrain) -> Size {
+pub(crate) fn optimizer(decoder: &DecoderConfig, config: &Pretrain) -> Size {
     let (hidden, outer) = (decoder.hidden_matrices(), decoder.outer_matrices());
     config.optimizer.kind.size(decoder.parameters(), &hidden, &outer)
 }
 
-/// Bytes that a training's weights, gradients and optimizer take.
-pub fn parameter_memory(decoder: &DecoderConfig, config: &Pretrain) -> f64 {
-    let Size { state, work } = optimizer(decoder, config);
-    4.0 * (2 * decoder.parameters() + state + work) as f64
-}
-
-/// Peak memory of a training in bytes.
-pub fn memory(decoder: &DecoderConfig, config: &Pretrain) -> f64 {
-    BASE_MEMORY
-        + parameter_memory(decoder, config)
-        + 4.0 * activation_floats(decoder, config.micro_batch(), config.model.context) as f64
+/// Peak memory of the training in bytes.
+fn memory(planning: &Planning, decoder: &DecoderConfig, config: &Pretrain, tokens: f64) -> f64 {
+    let fact = |name: &str| planning.fact("tokens", name);
+    let mapped = Dtype::for_vocab(decoder.vocab).bytes() as f64 * fact("train_tokens").min(tokens);
+    let training = Memory::of(decoder, config, fact("validation_tokens"), mapped);
+    let mut start = training.weights + training.gradients + training.optimizer + training.program;
+    if planning.inputs.contains_key("init") || planning.inputs.contains_key("extend") {
+        // The weights of that model and the file they come from are held beside the new arenas, which for a model that is
+        // large beside its batches is the peak.
+        start += 2.0 * training.weights;
+    }
+    training.total().max(start)
 }
 
 /// Floating-point operations a second that whole training steps of this model's shape reach here, repeated for about a
 /// second. What would take longer is measured with fewer blocks, then a shorter context, then fewer rows: its time is
 /// made of the same operations.
-fn measure(decoder: &DecoderConfig, rule: Rule, rows: usize, context: usize) -> Result<f64> {
+fn measure(decoder: &DecoderConfig, config: &Pretrain) -> Result<f64> {
+    let (rows, context) = (config.micro_batch(), config.model.context);
     let mut small = decoder.clone();
     let budget = 40e9;
     let mut time = context;
@@ -100,7 +97,8 @@ fn measure(decoder: &DecoderConfig, rule: Rule, rows: usize, context: usize) -> 
     }
     small.context = time;
     let rows = rows.min((budget / cost(&small, 1, time)) as usize).max(1);
-    let mut trainer = Trainer::new(&small, rule, 0)?;
+    let mut trainer = Trainer::new(&small, config.optimizer.rule(), 0)?;
+    trainer.decoder.set_recompute(config.recompute);
     let size = rows * time;
     let id = |i: usize| (i * 2_654_435_761 % decoder.vocab) as u32;
     let block = Block {

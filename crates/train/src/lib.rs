@@ -10,6 +10,7 @@ pub mod fields;
 pub mod forecast;
 pub mod guard;
 pub mod import;
+pub mod memory;
 pub mod optimizer;
 pub mod pretrain;
 pub mod profile;

@@ -11,7 +11,7 @@ use regimen_tokens::{Block, Span, Stream, windows};
 use crate::error::Result;
 
 /// Slots in one forward pass, about.
-const SLOTS: usize = 4096;
+pub(crate) const SLOTS: usize = 4096;
 
 /// The nats of each document in `ordinals`: the negative log-likelihood of its tokens and its end, NaN for one that
 /// is not in the stream. `tick` hears how many rows of how many are done and stops the work by `false`; what was not

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use regimen_models::{Decoder, DecoderConfig, TokenBlock};
 use regimen_optim::{Group, Optimizer, Rule, clip_scale, global_norm};
 use regimen_tensor::profile::{Span, outside};
-use regimen_tensor::{Grads, Layout, Params, Pool, Recorder, Tape, Work};
+use regimen_tensor::{Grads, Layout, Params, Pool, Recorder, Tape, Work, arena};
 use regimen_tokens::Block;
 
 use crate::error::Result;
@@ -89,13 +89,21 @@ fn over_arena<'r>(
 
 impl Trainer {
     /// A trainer with freshly drawn weights and a fresh optimizer.
+    ///
+    /// # Errors
+    /// A config that is none; no memory for the arenas.
     pub fn new(config: &DecoderConfig, rule: impl Into<Rule>, seed: u64) -> Result<Trainer> {
         let (decoder, layout) = build(config)?;
-        let params = Params::init(layout.clone(), seed);
+        let params = Params::try_init(layout.clone(), seed)?;
+        let grads = Grads::try_zeros(layout.clone())?;
+        let rule = rule.into();
+        let (hidden, outer) = (config.hidden_matrices(), config.outer_matrices());
+        let size = rule.kind().size(params.data.len(), &hidden, &outer);
+        arena::room_for("optimizer state", size.state + size.work, 0)?;
         Ok(Trainer {
             config: config.clone(),
-            grads: Grads::zeros(layout.clone()),
-            optimizer: rule.into().build(&groups(&decoder, &layout), params.data.len()),
+            grads,
+            optimizer: rule.build(&groups(&decoder, &layout), params.data.len()),
             decoder,
             params,
             pool: Pool::new(),

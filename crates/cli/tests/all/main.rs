@@ -11,5 +11,6 @@ mod graph;
 mod help;
 mod input;
 mod locks;
+mod memory;
 mod profile;
 mod recipes;

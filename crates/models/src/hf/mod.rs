@@ -93,7 +93,7 @@ pub fn import(dir: &Path) -> Result<(DecoderConfig, Arc<Layout>, Params)> {
     let path = dir.join(WEIGHTS);
     let bytes = fs::read(&path)?;
     let (file, _) = weights::parse(&path, &bytes)?;
-    let mut params = Params::zeros(layout.clone());
+    let mut params = Params::try_zeros(layout.clone())?;
     for place in names::places(&config, family) {
         let handle = layout.expect(&place.segment)?;
         place.insert(&path, &file, layout.segment(handle), &mut params.data)?;

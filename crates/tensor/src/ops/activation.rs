@@ -16,7 +16,7 @@ pub fn activation(tape: &mut Tape<'_>, x: Var, act: Activation) -> Result<Var> {
     let input = tape.read(OP, x)?;
     let n = input.len();
     let _span = tape.span(OP, || Work::on(tape.shape(x)).forward(0, 2 * n).backward(0, 3 * n));
-    let mut out = tape.pool().take(n);
+    let mut out = tape.pool().take(n)?;
     activation_forward(act, &input, &mut out);
     let shape = tape.shape(x).to_vec();
     if !tape.needs(&[x]) {
@@ -26,9 +26,9 @@ pub fn activation(tape: &mut Tape<'_>, x: Var, act: Activation) -> Result<Var> {
         shape,
         out,
         Some(Box::new(move |ctx, dy| {
-            let mut own = ctx.own(dy);
+            let mut own = ctx.own(dy)?;
             activation_backward(act, &input, &mut own);
-            ctx.add_scaled(x, 1.0, own);
+            ctx.add_scaled(x, 1.0, own)
         })),
     ))
 }

@@ -17,7 +17,7 @@ pub fn add(tape: &mut Tape<'_>, a: Var, b: Var) -> Result<Var> {
     let (x, y) = (tape.read(OP, a)?, tape.read(OP, b)?);
     let n = x.len();
     let _span = tape.span(OP, || Work::on(tape.shape(a)).forward(n, 3 * n));
-    let mut out = tape.pool().take(n);
+    let mut out = tape.pool().take(n)?;
     regimen_kernels::add(&x, &y, &mut out);
     let shape = tape.shape(a).to_vec();
     Ok(sum_node(tape, shape, out, a, b))
@@ -32,8 +32,8 @@ pub(super) fn sum_node<'a>(tape: &mut Tape<'a>, shape: Vec<usize>, sum: Buffer<'
         shape,
         sum,
         Some(Box::new(move |ctx, dy| {
-            ctx.add(a, dy.clone());
-            ctx.add(b, dy);
+            ctx.add(a, dy.clone())?;
+            ctx.add(b, dy)
         })),
     );
     // Where the sum is part of a norm, its backward pass is not.

@@ -9,6 +9,7 @@ use regimen_kernels::{AttentionRows, AttentionShape, RopeTable, attention_backwa
 
 use super::{check_indices, misfit, rows_of, with_last};
 use crate::error::Result;
+use crate::pool::Indices;
 use crate::profile::Work;
 use crate::tape::{Tape, Var};
 
@@ -16,23 +17,23 @@ const OP: &str = "attention";
 
 /// What attention needs to know besides its input.
 #[derive(Clone)]
-pub struct Attention {
+pub struct Attention<'a> {
     /// Batch, time, heads, key/value heads, width of a head.
     pub shape: AttentionShape,
     /// First key `[batch * time]` that each row attends to, within its sequence; at most the row itself.
-    pub starts: Rc<[u32]>,
+    pub starts: Rc<Indices<'a>>,
     /// End of the keys that each row attends to `[batch * time]`, behind the row itself; `None` = causal.
-    pub ends: Option<Rc<[u32]>>,
+    pub ends: Option<Rc<Indices<'a>>>,
     /// Rotary table and the position of each row `[batch * time]`.
-    pub rope: Option<(Arc<RopeTable>, Rc<[u32]>)>,
+    pub rope: Option<(Arc<RopeTable>, Rc<Indices<'a>>)>,
 }
 
-impl Attention {
+impl Attention<'_> {
     fn rows(&self) -> AttentionRows<'_> {
         AttentionRows {
             starts: &self.starts,
-            ends: self.ends.as_deref(),
-            rope: self.rope.as_ref().map(|(table, positions)| (&**table, &**positions)),
+            ends: self.ends.as_ref().map(|ends| &***ends),
+            rope: self.rope.as_ref().map(|(table, positions)| (&**table, &***positions)),
         }
     }
 }
@@ -42,7 +43,7 @@ impl Attention {
 ///
 /// # Errors
 /// Shapes that do not fit, keys that begin after their row or end before it, a position the rotary table does not hold.
-pub fn attention(tape: &mut Tape<'_>, qkv: Var, spec: &Attention) -> Result<Var> {
+pub fn attention<'a>(tape: &mut Tape<'a>, qkv: Var, spec: &Attention<'a>) -> Result<Var> {
     let AttentionShape { batch, time, heads, kv_heads, head_dim } = spec.shape;
     let (rows, width) = rows_of(OP, tape, qkv)?;
     let stride = (heads + 2 * kv_heads) * head_dim;
@@ -75,9 +76,9 @@ pub fn attention(tape: &mut Tape<'_>, qkv: Var, spec: &Attention) -> Result<Var>
     }
     let _span = tape.span(OP, || work(spec));
     let (pool, input) = (tape.pool(), tape.read(OP, qkv)?);
-    let mut out = pool.take(rows * heads * head_dim);
+    let mut out = pool.take(rows * heads * head_dim)?;
     let record = tape.needs(&[qkv]);
-    let mut lse = record.then(|| pool.take(batch * heads * time));
+    let mut lse = record.then(|| pool.take(batch * heads * time)).transpose()?;
     attention_forward(spec.shape, &input, spec.rows(), &mut out, lse.as_deref_mut());
     let shape = with_last(tape, qkv, heads * head_dim);
     let var = tape.node(shape, out, None);
@@ -86,16 +87,16 @@ pub fn attention(tape: &mut Tape<'_>, qkv: Var, spec: &Attention) -> Result<Var>
         tape.record(
             var,
             Box::new(move |ctx, dy| {
-                let mut gradient = ctx.pool.take(rows * stride);
+                let mut gradient = ctx.pool.take(rows * stride)?;
                 attention_backward(spec.shape, &input, spec.rows(), &out, &lse, &dy, &mut gradient);
-                ctx.add(qkv, Rc::new(gradient));
+                ctx.add(qkv, Rc::new(gradient))
             }),
         );
     }
     Ok(var)
 }
 
-fn check_keys(time: usize, rows: usize, spec: &Attention) -> Result<()> {
+fn check_keys(time: usize, rows: usize, spec: &Attention<'_>) -> Result<()> {
     if spec.starts.len() != rows {
         return misfit(OP, format!("{} document starts for {rows} rows", spec.starts.len()));
     }
@@ -117,7 +118,7 @@ fn check_keys(time: usize, rows: usize, spec: &Attention) -> Result<()> {
 }
 
 /// Two products over the pairs of a row and a key that it attends to; backward five, for the scores are computed again.
-fn work(spec: &Attention) -> Work {
+fn work(spec: &Attention<'_>) -> Work {
     let AttentionShape { batch, time, heads, kv_heads, head_dim } = spec.shape;
     let ends = |i: usize| spec.ends.as_ref().map_or(i % time + 1, |ends| ends[i] as usize);
     let pairs: usize = spec.starts.iter().enumerate().map(|(i, &start)| ends(i) - start as usize).sum();
@@ -133,13 +134,25 @@ fn work(spec: &Attention) -> Work {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Pool;
     use crate::ops::testing::{Bench, naive};
 
-    fn spec(shape: AttentionShape, starts: &[u32], rope: bool) -> Attention {
+    fn kept<'a>(pool: &'a Pool, indices: &[u32]) -> Rc<Indices<'a>> {
+        Rc::new(pool.copy_of(indices).unwrap())
+    }
+
+    fn spec<'a>(
+        pool: &'a Pool,
+        shape: AttentionShape,
+        starts: &[u32],
+        ends: Option<&[u32]>,
+        rope: bool,
+    ) -> Attention<'a> {
         let rows = shape.batch * shape.time;
-        let positions: Rc<[u32]> = (0..rows).map(|i| (i % shape.time) as u32 - starts[i]).collect();
+        let positions: Vec<u32> = (0..rows).map(|i| (i % shape.time) as u32 - starts[i]).collect();
         let table = Arc::new(RopeTable::new(shape.head_dim, 100.0, shape.time));
-        Attention { shape, starts: starts.into(), ends: None, rope: rope.then_some((table, positions)) }
+        let rope = rope.then(|| (table, kept(pool, &positions)));
+        Attention { shape, starts: kept(pool, starts), ends: ends.map(|ends| kept(pool, ends)), rope }
     }
 
     #[test]
@@ -147,15 +160,16 @@ mod tests {
         for (heads, kv_heads, rope, causal) in [(4, 2, true, true), (3, 1, false, true), (2, 2, true, false)]
         {
             let shape = AttentionShape { batch: 2, time: 5, heads, kv_heads, head_dim: 4 };
-            let mut spec = spec(shape, &[0, 0, 2, 2, 4, 0, 0, 0, 0, 3], rope);
-            spec.ends = (!causal).then(|| [2, 2, 4, 5, 5, 5, 5, 5, 5, 5].into());
-            let ends = |row: usize| spec.ends.as_ref().map_or(row % 5 + 1, |ends| ends[row] as usize);
+            let starts = [0, 0, 2, 2, 4, 0, 0, 0, 0, 3];
+            let later = [2, 2, 4, 5, 5, 5, 5, 5, 5, 5];
+            let given = (!causal).then_some(&later[..]);
+            let ends = |row: usize| given.map_or(row % 5 + 1, |ends| ends[row] as usize);
             let mut bench = Bench::new(&[]);
             let x = bench.leaf("qkv", &[10, (heads + 2 * kv_heads) * 4]);
             bench.check(
                 &[x],
-                |tape, v| attention(tape, v[0], &spec),
-                |_, v| naive::attention(v[0], shape, &spec.starts, &ends, rope.then_some(100.0)),
+                |tape, v| attention(tape, v[0], &spec(tape.pool(), shape, &starts, given, rope)),
+                |_, v| naive::attention(v[0], shape, &starts, &ends, rope.then_some(100.0)),
             );
         }
     }
@@ -166,19 +180,19 @@ mod tests {
         let bench = Bench::new(&[]);
         let mut tape = bench.tape();
         let x = tape.input(&[3, 8], vec![0.0; 24]).unwrap();
-        let mut run = |starts: &[u32], change: &dyn Fn(&mut Attention)| {
-            let mut spec = Attention { shape, starts: starts.into(), ends: None, rope: None };
-            change(&mut spec);
-            attention(&mut tape, x, &spec).unwrap_err().to_string()
-        };
-        assert!(run(&[0, 2, 2], &|_| {}).contains("row 1 of a sequence attends from row 2 on"));
-        assert!(run(&[0; 3], &|s| s.ends = Some([1, 1, 3].into())).contains("row 1 of a sequence of 3"));
-        assert!(run(&[0; 3], &|s| s.ends = Some([1, 2, 4].into())).contains("attends up to row 4"));
-        assert!(run(&[0; 3], &|s| s.ends = Some([3].into())).contains("1 ends for 3 rows"));
-        assert!(run(&[0, 0], &|_| {}).contains("2 document starts for 3 rows"));
-        assert!(run(&[0; 3], &|s| s.shape.heads = 3).contains("[3, 8] does not fit"));
-        let table = Arc::new(RopeTable::new(2, 10.0, 2));
-        let error = run(&[0; 3], &|s| s.rope = Some((table.clone(), [0, 1, 2].into())));
+        let pool = tape.pool();
+        let plain = |starts: &[u32]| Attention { shape, starts: kept(pool, starts), ends: None, rope: None };
+        let ending = |ends: &[u32]| Attention { ends: Some(kept(pool, ends)), ..plain(&[0; 3]) };
+        let mut run = |spec| attention(&mut tape, x, &spec).unwrap_err().to_string();
+        assert!(run(plain(&[0, 2, 2])).contains("row 1 of a sequence attends from row 2 on"));
+        assert!(run(ending(&[1, 1, 3])).contains("row 1 of a sequence of 3"));
+        assert!(run(ending(&[1, 2, 4])).contains("attends up to row 4"));
+        assert!(run(ending(&[3])).contains("1 ends for 3 rows"));
+        assert!(run(plain(&[0, 0])).contains("2 document starts for 3 rows"));
+        let wide = Attention { shape: AttentionShape { heads: 3, ..shape }, ..plain(&[0; 3]) };
+        assert!(run(wide).contains("[3, 8] does not fit"));
+        let rope = Some((Arc::new(RopeTable::new(2, 10.0, 2)), kept(pool, &[0, 1, 2])));
+        let error = run(Attention { rope, ..plain(&[0; 3]) });
         assert_eq!(error, "attention: position 2 is not below 2");
     }
 }

@@ -59,11 +59,14 @@ pub fn cross_entropy(
     let (params, pool, x) = (tape.params(), tape.pool(), tape.read(OP, hidden)?);
     let table = params.slice(weight);
     let mut nll = vec![0.0; rows];
-    let mut gradients = tape.grad().then(|| (pool.take(rows * d), pool.take_zeroed(vocab * d)));
+    let mut gradients = match tape.grad() {
+        true => Some((pool.take(rows * d)?, pool.take_zeroed(vocab * d)?)),
+        false => None,
+    };
     let targets_of = gradients.as_mut().map(|(a, b)| (&mut **a, &mut **b));
     let (total, z_term) =
         kernel(rows, d, vocab, &x, table, targets, row_weight, z_loss, targets_of, &mut nll);
-    let mut out = pool.take(1);
+    let mut out = pool.take(1)?;
     out[0] = total as f32;
     let loss = match gradients {
         None => tape.node(Vec::new(), out, None),
@@ -73,7 +76,7 @@ pub fn cross_entropy(
             Some(Box::new(move |ctx, dy| {
                 ctx.add_to_parameter(weight, dy[0], &dweight);
                 drop(dweight);
-                ctx.add_scaled(hidden, dy[0], dhidden);
+                ctx.add_scaled(hidden, dy[0], dhidden)
             })),
         ),
     };
@@ -99,7 +102,7 @@ pub fn cross_entropy_backward(
     let (rows, d, vocab) = check(&tape, hidden, weight, targets, row_weight)?;
     let span = tape.span(OP, || work(row_weight, d, vocab, true));
     let (params, x) = (tape.params(), tape.read(OP, hidden)?);
-    let (mut nll, mut dhidden) = (vec![0.0; rows], tape.pool().take(rows * d));
+    let (mut nll, mut dhidden) = (vec![0.0; rows], tape.pool().take(rows * d)?);
     let gradients = Some((&mut *dhidden, grads.slice_mut(weight)));
     let table = params.slice(weight);
     let (total, z_term) = kernel(rows, d, vocab, &x, table, targets, row_weight, z_loss, gradients, &mut nll);

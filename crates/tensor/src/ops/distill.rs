@@ -76,23 +76,24 @@ pub fn distill<'a>(
         let ours = LmHead { d, vocab, hidden: x, weight: table, temperature, keep: keep.as_deref() };
         f(&ours, &LmHead { d: width, hidden: &teacher.hidden, weight: teacher.weight, keep: None, ..ours });
     };
-    let (mut kl, mut lse) = (pool.take(rows), pool.take(2 * rows));
+    let (mut kl, mut lse) = (pool.take(rows)?, pool.take(2 * rows)?);
     heads(&x, &mut |ours, theirs| distill_forward(ours, theirs, divergence, &mut kl, &mut lse));
     if !tape.grad() {
         return Ok(tape.node(vec![rows], kl, None));
     }
-    let mut saved = pool.take(rows);
+    let mut saved = pool.take(rows)?;
     saved.copy_from_slice(&kl);
     Ok(tape.node(
         vec![rows],
         kl,
         Some(Box::new(move |ctx, dy| {
-            let mut dx = ctx.take_to_add(hidden);
+            let mut dx = ctx.take_to_add(hidden)?;
             let dw = ctx.grads.slice_mut(weight);
             heads(&x, &mut |ours, theirs| {
                 distill_backward(ours, theirs, divergence, &saved, &lse, &dy, &mut dx, dw);
             });
             ctx.put(hidden, dx);
+            Ok(())
         })),
     ))
 }
@@ -123,10 +124,10 @@ pub fn distill_top(
     }
     let (params, pool, x) = (tape.params(), tape.pool(), tape.read(OP, hidden)?);
     let table = params.slice(weight);
-    let (mut logp, mut lse) = (pool.take(rows * k), pool.take(rows));
+    let (mut logp, mut lse) = (pool.take(rows * k)?, pool.take(rows)?);
     let out = LogprobOut { logp: &mut logp, lse: &mut lse, ..LogprobOut::default() };
     logprob_forward(&LmHead { d, vocab, hidden: &x, weight: table, temperature, keep }, teacher.ids, out);
-    let mut loss = pool.take_zeroed(rows);
+    let mut loss = pool.take_zeroed(rows)?;
     for r in (0..rows).filter(|&r| counts(r)) {
         let pairs = teacher.probs[r * k..(r + 1) * k].iter().zip(&logp[r * k..]).filter(|(q, _)| **q > 0.0);
         loss[r] = pairs.map(|(&q, &p)| f64::from(q) * (f64::from(q).ln() - f64::from(p))).sum::<f64>() as f32;
@@ -139,7 +140,7 @@ pub fn distill_top(
         vec![rows],
         loss,
         Some(Box::new(move |ctx, dy| {
-            let mut dx = ctx.take_to_add(hidden);
+            let mut dx = ctx.take_to_add(hidden)?;
             let dw = ctx.grads.slice_mut(weight);
             let head = LmHead { d, vocab, hidden: &x, weight: table, temperature, keep: keep.as_deref() };
             let mut dlogp = probs;
@@ -149,6 +150,7 @@ pub fn distill_top(
             let up = LogprobGrad { logp: &dlogp, entropy: None };
             logprob_backward(&head, &ids, &lse, up, &mut dx, dw);
             ctx.put(hidden, dx);
+            Ok(())
         })),
     ))
 }

@@ -24,7 +24,7 @@ pub fn embedding(
     check_indices(OP, "token", ids, vocab)?;
     let (params, pool) = (tape.params(), tape.pool());
     let _span = tape.span(OP, || work(ids.len(), d, if positions.is_some() { 2 } else { 1 }));
-    let mut out = pool.take(ids.len() * d);
+    let mut out = pool.take(ids.len() * d)?;
     embedding_forward(ids, d, params.slice(table), &mut out);
     if let Some((second, places)) = positions {
         let (context, width) = matrix_of(OP, tape, second)?;
@@ -41,8 +41,11 @@ pub fn embedding(
     if !tape.grad() {
         return Ok(tape.node(shape, out, None));
     }
-    let ids = ids.to_vec();
-    let positions = positions.map(|(handle, places)| (handle, places.to_vec()));
+    let ids = pool.copy_of(ids)?;
+    let positions = match positions {
+        Some((handle, places)) => Some((handle, pool.copy_of(places)?)),
+        None => None,
+    };
     Ok(tape.node(
         shape,
         out,
@@ -51,6 +54,7 @@ pub fn embedding(
             if let Some((handle, places)) = positions {
                 embedding_backward(&places, d, &dy, ctx.grads.slice_mut(handle));
             }
+            Ok(())
         })),
     ))
 }

@@ -23,19 +23,20 @@ pub fn gather(tape: &mut Tape<'_>, x: Var, indices: &[u32]) -> Result<Var> {
     let k = indices.len() * d;
     let _span = tape.span(OP, || Work::on(&shape).forward(0, 2 * k).backward(k, 3 * k));
     let input = tape.read(OP, x)?;
-    let mut out = tape.pool().take(k);
+    let mut out = tape.pool().take(k)?;
     embedding_forward(indices, d, &input, &mut out);
     if !tape.needs(&[x]) {
         return Ok(tape.node(shape, out, None));
     }
-    let indices = indices.to_vec();
+    let indices = tape.pool().copy_of(indices)?;
     Ok(tape.node(
         shape,
         out,
         Some(Box::new(move |ctx, dy| {
-            let mut gradient = ctx.take_to_add(x);
+            let mut gradient = ctx.take_to_add(x)?;
             embedding_backward(&indices, d, &dy, &mut gradient);
             ctx.put(x, gradient);
+            Ok(())
         })),
     ))
 }

@@ -33,8 +33,8 @@ pub fn linear(tape: &mut Tape<'_>, x: Var, w: Handle, bias: Option<Handle>, act:
     let _span = tape.span(OP, || work(tape, rows, x, w, bias.is_some(), act));
     let (params, pool, input) = (tape.params(), tape.pool(), tape.read(OP, x)?);
     let weight = params.slice(w);
-    let mut y = pool.take(rows * n_out);
-    let mut pre = (tape.grad() && act != Activation::None).then(|| pool.take(rows * n_out));
+    let mut y = pool.take(rows * n_out)?;
+    let mut pre = (tape.grad() && act != Activation::None).then(|| pool.take(rows * n_out)).transpose()?;
     linear_forward(
         rows,
         n_in,
@@ -55,7 +55,7 @@ pub fn linear(tape: &mut Tape<'_>, x: Var, w: Handle, bias: Option<Handle>, act:
         y,
         Some(Box::new(move |ctx, mut dy| {
             if let Some(pre) = pre {
-                let mut own = ctx.own(dy);
+                let mut own = ctx.own(dy)?;
                 activation_backward(act, &pre, &mut own);
                 dy = Rc::new(own);
             }
@@ -68,10 +68,11 @@ pub fn linear(tape: &mut Tape<'_>, x: Var, w: Handle, bias: Option<Handle>, act:
             }
             drop(input);
             if ctx.needs(x) {
-                let (mut dx, accumulate) = ctx.take(x);
+                let (mut dx, accumulate) = ctx.take(x)?;
                 linear_backward_input(rows, n_in, n_out, &dy, weight, &mut dx, accumulate);
                 ctx.put(x, dx);
             }
+            Ok(())
         })),
     ))
 }

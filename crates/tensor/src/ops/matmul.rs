@@ -22,7 +22,7 @@ pub fn matmul(tape: &mut Tape<'_>, a: Var, b: Var) -> Result<Var> {
     }
     let _span = tape.span(OP, || work(m, k, n));
     let (x, y) = (tape.read(OP, a)?, tape.read(OP, b)?);
-    let mut out = tape.pool().take(m * n);
+    let mut out = tape.pool().take(m * n)?;
     sgemm(1.0, Mat::new(&x, m, k), Mat::new(&y, k, n), 0.0, MatMut::new(&mut out, m, n));
     if !tape.needs(&[a, b]) {
         return Ok(tape.node(vec![m, n], out, None));
@@ -34,15 +34,16 @@ pub fn matmul(tape: &mut Tape<'_>, a: Var, b: Var) -> Result<Var> {
             let beta = |started: bool| f32::from(u8::from(started));
             let dy = Mat::new(&dy, m, n);
             if ctx.needs(a) {
-                let (mut da, started) = ctx.take(a);
+                let (mut da, started) = ctx.take(a)?;
                 sgemm(1.0, dy, Mat::new(&y, k, n).t(), beta(started), MatMut::new(&mut da, m, k));
                 ctx.put(a, da);
             }
             if ctx.needs(b) {
-                let (mut db, started) = ctx.take(b);
+                let (mut db, started) = ctx.take(b)?;
                 sgemm(1.0, Mat::new(&x, m, k).t(), dy, beta(started), MatMut::new(&mut db, k, n));
                 ctx.put(b, db);
             }
+            Ok(())
         })),
     ))
 }

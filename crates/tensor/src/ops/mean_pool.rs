@@ -23,7 +23,7 @@ pub fn mean_pool(tape: &mut Tape<'_>, x: Var, time: usize) -> Result<Var> {
         Work::on(&[rows, d]).forward(all, all + means).backward(all, all + means)
     });
     let (input, batch) = (tape.read(OP, x)?, rows / time);
-    let mut out = tape.pool().take(batch * d);
+    let mut out = tape.pool().take(batch * d)?;
     mean_pool_forward(time, d, &input, &mut out);
     let shape = vec![batch, d];
     if !tape.needs(&[x]) {
@@ -33,9 +33,10 @@ pub fn mean_pool(tape: &mut Tape<'_>, x: Var, time: usize) -> Result<Var> {
         shape,
         out,
         Some(Box::new(move |ctx, dy| {
-            let (mut dx, accumulate) = ctx.take(x);
+            let (mut dx, accumulate) = ctx.take(x)?;
             mean_pool_backward(time, d, &dy, &mut dx, accumulate);
             ctx.put(x, dx);
+            Ok(())
         })),
     ))
 }

@@ -69,22 +69,22 @@ pub fn mlp(tape: &mut Tape<'_>, x: Var, layer: Mlp) -> Result<Var> {
     let of = |handle: Option<Handle>| handle.map(|h| params.slice(h));
     let (up, up_bias) = (params.slice(layer.up), of(layer.up_bias));
     let (down, down_bias) = (params.slice(layer.down), of(layer.down_bias));
-    let mut z = pool.take(rows * ff);
+    let mut z = pool.take(rows * ff)?;
     let part = tape.span(PART, || up_work(&params.layout, &layer, rows));
     let pre = match layer.inner {
         Inner::Swiglu => {
-            let mut pre = pool.take(rows * wide);
+            let mut pre = pool.take(rows * wide)?;
             linear_swiglu_forward(rows, d, ff, &input, up, up_bias, &mut pre, &mut z);
             Some(pre)
         }
         Inner::Activation(act) => {
-            let mut pre = tape.grad().then(|| pool.take(rows * wide));
+            let mut pre = tape.grad().then(|| pool.take(rows * wide)).transpose()?;
             linear_forward(rows, d, ff, &input, up, up_bias, act, &mut z, pre.as_deref_mut());
             pre
         }
     };
     drop(part);
-    let mut y = pool.take(rows * d_out);
+    let mut y = pool.take(rows * d_out)?;
     let part = tape.span(PART, || down_work(&params.layout, &layer, rows));
     linear_forward(rows, ff, d_out, &z, down, down_bias, Activation::None, &mut y, None);
     drop((part, z));
@@ -96,7 +96,7 @@ pub fn mlp(tape: &mut Tape<'_>, x: Var, layer: Mlp) -> Result<Var> {
         shape,
         y,
         Some(Box::new(move |ctx, dy| {
-            let mut z = ctx.pool.take(rows * ff);
+            let mut z = ctx.pool.take(rows * ff)?;
             let part = ctx.span(PART, || down_work(&params.layout, &layer, rows));
             match layer.inner {
                 Inner::Swiglu => linear_backward_gated(rows, ff, d_out, &dy, down, &mut pre, &mut z),
@@ -110,10 +110,11 @@ pub fn mlp(tape: &mut Tape<'_>, x: Var, layer: Mlp) -> Result<Var> {
             weight_gradient(ctx, (rows, d, wide), &pre, &input, layer.up, layer.up_bias);
             drop(input);
             if ctx.needs(x) {
-                let (mut dx, accumulate) = ctx.take(x);
+                let (mut dx, accumulate) = ctx.take(x)?;
                 linear_backward_input(rows, d, wide, &pre, up, &mut dx, accumulate);
                 ctx.put(x, dx);
             }
+            Ok(())
         })),
     ))
 }

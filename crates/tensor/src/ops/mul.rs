@@ -16,7 +16,7 @@ pub fn mul(tape: &mut Tape<'_>, a: Var, b: Var) -> Result<Var> {
     let (x, y) = (tape.read(OP, a)?, tape.read(OP, b)?);
     let n = x.len();
     let _span = tape.span(OP, || Work::on(tape.shape(a)).forward(n, 3 * n).backward(2 * n, 5 * n));
-    let mut out = tape.pool().take(n);
+    let mut out = tape.pool().take(n)?;
     regimen_kernels::mul(&x, &y, &mut out);
     let shape = tape.shape(a).to_vec();
     if !tape.needs(&[a, b]) {
@@ -28,11 +28,12 @@ pub fn mul(tape: &mut Tape<'_>, a: Var, b: Var) -> Result<Var> {
         Some(Box::new(move |ctx, dy| {
             for (var, other) in [(a, &y), (b, &x)] {
                 if ctx.needs(var) {
-                    let mut gradient = ctx.pool.take(dy.len());
+                    let mut gradient = ctx.pool.take(dy.len())?;
                     regimen_kernels::mul(&dy, other, &mut gradient);
-                    ctx.add_scaled(var, 1.0, gradient);
+                    ctx.add_scaled(var, 1.0, gradient)?;
                 }
             }
+            Ok(())
         })),
     ))
 }

@@ -62,7 +62,7 @@ fn run(
     let shift = bias.map(|b| params.slice(b));
     let _span = tape.span(OP, || work(kind, rows, d, residual.is_some(), bias.is_some()));
     let input = tape.read(OP, x)?;
-    let (mut y, mut stats) = (pool.take(rows * d), pool.take(rows * 2));
+    let (mut y, mut stats) = (pool.take(rows * d)?, pool.take(rows * 2)?);
     let s = match residual {
         None => {
             norm_forward(kind, rows, d, &input, None, scale, shift, eps, None, &mut y, &mut stats);
@@ -70,7 +70,7 @@ fn run(
         }
         Some(r) => {
             same_shape(OP, tape, x, r)?;
-            let (other, mut sum) = (tape.read(OP, r)?, pool.take(rows * d));
+            let (other, mut sum) = (tape.read(OP, r)?, pool.take(rows * d)?);
             norm_forward(
                 kind,
                 rows,
@@ -96,7 +96,7 @@ fn run(
         shape,
         y,
         Some(Box::new(move |ctx, dy| {
-            let mut ds = ctx.take_to_add(s);
+            let mut ds = ctx.take_to_add(s)?;
             match bias {
                 Some(b) => {
                     let (dgain, dbias) = ctx.grads.pair_mut(gain, b);
@@ -108,6 +108,7 @@ fn run(
                 }
             }
             ctx.put(s, ds);
+            Ok(())
         })),
     );
     Ok((normed, s))

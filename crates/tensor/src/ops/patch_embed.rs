@@ -57,8 +57,8 @@ pub fn patch_embed(tape: &mut Tape<'_>, images: Var, spec: &PatchEmbed) -> Resul
     });
     let pool = tape.pool();
     let (input, weight) = (tape.read(OP, images)?, Numbers::of(tape, spec.weight)?);
-    let mut patches = pool.take(shape.rows() * shape.patch_len());
-    let mut tokens = pool.take(shape.rows() * d);
+    let mut patches = pool.take(shape.rows() * shape.patch_len())?;
+    let mut tokens = pool.take(shape.rows() * d)?;
     let positions = Numbers::of(tape, spec.positions)?;
     let vector = |v: Option<Handle>| v.map(|v| tape.params().slice(v));
     let weights = PatchWeights {
@@ -76,7 +76,7 @@ pub fn patch_embed(tape: &mut Tape<'_>, images: Var, spec: &PatchEmbed) -> Resul
         tokens_shape,
         tokens,
         Some(Box::new(move |ctx, dy| {
-            let mut sums = ctx.pool.take_zeroed(shape.time() * d);
+            let mut sums = ctx.pool.take_zeroed(shape.time() * d)?;
             patch_embed_sums(shape, d, &dy, &mut sums);
             if let Some(bias) = spec.bias {
                 patch_embed_backward_bias(shape, d, &sums, ctx.grads.slice_mut(bias));
@@ -85,14 +85,15 @@ pub fn patch_embed(tape: &mut Tape<'_>, images: Var, spec: &PatchEmbed) -> Resul
             if let Some(class) = spec.class {
                 ctx.add_to_parameter(class, 1.0, first);
             }
-            add_to(ctx, spec.positions, |to| regimen_kernels::add_into(rest, to));
-            add_to(ctx, spec.weight, |to| patch_embed_backward_weight(shape, d, &dy, &patches, to));
+            add_to(ctx, spec.positions, |to| regimen_kernels::add_into(rest, to))?;
+            add_to(ctx, spec.weight, |to| patch_embed_backward_weight(shape, d, &dy, &patches, to))?;
             if ctx.needs(images) {
-                let (mut dimages, accumulate) = ctx.take(images);
+                let (mut dimages, accumulate) = ctx.take(images)?;
                 let weight = weight.get();
                 patch_embed_backward_images(shape, d, &dy, weight, &mut patches, &mut dimages, accumulate);
                 ctx.put(images, dimages);
             }
+            Ok(())
         })),
     ))
 }
@@ -120,16 +121,17 @@ impl<'a> Numbers<'a> {
 }
 
 /// Lets `add` add to the gradient of a source, if one is wanted.
-fn add_to(ctx: &mut BackwardCtx<'_, '_>, source: Source, add: impl FnOnce(&mut [f32])) {
+fn add_to(ctx: &mut BackwardCtx<'_, '_>, source: Source, add: impl FnOnce(&mut [f32])) -> Result<()> {
     match source {
         Source::Parameter(handle) => add(ctx.grads.slice_mut(handle)),
         Source::Value(var) if ctx.needs(var) => {
-            let mut gradient = ctx.take_to_add(var);
+            let mut gradient = ctx.take_to_add(var)?;
             add(&mut gradient);
             ctx.put(var, gradient);
         }
         Source::Value(_) => {}
     }
+    Ok(())
 }
 
 /// The sizes of a call and the width of a token.

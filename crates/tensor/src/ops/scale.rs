@@ -14,7 +14,7 @@ pub fn scale(tape: &mut Tape<'_>, x: Var, factor: f32) -> Result<Var> {
     let input = tape.read(OP, x)?;
     let n = input.len();
     let _span = tape.span(OP, || Work::on(tape.shape(x)).forward(n, 2 * n).backward(n, 2 * n));
-    let mut out = tape.pool().take(n);
+    let mut out = tape.pool().take(n)?;
     out.copy_from_slice(&input);
     regimen_kernels::scale(factor, &mut out);
     let shape = tape.shape(x).to_vec();
@@ -25,8 +25,8 @@ pub fn scale(tape: &mut Tape<'_>, x: Var, factor: f32) -> Result<Var> {
         shape,
         out,
         Some(Box::new(move |ctx, dy| {
-            let own = ctx.own(dy);
-            ctx.add_scaled(x, factor, own);
+            let own = ctx.own(dy)?;
+            ctx.add_scaled(x, factor, own)
         })),
     ))
 }

@@ -20,7 +20,7 @@ pub fn softmax(tape: &mut Tape<'_>, x: Var) -> Result<Var> {
     let floats = rows * n;
     let _span = tape.span(OP, || Work::on(&[rows, n]).forward(0, 2 * floats).backward(0, 3 * floats));
     let input = tape.read(OP, x)?;
-    let mut out = tape.pool().take(rows * n);
+    let mut out = tape.pool().take(rows * n)?;
     softmax_rows(rows, n, &input, &mut out);
     let shape = tape.shape(x).to_vec();
     if !tape.needs(&[x]) {
@@ -31,9 +31,9 @@ pub fn softmax(tape: &mut Tape<'_>, x: Var) -> Result<Var> {
     tape.record(
         var,
         Box::new(move |ctx, dy| {
-            let mut gradient = ctx.pool.take(rows * n);
+            let mut gradient = ctx.pool.take(rows * n)?;
             softmax_rows_backward(rows, n, &y, &dy, &mut gradient);
-            ctx.add(x, Rc::new(gradient));
+            ctx.add(x, Rc::new(gradient))
         }),
     );
     Ok(var)

@@ -17,7 +17,7 @@ pub(super) fn weighted(tape: &mut Tape<'_>, op: &'static str, x: Var, factor: f6
     let input = tape.read(op, x)?;
     let n = input.len();
     let _span = tape.span(op, || Work::on(tape.shape(x)).forward(n, n).backward(0, n));
-    let mut out = tape.pool().take(1);
+    let mut out = tape.pool().take(1)?;
     out[0] = (factor * regimen_kernels::sum_f64(&input)) as f32;
     if !tape.needs(&[x]) {
         return Ok(tape.node(Vec::new(), out, None));
@@ -26,9 +26,9 @@ pub(super) fn weighted(tape: &mut Tape<'_>, op: &'static str, x: Var, factor: f6
         Vec::new(),
         out,
         Some(Box::new(move |ctx, dy| {
-            let mut gradient = ctx.pool.take(n);
+            let mut gradient = ctx.pool.take(n)?;
             gradient.fill((factor * f64::from(dy[0])) as f32);
-            ctx.add_scaled(x, 1.0, gradient);
+            ctx.add_scaled(x, 1.0, gradient)
         })),
     ))
 }

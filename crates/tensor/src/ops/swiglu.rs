@@ -22,7 +22,7 @@ pub fn swiglu(tape: &mut Tape<'_>, gate_up: Var) -> Result<Var> {
     let n = rows * ff;
     let _span = tape.span(OP, || Work::on(&[rows, ff]).forward(0, 3 * n).backward(0, 5 * n));
     let input = tape.read(OP, gate_up)?;
-    let mut out = tape.pool().take(rows * ff);
+    let mut out = tape.pool().take(rows * ff)?;
     swiglu_forward(rows, ff, &input, &mut out);
     let shape = with_last(tape, gate_up, ff);
     if !tape.needs(&[gate_up]) {
@@ -32,9 +32,9 @@ pub fn swiglu(tape: &mut Tape<'_>, gate_up: Var) -> Result<Var> {
         shape,
         out,
         Some(Box::new(move |ctx, dy| {
-            let mut gradient = ctx.pool.take(rows * both);
+            let mut gradient = ctx.pool.take(rows * both)?;
             swiglu_backward(rows, ff, &input, &dy, &mut gradient);
-            ctx.add_scaled(gate_up, 1.0, gradient);
+            ctx.add_scaled(gate_up, 1.0, gradient)
         })),
     ))
 }

@@ -57,7 +57,7 @@ impl Bench {
     pub fn check(
         &self,
         leaves: &[usize],
-        ours: impl Fn(&mut Tape<'_>, &[Var]) -> Result<Var>,
+        ours: impl for<'t> Fn(&mut Tape<'t>, &[Var]) -> Result<Var>,
         formula: impl Fn(&Named, &[&[f64]]) -> Vec<f64>,
     ) {
         let mut tape = self.tape();

@@ -79,8 +79,8 @@ pub fn token_logprob(
     let (params, pool, x) = (tape.params(), tape.pool(), tape.read(OP, hidden)?);
     let table = params.slice(weight);
     // Log-probabilities first, then entropies: one value, since they share their backward pass.
-    let mut values = pool.take(rows * (k + usize::from(entropy)));
-    let mut lse = pool.take(rows);
+    let mut values = pool.take(rows * (k + usize::from(entropy)))?;
+    let mut lse = pool.take(rows)?;
     let mut top =
         (most > 0).then(|| TopTokens { k: most, ids: vec![0; rows * most], logp: vec![0.0; rows * most] });
     let (logp, entropies) = values.split_at_mut(rows * k);
@@ -93,30 +93,34 @@ pub fn token_logprob(
     logprob_forward(&LmHead { d, vocab, hidden: &x, weight: table, temperature, keep }, targets, out);
     let shape = if k == 1 { vec![rows] } else { vec![rows, k] };
     if !tape.grad() {
-        let entropy = entropy.then(|| {
-            let mut copy = pool.take(rows);
-            copy.copy_from_slice(&values[rows * k..]);
-            tape.node(vec![rows], copy, None)
-        });
-        let mut logp = pool.take(rows * k);
+        let entropy = match entropy {
+            true => {
+                let mut copy = pool.take(rows)?;
+                copy.copy_from_slice(&values[rows * k..]);
+                Some(tape.node(vec![rows], copy, None))
+            }
+            false => None,
+        };
+        let mut logp = pool.take(rows * k)?;
         logp.copy_from_slice(&values[..rows * k]);
         return Ok(TokenLogprob { logp: tape.node(shape, logp, None), entropy, top });
     }
-    let mut saved = pool.take(values.len() - rows * k);
+    let mut saved = pool.take(values.len() - rows * k)?;
     saved.copy_from_slice(&values[rows * k..]);
-    let (targets, keep) = (targets.to_vec(), keep.map(<[bool]>::to_vec));
+    let (targets, keep) = (pool.copy_of(targets)?, keep.map(<[bool]>::to_vec));
     let whole = tape.node(
         vec![values.len()],
         values,
         Some(Box::new(move |ctx, dy| {
             // Constant hidden states still need somewhere to put their gradient.
-            let mut dx = ctx.take_to_add(hidden);
+            let mut dx = ctx.take_to_add(hidden)?;
             let dw = ctx.grads.slice_mut(weight);
             let head = LmHead { d, vocab, hidden: &x, weight: table, temperature, keep: keep.as_deref() };
             let (dlogp, dentropy) = dy.split_at(rows * k);
             let up = LogprobGrad { logp: dlogp, entropy: entropy.then_some((&saved, dentropy)) };
             logprob_backward(&head, &targets, &lse, up, &mut dx, dw);
             ctx.put(hidden, dx);
+            Ok(())
         })),
     );
     let logp = part(tape, whole, 0, shape)?;
@@ -128,15 +132,16 @@ pub fn token_logprob(
 /// The elements of `whole` from `first` on, as a value of their own.
 fn part(tape: &mut Tape<'_>, whole: Var, first: usize, shape: Vec<usize>) -> Result<Var> {
     let range = first..first + shape.iter().product::<usize>();
-    let mut copy = tape.pool().take(range.len());
+    let mut copy = tape.pool().take(range.len())?;
     copy.copy_from_slice(&tape.read(OP, whole)?[range.clone()]);
     Ok(tape.node(
         shape,
         copy,
         Some(Box::new(move |ctx, dy| {
-            let mut sum = ctx.take_to_add(whole);
+            let mut sum = ctx.take_to_add(whole)?;
             add_into(&dy, &mut sum[range]);
             ctx.put(whole, sum);
+            Ok(())
         })),
     ))
 }

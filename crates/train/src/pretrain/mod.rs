@@ -5,11 +5,13 @@ mod prepare;
 mod restore;
 mod save;
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::time::Instant;
 
 use regimen_base::{Failure, Key, fault};
 use regimen_infer::{Generator, Sampling};
+use regimen_kernels::{NoMemory, scratch_floats};
 use regimen_recipe::Job;
 use regimen_tensor::Work;
 use regimen_tensor::profile::outside;
@@ -18,6 +20,7 @@ use regimen_tokens::{Block, Schedule, TokenSet, Tokenizer, WithheldSet};
 use crate::checkpoint::State;
 use crate::config::Pretrain;
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::profile::Profiler;
 use crate::trainer::{Stepped, Trainer};
 use crate::validate::{Found, Validation};
@@ -49,7 +52,7 @@ pub fn run(job: &mut Job) -> std::result::Result<(), Failure> {
     let (mut run, mut trainer) = prepare::prepare(job)?;
     restore::restore(job, &mut run, &mut trainer)?;
     let mut profiler = Profiler::new(job, run.state.step, run.config.steps);
-    let ended = train(job, &mut run, &mut trainer, &mut profiler);
+    let ended = train_or_explain(job, &mut run, &mut trainer, &mut profiler);
     // What was recorded until an interruption or an error is worth keeping.
     if let Some(profiler) = profiler
         && let Err(error) = profiler.finish(job)
@@ -61,13 +64,52 @@ pub fn run(job: &mut Job) -> std::result::Result<(), Failure> {
     Ok(())
 }
 
+/// Why a training did not come to its end.
+enum Stop {
+    Error(Error),
+    Interrupted,
+}
+
+impl<E: Into<Error>> From<E> for Stop {
+    fn from(error: E) -> Stop {
+        Stop::Error(error.into())
+    }
+}
+
+/// All steps that are left; where memory runs out, the error says what needs how much, and what to do.
+fn train_or_explain(
+    job: &mut Job,
+    run: &mut Run,
+    trainer: &mut Trainer,
+    profiler: &mut Option<Profiler>,
+) -> std::result::Result<(), Failure> {
+    let ended = catch_unwind(AssertUnwindSafe(|| train(job, run, trainer, profiler)));
+    let ended = ended.unwrap_or_else(|payload| match payload.downcast_ref::<NoMemory>() {
+        // A loop that finds no memory for its buffers has no other way to say so.
+        Some(&NoMemory { bytes }) => {
+            let held = 4 * scratch_floats();
+            Err(Stop::from(regimen_tensor::Error::Memory { what: "scratch buffers", bytes, held }))
+        }
+        None => resume_unwind(payload),
+    });
+    match ended {
+        Ok(()) => Ok(()),
+        Err(Stop::Interrupted) => Err(regimen_base::hint::Interrupted.into()),
+        Err(Stop::Error(error)) => {
+            let resume = job.resume.as_ref().map(|resume| resume.step);
+            let held_out = run.tokens.validation().len();
+            Err(memory::explain(error, &trainer.config, &run.config, held_out, resume).into())
+        }
+    }
+}
+
 /// All steps that are left, with what is due after them.
 fn train(
     job: &mut Job,
     run: &mut Run,
     trainer: &mut Trainer,
     profiler: &mut Option<Profiler>,
-) -> std::result::Result<(), Failure> {
+) -> std::result::Result<(), Stop> {
     let mut block = Block::default();
     let mut instances = Vec::new();
     while run.state.step < run.config.steps {
@@ -102,7 +144,7 @@ fn train(
         }
         fault::point("step").map_err(|e| regimen_base::fs::Error::new("go on in", job.dir(), e))?;
         if stop {
-            return Err(regimen_base::hint::Interrupted.into());
+            return Err(Stop::Interrupted);
         }
     }
     Ok(())

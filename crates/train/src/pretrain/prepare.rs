@@ -13,8 +13,8 @@ use super::Run;
 use crate::checkpoint::State;
 use crate::config::Pretrain;
 use crate::error::{Error, Result};
-use crate::forecast;
 use crate::guard::Guard;
+use crate::memory::{self, Memory};
 use crate::saved::{self, Training, hash_arena};
 use crate::trainer::Trainer;
 use crate::validate::Validation;
@@ -42,8 +42,10 @@ pub(super) fn prepare(job: &Job) -> std::result::Result<(Run, Trainer), Failure>
     let withheld = withhold::resolve(&corpus, &config.withheld, config.with_duplicates)?;
 
     let decoder = config.model.decoder(vocabulary(job, &tokenizer)?);
-    fits(&decoder, &config)?;
-    let mut trainer = Trainer::new(&decoder, config.optimizer.rule(), job.seed)?;
+    fits(&decoder, &config, &tokens)?;
+    let mut trainer = Trainer::new(&decoder, config.optimizer.rule(), job.seed)
+        .map_err(|error| memory::explain(error, &decoder, &config, tokens.validation().len(), None))?;
+    trainer.decoder.set_recompute(config.recompute);
     trainer.guard = Guard::new(config.guard.spike);
     trainer.clip = config.clip;
     trainer.z_loss = config.z_loss;
@@ -118,19 +120,21 @@ fn ancestor(artifact: &Artifact, name: &str, found: Option<PathBuf>) -> Result<P
     })
 }
 
-/// A training that the machine's memory cannot hold is refused before its first step.
-fn fits(decoder: &DecoderConfig, config: &Pretrain) -> Result<()> {
-    let needed = forecast::memory(decoder, config);
-    match machine::memory() {
-        Some(memory) if needed > memory.total as f64 => Err(Error::Config {
-            field: "model".into(),
-            message: format!(
-                "training needs about {}, this machine has {}",
-                units::memory(needed as u64),
-                units::memory(memory.total)
-            ),
-            hint: "make the model, its context or `micro_batch` smaller".into(),
-        }),
-        _ => Ok(()),
+/// A training for which there is not enough memory is refused before its first step. What the program takes besides its
+/// arenas and activations is an estimate, so nothing is refused for its sake.
+fn fits(decoder: &DecoderConfig, config: &Pretrain, tokens: &TokenSet) -> Result<()> {
+    let need = |config: &Pretrain| Memory::of(decoder, config, tokens.validation().len() as f64, 0.0);
+    let (needed, Some(room)) = (need(config), machine::room()) else { return Ok(()) };
+    if needed.asked_for() <= room.bytes as f64 {
+        return Ok(());
     }
+    Err(Error::Memory {
+        message: format!(
+            "training needs about {} of memory ({needed}), {} {}",
+            units::memory(needed.total() as u64),
+            room.bound,
+            units::memory(room.bytes)
+        ),
+        hint: memory::way_out(config, room.bytes as f64, |config| need(config).total()),
+    })
 }

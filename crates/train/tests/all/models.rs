@@ -47,7 +47,12 @@ fn bad_configs_name_field_and_value() {
         ("batch = 4", "batch = 9223372036854775807", "batch"),
         ("context = 24", "context = 4294967295", "context"),
         ("layers = 2", "layers = 100000000", "layers"),
-        ("width = 16", "width = 1048576", "this machine has"),
+        ("width = 16", "width = 1048576", "training needs about "),
+        (
+            "layers = 2, width = 16, heads = 2, context = 24",
+            "layers = 4096, width = 1048576, heads = 2, context = 1048576",
+            "training needs about ",
+        ),
     ];
     for (from, to, words) in cases {
         let failure = train(dir.path(), &tokens, &config(12, "").replace(from, to)).unwrap_err();
