@@ -50,7 +50,8 @@ pub fn cross_entropy(
     assert_eq!(weight.len(), vocab * d, "weight is not [vocab, d]");
     assert!(targets.len() == rows && row_weight.len() == rows, "targets or row_weight is not [rows]");
     assert_eq!(nll.len(), rows, "nll is not [rows]");
-    let active: Vec<usize> = (0..rows).filter(|&r| row_weight[r] != 0.0).collect();
+    let mut active = Vec::with_capacity(rows);
+    active.extend((0..rows).filter(|&r| row_weight[r] != 0.0));
     assert!(active.iter().all(|&r| (targets[r] as usize) < vocab), "a target is outside the vocabulary");
     let mut lse = vec![0.0; rows];
     let call = Call { d, vocab, hidden, weight, targets, row_weight, z_loss, active: &active };

@@ -97,19 +97,21 @@ pub fn norm_backward(
         return;
     }
     let chunks = rows.div_ceil(ROW_CHUNK);
-    let mut parts = vec![0.0; 2 * chunks * d];
-    let (gain_parts, bias_parts) = parts.split_at_mut(chunks * d);
-    par_blocks3((ds, ROW_CHUNK * d), (gain_parts, d), (bias_parts, d), |c, ds, dgain, dbias| {
-        for (i, ds) in ds.chunks_exact_mut(d).enumerate() {
-            let r = c * ROW_CHUNK + i;
-            let (s, dy) = (&s[r * d..(r + 1) * d], &dy[r * d..(r + 1) * d]);
-            backward_row(kind, s, gain, &stats[2 * r..2 * r + 2], dy, ds, dgain, dbias);
+    crate::scratch::with(2 * chunks * d, |parts| {
+        parts.fill(0.0);
+        let (gain_parts, bias_parts) = parts.split_at_mut(chunks * d);
+        par_blocks3((ds, ROW_CHUNK * d), (gain_parts, d), (bias_parts, d), |c, ds, dgain, dbias| {
+            for (i, ds) in ds.chunks_exact_mut(d).enumerate() {
+                let r = c * ROW_CHUNK + i;
+                let (s, dy) = (&s[r * d..(r + 1) * d], &dy[r * d..(r + 1) * d]);
+                backward_row(kind, s, gain, &stats[2 * r..2 * r + 2], dy, ds, dgain, dbias);
+            }
+        });
+        add_parts(d, gain_parts, dgain);
+        if let Some(dbias) = dbias {
+            add_parts(d, bias_parts, dbias);
         }
     });
-    add_parts(d, gain_parts, dgain);
-    if let Some(dbias) = dbias {
-        add_parts(d, bias_parts, dbias);
-    }
 }
 
 simd! {

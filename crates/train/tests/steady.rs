@@ -100,15 +100,14 @@ fn allocations(more: &str) -> Vec<usize> {
     SIZES[..count.min(SIZES.len())].iter().map(|size| size.load(Ordering::Relaxed)).collect()
 }
 
-/// Vectors that loops of the kernels still make in every pass of 1280 rows: partial sums of each norm's gradient, the
-/// rows with a weight and the terms of their loss, the ids in order for the gradient of an embedding.
-const NORM: usize = 1;
-const LOSS: usize = 5;
-const EMBEDDING: usize = 1;
+/// Vectors of one number a row that a pass of 1280 rows makes (5 or 10 KB): for the loss, and
+/// the ids in order for the gradient of an embedding.
+const LOSS: usize = 6;
+const EMBEDDING: usize = 2;
 
 #[test]
 fn steps_in_the_steady_state_allocate_nothing_large() {
-    let (passes, layers) = (4 * 2, 2);
+    let passes = 4 * 2;
     let llama = "model = { layers = 2, width = 96, heads = 4, kv_heads = 2, context = 128 }";
     let gpt2 = "model = { layers = 2, width = 96, heads = 4, context = 128, norm = \"layer\", positions = \"learned\", \
                 mlp = \"gelu\", bias = true, tied = false }";
@@ -117,7 +116,7 @@ fn steps_in_the_steady_state_allocate_nothing_large() {
         [(llama.to_string(), 1), (gpt2.into(), 2), (again(llama), 1), (again(gpt2), 2)]
     {
         let found = allocations(&config);
-        let known = passes * ((2 * layers + 1) * NORM + LOSS + embeddings * EMBEDDING);
+        let known = passes * (LOSS + embeddings * EMBEDDING);
         println!("{} large allocations in 4 steps, {known} of them known: {config}", found.len());
         assert!(found.len() <= known, "{config}: {found:?}");
     }
