@@ -216,8 +216,7 @@ impl<'a> Tape<'a> {
         let (params, pool, recorder) = (self.params, self.pool, self.recorder);
         let _span = self.span(OP, || Work::on(self.shape(x)));
         let (input, from) = (self.read(OP, x)?, self.shape(x).to_vec());
-        let mut inside = Tape::new(params, pool, false);
-        inside.recorder = recorder;
+        let mut inside = Tape::inside(params, pool, false, recorder);
         let first = inside.shared(from.clone(), input.clone(), false);
         let last = part(&mut inside, first)?;
         let (value, shape) = (inside.take(OP, last)?, inside.shape(last).to_vec());
@@ -226,8 +225,7 @@ impl<'a> Tape<'a> {
             shape,
             value,
             Some(Box::new(move |ctx, dy| {
-                let mut inside = Tape::new(params, pool, true);
-                inside.recorder = recorder;
+                let mut inside = Tape::inside(params, pool, true, recorder);
                 let first = inside.shared(from, input, true);
                 let last = part(&mut inside, first)?;
                 match inside.walk(last, dy, ctx.grads, &[first])?.pop().flatten() {
@@ -236,6 +234,12 @@ impl<'a> Tape<'a> {
                 }
             })),
         ))
+    }
+
+    /// A tape for a part of a pass: short, so that it costs no large allocation.
+    fn inside(params: &'a Params, pool: &'a Pool, grad: bool, recorder: Option<&'a Recorder>) -> Tape<'a> {
+        let nodes = Vec::with_capacity(16);
+        Tape { params, pool, grad, nodes, recorder, unsaid: RefCell::new(None) }
     }
 
     /// A value that another tape holds as well.
