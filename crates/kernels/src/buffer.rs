@@ -4,7 +4,7 @@
 //! the translation cache at every row; both cost a training step several percent.
 #![allow(unsafe_code)]
 
-use std::alloc::{Layout, alloc, dealloc};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -58,33 +58,70 @@ impl Floats {
             return Ok(Floats::default());
         }
         let bytes = len.checked_mul(size_of::<f32>()).ok_or(NoMemory { bytes: usize::MAX })?;
-        let layout = layout(len).ok_or(NoMemory { bytes })?;
-        // SAFETY: the layout has a size above 0.
-        let pointer = NonNull::new(unsafe { alloc(layout) }).ok_or(NoMemory { bytes })?;
-        if bytes >= HUGE {
-            prefer_huge_pages(pointer, bytes);
-        }
-        // SAFETY: the block is `bytes` long and this function's own; zero bytes are zeros.
-        unsafe { pointer.as_ptr().write_bytes(0, bytes) };
-        Ok(Floats { pointer: pointer.cast(), len })
+        let pointer = if bytes >= HUGE { large(bytes) } else { small(bytes) };
+        Ok(Floats { pointer: pointer.ok_or(NoMemory { bytes })?.cast(), len })
     }
 }
 
-fn layout(len: usize) -> Option<Layout> {
-    let bytes = len.checked_mul(size_of::<f32>())?;
-    Layout::from_size_align(bytes, if bytes >= HUGE { HUGE } else { LINE }).ok()
+/// Zeros from the program's allocator.
+fn small(bytes: usize) -> Option<NonNull<u8>> {
+    let layout = Layout::from_size_align(bytes, LINE).ok()?;
+    // SAFETY: the layout has a size above 0.
+    NonNull::new(unsafe { alloc_zeroed(layout) })
 }
 
-/// Asks the kernel for huge pages; it may not have any, and nothing depends on it.
+/// Pages of zeros of its own, from a multiple of [`HUGE`] on, which go back to the system when they are freed: the
+/// allocator would keep what lies between its other blocks.
 #[cfg(target_os = "linux")]
-fn prefer_huge_pages(pointer: NonNull<u8>, bytes: usize) {
-    use rustix::mm::{Advice, madvise};
-    // SAFETY: whole pages of a block that was just allocated; the advice changes no contents.
-    let _ = unsafe { madvise(pointer.as_ptr().cast(), bytes / HUGE * HUGE, Advice::LinuxHugepage) };
+fn large(bytes: usize) -> Option<NonNull<u8>> {
+    use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+    let bytes = pages(bytes)?;
+    let all = bytes.checked_add(HUGE)?;
+    let access = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping at a place of the system's choice; what lies before and behind the aligned part goes back
+    // untouched. The advice changes no contents, and the kernel may not have huge pages: nothing depends on them.
+    unsafe {
+        let start = mmap_anonymous(std::ptr::null_mut(), all, access, MapFlags::PRIVATE).ok()?.cast::<u8>();
+        let before = start.addr().next_multiple_of(HUGE) - start.addr();
+        let pointer = start.add(before);
+        if before > 0 {
+            let _ = munmap(start.cast(), before);
+        }
+        if before < HUGE {
+            let _ = munmap(pointer.add(bytes).cast(), HUGE - before);
+        }
+        let _ = madvise(pointer.cast(), bytes / HUGE * HUGE, Advice::LinuxHugepage);
+        NonNull::new(pointer)
+    }
+}
+
+/// Bytes of whole pages.
+#[cfg(target_os = "linux")]
+fn pages(bytes: usize) -> Option<usize> {
+    bytes.checked_next_multiple_of(rustix::param::page_size())
 }
 
 #[cfg(not(target_os = "linux"))]
-fn prefer_huge_pages(_: NonNull<u8>, _: usize) {}
+fn large(bytes: usize) -> Option<NonNull<u8>> {
+    small(bytes)
+}
+
+/// Frees what [`small`] or [`large`] made for so many bytes.
+///
+/// # Safety
+/// Nothing may use it afterwards.
+unsafe fn free(pointer: NonNull<u8>, bytes: usize) {
+    #[cfg(target_os = "linux")]
+    if let Some(pages) = pages(bytes).filter(|_| bytes >= HUGE) {
+        // SAFETY: the whole of a mapping of that length.
+        let _ = unsafe { rustix::mm::munmap(pointer.as_ptr().cast(), pages) };
+        return;
+    }
+    if let Ok(layout) = Layout::from_size_align(bytes, LINE) {
+        // SAFETY: allocated with this layout.
+        unsafe { dealloc(pointer.as_ptr(), layout) };
+    }
+}
 
 impl Default for Floats {
     fn default() -> Self {
@@ -94,9 +131,9 @@ impl Default for Floats {
 
 impl Drop for Floats {
     fn drop(&mut self) {
-        if let Some(layout) = layout(self.len).filter(|_| self.len > 0) {
-            // SAFETY: allocated with this layout, and not used any more.
-            unsafe { dealloc(self.pointer.as_ptr().cast(), layout) };
+        if self.len > 0 {
+            // SAFETY: made for this many bytes, and not used any more.
+            unsafe { free(self.pointer.cast(), self.len * size_of::<f32>()) };
         }
     }
 }
@@ -153,7 +190,8 @@ mod tests {
             assert_eq!(floats.len(), len);
             assert!(floats.iter().all(|&x| x == 0.0));
             assert!(len == 0 || floats.as_ptr().addr().is_multiple_of(LINE));
-            assert!(len * 4 < HUGE || floats.as_ptr().addr().is_multiple_of(HUGE));
+            let huge = if cfg!(target_os = "linux") { HUGE } else { LINE };
+            assert!(len * 4 < HUGE || floats.as_ptr().addr().is_multiple_of(huge));
             floats.iter_mut().for_each(|x| *x = 2.0);
             assert_eq!(floats.clone(), floats);
         }

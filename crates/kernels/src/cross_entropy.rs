@@ -84,6 +84,11 @@ fn chunk_rows(rows: usize, vocab: usize) -> usize {
     nearly_equal(rows, if most >= 32 { most / 32 * 32 } else { most })
 }
 
+/// Floats of scratch memory that [`cross_entropy`] holds with gradients, on `rows` rows with a weight.
+pub fn cross_entropy_floats(rows: usize, d: usize, vocab: usize) -> usize {
+    chunk_rows(rows, vocab) * (logit_stride(vocab) + 2 * d + 3)
+}
+
 /// Distance of rows of logits in a chunk: rows a large power of two apart would fall on the same places of the cache.
 fn logit_stride(vocab: usize) -> usize {
     if vocab.is_multiple_of(256) { vocab + 16 } else { vocab }

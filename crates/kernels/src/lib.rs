@@ -39,9 +39,11 @@ mod testing;
 pub use activation::{Activation, activation_backward, activation_forward};
 pub use adafactor::{Adafactor, adafactor_matrix_step, adafactor_vector_step};
 pub use adamw::{AdamW, adamw_step, adamw_step_zeroing};
-pub use attention::{AttentionRows, AttentionShape, attention_backward, attention_decode, attention_forward};
+pub use attention::{
+    AttentionRows, AttentionShape, attention_backward, attention_decode, attention_floats, attention_forward,
+};
 pub use buffer::{Floats, NoMemory};
-pub use cross_entropy::cross_entropy;
+pub use cross_entropy::{cross_entropy, cross_entropy_floats};
 pub use elementwise::{add, add_into, axpy, mul, mul_into, scale};
 pub use embedding::{embedding_add, embedding_backward, embedding_forward};
 pub use fingerprint::fingerprint;

@@ -4,6 +4,7 @@
 //! operations take them and give them back, with lengths in place of memory. A pool never shrinks, so the lengths and
 //! their order are all that its size depends on; a test holds the two against each other.
 
+use regimen_kernels::{attention_floats, cross_entropy_floats};
 use regimen_tensor::{Size, Sizes};
 
 use crate::config::{DecoderConfig, Mlp, Positions, Recompute};
@@ -228,12 +229,11 @@ pub fn scratch_floats(
     });
     let product = products.max().unwrap_or(0);
     // The loss holds the exponentials of the logits of some rows, or hidden states gathered from between masked ones.
-    let chunk = rows.min(256).min(((8 << 20) / c.vocab).max(1));
-    let loss = if gradients { chunk * (c.vocab + 3 * c.width) } else { rows.min(4096) * c.width };
+    let loss =
+        if gradients { cross_entropy_floats(rows, c.width, c.vocab) } else { rows.min(4096) * c.width };
     // Every thread holds keys and values of a sequence and scores of some of its rows, or panels of a left side, or a
     // tile of logits.
-    let (wide, long) = (c.head_dim.next_multiple_of(16), time.next_multiple_of(16) + 64);
-    let attention = if gradients { 5 } else { 3 } * wide * long;
+    let attention = attention_floats(time, c.head_dim, gradients);
     let (panels, tile) = (12 * 14 * 384.min(rows), rows.min(256) * c.vocab.min(528));
     product + loss + threads * attention.max(panels).max(tile)
 }

@@ -65,10 +65,14 @@ impl Memory {
                 activations.step(config.batch % rows, time);
             }
         }
+        let mut held = activations.held();
         let mut scratch = scratch_floats(decoder, rows, time, true, threads());
         if validation_tokens > 0.0 {
             let rows = validation_rows(time, validation_tokens);
-            activations.score(rows, time);
+            // Scoring gives back what a step holds, and the other way round.
+            let mut scoring = Activations::new(decoder, config.recompute);
+            scoring.score(rows, time);
+            held = held.max(scoring.held());
             scratch = scratch.max(scratch_floats(decoder, rows, time, false, threads()));
         }
         let cache = if config.samples.every > 0 { 2 * decoder.layers * decoder.kv_width() * time } else { 0 };
@@ -76,7 +80,7 @@ impl Memory {
             weights: arena,
             gradients: arena,
             optimizer,
-            activations: 4.0 * activations.held() as f64,
+            activations: 4.0 * held as f64,
             scratch: 4.0 * scratch as f64,
             program: PROGRAM + PER_ID * decoder.vocab as f64 + mapped + 4.0 * cache as f64,
         }

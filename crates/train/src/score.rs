@@ -46,10 +46,14 @@ pub fn score(
     order.sort_by_key(|&i| std::cmp::Reverse(length(&spans[i])));
     let mut scored = vec![0.0; spans.len()];
     let mut block = Block::default();
-    let mut done = 0;
+    let (mut done, mut size) = (0, 0);
     while done < order.len() {
         let time = length(&spans[order[done]]);
         let many = (SLOTS / time).max(1).min(order.len() - done);
+        // Buffers of another length, a training step's among them, would only lie beside those of this pass.
+        if std::mem::replace(&mut size, many * time) != many * time {
+            pool.clear();
+        }
         let rows = &order[done..done + many];
         let chosen: Vec<Span> = rows.iter().map(|&i| spans[i].clone()).collect();
         stream.spans_block(&chosen, time, &mut block)?;
@@ -63,6 +67,7 @@ pub fn score(
             break;
         }
     }
+    pool.clear();
     // Summed in the order of each document's windows, whatever pass they were in.
     owners.iter().zip(scored).for_each(|(&document, x)| nats[document] += x);
     Ok(nats)

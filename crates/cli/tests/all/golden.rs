@@ -19,27 +19,27 @@ const NUMERIC: [(&str, &str, [&str; 3]); 3] = [
         "avx512",
         "avx512, glibc 2.36+fma",
         [
-            "24d77bce604558a6ba7033ffbfbbd41be5010e2ef4ef41ed432f55f4e0482ae3",
-            "916eefa923bb27a93eb9f3fe4779b16948ce17900c60e1ce7b090f229e6a2d4d",
-            "3c1cda8e8470200f2b322da36532dcaf2de1fa0bddcb491c18255ed3465e8646",
+            "54e3ceb5433db99c60797c7d8098bfb4a00d8bfacc8fc1f695f7d3d3ea2ee3de",
+            "8838f467853007d8c30d1ec8729ef2bdee09a1ab1ac0a5c8a5564676162d376a",
+            "2dced3f5b22ab593c5ac039734363ed7336421a5f62fd74ce3f09e7d81a22a81",
         ],
     ),
     (
         "avx2",
         "avx2, glibc 2.36+fma",
         [
-            "24d77bce604558a6ba7033ffbfbbd41be5010e2ef4ef41ed432f55f4e0482ae3",
-            "916eefa923bb27a93eb9f3fe4779b16948ce17900c60e1ce7b090f229e6a2d4d",
-            "a80f5b4410d39d88bcd50b75bca945ae3a47f7b5deb2e5dc4a109359397016b4",
+            "54e3ceb5433db99c60797c7d8098bfb4a00d8bfacc8fc1f695f7d3d3ea2ee3de",
+            "8838f467853007d8c30d1ec8729ef2bdee09a1ab1ac0a5c8a5564676162d376a",
+            "2dced3f5b22ab593c5ac039734363ed7336421a5f62fd74ce3f09e7d81a22a81",
         ],
     ),
     (
         "portable",
         "portable, glibc 2.36+fma",
         [
-            "75c5cc229dfba4d0067a3367a4bf0ad4ba5942b36b1d32fbe0c8d823074adff9",
-            "e2f28feded27419fe49ab77aabca6320cc8d3e73b9438d832b75379e92f84fcb",
-            "deacbebe482a022dc7eee5376d1a2f862e2b6a2d2acf63507725f0952bfd0a28",
+            "00d4d8100b02401ea6ed3cb5248b5ae3b48b2642f2be7561b4c9e13877528a32",
+            "7b6db1259c238121596fcd6abf4de2a091a24cb893adbebd969d988273813481",
+            "de5a7550fd11bb378d87a5c977a9e85079e6e734929764a7e4cfb0dce5285773",
         ],
     ),
 ];
@@ -50,9 +50,9 @@ const VERSIONS: [(&str, u64); 7] = [
     ("tokenizer", 1),
     ("tokens", 1),
     ("ngram", 1),
-    ("pretrain", 1),
-    ("evaluate", 1),
-    ("generate", 1),
+    ("pretrain", 2),
+    ("evaluate", 2),
+    ("generate", 2),
 ];
 
 /// Stage name to payload, and the fingerprint without program and version.

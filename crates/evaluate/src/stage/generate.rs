@@ -15,7 +15,7 @@ const SAMPLES: &str = "samples.jsonl";
 /// `kind = "generate"`.
 pub(crate) static GENERATE: StageKind = StageKind {
     kind: "generate",
-    version: 1,
+    version: 2,
     about: "Let a model continue prompts.",
     seeded: true,
     inputs: &[Input {

@@ -37,13 +37,7 @@ pub fn attention_backward(
     par(shape.batch * shape.kv_heads, |number| {
         let sequence = &Sequence::new(&shape, &rows, qkv, number / shape.kv_heads);
         let kv_head = number % shape.kv_heads;
-        let (t, d) = (shape.time, shape.head_dim);
-        let wide = d.next_multiple_of(MOST_LANES);
-        let long = t.next_multiple_of(16) + MOST_KEYS;
-        let (rows, turned, scores) = (MOST_ROWS * wide, d * MOST_ROWS, MOST_ROWS * SCORES);
-        // Rows of keys are read in whole tiles, so there are some more of them.
-        let all = (t + MOST_TILE) * wide;
-        let sizes = [all, d * long, d * long, all, all, rows, turned, rows, turned, rows, scores, scores];
+        let sizes = sizes(shape.time, shape.head_dim);
         scratch::with(sizes.iter().sum(), |buffer| {
             let [keys, keys_t, values_t, dk, dv, queries, queries_t, douts, douts_t, dq, p, ds] =
                 split(buffer, sizes);
@@ -52,6 +46,16 @@ pub fn attention_backward(
             dispatch!(task(sequence: &Sequence<'_>, kv_head: usize, given: &Given<'_>, buffers: Buffers<'_>));
         });
     });
+}
+
+/// Floats of the buffers of a task, in the order of [`Buffers`].
+pub(super) fn sizes(t: usize, d: usize) -> [usize; 12] {
+    let wide = d.next_multiple_of(MOST_LANES);
+    let long = t.next_multiple_of(16) + MOST_KEYS;
+    let (rows, turned, scores) = (MOST_ROWS * wide, d * MOST_ROWS, MOST_ROWS * SCORES);
+    // Rows of keys are read in whole tiles, so there are some more of them.
+    let all = (t + MOST_TILE) * wide;
+    [all, d * long, d * long, all, all, rows, turned, rows, turned, rows, scores, scores]
 }
 
 /// What the forward pass left, and where gradients go.

@@ -26,18 +26,21 @@ pub fn attention_forward(
     par(shape.batch * shape.kv_heads, |number| {
         let sequence = &Sequence::new(&shape, &rows, qkv, number / shape.kv_heads);
         let kv_head = number % shape.kv_heads;
-        let (t, d) = (shape.time, shape.head_dim);
-        let wide = d.next_multiple_of(MOST_LANES);
-        // Whole tiles of keys may be read behind the last one.
-        let long = t.next_multiple_of(16) + MOST_KEYS;
-        let rows = MOST_ROWS * wide;
-        let sizes =
-            [d * long, t * wide, rows.max(t * wide), d * MOST_ROWS, MOST_ROWS * SCORES, rows, 2 * MOST_ROWS];
+        let sizes = sizes(shape.time, shape.head_dim);
         scratch::with(sizes.iter().sum(), |buffer| {
             let buffers = split(buffer, sizes);
             dispatch!(task(sequence: &Sequence<'_>, kv_head: usize, to: &Results<'_>, buffers: [&mut [f32]; 7]));
         });
     });
+}
+
+/// Floats of the buffers of a task.
+pub(super) fn sizes(t: usize, d: usize) -> [usize; 7] {
+    let wide = d.next_multiple_of(MOST_LANES);
+    // Whole tiles of keys may be read behind the last one.
+    let long = t.next_multiple_of(16) + MOST_KEYS;
+    let rows = MOST_ROWS * wide;
+    [d * long, t * wide, rows.max(t * wide), d * MOST_ROWS, MOST_ROWS * SCORES, rows, 2 * MOST_ROWS]
 }
 
 /// Where results go.

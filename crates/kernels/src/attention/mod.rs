@@ -45,6 +45,13 @@ pub struct AttentionRows<'a> {
     pub rope: Option<(&'a RopeTable, &'a [u32])>,
 }
 
+/// Floats of scratch memory that a thread holds during attention over sequences of `time` positions: forward, or backward
+/// as well.
+pub fn attention_floats(time: usize, head_dim: usize, backward: bool) -> usize {
+    let forward = forward::sizes(time, head_dim).iter().sum();
+    if backward { backward::sizes(time, head_dim).iter().sum::<usize>().max(forward) } else { forward }
+}
+
 impl<'a> AttentionRows<'a> {
     /// Causal attention from `starts` on, without rotary positions.
     pub fn causal(starts: &'a [u32]) -> Self {
