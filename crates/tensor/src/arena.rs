@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use regimen_base::Philox;
-use regimen_kernels::par_rows;
+use regimen_kernels::{Floats, par_rows};
 
 use crate::error::{Error, Result};
 use crate::layout::{Handle, Init, Layout};
@@ -17,13 +17,13 @@ macro_rules! arena {
             /// Where the segments are.
             pub layout: Arc<Layout>,
             /// `layout.len` floats; the padding between segments stays 0.
-            pub data: Vec<f32>,
+            pub data: Floats,
         }
 
         impl $name {
             /// All zeros. Where memory may be short, [`Self::try_zeros`] says so.
             pub fn zeros(layout: Arc<Layout>) -> $name {
-                let data = vec![0.0; layout.len];
+                let data = Floats::zeros(layout.len);
                 $name { layout, data }
             }
 
@@ -32,7 +32,9 @@ macro_rules! arena {
             /// # Errors
             /// [`Error::Memory`] when there is no memory for them.
             pub fn try_zeros(layout: Arc<Layout>) -> Result<$name> {
-                let data = try_floats($what, layout.len, 0)?;
+                let bytes = layout.len.saturating_mul(4);
+                let lacking = |_| Error::Memory { what: $what, bytes, held: 0 };
+                let data = Floats::try_zeros(layout.len).map_err(lacking)?;
                 Ok($name { layout, data })
             }
 
@@ -75,18 +77,6 @@ arena!(
     /// The gradient of a loss with respect to [`Params`] of the same layout.
     Grads, "gradients"
 );
-
-/// `len` zeros for `what`, of which `held` floats are there already.
-///
-/// # Errors
-/// [`Error::Memory`] when there is no memory for them.
-pub fn try_floats(what: &'static str, len: usize, held: usize) -> Result<Vec<f32>> {
-    let mut data = Vec::new();
-    let bytes = len.saturating_mul(4);
-    data.try_reserve_exact(len).map_err(|_| Error::Memory { what, bytes, held: 4 * held })?;
-    data.resize(len, 0.0);
-    Ok(data)
-}
 
 /// Whether there is memory for `len` floats in one piece, which are not kept.
 ///

@@ -73,8 +73,12 @@ fn accumulating_equals_one_pass() {
     let whole = trainer.grads.data.clone();
     let parts_loss = trainer.gradient(&uneven, 2).unwrap();
     let norm = whole.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
-    let off =
-        whole.iter().zip(&trainer.grads.data).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt();
+    let off = whole
+        .iter()
+        .zip(trainer.grads.data.iter())
+        .map(|(a, b)| f64::from(a - b).powi(2))
+        .sum::<f64>()
+        .sqrt();
     assert!(off / norm < 1e-6, "{off} of {norm}");
     assert!((whole_loss - parts_loss).abs() < 1e-6 * whole_loss);
 }
