@@ -153,6 +153,14 @@ impl DerefMut for Floats {
     }
 }
 
+impl<'a> IntoIterator for &'a Floats {
+    type Item = &'a f32;
+    type IntoIter = std::slice::Iter<'a, f32>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 impl Clone for Floats {
     fn clone(&self) -> Self {
         Floats::from(&**self)
