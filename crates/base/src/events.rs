@@ -130,7 +130,7 @@ pub trait Watch {
 
 /// The log of one run, open for writing.
 pub struct EventLog {
-    file: fs::File,
+    file: Option<fs::File>,
     length: u64,
     watch: Option<Box<dyn Watch>>,
 }
@@ -146,7 +146,12 @@ impl EventLog {
     pub fn open(path: &Path, length: u64, watch: Option<Box<dyn Watch>>) -> fs::Result<EventLog> {
         let present = fs::size(path).unwrap_or(0);
         let length = length.min(present);
-        Ok(EventLog { file: fs::append_at(path, length)?, length, watch })
+        Ok(EventLog { file: Some(fs::append_at(path, length)?), length, watch })
+    }
+
+    /// A log that keeps nothing: that of a process whose group has another one to write it.
+    pub fn silent() -> EventLog {
+        EventLog { file: None, length: 0, watch: None }
     }
 
     /// Write one event and show it. Progress on the way is only shown.
@@ -158,11 +163,12 @@ impl EventLog {
         if matches!(record.event, Event::Progress { done, total, .. } if done != total || total == 0) {
             return Ok(());
         }
+        let Some(file) = &mut self.file else { return Ok(()) };
         let mut line = serde_json::to_vec(&record)
-            .map_err(|e| fs::Error::new("encode an event for", self.file.path(), e.into()))?;
+            .map_err(|e| fs::Error::new("encode an event for", file.path(), e.into()))?;
         line.push(b'\n');
-        self.file.put(&line)?;
-        self.file.push()?;
+        file.put(&line)?;
+        file.push()?;
         self.length += line.len() as u64;
         Ok(())
     }
@@ -175,12 +181,12 @@ impl EventLog {
     /// Cut the log back to `length` bytes: what came after belongs to work that is done anew.
     pub fn cut_back(&mut self, length: u64) -> fs::Result<()> {
         self.length = self.length.min(length);
-        self.file.cut(self.length)
+        self.file.as_mut().map_or(Ok(()), |file| file.cut(self.length))
     }
 
     /// Make what was written durable.
     pub fn sync(&mut self) -> fs::Result<()> {
-        self.file.sync()
+        self.file.as_mut().map_or(Ok(()), fs::File::sync)
     }
 
     /// Say something in passing.

@@ -2,13 +2,15 @@
 //!
 //! Hashes and ids ([`hash`]), counter-based random numbers ([`rng`]), errors that say what to do ([`hint`]),
 //! the one layer through which files are written ([`fs`]) with its fault injection ([`fault`]), the event log of a
-//! run ([`events`]), canonical JSON ([`json`]), cancellation ([`cancel`]), the way numbers are shown ([`units`]) and words
+//! run ([`events`]), canonical JSON ([`json`]), cancellation ([`cancel`]), processes that work
+//! together ([`group`]), the way numbers are shown ([`units`]) and words
 //! quoted for a shell ([`shell`]).
 
 pub mod cancel;
 pub mod events;
 pub mod fault;
 pub mod fs;
+pub mod group;
 pub mod hash;
 pub mod hint;
 pub mod json;
@@ -20,6 +22,7 @@ pub mod units;
 
 pub use cancel::Cancel;
 pub use events::{Event, EventLog, Record, Watch};
+pub use group::Group;
 pub use hash::{DocKey, Hash256, Key};
 pub use hint::{Failure, Hint};
 pub use rng::Philox;

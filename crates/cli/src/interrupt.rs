@@ -1,14 +1,27 @@
 //! Ctrl-C: once asks the work to stop after its step, twice stops at once.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use regimen_base::Cancel;
 
 use crate::output::{INTERRUPTED, paint};
+
+/// Whether the work is over, and signals stop nothing any more.
+static OVER: AtomicBool = AtomicBool::new(false);
+
+/// The work is over: what is left to do takes no time, and is not to be stopped.
+pub fn over() {
+    OVER.store(true, Ordering::Relaxed);
+}
 
 /// Catch SIGINT and SIGTERM.
 pub fn install(quiet: bool) -> anyhow::Result<Cancel> {
     let cancel = Cancel::new();
     let asked = cancel.clone();
     ctrlc::set_handler(move || {
+        if OVER.load(Ordering::Relaxed) {
+            return;
+        }
         if asked.ask() {
             std::process::exit(i32::from(INTERRUPTED));
         }

@@ -8,12 +8,13 @@ mod profile;
 mod progress;
 mod registry;
 mod settings;
+mod team;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 
 use clap::Parser;
-use regimen_base::units;
+use regimen_base::{Group, units};
 use regimen_kernels::NoMemory;
 
 use args::{Cli, Command};
@@ -26,20 +27,30 @@ pub struct Context {
     pub settings: settings::Settings,
     /// The project folder.
     pub project: std::path::PathBuf,
+    /// The processes that work together, led by this one.
+    pub group: &'static dyn Group,
 }
 
 fn main() -> ExitCode {
+    match team::join() {
+        Ok(group) => team::leave(group, act(group)),
+        Err(code) => code,
+    }
+}
+
+/// All that the command line asks for; gives back the exit code.
+fn act(group: &'static dyn Group) -> u8 {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) if error.use_stderr() => return ExitCode::from(output::mistyped(&error)),
+        Err(error) if error.use_stderr() => return output::mistyped(&error),
         // Help or version.
         Err(text) => {
             let _ = text.print();
-            return ExitCode::SUCCESS;
+            return 0;
         }
     };
     // A loop that finds no memory for its buffers has no other way to say so; stages that know more say more.
-    let ended = catch_unwind(AssertUnwindSafe(|| run(cli))).unwrap_or_else(|payload| {
+    let ended = catch_unwind(AssertUnwindSafe(|| run(cli, group))).unwrap_or_else(|payload| {
         match payload.downcast_ref::<NoMemory>() {
             Some(lack) => Err(output::Fault::new(
                 format!("no memory for {} more of scratch buffers", units::memory(lack.bytes as u64)),
@@ -48,24 +59,32 @@ fn main() -> ExitCode {
             None => resume_unwind(payload),
         }
     });
-    match ended {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => ExitCode::from(output::report(&error)),
+    ended.unwrap_or_else(|error| output::report(&error))
+}
+
+/// The project that a command line is about.
+fn project(cli: &Cli) -> anyhow::Result<std::path::PathBuf> {
+    match &cli.command {
+        Command::Run(args) if cli.global.project.is_none() => commands::project_of(&args.recipe.recipe),
+        Command::Plan(args) if cli.global.project.is_none() => commands::project_of(&args.recipe),
+        _ => settings::project(&cli.global),
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<u8> {
+/// Make the thread pools.
+fn pool(threads: usize) -> anyhow::Result<()> {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    regimen_kernels::set_threads(threads);
+    Ok(())
+}
+
+fn run(cli: Cli, group: &'static dyn Group) -> anyhow::Result<u8> {
+    let project = project(&cli)?;
     let mut global = cli.global;
-    let project = match &cli.command {
-        Command::Run(args) if global.project.is_none() => commands::project_of(&args.recipe.recipe)?,
-        Command::Plan(args) if global.project.is_none() => commands::project_of(&args.recipe)?,
-        _ => settings::project(&global)?,
-    };
     let settings = settings::Settings::load(&global, &project)?;
     global.quiet = settings.quiet();
-    rayon::ThreadPoolBuilder::new().num_threads(settings.threads()).build_global()?;
-    regimen_kernels::set_threads(settings.threads());
-    let context = Context { global, settings, project };
+    pool(settings.threads(group.sharing()))?;
+    let context = Context { global, settings, project, group };
     match cli.command {
         Command::Run(args) => commands::run::run(&context, &args),
         Command::Plan(args) => commands::plan::plan(&context, &args),

@@ -134,10 +134,13 @@ impl Settings {
         matches!(self.value(name), "true" | "1")
     }
 
-    /// Threads to compute with.
-    pub fn threads(&self) -> usize {
+    /// Threads to compute with. By default `sharing` processes share the processors evenly.
+    pub fn threads(&self, sharing: usize) -> usize {
         match self.value("threads").parse() {
-            Ok(0) | Err(_) => std::thread::available_parallelism().map_or(1, usize::from),
+            Ok(0) | Err(_) => {
+                let all = std::thread::available_parallelism().map_or(1, usize::from);
+                (all / sharing.max(1)).max(1)
+            }
             Ok(n) => n,
         }
     }
@@ -236,7 +239,7 @@ mod tests {
         fs::write(&dir.path().join("regimen.toml"), b"threads = 3\nreport = false\n").unwrap();
         let global = Global { threads: Some(2), ..Global::default() };
         let settings = Settings::load(&global, dir.path()).unwrap();
-        assert_eq!(settings.threads(), 2);
+        assert_eq!(settings.threads(3), 2);
         assert!(!settings.report());
         assert_eq!(settings.all()[1].origin, "flag --threads");
     }

@@ -17,6 +17,7 @@ static CORPUS: StageKind = StageKind {
     version: 1,
     about: "Read documents from files, filter and deduplicate them, and split them into training and validation.",
     seeded: false,
+    shared: false,
     inputs: &[],
     fields: config::FIELDS,
     check: config::check,

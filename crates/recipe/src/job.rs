@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use regimen_base::{Cancel, EventLog, Hash256, Key, fs};
+use regimen_base::{Cancel, EventLog, Group, Hash256, Key, fs};
 use regimen_ledger::Artifact;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,8 @@ pub struct Job<'a> {
     pub root: &'a Path,
     /// The event log, which also feeds the screen.
     pub log: EventLog,
+    /// The processes that run this stage together; one, unless the stage's kind is shared.
+    pub group: &'a dyn Group,
     /// Set when the user asks to stop.
     pub cancel: Cancel,
     /// Threads to work with.
@@ -118,6 +120,11 @@ pub struct NoInput {
 impl regimen_base::Hint for NoInput {}
 
 impl Job<'_> {
+    /// Whether this process is the one that writes: the work folder, the log and the artifact are its alone.
+    pub fn leads(&self) -> bool {
+        self.group.rank() == 0
+    }
+
     /// The work folder.
     pub fn dir(&self) -> &Path {
         &self.dir

@@ -19,6 +19,8 @@ pub struct StageKind {
     pub about: &'static str,
     /// Whether the recipe's seed enters the key. A stage that draws no random number says no.
     pub seeded: bool,
+    /// Whether all processes of a group run it together. Elsewhere process 0 works and the others wait.
+    pub shared: bool,
     /// Inputs: artifacts of other stages.
     pub inputs: &'static [Input],
     /// Config fields besides `kind`, `seed` and the inputs.

@@ -1,12 +1,13 @@
 //! Recipes: parse with spans, stage registry, plan, runner.
 //!
 //! A room describes its stages in [`StageKind`] tables; [`Recipe::load`] checks a file against them, [`Plan::make`] says
-//! what running it would do, and [`Runner::run`] does it.
+//! what running it would do, [`Runner::run`] does it, and a [`Follower`] helps another process with it.
 
 mod check;
 pub mod docs;
 mod error;
 mod files;
+mod follow;
 pub mod forecast;
 pub mod job;
 mod key;
@@ -22,11 +23,12 @@ mod source;
 pub mod testing;
 
 pub use error::{Error, Fault, Result};
+pub use follow::{Follower, dismiss};
 pub use forecast::{Forecast, Planning};
 pub use job::{InputFile, Job, PROFILE, Profiling, Resume};
 pub use kind::{Default, Facts, Field, Input, Problem, Registry, StageKind, Ty, no_check};
 pub use plan::{Plan, Planned, State, facts_of};
 pub use recipe::{InputRef, Recipe, Stage};
 pub use root::project_root;
-pub use run::{Outcome, Runner, is_interrupted};
+pub use run::{Outcome, Runner, is_interrupted, is_lost};
 pub use source::Place;

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use regimen_base::events::{self, Event, EventLog, Watch};
+use regimen_base::group::{self, Alone, Group};
 use regimen_base::hint::Interrupted;
 use regimen_base::{Cancel, Failure, Key, fs};
 use regimen_ledger::{Artifact, Begin, Draft, RunInfo, Status, Store, Work, run_id};
 use serde_json::{Value, json};
 
 use crate::error::Error;
+use crate::follow;
 use crate::job::{Job, PROFILE, Profiling, RESUME, Resume};
 use crate::key::{Ready, ready};
 use crate::recipe::{InputRef, Recipe, Stage};
@@ -22,6 +24,8 @@ pub struct Runner<'a> {
     pub fingerprint: String,
     /// Threads that stages work with.
     pub threads: usize,
+    /// The processes that work together; this one leads them.
+    pub group: &'a dyn Group,
     /// Set when the user asks to stop.
     pub cancel: Cancel,
     /// The command line, for the run records.
@@ -56,6 +60,13 @@ pub fn is_interrupted(failure: &Failure) -> bool {
     failure.downcast_ref::<Interrupted>().is_some() || failure.to_string() == Interrupted.to_string()
 }
 
+/// What parted this process from its group, if that is why a stage failed. A room's own error may carry it as a cause.
+pub fn is_lost(failure: &Failure) -> Option<group::Error> {
+    let error = failure.downcast_ref::<group::Error>()?;
+    matches!(error, group::Error::Lost { .. } | group::Error::Ended | group::Error::Broken { .. })
+        .then(|| error.clone())
+}
+
 impl<'a> Runner<'a> {
     /// A runner on `store` without watchers, with one thread and nothing to interrupt it.
     pub fn new(store: &'a Store, fingerprint: &str) -> Runner<'a> {
@@ -63,6 +74,7 @@ impl<'a> Runner<'a> {
             store,
             fingerprint: fingerprint.into(),
             threads: 1,
+            group: &Alone,
             cancel: Cancel::new(),
             command: Vec::new(),
             watch: Box::new(|_| None),
@@ -124,6 +136,7 @@ impl<'a> Runner<'a> {
         work: Work,
     ) -> Result<Artifact, Failure> {
         let resume = left_over(&work)?;
+        let (group, fingerprint) = self.team(stage);
         let mut info = self.info(recipe, stage, ready);
         if resume.is_some()
             && let Ok(Some(before)) = self.store.find_run(&info.id)
@@ -145,9 +158,10 @@ impl<'a> Runner<'a> {
             files: &ready.files,
             root: &recipe.root,
             log,
+            group,
             cancel: self.cancel.clone(),
             threads: self.threads,
-            fingerprint: self.fingerprint.clone(),
+            fingerprint: fingerprint.clone(),
             bit_exact: true,
             summary: json!({}),
             payloads: BTreeMap::new(),
@@ -155,7 +169,8 @@ impl<'a> Runner<'a> {
             profile: self.profile.map(|steps| Profiling { steps, path: run_dir.join(PROFILE) }),
             dir: work.dir.clone(),
         };
-        let result = run_stage(stage, &mut job)
+        let result = follow::call(group, stage, inputs, &job)
+            .and_then(|()| run_stage(stage, &mut job))
             .and_then(|()| unmoved(self.store, stage, ready).map_err(Failure::from))
             .and_then(|()| {
                 let draft = Draft {
@@ -164,7 +179,7 @@ impl<'a> Runner<'a> {
                     config: ready.config.clone(),
                     seed: stage.seed,
                     inputs: ready.inputs.clone(),
-                    fingerprint: self.fingerprint.clone(),
+                    fingerprint,
                     bit_exact: job.bit_exact,
                     summary: job.summary.clone(),
                     payloads: std::mem::take(&mut job.payloads),
@@ -193,6 +208,16 @@ impl<'a> Runner<'a> {
         }
     }
 
+    /// The processes that run a stage, and what fixes its bits: sums over more processes are rounded otherwise.
+    fn team(&self, stage: &Stage) -> (&'a dyn Group, String) {
+        match self.group.size() {
+            size if stage.kind.shared && size > 1 => {
+                (self.group, format!("{}, {size} processes", self.fingerprint))
+            }
+            _ => (&Alone, self.fingerprint.clone()),
+        }
+    }
+
     fn open_log(
         &mut self,
         stage: &Stage,
@@ -209,7 +234,7 @@ impl<'a> Runner<'a> {
             key: ready.key.to_string(),
             from_step: resume.map_or(0, |resume| resume.step),
             threads: self.threads,
-            fingerprint: self.fingerprint.clone(),
+            fingerprint: self.team(stage).1,
         })?;
         Ok(log)
     }
@@ -238,7 +263,7 @@ impl<'a> Runner<'a> {
             started: events::now(),
             seconds: 0.0,
             pid: std::process::id(),
-            fingerprint: self.fingerprint.clone(),
+            fingerprint: self.team(stage).1,
             config: stage.config.clone(),
             inputs: ready.inputs.clone(),
         }

@@ -219,7 +219,7 @@ mod tests {
         let z = undeclared(&mut tape, y).unwrap();
         let loss = ops::sum(&mut tape, z).unwrap();
         tape.backward(loss, &mut grads).unwrap();
-        grads.data
+        grads.data.to_vec()
     }
 
     /// An operation that says nothing of itself.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use regimen_base::{Hint, fs};
+use regimen_base::{Hint, fs, group};
 
 /// An error of the training room.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,43 @@ pub enum Error {
     /// A corpus could not be read.
     #[error(transparent)]
     Corpus(#[from] regimen_corpus::Error),
+    /// The processes of a group cannot go on together.
+    #[error(transparent)]
+    Group(#[from] group::Error),
+    /// Another process was lost; there is a checkpoint.
+    #[error(
+        "process {rank} of {size} was lost after step {step}: the training stopped with a checkpoint of that step"
+    )]
+    Lost {
+        /// Which one, from 0.
+        rank: usize,
+        /// How many there were.
+        size: usize,
+        /// The last step that all have done.
+        step: u64,
+    },
+    /// Another process was lost, and no checkpoint could be written.
+    #[error(
+        "process {rank} of {size} was lost after step {step}, and there is no checkpoint of that step: {error}"
+    )]
+    LostUnsaved {
+        /// Which one, from 0.
+        rank: usize,
+        /// How many there were.
+        size: usize,
+        /// The last step that all have done.
+        step: u64,
+        /// Why there is none.
+        error: Box<Error>,
+    },
+    /// The processes of a group no longer train the same model.
+    #[error("after step {step} process {rank} holds other weights than process 0")]
+    Apart {
+        /// Which one, from 0.
+        rank: usize,
+        /// The step.
+        step: u64,
+    },
     /// A field of the config that the data contradicts.
     #[error("`{field}`: {message}")]
     Config {
@@ -92,6 +129,14 @@ impl Hint for Error {
             Error::Model(e) => e.hint(),
             Error::Tokens(e) => e.hint(),
             Error::Corpus(e) => e.hint(),
+            Error::Group(e) => e.hint(),
+            Error::Lost { .. } => Some(
+                "run the same command again to go on from there, with as many processes as there are machines left".into(),
+            ),
+            Error::LostUnsaved { error, .. } => error.hint(),
+            Error::Apart { .. } => Some(
+                "give all processes the same program and loops: start them with `REGIMEN_ISA` set to what the weakest processor has".into(),
+            ),
             Error::Config { hint, .. } | Error::Withheld { hint, .. } | Error::Memory { hint, .. } => Some(hint.clone()),
             Error::Checkpoint { .. } => {
                 Some("remove the folder of that unfinished stage under `.regimen/work/` to start it anew".into())

@@ -170,6 +170,7 @@ pub static PRETRAIN: StageKind = StageKind {
     version: 2,
     about: "Train a decoder language model on token shards.",
     seeded: true,
+    shared: true,
     inputs: &[
         Input { name: "tokens", accepts: &["tokens"], required: true, doc: "What to train on." },
         Input {

@@ -18,6 +18,7 @@ pub static IMPORT: StageKind = StageKind {
     version: 1,
     about: "Take over a model from a Hugging Face folder.",
     seeded: false,
+    shared: false,
     inputs: &[],
     fields: &[Field::required(
         "folder",

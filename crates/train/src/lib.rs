@@ -11,6 +11,8 @@ pub mod forecast;
 pub mod guard;
 pub mod import;
 pub mod memory;
+#[cfg(feature = "mpi")]
+pub mod mpi;
 pub mod optimizer;
 pub mod pretrain;
 pub mod profile;

@@ -1,5 +1,6 @@
 //! The state of a training and one step of it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use regimen_models::{Decoder, DecoderConfig, TokenBlock};
@@ -124,6 +125,11 @@ impl Trainer {
     /// Mean loss of a block in nats per token and its gradient, left in `self.grads`, computed in passes of
     /// `micro_batch` rows. Every token weighs the same, in whichever pass it stands.
     pub fn gradient(&mut self, block: &Block, micro_batch: usize) -> Result<f64> {
+        self.gradient_of(block, 0..block.rows, micro_batch)
+    }
+
+    /// The part of some rows in [`Trainer::gradient`]: the parts of all rows add up to the whole.
+    fn gradient_of(&mut self, block: &Block, of: Range<usize>, micro_batch: usize) -> Result<f64> {
         if !std::mem::take(&mut self.clean) {
             let _span = over_arena(&self.recorder, "zero gradients", self.grads.data.len(), 0, 1);
             self.grads.zero();
@@ -132,9 +138,9 @@ impl Trainer {
         self.scaled.clear();
         self.scaled.extend(block.weights.iter().map(|w| w * share));
         let mut loss = 0.0;
-        let mut first = 0;
-        while first < block.rows {
-            let rows = micro_batch.min(block.rows - first);
+        let mut first = of.start;
+        while first < of.end {
+            let rows = micro_batch.min(of.end - first);
             let range = first * block.time..(first + rows) * block.time;
             let tokens = TokenBlock {
                 batch: rows,
@@ -163,10 +169,24 @@ impl Trainer {
     /// One step on a block with learning rate `rate`, which uses the gradients up. A block without a token to train on
     /// changes nothing: its loss and norm are not numbers.
     pub fn step(&mut self, block: &Block, micro_batch: usize, rate: f64) -> Result<Stepped> {
+        self.step_rows(block, 0..block.rows, micro_batch, rate, |loss, _| loss)
+    }
+
+    /// The same where the other rows are somebody else's: `combine` gets the part of `rows` in loss and gradient, and
+    /// makes them those of the whole block. If it fails nothing was updated.
+    pub fn step_rows(
+        &mut self,
+        block: &Block,
+        rows: Range<usize>,
+        micro_batch: usize,
+        rate: f64,
+        combine: impl FnOnce(Result<f64>, &mut [f32]) -> Result<f64>,
+    ) -> Result<Stepped> {
         if block.count == 0 {
             return Ok(Stepped { loss: f64::NAN, norm: f64::NAN, tokens: 0, skipped: None });
         }
-        let loss = self.gradient(block, micro_batch)?;
+        let part = self.gradient_of(block, rows, micro_batch);
+        let loss = combine(part, &mut self.grads.data)?;
         let span = over_arena(&self.recorder, "gradient norm", self.grads.data.len(), 2, 1);
         let norm = global_norm(&self.grads.data);
         drop(span);

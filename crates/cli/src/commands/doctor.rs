@@ -48,7 +48,7 @@ fn processor() -> Check {
 
 fn threads(context: &Context) -> Check {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = context.settings.threads();
+    let threads = context.settings.threads(context.group.sharing());
     let fix = (threads > cores).then_some("more threads than cores make training slower; lower `threads`");
     check("threads", format!("{threads} of {cores} cores"), fix)
 }

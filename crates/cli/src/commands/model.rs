@@ -87,7 +87,7 @@ pub fn import(context: &Context, args: &ImportArgs) -> anyhow::Result<u8> {
     let kind = &regimen_train::import::IMPORT;
     let recipe = Recipe::of_stage(&args.name, kind, &config, &context.project).explain()?;
     let mut runner = Runner {
-        threads: context.settings.threads(),
+        threads: context.settings.threads(context.group.sharing()),
         command: std::env::args().collect(),
         ..Runner::new(&store, &regimen_kernels::fingerprint())
     };

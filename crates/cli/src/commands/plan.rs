@@ -50,7 +50,7 @@ pub fn plan(context: &Context, args: &RecipeArgs) -> anyhow::Result<u8> {
         print(format!(
             "\nabout {} on this machine ({}), {}, {} of memory, {} of disk",
             units::duration(seconds),
-            units::plural(context.settings.threads() as u64, "thread"),
+            units::plural(context.settings.threads(context.group.sharing()) as u64, "thread"),
             units::flops(sum(|f| f.flops)),
             units::memory(memory as u64),
             units::bytes(sum(|f| f.disk) as u64)

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::args::RunArgs;
 use crate::output::{Explain, failed, paint, print_json, program, say, shown};
 use crate::progress::Progress;
-use crate::{Context, commands, interrupt, profile};
+use crate::{Context, commands, interrupt, profile, team};
 
 pub fn run(context: &Context, args: &RunArgs) -> anyhow::Result<u8> {
     let recipe = commands::recipe(context, &args.recipe)?;
@@ -19,8 +19,12 @@ pub fn run(context: &Context, args: &RunArgs) -> anyhow::Result<u8> {
     let global = &context.global;
     let (quiet, root) = (global.quiet, recipe.root.as_path());
     say(global, format!("{} {} ({})", paint("1", "recipe"), recipe.name, args.recipe.recipe.display()));
+    if let Some(advice) = team::advice(context.group) {
+        say(global, format!("{} {advice}", paint("33", "note:")));
+    }
     let mut runner = Runner {
-        threads: context.settings.threads(),
+        threads: context.settings.threads(context.group.sharing()),
+        group: context.group,
         cancel,
         command: std::env::args().collect(),
         watch: Box::new(move |stage| {

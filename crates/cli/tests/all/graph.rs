@@ -34,10 +34,11 @@ const GRAPH: [(&str, &[&str]); 15] = [
 ];
 
 /// Crates that only some rooms may use.
-const RESERVED: [(&str, &[&str]); 6] = [
+const RESERVED: [(&str, &[&str]); 7] = [
     ("clap", &["cli"]),
     ("anyhow", &["cli"]),
     ("ctrlc", &["cli"]),
+    ("mpi", &["train"]),
     ("rusqlite", &["ledger"]),
     ("tokenizers", &["tokens"]),
     ("toml", &["recipe", "cli"]),

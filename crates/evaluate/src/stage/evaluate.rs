@@ -26,6 +26,7 @@ pub(crate) static EVALUATE: StageKind = StageKind {
     version: 2,
     about: "Score a model on held-out documents, each from an empty context, in bits per byte of text.",
     seeded: false,
+    shared: false,
     inputs: &[
         Input { name: "model", accepts: &["pretrain", "import"], required: true, doc: "The model to score." },
         Input { name: "corpus", accepts: &["corpus"], required: true, doc: "The documents." },

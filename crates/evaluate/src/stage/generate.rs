@@ -18,6 +18,7 @@ pub(crate) static GENERATE: StageKind = StageKind {
     version: 2,
     about: "Let a model continue prompts.",
     seeded: true,
+    shared: false,
     inputs: &[Input {
         name: "model",
         accepts: &["pretrain", "import"],

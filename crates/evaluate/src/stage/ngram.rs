@@ -16,6 +16,7 @@ pub(crate) static NGRAM: StageKind = StageKind {
     version: 1,
     about: "Train a byte n-gram model with Witten-Bell interpolation, the baseline that a language model has to beat.",
     seeded: false,
+    shared: false,
     inputs: &[Input {
         name: "corpus",
         accepts: &["corpus"],

@@ -69,6 +69,7 @@ static BAD: StageKind = StageKind {
     version: 1,
     about: "Has every fault a table can have.",
     seeded: false,
+    shared: false,
     inputs: &[Input { name: "seed", accepts: &["nothing"], required: false, doc: "" }],
     fields: &[
         Field::new("a", Ty::POSITIVE, "0", "Out of range."),

@@ -16,6 +16,7 @@ pub static GATHER: StageKind = StageKind {
     version: 1,
     about: "Concatenate files.",
     seeded: false,
+    shared: false,
     inputs: &[],
     fields: &[
         Field::required(
@@ -63,6 +64,7 @@ pub static MIX: StageKind = StageKind {
     version: 3,
     about: "Draw numbers.",
     seeded: true,
+    shared: false,
     inputs: &[
         Input { name: "text", accepts: &["gather"], required: true, doc: "What to mix." },
         Input { name: "init", accepts: &["mix", "count"], required: false, doc: "Where to start." },
@@ -126,6 +128,7 @@ pub static COUNT: StageKind = StageKind {
     version: 1,
     about: "Count to a number.",
     seeded: true,
+    shared: false,
     inputs: &[Input { name: "mix", accepts: &["mix", "count"], required: true, doc: "What to count." }],
     fields: &[
         Field::new("steps", Ty::POSITIVE, "10", "How far."),

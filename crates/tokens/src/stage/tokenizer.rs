@@ -23,6 +23,7 @@ pub(crate) static TOKENIZER: StageKind = StageKind {
     version: 1,
     about: "Learn a vocabulary from the training documents and write it as a Hugging Face tokenizer.json.",
     seeded: false,
+    shared: false,
     inputs: &[Input {
         name: "corpus",
         accepts: &["corpus"],

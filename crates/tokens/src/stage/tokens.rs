@@ -25,6 +25,7 @@ pub(crate) static TOKENS: StageKind = StageKind {
     version: 1,
     about: "Encode the documents and pack them into memory-mapped shards that know the address of every token.",
     seeded: false,
+    shared: false,
     inputs: &[
         Input { name: "corpus", accepts: &["corpus"], required: true, doc: "The documents." },
         Input {

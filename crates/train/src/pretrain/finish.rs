@@ -49,6 +49,9 @@ pub(super) fn finish(job: &mut Job, run: &Run, trainer: &Trainer) -> Result<()> 
         "vocab": trainer.config.vocab,
         "model": trainer.config,
     });
+    if job.group.size() > 1 {
+        summary["processes"] = job.group.size().into();
+    }
     if run.stepping > 0.0 {
         summary["data_loading_share"] = (run.fetching / run.stepping).into();
     }

@@ -4,6 +4,7 @@ mod finish;
 mod prepare;
 mod restore;
 mod save;
+mod share;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
@@ -49,8 +50,11 @@ struct Run {
 
 /// Run the stage.
 pub fn run(job: &mut Job) -> std::result::Result<(), Failure> {
-    let (mut run, mut trainer) = prepare::prepare(job)?;
-    restore::restore(job, &mut run, &mut trainer)?;
+    let prepared = prepare::prepare(job).and_then(|(mut run, mut trainer)| {
+        restore::restore(job, &mut run, &mut trainer)?;
+        Ok((run, trainer))
+    });
+    let (mut run, mut trainer) = share::begin(job, prepared)?;
     let mut profiler = Profiler::new(job, run.state.step, run.config.steps);
     let ended = train_or_explain(job, &mut run, &mut trainer, &mut profiler);
     // What was recorded until an interruption or an error is worth keeping.
@@ -59,8 +63,12 @@ pub fn run(job: &mut Job) -> std::result::Result<(), Failure> {
     {
         job.log.warn(Some(run.state.step), format!("no profile: {error}"))?;
     }
-    ended?;
-    finish::finish(job, &run, &trainer)?;
+    if let Err(failure) = ended {
+        return Err(share::failed(job, &mut run, &trainer, failure));
+    }
+    if job.leads() {
+        finish::finish(job, &run, &trainer)?;
+    }
     Ok(())
 }
 
@@ -103,18 +111,19 @@ fn train_or_explain(
     }
 }
 
-/// All steps that are left, with what is due after them.
+/// All steps that are left, with what is due after them. Only the process that leads writes.
 fn train(
     job: &mut Job,
     run: &mut Run,
     trainer: &mut Trainer,
     profiler: &mut Option<Profiler>,
 ) -> std::result::Result<(), Stop> {
+    let leads = job.leads();
     let mut block = Block::default();
     let mut instances = Vec::new();
     while run.state.step < run.config.steps {
         let span = profiler.as_ref().and_then(|profiler| profiler.begin(run.state.step, trainer));
-        let stepped = one_step(run, trainer, &mut block, &mut instances)?;
+        let stepped = one_step(job, run, trainer, &mut block, &mut instances)?;
         let noting = outside(trainer.recorder.as_deref(), "event log", Work::default);
         note_step(job, run, &stepped)?;
         drop((noting, span));
@@ -130,16 +139,19 @@ fn train(
 
         let due = |every: u64| every > 0 && run.state.step.is_multiple_of(every);
         let last = run.state.step == run.config.steps;
-        let stop = job.cancel.asked() && !last;
+        let stop = stepped.stop.unwrap_or_else(|| job.cancel.asked()) && !last;
         let sample = (due(run.config.samples.every) || last) && run.config.samples.every > 0;
         let save = (due(run.config.checkpoint.every) && !last) || stop;
-        if (due(run.config.validation.every) || last) && !run.validation.is_empty() {
+        if leads && (due(run.config.validation.every) || last) && !run.validation.is_empty() {
             validate(job, run, trainer)?;
         }
-        if sample {
+        if leads && sample {
             write_samples(job, run, trainer)?;
         }
-        if save {
+        if save || last {
+            share::same_weights(job.group, trainer, run.state.step)?;
+        }
+        if leads && save {
             save::checkpoint(job, run, trainer)?;
         }
         fault::point("step").map_err(|e| regimen_base::fs::Error::new("go on in", job.dir(), e))?;
@@ -153,6 +165,8 @@ fn train(
 /// A step as it was taken.
 struct Taken {
     stepped: Stepped,
+    /// Whether to stop behind it, where several processes had to agree on that.
+    stop: Option<bool>,
     rate: f64,
     seconds: f64,
 }
@@ -165,6 +179,7 @@ impl std::ops::Deref for Taken {
 }
 
 fn one_step(
+    job: &Job,
     run: &mut Run,
     trainer: &mut Trainer,
     block: &mut Block,
@@ -177,11 +192,11 @@ fn one_step(
     drop(span);
     run.fetching += clock.elapsed().as_secs_f64();
     let rate = run.config.schedule().rate(run.state.step);
-    let stepped = trainer.step(block, run.config.micro_batch(), rate)?;
+    let (stepped, stop) = share::step(job, run, trainer, block, rate)?;
     run.state.step += 1;
     let seconds = clock.elapsed().as_secs_f64();
     run.stepping += seconds;
-    Ok(Taken { stepped, rate, seconds })
+    Ok(Taken { stepped, stop, rate, seconds })
 }
 
 fn note_step(job: &mut Job, run: &mut Run, taken: &Taken) -> Result<()> {

@@ -9,7 +9,7 @@ use regimen_models::DecoderConfig;
 use regimen_recipe::Job;
 use regimen_tokens::{Packing, Schedule, TokenSet, Tokenizer};
 
-use super::Run;
+use super::{Run, share};
 use crate::checkpoint::State;
 use crate::config::Pretrain;
 use crate::error::{Error, Result};
@@ -34,6 +34,7 @@ pub(super) fn prepare(job: &Job) -> std::result::Result<(Run, Trainer), Failure>
         }
         .into());
     }
+    share::enough_rows(job, &config)?;
     let artifact = job.input("tokens")?;
     let tokens = TokenSet::open(&artifact.path)?;
     let corpus = Corpus::open_dir(&ancestor(artifact, "corpus", artifact.input_dir("corpus", "corpus"))?)?;
@@ -75,7 +76,9 @@ pub(super) fn prepare(job: &Job) -> std::result::Result<(Run, Trainer), Failure>
         fetching: 0.0,
         stepping: 0.0,
     };
-    fs::write_json(&job.dir().join(RUNNING), &run.training(job.seed, Hash256([0; 32])))?;
+    if job.leads() {
+        fs::write_json(&job.dir().join(RUNNING), &run.training(job.seed, Hash256([0; 32])))?;
+    }
     Ok((run, trainer))
 }
 

@@ -19,12 +19,15 @@ pub const CHECKPOINTS: &str = ".checkpoints";
 /// The guard's memory at the end of a run.
 pub(super) const GUARD: &str = "guard.json";
 
-/// Put run and trainer in place.
+/// Put run and trainer in place. Of several processes only the one that leads reads; the others get it from there.
 pub(super) fn restore(
     job: &mut Job,
     run: &mut Run,
     trainer: &mut Trainer,
 ) -> std::result::Result<(), Failure> {
+    if !job.leads() {
+        return Ok(());
+    }
     if job.resume.is_some() {
         resume(job, run, trainer)?;
     } else if let Some(parent) = job.inputs.get("extend") {

@@ -2,6 +2,7 @@
 
 use crate::support::{config, records, train, world};
 use regimen_base::events::Event;
+use regimen_base::group::part;
 use regimen_models::DecoderConfig;
 use regimen_optim::Hyper;
 use regimen_tokens::Block;
@@ -81,6 +82,34 @@ fn accumulating_equals_one_pass() {
         .sqrt();
     assert!(off / norm < 1e-6, "{off} of {norm}");
     assert!((whole_loss - parts_loss).abs() < 1e-6 * whole_loss);
+}
+
+#[test]
+fn the_parts_of_all_rows_add_up_to_the_whole() {
+    let config = DecoderConfig::llama(32, 8, 2, 16, 2, 32);
+    let mut trainer = Trainer::new(&config, HYPER, 1).unwrap();
+    let mut uneven = block(7, 8, 32);
+    uneven.weights[..21].fill(0.0);
+    uneven.count -= 21;
+    let whole_loss = trainer.gradient(&uneven, 7).unwrap();
+    let whole = trainer.grads.data.clone();
+    let before = trainer.params.data.clone();
+    let (mut loss, mut sum) = (0.0, vec![0.0f64; whole.len()]);
+    for rank in 0..3 {
+        // What happens when the others cannot be heard: nothing is updated.
+        let lost = regimen_base::group::Error::Lost { rank: 1 };
+        let failed = trainer.step_rows(&uneven, part(7, rank, 3), 2, 1e-3, |found, grads| {
+            loss += found?;
+            sum.iter_mut().zip(grads).for_each(|(s, g)| *s += f64::from(*g));
+            Err(lost.into())
+        });
+        assert!(matches!(failed, Err(Error::Group(_))));
+    }
+    assert_eq!((&before, 0), (&trainer.params.data, trainer.optimizer.steps()));
+    let norm = whole.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+    let off = whole.iter().zip(&sum).map(|(a, b)| (f64::from(*a) - b).powi(2)).sum::<f64>().sqrt();
+    assert!(off / norm < 1e-6, "{off} of {norm}");
+    assert!((whole_loss - loss).abs() < 1e-6 * whole_loss);
 }
 
 #[test]
