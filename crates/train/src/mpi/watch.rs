@@ -229,7 +229,7 @@ mod tests {
     }
 
     /// What the end of a process does to its connections.
-    fn die(watch: Watch) {
+    fn die(watch: &Watch) {
         watch.closed.store(true, Ordering::Release);
         watch.streams.iter().for_each(|stream| stream.shutdown(std::net::Shutdown::Both).unwrap());
     }
@@ -239,7 +239,7 @@ mod tests {
         let (lead, mut others) = group(4);
         std::thread::sleep(2 * BEAT);
         assert!(lead.lost().is_none() && others.iter().all(|other| other.lost().is_none()));
-        die(others.remove(1));
+        die(&others.remove(1));
         assert_eq!(soon(&lead), Some(Error::Lost { rank: 2 }));
         lead.end();
         assert!(others.iter().all(|other| soon(other) == Some(Error::Ended)));
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn process_0_is_missed_by_all() {
         let (lead, others) = group(3);
-        die(lead);
+        die(&lead);
         assert!(others.iter().all(|other| soon(other) == Some(Error::Lost { rank: 0 })));
     }
 
@@ -257,7 +257,7 @@ mod tests {
         let (lead, others) = group(3);
         others.iter().for_each(Watch::close);
         lead.close();
-        others.into_iter().for_each(die);
+        others.iter().for_each(die);
         std::thread::sleep(BEAT / 2);
         assert_eq!(lead.lost(), None);
     }
