@@ -18,6 +18,13 @@ pub struct Cost {
     pub bytes: f64,
 }
 
+impl Cost {
+    /// So much more; `floats` are numbers of 4 bytes.
+    fn and(self, flops: usize, floats: usize) -> Cost {
+        Cost { flops: self.flops + flops as f64, bytes: self.bytes + 4.0 * floats as f64 }
+    }
+}
+
 /// What an operation says of itself.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Work {
@@ -51,10 +58,16 @@ impl Work {
     pub fn backward(self, flops: usize, floats: usize) -> Work {
         Work { backward: cost(flops, floats), ..self }
     }
+
+    /// The same with so much more in either pass.
+    pub fn and(self, flops: usize, floats: usize) -> Work {
+        let [forward, backward] = [self.forward, self.backward].map(|cost| cost.and(flops, floats));
+        Work { forward, backward, ..self }
+    }
 }
 
 fn cost(flops: usize, floats: usize) -> Cost {
-    Cost { flops: flops as f64, bytes: 4.0 * floats as f64 }
+    Cost::default().and(flops, floats)
 }
 
 /// On which way through the tape a span lies.

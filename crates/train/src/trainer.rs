@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use regimen_models::{Decoder, DecoderConfig, TokenBlock};
-use regimen_optim::{Group, Optimizer, Rule, clip_scale, global_norm};
+use regimen_optim::{Group, Kind, Optimizer, Rule, clip_scale, global_norm};
 use regimen_tensor::profile::{Span, outside};
 use regimen_tensor::{Grads, Layout, Params, Pool, Recorder, Tape, Work, arena};
 use regimen_tokens::Block;
@@ -86,6 +86,14 @@ fn over_arena<'r>(
     moves: usize,
 ) -> Option<Span<'r>> {
     outside(recorder.as_deref(), name, || Work::on(&[floats]).forward(flops * floats, moves * floats))
+}
+
+/// An update reads and writes weights, gradients (which it leaves at zero) and its state. Of the rules only AdamW does
+/// the same to every number; what others calculate depends on shapes and is not counted.
+fn update_work(optimizer: &dyn Optimizer, floats: usize) -> Work {
+    let state: usize = optimizer.state().iter().map(|state| state.data.len()).sum();
+    let flops = if optimizer.kind() == Kind::AdamW { 14 * floats } else { 0 };
+    Work::on(&[floats]).forward(flops, 4 * floats + 2 * state)
 }
 
 impl Trainer {
@@ -193,8 +201,9 @@ impl Trainer {
         let skipped = self.guard.judge(loss, norm);
         if skipped.is_none() {
             let scale = clip_scale(norm, self.clip);
-            // Weights and both moments are read and written, gradients read and left at zero.
-            let _span = over_arena(&self.recorder, "optimizer", self.grads.data.len(), 14, 8);
+            let floats = self.grads.data.len();
+            let _span =
+                outside(self.recorder.as_deref(), "optimizer", || update_work(&*self.optimizer, floats));
             self.optimizer.step(&mut self.params.data, &mut self.grads.data, rate, scale);
             self.clean = true;
         }

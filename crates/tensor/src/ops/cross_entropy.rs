@@ -145,9 +145,9 @@ fn check(
 /// One product for the logits of every row that counts, and with gradients two more; the backward pass scales and adds.
 fn work(row_weight: &[f32], d: usize, vocab: usize, grad: bool) -> Work {
     let rows = row_weight.iter().filter(|w| **w != 0.0).count();
-    let (products, times) = if grad { (3, 2) } else { (1, 1) };
+    let (products, floats) = if grad { (3, 2 * rows + 3 * vocab) } else { (1, rows + vocab) };
     Work::on(&[rows, d, vocab])
-        .forward(products * 2 * rows * d * vocab, times * (rows + vocab) * d)
+        .forward(products * 2 * rows * d * vocab, floats * d)
         .backward(2 * vocab * d, 3 * vocab * d)
 }
 

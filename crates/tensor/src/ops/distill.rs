@@ -14,7 +14,7 @@ use regimen_kernels::{
 };
 
 use super::misfit;
-use super::token_logprob::{check_head, check_targets};
+use super::token_logprob::{check_head, check_targets, counted, work};
 use crate::error::Result;
 use crate::layout::Handle;
 use crate::tape::{Tape, Var};
@@ -69,6 +69,11 @@ pub fn distill<'a>(
             ),
         );
     }
+    let _span = tape.span(OP, || {
+        // The teacher's logits as well, in both passes.
+        let rows = counted(rows, keep);
+        work(rows, d, vocab).and(2 * rows * width * vocab, (rows + vocab) * width)
+    });
     let (params, pool, x) = (tape.params(), tape.pool(), tape.read(OP, hidden)?);
     let table = params.slice(weight);
     let keep = keep.map(<[bool]>::to_vec);
@@ -122,6 +127,7 @@ pub fn distill_top(
     if let Some(bad) = listed.flat_map(|(_, q)| q).find(|q| !(0.0..=1.0).contains(*q)) {
         return misfit(OP, format!("{bad} is not a probability"));
     }
+    let _span = tape.span(OP, || work(counted(rows, keep), d, vocab));
     let (params, pool, x) = (tape.params(), tape.pool(), tape.read(OP, hidden)?);
     let table = params.slice(weight);
     let (mut logp, mut lse) = (pool.take(rows * k)?, pool.take(rows)?);

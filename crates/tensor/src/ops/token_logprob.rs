@@ -75,7 +75,7 @@ pub fn token_logprob(
     if most > vocab {
         return misfit(OP, format!("{most} most probable tokens of {vocab}"));
     }
-    let _span = tape.span(OP, || work(rows, d, vocab));
+    let _span = tape.span(OP, || work(counted(rows, keep), d, vocab));
     let (params, pool, x) = (tape.params(), tape.pool(), tape.read(OP, hidden)?);
     let table = params.slice(weight);
     // Log-probabilities first, then entropies: one value, since they share their backward pass.
@@ -134,7 +134,7 @@ fn part(tape: &mut Tape<'_>, whole: Var, first: usize, shape: Vec<usize>) -> Res
     let range = first..first + shape.iter().product::<usize>();
     let mut copy = tape.pool().take(range.len())?;
     copy.copy_from_slice(&tape.read(OP, whole)?[range.clone()]);
-    Ok(tape.node(
+    let var = tape.node(
         shape,
         copy,
         Some(Box::new(move |ctx, dy| {
@@ -143,7 +143,10 @@ fn part(tape: &mut Tape<'_>, whole: Var, first: usize, shape: Vec<usize>) -> Res
             ctx.put(whole, sum);
             Ok(())
         })),
-    ))
+    );
+    // The products are those of the whole.
+    tape.name(var, OP);
+    Ok(var)
 }
 
 /// `(rows, width, vocabulary)` of hidden states and an output layer that fit together.
@@ -189,8 +192,13 @@ pub(super) fn check_targets(
     Ok(k)
 }
 
+/// How many rows count.
+pub(super) fn counted(rows: usize, keep: Option<&[bool]>) -> usize {
+    keep.map_or(rows, |keep| keep.iter().filter(|keep| **keep).count())
+}
+
 /// One product for the logits; backward that one again and two more.
-fn work(rows: usize, d: usize, vocab: usize) -> Work {
+pub(super) fn work(rows: usize, d: usize, vocab: usize) -> Work {
     let (product, inputs) = (2 * rows * d * vocab, (rows + vocab) * d);
     Work::on(&[rows, d, vocab]).forward(product, inputs).backward(3 * product, 3 * inputs)
 }
