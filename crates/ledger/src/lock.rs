@@ -11,7 +11,7 @@ use regimen_base::{fault, fs};
 #[derive(Debug)]
 pub(crate) struct Lock {
     path: PathBuf,
-    _file: File,
+    file: File,
 }
 
 /// What asking for a lock gives.
@@ -55,14 +55,18 @@ impl Lock {
             let _ = file.set_len(0);
             let _ = file.rewind();
             let _ = file.write_all(std::process::id().to_string().as_bytes());
-            return Ok(Asked::Held(Lock { path: path.into(), _file: file }));
+            return Ok(Asked::Held(Lock { path: path.into(), file }));
         }
     }
 
     /// Whether somebody holds the lock at `path`.
     pub(crate) fn is_held(path: &Path) -> bool {
         match File::open(path) {
-            Ok(file) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
+            Ok(file) => {
+                let held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+                let _ = file.unlock();
+                held
+            }
             Err(_) => false,
         }
     }
@@ -73,9 +77,29 @@ impl Lock {
     }
 }
 
+/// Freed by name and not by closing alone: a child process that another thread is starting shares the open file until
+/// its own program runs, and would hold the lock that long.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_child_that_shares_the_open_file_does_not_keep_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.lock");
+        let Asked::Held(lock) = Lock::ask(&path).unwrap() else { panic!("busy") };
+        let inherited = lock.file.try_clone().unwrap();
+        drop(lock);
+        assert!(!Lock::is_held(&path));
+        assert!(matches!(Lock::ask(&path).unwrap(), Asked::Held(_)));
+        drop(inherited);
+    }
 
     #[test]
     fn one_holder_at_a_time_and_the_other_learns_who() {
