@@ -1,7 +1,8 @@
 //! Activation functions of the linear layers and their derivatives.
 
+use crate::gemm::Done;
 use crate::isa::fma;
-use crate::math::{erf_exp, pieces, sigmoid, tanh};
+use crate::math::{erf_exp, pieces, sigmoid};
 use crate::par::par_rows;
 
 /// What is applied to each element after a linear layer.
@@ -44,75 +45,115 @@ pub fn activation_backward(act: Activation, pre: &[f32], dy: &mut [f32]) {
 }
 
 simd! {
-    /// `pre += bias` and `y = act(pre)` for one row.
-    pub(crate) fn bias_forward<FMA>(act: Activation, bias: Option<&[f32]>, pre: &mut [f32], y: &mut [f32]) {
-        if let Some(bias) = bias {
-            add_elements(pre, bias);
-        }
-        match act {
-            Activation::None => y.copy_from_slice(pre),
-            Activation::Relu => pieces!(|x: &mut f32, y: &mut f32| *y = relu(*x), pre, y),
-            Activation::Gelu => pieces!(|x: &mut f32, y: &mut f32| *y = gelu::<FMA>(*x), pre, y),
-            Activation::GeluTanh => pieces!(|x: &mut f32, y: &mut f32| *y = gelu_tanh::<FMA>(*x), pre, y),
-            Activation::Silu => pieces!(|x: &mut f32, y: &mut f32| *y = *x * sigmoid::<FMA>(*x), pre, y),
+    /// `pre += bias` and `y = act(pre)` on a part of a product.
+    pub(crate) fn bias_forward<FMA>(act: Activation, bias: Option<&[f32]>, pre: &mut Done<'_>, y: &mut Done<'_>) {
+        for i in 0..pre.rows {
+            forward_row::<FMA>(act, bias, pre.row(i), y.row(i));
         }
     }
 
-    /// `y = act(y + bias)` for one row, in place.
-    pub(crate) fn bias_in_place<FMA>(act: Activation, bias: Option<&[f32]>, y: &mut [f32]) {
-        if let Some(bias) = bias {
-            add_elements(y, bias);
-        }
-        match act {
-            Activation::None => {}
-            Activation::Relu => pieces!(|y: &mut f32| *y = relu(*y), y),
-            Activation::Gelu => pieces!(|y: &mut f32| *y = gelu::<FMA>(*y), y),
-            Activation::GeluTanh => pieces!(|y: &mut f32| *y = gelu_tanh::<FMA>(*y), y),
-            Activation::Silu => pieces!(|y: &mut f32| *y *= sigmoid::<FMA>(*y), y),
+    /// `y = act(y + bias)` on a part of a product, in place.
+    pub(crate) fn bias_in_place<FMA>(act: Activation, bias: Option<&[f32]>, y: &mut Done<'_>) {
+        for i in 0..y.rows {
+            in_place_row::<FMA>(act, bias, y.row(i));
         }
     }
 
-    /// From the gradient `d` of `act(pre)`: `pre = d act'(pre)`, and `act(pre)` in the gradient's place, for one row.
-    pub(crate) fn activated_and_gradient<FMA>(act: Activation, pre: &mut [f32], d: &mut [f32]) {
-        match act {
-            Activation::None => pieces!(|x: &mut f32, d: &mut f32| std::mem::swap(x, d), pre, d),
-            Activation::Relu => pieces!(
+    /// From the gradient `d` of `act(pre)`: `pre = d act'(pre)`, and `act(pre)` in the gradient's place, on a part of a
+    /// product.
+    pub(crate) fn activated_and_gradient<FMA>(act: Activation, pre: &mut Done<'_>, d: &mut Done<'_>) {
+        for i in 0..pre.rows {
+            gradient_row::<FMA>(act, pre.row(i), d.row(i));
+        }
+    }
+}
+
+/// `pre += bias` and `y = act(pre)`.
+#[inline(always)]
+fn forward_row<const FMA: bool>(act: Activation, bias: Option<&[f32]>, pre: &mut [f32], y: &mut [f32]) {
+    macro_rules! each {
+        ($act:expr) => {
+            match bias {
+                Some(bias) => pieces!(
+                    |x: &mut f32, y: &mut f32, b: f32| {
+                        let sum = *x + b;
+                        (*x, *y) = (sum, $act(sum));
+                    },
+                    pre,
+                    y;
+                    bias
+                ),
+                None => pieces!(|x: &mut f32, y: &mut f32| *y = $act(*x), pre, y),
+            }
+        };
+    }
+    match act {
+        Activation::None => each!(|x| x),
+        Activation::Relu => each!(relu),
+        Activation::Gelu => each!(gelu::<FMA>),
+        Activation::GeluTanh => each!(gelu_tanh::<FMA>),
+        Activation::Silu => each!(|x: f32| x * sigmoid::<FMA>(x)),
+    }
+}
+
+/// `y = act(y + bias)`.
+#[inline(always)]
+fn in_place_row<const FMA: bool>(act: Activation, bias: Option<&[f32]>, y: &mut [f32]) {
+    if let Some(bias) = bias {
+        add_elements(y, bias);
+    }
+    match act {
+        Activation::None => {}
+        Activation::Relu => pieces!(|y: &mut f32| *y = relu(*y), y),
+        Activation::Gelu => pieces!(|y: &mut f32| *y = gelu::<FMA>(*y), y),
+        Activation::GeluTanh => pieces!(|y: &mut f32| *y = gelu_tanh::<FMA>(*y), y),
+        Activation::Silu => pieces!(|y: &mut f32| *y *= sigmoid::<FMA>(*y), y),
+    }
+}
+
+/// `pre = d act'(pre)` and `d = act(pre)`.
+#[inline(always)]
+fn gradient_row<const FMA: bool>(act: Activation, pre: &mut [f32], d: &mut [f32]) {
+    match act {
+        Activation::None => pieces!(|x: &mut f32, d: &mut f32| std::mem::swap(x, d), pre, d),
+        Activation::Relu => {
+            pieces!(
                 |x: &mut f32, d: &mut f32| (*x, *d) = (if *x > 0.0 { *d } else { 0.0 }, relu(*x)),
                 pre,
                 d
-            ),
-            Activation::Gelu => pieces!(
-                |x: &mut f32, d: &mut f32| {
-                    let (erf, density) = erf_exp::<FMA>(*x * std::f32::consts::FRAC_1_SQRT_2);
-                    let slope = fma::<FMA>(*x * NORMAL, density, 0.5 * (1.0 + erf));
-                    (*x, *d) = (*d * slope, 0.5 * *x * (1.0 + erf));
-                },
-                pre,
-                d
-            ),
-            Activation::GeluTanh => pieces!(
-                |x: &mut f32, d: &mut f32| {
-                    let (value, slope) = gelu_tanh_derivative::<FMA>(*x);
-                    (*x, *d) = (*d * slope, value);
-                },
-                pre,
-                d
-            ),
-            Activation::Silu => pieces!(
-                |x: &mut f32, d: &mut f32| {
-                    let (value, slope) = silu_derivative::<FMA>(*x);
-                    (*x, *d) = (*d * slope, value);
-                },
-                pre,
-                d
-            ),
+            );
         }
+        Activation::Gelu => pieces!(
+            |x: &mut f32, d: &mut f32| {
+                let (erf, density) = erf_exp::<FMA>(*x * std::f32::consts::FRAC_1_SQRT_2);
+                let slope = fma::<FMA>(*x * NORMAL, density, 0.5 * (1.0 + erf));
+                (*x, *d) = (*d * slope, 0.5 * *x * (1.0 + erf));
+            },
+            pre,
+            d
+        ),
+        Activation::GeluTanh => pieces!(
+            |x: &mut f32, d: &mut f32| {
+                let (value, slope) = gelu_tanh_derivative::<FMA>(*x);
+                (*x, *d) = (*d * slope, value);
+            },
+            pre,
+            d
+        ),
+        Activation::Silu => pieces!(
+            |x: &mut f32, d: &mut f32| {
+                let (value, slope) = silu_derivative::<FMA>(*x);
+                (*x, *d) = (*d * slope, value);
+            },
+            pre,
+            d
+        ),
     }
 }
 
 /// `y += x` for a short row.
 #[inline(always)]
-fn add_elements(y: &mut [f32], x: &[f32]) {
+pub(crate) fn add_elements(y: &mut [f32], x: &[f32]) {
     let ((y, y_rest), (x, x_rest)) = (y.as_chunks_mut::<16>(), x.as_chunks::<16>());
     for (y, x) in y.iter_mut().zip(x) {
         for l in 0..16 {
@@ -161,9 +202,10 @@ simd! {
 #[inline(always)]
 fn gelu_tanh_derivative<const FMA: bool>(x: f32) -> (f32, f32) {
     let z = x * x;
-    let t = tanh::<FMA>(ROOT_2_OVER_PI * x * fma::<FMA>(CUBIC, z, 1.0));
-    let inner = ROOT_2_OVER_PI * fma::<FMA>(3.0 * CUBIC, z, 1.0);
-    (0.5 * x * (1.0 + t), 0.5 * fma::<FMA>(x * inner, fma::<FMA>(-t, t, 1.0), 1.0 + t))
+    let s = sigmoid::<FMA>(x * fma::<FMA>(2.0 * ROOT_2_OVER_PI * CUBIC, z, 2.0 * ROOT_2_OVER_PI));
+    let inner = fma::<FMA>(6.0 * ROOT_2_OVER_PI * CUBIC, z, 2.0 * ROOT_2_OVER_PI);
+    let y = x * s;
+    (y, fma::<FMA>(y * inner, 1.0 - s, s))
 }
 
 #[inline(always)]
@@ -177,10 +219,10 @@ fn gelu<const FMA: bool>(x: f32) -> f32 {
     0.5 * x * (1.0 + erf_exp::<FMA>(x * std::f32::consts::FRAC_1_SQRT_2).0)
 }
 
+/// `x (1 + tanh(u)) / 2` with `u = sqrt(2 / pi) (x + 0.044715 x^3)`, which is `x sigmoid(2 u)`.
 #[inline(always)]
 fn gelu_tanh<const FMA: bool>(x: f32) -> f32 {
-    let u = ROOT_2_OVER_PI * x * fma::<FMA>(CUBIC, x * x, 1.0);
-    0.5 * x * (1.0 + tanh::<FMA>(u))
+    x * sigmoid::<FMA>(x * fma::<FMA>(2.0 * ROOT_2_OVER_PI * CUBIC, x * x, 2.0 * ROOT_2_OVER_PI))
 }
 
 /// `(silu(x), silu'(x))`.
@@ -245,8 +287,8 @@ mod tests {
         for act in ALL {
             let (mut pre, mut y, mut z) = (x.clone(), vec![0.0; 30], x.clone());
             for ((pre, y), z) in pre.chunks_mut(5).zip(y.chunks_mut(5)).zip(z.chunks_mut(5)) {
-                bias_forward(act, Some(&bias), pre, y);
-                bias_in_place(act, Some(&bias), z);
+                forward_row::<true>(act, Some(&bias), pre, y);
+                in_place_row::<true>(act, Some(&bias), z);
             }
             let sums: Vec<f64> = (0..30).map(|i| f64::from(x[i]) + f64::from(bias[i % 5])).collect();
             assert_close(&pre, &sums, 1e-6);

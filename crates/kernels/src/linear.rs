@@ -4,9 +4,8 @@
 //! Bias, activation and gate are applied to each part of a product as soon as it is final, while it is in the cache.
 
 use crate::activation::{Activation, activated_and_gradient, bias_forward, bias_in_place};
-use crate::gemm::{Mat, MatMut, sgemm, sgemm_ahead, sgemm_gated, sgemm_then};
+use crate::gemm::{Done, Mat, MatMut, sgemm, sgemm_ahead, sgemm_gated, sgemm_then};
 use crate::par::Shared;
-use crate::prefetch;
 use crate::reduce::add_column_sums;
 use crate::swiglu::{gate_backward, gate_forward};
 
@@ -30,12 +29,11 @@ pub fn linear_forward(
         Some(pre) => {
             assert_eq!(pre.len(), y.len(), "pre is not [rows, n_out]");
             let y = Shared::new(y);
-            sgemm_then(1.0, x, w, 0.0, MatMut::new(pre, rows, n_out), &|mut part| {
+            let ahead = |part: Done<'_>| part.beside(y, n_out, 0).ahead();
+            sgemm_ahead(x, w, MatMut::new(pre, rows, n_out), &ahead, &|mut part| {
                 let bias = bias.map(|b| &b[part.col..part.col + part.cols]);
-                for i in 0..part.rows {
-                    let y = place(y, (part.row + i) * n_out + part.col, part.cols);
-                    bias_forward(act, bias, part.row(i), y);
-                }
+                let mut y = part.beside(y, n_out, 0);
+                bias_forward(act, bias, &mut part, &mut y);
             });
         }
         None if bias.is_none() && act == Activation::None => {
@@ -43,9 +41,7 @@ pub fn linear_forward(
         }
         None => sgemm_then(1.0, x, w, 0.0, MatMut::new(y, rows, n_out), &|mut part| {
             let bias = bias.map(|b| &b[part.col..part.col + part.cols]);
-            for i in 0..part.rows {
-                bias_in_place(act, bias, part.row(i));
-            }
+            bias_in_place(act, bias, &mut part);
         }),
     }
 }
@@ -69,18 +65,9 @@ pub fn linear_swiglu_forward(
     let (x, w) = (Mat::new(x, rows, n_in), Mat::new(w, 2 * ff, n_in).t());
     sgemm_gated(x, w, MatMut::new(gate_up, rows, 2 * ff), &|mut part, mut other| {
         let bias = bias.map(|b| (&b[part.col..][..part.cols], &b[ff + part.col..][..part.cols]));
-        for i in 0..part.rows {
-            let y = place(y, (part.row + i) * ff + part.col, part.cols);
-            gate_forward(bias, part.row(i), other.row(i), y);
-        }
+        let mut y = part.beside(y, ff, 0);
+        gate_forward(bias, &mut part, &mut other, &mut y);
     });
-}
-
-/// The floats `at .. at + len` of an array whose parts are finished by one task each.
-#[allow(unsafe_code)]
-fn place<'a>(array: Shared<'a>, at: usize, len: usize) -> &'a mut [f32] {
-    // SAFETY: a part of a product is finished once, by one task, which holds this stretch for no longer than that.
-    unsafe { array.slice(at, len) }
 }
 
 /// `dx = dy w` (or `dx += dy w`): `dy` `[rows, n_out]`, `w` `[n_out, n_in]`, `dx` `[rows, n_in]`.
@@ -115,17 +102,11 @@ pub fn linear_backward_activated(
     assert_eq!(pre.len(), z.len(), "pre is not [rows, n_in]");
     let pre = Shared::new(pre);
     let (dy, w) = (Mat::new(dy, rows, n_out), Mat::new(w, n_out, n_in));
-    let ahead = |row: usize, col: usize, rows: usize, cols: usize| {
-        for row in row..row + rows {
-            prefetch::ahead(place(pre, row * n_in + col, cols), 0, cols);
-        }
-    };
+    let ahead = |part: Done<'_>| part.beside(pre, n_in, 0).ahead();
     // The product is the gradient of `z`, which then makes room for `z` itself.
     sgemm_ahead(dy, w, MatMut::new(z, rows, n_in), &ahead, &|mut part| {
-        for i in 0..part.rows {
-            let pre = place(pre, (part.row + i) * n_in + part.col, part.cols);
-            activated_and_gradient(act, pre, part.row(i));
-        }
+        let mut pre = part.beside(pre, n_in, 0);
+        activated_and_gradient(act, &mut pre, &mut part);
     });
 }
 
@@ -144,19 +125,13 @@ pub fn linear_backward_gated(
     assert_eq!(gate_up.len(), rows * 2 * ff, "gate_up is not [rows, 2 ff]");
     let gate_up = Shared::new(gate_up);
     let (dy, w) = (Mat::new(dy, rows, n_out), Mat::new(w, n_out, ff));
-    let ahead = |row: usize, col: usize, rows: usize, cols: usize| {
-        for row in row..row + rows {
-            let at = row * 2 * ff + col;
-            prefetch::ahead(place(gate_up, at, cols), 0, cols);
-            prefetch::ahead(place(gate_up, at + ff, cols), 0, cols);
-        }
+    let ahead = |part: Done<'_>| {
+        part.beside(gate_up, 2 * ff, 0).ahead();
+        part.beside(gate_up, 2 * ff, ff).ahead();
     };
     sgemm_ahead(dy, w, MatMut::new(z, rows, ff), &ahead, &|mut part| {
-        for i in 0..part.rows {
-            let at = (part.row + i) * 2 * ff + part.col;
-            let (gate, up) = (place(gate_up, at, part.cols), place(gate_up, at + ff, part.cols));
-            gate_backward(gate, up, part.row(i));
-        }
+        let (mut gate, mut up) = (part.beside(gate_up, 2 * ff, 0), part.beside(gate_up, 2 * ff, ff));
+        gate_backward(&mut gate, &mut up, &mut part);
     });
 }
 

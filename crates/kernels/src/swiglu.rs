@@ -1,6 +1,7 @@
 //! The gated feed-forward product `silu(gate) * up` (Shazeer 2020, "GLU variants improve transformer").
 
-use crate::activation::silu_derivative;
+use crate::activation::{add_elements, silu_derivative};
+use crate::gemm::Done;
 use crate::math::{pieces, sigmoid};
 use crate::par::{par_rows, rows_per_task};
 
@@ -43,26 +44,35 @@ simd! {
         }
     }
 
-    /// `gate += bias.0`, `up += bias.1` and `y = silu(gate) * up` for one row.
-    pub(crate) fn gate_forward<FMA>(bias: Option<(&[f32], &[f32])>, gate: &mut [f32], up: &mut [f32], y: &mut [f32]) {
-        if let Some((gate_bias, up_bias)) = bias {
-            gate.iter_mut().zip(gate_bias).for_each(|(g, &b)| *g += b);
-            up.iter_mut().zip(up_bias).for_each(|(u, &b)| *u += b);
+    /// `gate += bias.0`, `up += bias.1` and `y = silu(gate) * up` on a part of a product.
+    pub(crate) fn gate_forward<FMA>(
+        bias: Option<(&[f32], &[f32])>, gate: &mut Done<'_>, up: &mut Done<'_>, y: &mut Done<'_>,
+    ) {
+        for i in 0..gate.rows {
+            let (gate, up, y) = (gate.row(i), up.row(i), y.row(i));
+            if let Some((gate_bias, up_bias)) = bias {
+                add_elements(gate, gate_bias);
+                add_elements(up, up_bias);
+            }
+            pieces!(|y: &mut f32, g: &mut f32, u: &mut f32| *y = *g * sigmoid::<FMA>(*g) * *u, y, gate, up);
         }
-        pieces!(|y: &mut f32, g: &mut f32, u: &mut f32| *y = *g * sigmoid::<FMA>(*g) * *u, y, gate, up);
     }
 
-    /// From the gradient `z` of `silu(gate) * up`: the gradients of gate and up in their places, and the value in `z`'s.
-    pub(crate) fn gate_backward<FMA>(gate: &mut [f32], up: &mut [f32], z: &mut [f32]) {
-        pieces!(
-            |g: &mut f32, u: &mut f32, z: &mut f32| {
-                let (y, slope) = silu_derivative::<FMA>(*g);
-                (*g, *u, *z) = (*z * *u * slope, *z * y, y * *u);
-            },
-            gate,
-            up,
-            z
-        );
+    /// From the gradient `z` of `silu(gate) * up`: the gradients of gate and up in their places, and the value in `z`'s, on
+    /// a part of a product.
+    pub(crate) fn gate_backward<FMA>(gate: &mut Done<'_>, up: &mut Done<'_>, z: &mut Done<'_>) {
+        for i in 0..gate.rows {
+            let (gate, up, z) = (gate.row(i), up.row(i), z.row(i));
+            pieces!(
+                |g: &mut f32, u: &mut f32, z: &mut f32| {
+                    let (y, slope) = silu_derivative::<FMA>(*g);
+                    (*g, *u, *z) = (*z * *u * slope, *z * y, y * *u);
+                },
+                gate,
+                up,
+                z
+            );
+        }
     }
 
     fn backward_row<FMA>(gate: &[f32], up: &[f32], dout: &[f32], dgate: &mut [f32], dup: &mut [f32]) {

@@ -236,9 +236,9 @@ unsafe fn product<S: Simd, const MR: usize, const AR: usize>(
             // SAFETY: this function's contract.
             unsafe {
                 if wide {
-                    tile::<S, MR, 2, AR>(k, left, right, to, (rows, S::NR));
+                    tile::<S, MR, 2, AR>(k, left, right, to, (rows, S::NR), None);
                 } else {
-                    tile::<S, MR, 1, AR>(k, left, right, to, (rows, S::LANES));
+                    tile::<S, MR, 1, AR>(k, left, right, to, (rows, S::LANES), None);
                 }
             }
         }

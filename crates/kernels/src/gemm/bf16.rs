@@ -8,7 +8,7 @@
 #[cfg(any(test, target_arch = "x86_64"))]
 use super::blocked::Code;
 #[cfg(any(test, target_arch = "x86_64"))]
-use super::blocked::{Strip, strip_body};
+use super::blocked::{Job, one_tile};
 use super::blocked::{Then, product, run};
 use super::pack::{Operand, Part};
 #[cfg(target_arch = "x86_64")]
@@ -127,7 +127,7 @@ pub(super) fn pair(mat: Mat<'_, Bf16>, part: Part, to: &mut [f32]) {
 
 /// Packs to the bit: a pair is no float, however it may look.
 #[cfg(target_arch = "x86_64")]
-const PAIRS: Code = Code { rows: rows_bf16, pack_left: pack_left::<true>, pack_right: pack_right::<true> };
+const PAIRS: Code = Code { tile: tile_bf16, pack_left: pack_left::<true>, pack_right: pack_right::<true> };
 
 /// AVX-512 with pairs of bf16 in the panels.
 #[cfg(target_arch = "x86_64")]
@@ -171,6 +171,11 @@ impl Simd for PairsAvx512 {
         unsafe { Avx512::prefetch(at) }
     }
     #[inline(always)]
+    unsafe fn prefetch_far(at: *const f32) {
+        // SAFETY: as above.
+        unsafe { Avx512::prefetch_far(at) }
+    }
+    #[inline(always)]
     unsafe fn step(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         use std::arch::x86_64 as x86;
         // SAFETY: as above; registers of one size, seen as pairs.
@@ -188,12 +193,12 @@ impl Simd for PairsAvx512 {
 /// The machine has AVX-512 with BF16; otherwise as the tile.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,avx2,fma")]
-unsafe fn rows_bf16(strip: &Strip) {
+unsafe fn tile_bf16(job: &Job) {
     // SAFETY: this function's contract.
     unsafe {
-        match strip.cols {
-            0..=16 => strip_body::<PairsAvx512, 14, 1>(strip),
-            _ => strip_body::<PairsAvx512, 14, 2>(strip),
+        match job.cols {
+            0..=16 => one_tile::<PairsAvx512, 14, 1>(job),
+            _ => one_tile::<PairsAvx512, 14, 2>(job),
         }
     }
 }
@@ -254,6 +259,7 @@ mod tests {
             std::array::from_fn(|l| a[l] * b[l])
         }
         unsafe fn prefetch(_: *const f32) {}
+        unsafe fn prefetch_far(_: *const f32) {}
         unsafe fn step(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
             let halves =
                 |x: f32| [Bf16(x.to_bits() as u16), Bf16((x.to_bits() >> 16) as u16)].map(Bf16::to_f32);
@@ -264,9 +270,9 @@ mod tests {
         }
     }
 
-    unsafe fn rows_plain(strip: &Strip) {
+    unsafe fn tile_plain(job: &Job) {
         // SAFETY: the caller's contract.
-        unsafe { strip_body::<PairsPlain, 4, 2>(strip) }
+        unsafe { one_tile::<PairsPlain, 4, 2>(job) }
     }
 
     #[test]
@@ -291,7 +297,7 @@ mod tests {
                         let mut c = vec![0.5; m * n];
                         let (a, b) = (Operand::Pairs(a), Operand::Pairs(b));
                         let plain = Code {
-                            rows: rows_plain,
+                            tile: tile_plain,
                             pack_left: |lines, part, to| body::<Portable, 4, true>(lines, part, None, to),
                             pack_right: body::<Portable, 8, true>,
                         };

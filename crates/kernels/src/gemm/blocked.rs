@@ -6,13 +6,13 @@
 #![allow(unsafe_code)]
 
 use super::MatMut;
-use super::pack::{Lines, Operand, Part, pack_left, pack_right};
+use super::pack::{Lines, Operand, Part, Pieces, pack_left, pack_right};
 #[cfg(target_arch = "x86_64")]
 use super::tile::{Avx2, Avx512};
-use super::tile::{Portable, Simd, Target, tile};
+use super::tile::{PIECES, Portable, ROUND, Simd, Soon, Target, tile};
 use crate::isa::{Isa, isa};
 use crate::par::{Shared, par};
-use crate::scratch;
+use crate::{prefetch, scratch};
 
 /// Longest chunk of `k`: a panel of the right side then fits into a first-level cache of 48 KiB.
 const MOST_K: usize = 384;
@@ -20,6 +20,8 @@ const MOST_K: usize = 384;
 const MOST_RIGHT: usize = 1 << 20;
 /// Panels of the left side that a task has at most: they stay in its second-level cache (252 KiB with AVX-512).
 const MOST_ROWS: usize = 12;
+/// Floating-point operations of a task that has its left side packed for it: some ten microseconds.
+const TASK_FLOP: usize = 3 << 19;
 /// Tasks a large product is cut into at least.
 const TASKS: usize = 16;
 /// Floating-point operations below which a product stays on its thread: about ten microseconds.
@@ -35,8 +37,22 @@ pub(crate) struct Done<'a> {
     row_stride: usize,
 }
 
-impl Done<'_> {
+impl<'a> Done<'a> {
+    /// The same part of another matrix, `shift` columns further right: one that is written to by nobody but those who finish
+    /// the parts of this product.
+    pub(crate) fn beside(&self, other: Shared<'a>, row_stride: usize, shift: usize) -> Done<'a> {
+        Done { col: self.col + shift, c: other, row_stride, ..*self }
+    }
+
+    /// Asks for the memory of the part ahead of time.
+    pub(crate) fn ahead(&self) {
+        for row in self.row..self.row + self.rows {
+            prefetch::ahead_at(self.c.pointer(row * self.row_stride + self.col), self.cols);
+        }
+    }
+
     /// Row `i` of the part.
+    #[inline(always)]
     pub(crate) fn row(&mut self, i: usize) -> &mut [f32] {
         assert!(i < self.rows, "row out of range");
         // SAFETY: the part belongs to the task that holds it, and `&mut self` keeps rows from being held twice.
@@ -50,8 +66,8 @@ pub(crate) type Finish<'a> = &'a (dyn Fn(Done<'_>) + Sync);
 /// [`Finish`] for a result in two halves of columns: called with the same part of both.
 pub(crate) type FinishPair<'a> = &'a (dyn Fn(Done<'_>, Done<'_>) + Sync);
 
-/// Called with first row, first column, rows and columns of a part that is about to be computed.
-pub(crate) type Ahead<'a> = &'a (dyn Fn(usize, usize, usize, usize) + Sync);
+/// Called with a part that is about to be computed.
+pub(crate) type Ahead<'a> = &'a (dyn Fn(Done<'_>) + Sync);
 
 /// What follows the product.
 #[derive(Clone, Copy)]
@@ -134,11 +150,23 @@ impl Plan {
         if parallel && down > TASKS / 2 {
             down = down.next_multiple_of(8).min(rows);
         } else if parallel {
-            // As many as can be shared among two or four threads evenly.
-            across = (TASKS.div_ceil(down)..).find(|across| (down * across).is_multiple_of(4)).unwrap_or(1);
-            across = across.min(chunk);
+            // A column of tiles each, as many as make a task worth its while and still leave many to share evenly.
+            let tiles = TASK_FLOP / (2 * S::MR * S::NR * k_chunk);
+            down = rows.div_ceil(tiles.clamp(1, MOST_ROWS));
+            across = chunk;
         }
         Plan { m, n, rows, cols, k: k_chunk, chunk, grid: (down, across), parallel }
+    }
+
+    /// What a thread packs after a task: the left side of the next one, unless it is packed for all tasks together.
+    fn next_left<S: Simd>(&self, left: Operand<'_>, task: usize, (step, steps): (usize, usize)) -> Pieces {
+        let (down, across) = self.grid;
+        if across > 1 || task + 1 >= down {
+            return Pieces::NONE;
+        }
+        let next = part(self.rows, down, task + 1);
+        let line = next.start * S::MR;
+        left.pieces(Part { line, lines: (next.len() * S::MR).min(self.m - line), step, steps })
     }
 
     fn each(&self, tasks: usize, f: impl Fn(usize) + Sync + Send) {
@@ -163,35 +191,64 @@ pub(super) fn product(
 ) {
     match isa() {
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => run::<Avx512>(alpha, a, b, beta, c, then, parallel, Code::new(rows_avx512)),
+        Isa::Avx512 => run::<Avx512>(alpha, a, b, beta, c, then, parallel, Code::new(tile_avx512)),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => run::<Avx2>(alpha, a, b, beta, c, then, parallel, Code::new(rows_avx2)),
-        _ => run::<Portable>(alpha, a, b, beta, c, then, parallel, Code::new(rows_body::<Portable>)),
+        Isa::Avx2 => run::<Avx2>(alpha, a, b, beta, c, then, parallel, Code::new(tile_avx2)),
+        _ => run::<Portable>(alpha, a, b, beta, c, then, parallel, Code::new(tile_portable)),
     }
 }
 
-/// One panel of the right side times several panels of the left one.
-pub(super) struct Strip {
+/// One panel of the left side times one of the right side.
+pub(super) struct Job {
     k: usize,
     left: *const f32,
     right: *const f32,
     to: Target,
     rows: usize,
     pub(super) cols: usize,
+    soon: Soon,
 }
 
 /// The code of an instruction set, whose tile the panels fit.
 #[derive(Clone, Copy)]
 pub(super) struct Code {
-    pub(super) rows: unsafe fn(&Strip),
+    pub(super) tile: unsafe fn(&Job),
     pub(super) pack_left: fn(Lines<'_>, Part, &mut [f32]),
     pub(super) pack_right: fn(Lines<'_>, Part, Option<usize>, &mut [f32]),
 }
 
 impl Code {
     /// With the packing of the instruction set in use.
-    pub(super) fn new(rows: unsafe fn(&Strip)) -> Code {
-        Code { rows, pack_left: pack_left::<false>, pack_right: pack_right::<false> }
+    pub(super) fn new(tile: unsafe fn(&Job)) -> Code {
+        Code { tile, pack_left: pack_left::<false>, pack_right: pack_right::<false> }
+    }
+}
+
+/// What is packed after a task, asked for during its last tiles: packing waits for memory and multiplying does not.
+struct Coming {
+    pieces: Pieces,
+    /// Tiles left before the first piece.
+    wait: usize,
+    /// Floats of a piece in a round.
+    step: usize,
+}
+
+impl Coming {
+    fn new(pieces: Pieces, tiles: usize, steps: usize) -> Coming {
+        let wait = tiles.saturating_sub(pieces.count.div_ceil(PIECES));
+        Coming { pieces, wait, step: pieces.len.div_ceil((steps / ROUND).max(1)).min(16) }
+    }
+
+    /// What to ask for during the next tile: `idle`, which is at hand anyway, when there is nothing.
+    fn next(&mut self, idle: *const f32) -> Soon {
+        let Pieces { at, stride, count, .. } = self.pieces;
+        if self.wait > 0 || count == 0 {
+            self.wait = self.wait.saturating_sub(1);
+            return Soon { at: idle, stride: 0, step: 0 };
+        }
+        self.pieces.at = at.wrapping_add(PIECES * stride);
+        self.pieces.count = count.saturating_sub(PIECES);
+        Soon { at, stride, step: self.step }
     }
 }
 
@@ -249,39 +306,44 @@ pub(super) fn run<S: Simd>(
                     let first_row = panels.start * S::MR;
                     let height = (panels.len() * S::MR).min(plan.m - first_row);
                     let to = Target { c: out.pointer(0), row_stride: c_stride, vector_stride, alpha, beta };
-                    let body = |left: &[f32]| {
+                    let body = |left_panels: &[f32]| {
+                        let tiles = panels.len() * own.len();
+                        let next = plan.next_left::<S>(left, task, (from, steps));
+                        let mut coming = Coming::new(next, tiles, steps);
                         for col in own.clone() {
                             let at = (first_col + col) * panel_cols;
                             let width = panel_cols.min(panel_n - at);
-                            let strip = Strip {
-                                k: steps,
-                                left: left.as_ptr(),
-                                right: packed_right[col * S::NR * steps..].as_ptr(),
-                                to: to.at(first_row, at),
-                                rows: height,
-                                cols: if pair.is_some() { S::NR } else { width },
-                            };
-                            if let (Then::Ahead(ahead, _), true) = (then, last) {
-                                ahead(first_row, at, height, width);
-                            }
-                            // SAFETY: `left` and `right` hold whole panels of `steps` steps; this task alone writes to
-                            // these rows and columns; `product` chose code for instructions the machine has.
-                            unsafe { (code.rows)(&strip) };
-                            if !last {
-                                continue;
-                            }
-                            let done = |col: usize| Done {
-                                row: first_row,
-                                col,
-                                rows: height,
-                                cols: width,
-                                c: out,
-                                row_stride: c_stride,
-                            };
-                            match then {
-                                Then::Nothing => {}
-                                Then::One(finish) | Then::Ahead(_, finish) => finish(done(at)),
-                                Then::Pair(finish) => finish(done(at), done(at + vector_stride)),
+                            for row in (0..height).step_by(S::MR) {
+                                let done = |col: usize| Done {
+                                    row: first_row + row,
+                                    col,
+                                    rows: S::MR.min(height - row),
+                                    cols: width,
+                                    c: out,
+                                    row_stride: c_stride,
+                                };
+                                let left = left_panels[row * steps..].as_ptr();
+                                let job = Job {
+                                    k: steps,
+                                    left,
+                                    right: packed_right[col * S::NR * steps..].as_ptr(),
+                                    to: to.at(first_row + row, at),
+                                    rows: S::MR.min(height - row),
+                                    cols: if pair.is_some() { S::NR } else { width },
+                                    soon: coming.next(left),
+                                };
+                                if let (Then::Ahead(ahead, _), true) = (then, last) {
+                                    ahead(done(at));
+                                }
+                                // SAFETY: `left` and `right` are whole panels of `steps` steps; this task alone writes
+                                // to these rows and columns; `product` chose code for instructions the machine has.
+                                unsafe { (code.tile)(&job) };
+                                match then {
+                                    _ if !last => {}
+                                    Then::Nothing => {}
+                                    Then::One(finish) | Then::Ahead(_, finish) => finish(done(at)),
+                                    Then::Pair(finish) => finish(done(at), done(at + vector_stride)),
+                                }
                             }
                         }
                     };
@@ -347,12 +409,12 @@ fn pack_shared<S: Simd>(
 /// The machine has AVX-512; otherwise as [`tile`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
-unsafe fn rows_avx512(strip: &Strip) {
+unsafe fn tile_avx512(job: &Job) {
     // SAFETY: this function's contract.
     unsafe {
-        match strip.cols {
-            0..=16 => strip_body::<Avx512, 14, 1>(strip),
-            _ => strip_body::<Avx512, 14, 2>(strip),
+        match job.cols {
+            0..=16 => one_tile::<Avx512, 14, 1>(job),
+            _ => one_tile::<Avx512, 14, 2>(job),
         }
     }
 }
@@ -361,33 +423,28 @@ unsafe fn rows_avx512(strip: &Strip) {
 /// The machine has AVX2 and FMA; otherwise as [`tile`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn rows_avx2(strip: &Strip) {
+unsafe fn tile_avx2(job: &Job) {
     // SAFETY: this function's contract.
     unsafe {
-        match strip.cols {
-            0..=8 => strip_body::<Avx2, 6, 1>(strip),
-            _ => strip_body::<Avx2, 6, 2>(strip),
+        match job.cols {
+            0..=8 => one_tile::<Avx2, 6, 1>(job),
+            _ => one_tile::<Avx2, 6, 2>(job),
         }
     }
 }
 
 /// # Safety
 /// As [`tile`].
-unsafe fn rows_body<S: Simd>(strip: &Strip) {
+unsafe fn tile_portable(job: &Job) {
     // SAFETY: this function's contract.
-    unsafe { strip_body::<S, 4, 2>(strip) }
+    unsafe { one_tile::<Portable, 4, 2>(job) }
 }
 
 /// # Safety
-/// As [`tile`].
+/// As [`tile`]: a panel has `MR` lines and `NR` columns even where fewer are written.
 #[inline(always)]
-pub(super) unsafe fn strip_body<S: Simd, const MR: usize, const NV: usize>(strip: &Strip) {
-    let mut left = strip.left;
-    for row in (0..strip.rows).step_by(MR) {
-        let rows = MR.min(strip.rows - row);
-        let to = strip.to.at(row, 0);
-        // SAFETY: this function's contract; a panel has `MR` lines and `NR` columns even where fewer are written.
-        unsafe { tile::<S, MR, NV, 1>(strip.k, (left, MR), (strip.right, S::NR), to, (rows, strip.cols)) };
-        left = left.wrapping_add(MR * strip.k);
-    }
+pub(super) unsafe fn one_tile<S: Simd, const MR: usize, const NV: usize>(job: &Job) {
+    let (left, right) = ((job.left, MR), (job.right, S::NR));
+    // SAFETY: this function's contract.
+    unsafe { tile::<S, MR, NV, 1>(job.k, left, right, job.to, (job.rows, job.cols), Some(job.soon)) };
 }

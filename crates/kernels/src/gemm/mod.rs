@@ -17,7 +17,7 @@ pub(crate) mod turn;
 
 pub use bf16::{Bf16, from_bf16, has_bf16, sgemm_bf16, to_bf16};
 use blocked::Then;
-pub(crate) use blocked::{Ahead, Finish, FinishPair};
+pub(crate) use blocked::{Ahead, Done, Finish, FinishPair};
 
 /// A read-only matrix view `[rows, cols]` over a slice, with any strides.
 #[derive(Clone, Copy, Debug)]

@@ -54,6 +54,17 @@ impl Operand<'_> {
         }
     }
 
+    /// Where a part lies, rows being lines: none for layouts and kinds of numbers that are not worth asking for ahead of time.
+    pub(super) fn pieces(&self, part: Part) -> Pieces {
+        let &Operand::Floats(Mat { data, row_stride, col_stride, .. }) = self else { return Pieces::NONE };
+        let at = data.as_ptr().wrapping_add(part.line * row_stride + part.step * col_stride);
+        match (row_stride, col_stride) {
+            (stride, 1) => Pieces { at, stride, len: part.steps, count: part.lines },
+            (1, stride) => Pieces { at, stride, len: part.lines, count: part.steps },
+            _ => Pieces::NONE,
+        }
+    }
+
     /// Packs a part, rows being lines, with one of the functions below.
     pub(super) fn pack(&self, part: Part, to: &mut [f32], pack: impl Fn(Lines<'_>, Part, &mut [f32])) {
         let copied = |part: Part, to: &mut [f32], copy: &dyn Fn(&mut [f32])| {
@@ -71,6 +82,20 @@ impl Operand<'_> {
             Operand::Pairs(mat) => copied(part, to, &|buffer| bf16::pair(mat, part, buffer)),
         }
     }
+}
+
+/// Pieces of memory `stride` apart of `len` floats each.
+#[derive(Clone, Copy)]
+pub(super) struct Pieces {
+    pub(super) at: *const f32,
+    pub(super) stride: usize,
+    pub(super) len: usize,
+    pub(super) count: usize,
+}
+
+impl Pieces {
+    /// None.
+    pub(super) const NONE: Pieces = Pieces { at: std::ptr::null(), stride: 0, len: 0, count: 0 };
 }
 
 /// Which part of an operand to pack.

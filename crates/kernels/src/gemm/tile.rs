@@ -35,8 +35,10 @@ pub(crate) trait Simd {
         unsafe { Self::fma(a, b, c) }
     }
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
-    /// Asks for the line at `at` ahead of time.
+    /// Asks for the line at `at`, which is needed soon.
     unsafe fn prefetch(at: *const f32);
+    /// Asks for the line at `at`, which is needed later: the second-level cache will do.
+    unsafe fn prefetch_far(at: *const f32);
 }
 
 /// AVX-512: 14 x 32 is 28 sums, two vectors and one broadcast element in 32 registers.
@@ -79,6 +81,11 @@ impl Simd for Avx512 {
     unsafe fn prefetch(at: *const f32) {
         // SAFETY: a hint that may name any address.
         unsafe { x86::_mm_prefetch::<{ x86::_MM_HINT_T0 }>(at.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn prefetch_far(at: *const f32) {
+        // SAFETY: as above.
+        unsafe { x86::_mm_prefetch::<{ x86::_MM_HINT_T1 }>(at.cast()) }
     }
 }
 
@@ -123,6 +130,11 @@ impl Simd for Avx2 {
         // SAFETY: a hint that may name any address.
         unsafe { x86::_mm_prefetch::<{ x86::_MM_HINT_T0 }>(at.cast()) }
     }
+    #[inline(always)]
+    unsafe fn prefetch_far(at: *const f32) {
+        // SAFETY: as above.
+        unsafe { x86::_mm_prefetch::<{ x86::_MM_HINT_T1 }>(at.cast()) }
+    }
 }
 
 /// Arrays of four, which the compiler turns into the target's own vectors. Multiplication and addition are apart: a
@@ -165,6 +177,8 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn prefetch(_: *const f32) {}
+    #[inline(always)]
+    unsafe fn prefetch_far(_: *const f32) {}
 }
 
 /// Where a tile goes: `c = alpha * tile + beta * c` on rows `row_stride` apart whose elements lie together.
@@ -186,6 +200,20 @@ impl Target {
     }
 }
 
+/// Memory to ask for while a tile is computed, which has the time to wait for it: [`PIECES`] pieces `stride` apart, `step`
+/// floats of each for every [`ROUND`] steps along `k`.
+#[derive(Clone, Copy)]
+pub(crate) struct Soon {
+    pub(crate) at: *const f32,
+    pub(crate) stride: usize,
+    pub(crate) step: usize,
+}
+
+/// Pieces of memory that are asked for during one tile.
+pub(crate) const PIECES: usize = 4;
+/// Steps along `k` in which a line of each piece is asked for.
+pub(crate) const ROUND: usize = 16;
+
 /// One tile over `k` steps. Element `(r, p)` of the left side is `a[r * AR + p * a_step]`, row `p` of the right side is
 /// `b[p * b_step ..]`. `rows` and `cols` of the tile are written, at most `MR` and `NV` vectors; all of the tile is
 /// read.
@@ -199,6 +227,7 @@ pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const AR: u
     (mut b, b_step): (*const f32, usize),
     to: Target,
     (rows, cols): (usize, usize),
+    mut soon: Option<Soon>,
 ) {
     // SAFETY: this function's contract.
     unsafe {
@@ -208,15 +237,23 @@ pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const AR: u
         }
         // Loops over these arrays have constant bounds and no reference to them leaves this function: they are registers.
         let mut sums = [[S::splat(0.0); NV]; MR];
-        // Four steps a round: the counting disappears behind the multiplications.
-        for _ in 0..k / 4 {
-            for _ in 0..4 {
-                step::<S, MR, NV, AR>(a, b, &mut sums);
-                a = a.wrapping_add(a_step);
-                b = b.wrapping_add(b_step);
+        // Many steps a round: the counting disappears behind the multiplications.
+        for _ in 0..k / ROUND {
+            for piece in 0..PIECES {
+                if let Some(soon) = soon {
+                    S::prefetch_far(soon.at.wrapping_add(piece * soon.stride));
+                }
+                for _ in 0..ROUND / PIECES {
+                    step::<S, MR, NV, AR>(a, b, &mut sums);
+                    a = a.wrapping_add(a_step);
+                    b = b.wrapping_add(b_step);
+                }
+            }
+            if let Some(soon) = &mut soon {
+                soon.at = soon.at.wrapping_add(soon.step);
             }
         }
-        for _ in 0..k % 4 {
+        for _ in 0..k % ROUND {
             step::<S, MR, NV, AR>(a, b, &mut sums);
             a = a.wrapping_add(a_step);
             b = b.wrapping_add(b_step);
