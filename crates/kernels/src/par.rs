@@ -97,7 +97,7 @@ fn block_len(len: usize, row_len: usize, rows_per_task: usize) -> Option<usize> 
 
 /// How many rows a task of an elementwise loop gets: about 32 Ki floats, so that small inputs stay on one thread.
 pub fn rows_per_task(row_len: usize) -> usize {
-    (32_768 / row_len.max(1)).max(1)
+    (8_192 / row_len.max(1)).max(1)
 }
 
 /// A mutable slice that several tasks write to at places that do not overlap (columns of one row-major matrix).

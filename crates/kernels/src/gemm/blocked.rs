@@ -6,12 +6,13 @@
 #![allow(unsafe_code)]
 
 use super::MatMut;
-use super::pack::{Lines, Operand, Part, Pieces, pack_left, pack_right};
+use super::pack::{Lines, Operand, Part, pack_left, pack_right};
 #[cfg(target_arch = "x86_64")]
 use super::tile::{Avx2, Avx512};
-use super::tile::{PIECES, Portable, ROUND, Simd, Soon, Target, tile};
+use super::tile::{Portable, ROUND, Simd, Soon, Target, tile};
 use crate::isa::{Isa, isa};
 use crate::par::{Shared, par};
+use crate::pool::threads;
 use crate::{prefetch, scratch};
 
 /// Longest chunk of `k`: a panel of the right side then fits into a first-level cache of 48 KiB.
@@ -22,7 +23,11 @@ const MOST_RIGHT: usize = 1 << 20;
 const MOST_ROWS: usize = 12;
 /// Floating-point operations of a task that has its left side packed for it: some ten microseconds.
 const TASK_FLOP: usize = 3 << 19;
-/// Tasks a large product is cut into at least.
+/// Panels of the left side for each thread from which on it packs those of its own tasks.
+const FEW_ROWS: usize = 4;
+/// Panels that such a task should have: it reads all of the right side.
+const LEAST_ROWS: usize = 3;
+/// Such tasks for each thread, if the product is large enough: the last ones are waited for.
 const TASKS: usize = 16;
 /// Floating-point operations below which a product stays on its thread: about ten microseconds.
 const SERIAL_FLOP: usize = 1 << 20;
@@ -134,6 +139,7 @@ struct Plan {
     chunk: usize,
     /// Tasks along rows and columns of a chunk.
     grid: (usize, usize),
+    threads: usize,
     parallel: bool,
 }
 
@@ -145,28 +151,65 @@ impl Plan {
         let chunk = cols.div_ceil(cols.div_ceil(most));
         let flop = m.saturating_mul(n).saturating_mul(k).saturating_mul(2);
         let parallel = parallel && flop >= SERIAL_FLOP;
-        let mut down = rows.div_ceil(MOST_ROWS);
-        let mut across = 1;
-        if parallel && down > TASKS / 2 {
-            down = down.next_multiple_of(8).min(rows);
+        let threads = if parallel { threads() } else { 1 };
+        let mut grid = (rows.div_ceil(MOST_ROWS), 1);
+        if parallel && rows >= FEW_ROWS * threads {
+            // Tasks of nearly the same size, as many for each thread.
+            let tasks = rows.div_ceil(LEAST_ROWS).min(TASKS * threads).max(grid.0);
+            grid.0 = tasks.next_multiple_of(threads).min(rows);
         } else if parallel {
             // A column of tiles each, as many as make a task worth its while and still leave many to share evenly.
             let tiles = TASK_FLOP / (2 * S::MR * S::NR * k_chunk);
-            down = rows.div_ceil(tiles.clamp(1, MOST_ROWS));
-            across = chunk;
+            grid = (rows.div_ceil(tiles.clamp(1, MOST_ROWS)), chunk);
         }
-        Plan { m, n, rows, cols, k: k_chunk, chunk, grid: (down, across), parallel }
+        Plan { m, n, rows, cols, k: k_chunk, chunk, grid, threads, parallel }
     }
 
-    /// What a thread packs after a task: the left side of the next one, unless it is packed for all tasks together.
-    fn next_left<S: Simd>(&self, left: Operand<'_>, task: usize, (step, steps): (usize, usize)) -> Pieces {
+    /// What is packed after a task: the left side of the thread's next task, and the task's share of what all pack together
+    /// for the next chunk.
+    fn coming<'a, S: Simd>(
+        &self,
+        (left, right): (Operand<'a>, Operand<'a>),
+        (first_col, from, steps): (usize, usize, usize),
+        task: usize,
+    ) -> Coming<'a> {
         let (down, across) = self.grid;
-        if across > 1 || task + 1 >= down {
-            return Pieces::NONE;
+        let (tasks, k, rounds) = (down * across, left.size().1, steps / ROUND);
+        let after = from + steps;
+        // First column panel, first step and steps of the next chunk.
+        let chunk = if after < k {
+            Some((first_col, after, self.k.min(k - after)))
+        } else {
+            Some((first_col + self.chunk, 0, self.k)).filter(|chunk| chunk.0 < self.cols)
+        };
+        let share = |side: Operand<'a>, part: Part| {
+            let visits = side.visits(part, rounds);
+            (side, part, self::part(visits, tasks, task))
+        };
+        let none = || share(left, Part { line: 0, lines: 0, step: 0, steps: 0 });
+        let right = chunk.map_or_else(none, |(first, step, steps)| {
+            let (line, panels) = (first * S::NR, self.chunk.min(self.cols - first));
+            share(right, Part { line, lines: (panels * S::NR).min(self.n - line), step, steps })
+        });
+        if across > 1 {
+            let all = |(_, step, steps)| share(left, Part { line: 0, lines: self.m, step, steps });
+            return Coming { wanted: [right, chunk.map_or_else(none, all)], rounds };
         }
-        let next = part(self.rows, down, task + 1);
-        let line = next.start * S::MR;
-        left.pieces(Part { line, lines: (next.len() * S::MR).min(self.m - line), step, steps })
+        // Behind its last task of this chunk, a thread goes on with its first of the next one.
+        let start = |thread: usize| part(down, self.threads, thread).start;
+        let own = (0..self.threads).rev().find(|&thread| start(thread) <= task).unwrap_or(0);
+        let next = if task + 1 < start(own + 1) {
+            Some((task + 1, from, steps))
+        } else {
+            chunk.map(|(_, step, steps)| (start(own), step, steps))
+        };
+        let left = next.map_or_else(none, |(task, step, steps)| {
+            let panels = part(self.rows, down, task);
+            let line = panels.start * S::MR;
+            let part = Part { line, lines: (panels.len() * S::MR).min(self.m - line), step, steps };
+            (left, part, 0..left.visits(part, rounds))
+        });
+        Coming { wanted: [left, right], rounds }
     }
 
     fn each(&self, tasks: usize, f: impl Fn(usize) + Sync + Send) {
@@ -225,30 +268,21 @@ impl Code {
 }
 
 /// What is packed after a task, asked for during its last tiles: packing waits for memory and multiplying does not.
-struct Coming {
-    pieces: Pieces,
-    /// Tiles left before the first piece.
-    wait: usize,
-    /// Floats of a piece in a round.
-    step: usize,
+struct Coming<'a> {
+    /// Parts of operands, and the visits to them that are left.
+    wanted: [(Operand<'a>, Part, std::ops::Range<usize>); 2],
+    /// Rounds of a tile.
+    rounds: usize,
 }
 
-impl Coming {
-    fn new(pieces: Pieces, tiles: usize, steps: usize) -> Coming {
-        let wait = tiles.saturating_sub(pieces.count.div_ceil(PIECES));
-        Coming { pieces, wait, step: pieces.len.div_ceil((steps / ROUND).max(1)).min(16) }
-    }
-
-    /// What to ask for during the next tile: `idle`, which is at hand anyway, when there is nothing.
-    fn next(&mut self, idle: *const f32) -> Soon {
-        let Pieces { at, stride, count, .. } = self.pieces;
-        if self.wait > 0 || count == 0 {
-            self.wait = self.wait.saturating_sub(1);
-            return Soon { at: idle, stride: 0, step: 0 };
-        }
-        self.pieces.at = at.wrapping_add(PIECES * stride);
-        self.pieces.count = count.saturating_sub(PIECES);
-        Soon { at, stride, step: self.step }
+impl Coming<'_> {
+    /// What to ask for during a tile behind which as many follow: `idle`, which is at hand anyway, when there is nothing.
+    fn next(&mut self, following: usize, idle: *const f32) -> Soon {
+        let left: usize = self.wanted.iter().map(|(_, _, visits)| visits.len()).sum();
+        let mut wanted = self.wanted.iter_mut().filter(|_| following < left);
+        wanted
+            .find_map(|(side, part, visits)| side.visit(*part, self.rounds, visits.next()?))
+            .unwrap_or(Soon { at: idle, stride: 0, step: 0 })
     }
 }
 
@@ -307,9 +341,8 @@ pub(super) fn run<S: Simd>(
                     let height = (panels.len() * S::MR).min(plan.m - first_row);
                     let to = Target { c: out.pointer(0), row_stride: c_stride, vector_stride, alpha, beta };
                     let body = |left_panels: &[f32]| {
-                        let tiles = panels.len() * own.len();
-                        let next = plan.next_left::<S>(left, task, (from, steps));
-                        let mut coming = Coming::new(next, tiles, steps);
+                        let mut tiles = panels.len() * own.len();
+                        let mut coming = plan.coming::<S>((left, right), (first_col, from, steps), task);
                         for col in own.clone() {
                             let at = (first_col + col) * panel_cols;
                             let width = panel_cols.min(panel_n - at);
@@ -323,6 +356,7 @@ pub(super) fn run<S: Simd>(
                                     row_stride: c_stride,
                                 };
                                 let left = left_panels[row * steps..].as_ptr();
+                                tiles -= 1;
                                 let job = Job {
                                     k: steps,
                                     left,
@@ -330,7 +364,7 @@ pub(super) fn run<S: Simd>(
                                     to: to.at(first_row + row, at),
                                     rows: S::MR.min(height - row),
                                     cols: if pair.is_some() { S::NR } else { width },
-                                    soon: coming.next(left),
+                                    soon: coming.next(tiles, left),
                                 };
                                 if let (Then::Ahead(ahead, _), true) = (then, last) {
                                     ahead(done(at));

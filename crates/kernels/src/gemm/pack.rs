@@ -9,13 +9,16 @@ use super::Mat;
 use super::bf16::{self, Bf16};
 #[cfg(target_arch = "x86_64")]
 use super::tile::{Avx2, Avx512};
-use super::tile::{Portable, Simd};
+use super::tile::{PIECES, Portable, Simd, Soon};
 use super::turn::{Turn, normal};
 use crate::isa::{Isa, isa};
 use crate::prefetch::ahead;
 
 /// How many steps ahead of their use the pieces of a row are asked for.
 const AHEAD: usize = 3;
+
+/// Floats of a cache line.
+const CACHE_LINE: usize = 16;
 
 /// An operand as lines and steps.
 #[derive(Clone, Copy)]
@@ -54,15 +57,31 @@ impl Operand<'_> {
         }
     }
 
-    /// Where a part lies, rows being lines: none for layouts and kinds of numbers that are not worth asking for ahead of time.
-    pub(super) fn pieces(&self, part: Part) -> Pieces {
-        let &Operand::Floats(Mat { data, row_stride, col_stride, .. }) = self else { return Pieces::NONE };
-        let at = data.as_ptr().wrapping_add(part.line * row_stride + part.step * col_stride);
+    /// How many tiles of `rounds` rounds it takes to ask for a part ahead of time, rows being lines: none for layouts and
+    /// kinds of numbers for which it is not worth while.
+    pub(super) fn visits(&self, part: Part, rounds: usize) -> usize {
+        let &Operand::Floats(Mat { row_stride, col_stride, .. }) = self else { return 0 };
         match (row_stride, col_stride) {
-            (stride, 1) => Pieces { at, stride, len: part.steps, count: part.lines },
-            (1, stride) => Pieces { at, stride, len: part.lines, count: part.steps },
-            _ => Pieces::NONE,
+            _ if rounds == 0 => 0,
+            (_, 1) => part.lines.div_ceil(PIECES),
+            (1, _) => part.lines.div_ceil(PIECES * CACHE_LINE) * part.steps.div_ceil(rounds),
+            _ => 0,
         }
+    }
+
+    /// What the `i`-th of those tiles asks for: some lines if their steps lie together, otherwise some steps of as many
+    /// lines as lie on the cache lines of a round.
+    pub(super) fn visit(&self, part: Part, rounds: usize, i: usize) -> Option<Soon> {
+        let &Operand::Floats(Mat { data, row_stride, col_stride, .. }) = self else { return None };
+        let at = |line: usize, step: usize| {
+            data.as_ptr().wrapping_add((part.line + line) * row_stride + (part.step + step) * col_stride)
+        };
+        if col_stride == 1 {
+            return Some(Soon { at: at(i * PIECES, 0), stride: row_stride, step: CACHE_LINE });
+        }
+        let down = part.steps.div_ceil(rounds);
+        let at = at(i / down * PIECES * CACHE_LINE, i % down * rounds);
+        Some(Soon { at, stride: CACHE_LINE, step: col_stride })
     }
 
     /// Packs a part, rows being lines, with one of the functions below.
@@ -82,20 +101,6 @@ impl Operand<'_> {
             Operand::Pairs(mat) => copied(part, to, &|buffer| bf16::pair(mat, part, buffer)),
         }
     }
-}
-
-/// Pieces of memory `stride` apart of `len` floats each.
-#[derive(Clone, Copy)]
-pub(super) struct Pieces {
-    pub(super) at: *const f32,
-    pub(super) stride: usize,
-    pub(super) len: usize,
-    pub(super) count: usize,
-}
-
-impl Pieces {
-    /// None.
-    pub(super) const NONE: Pieces = Pieces { at: std::ptr::null(), stride: 0, len: 0, count: 0 };
 }
 
 /// Which part of an operand to pack.

@@ -200,8 +200,8 @@ impl Target {
     }
 }
 
-/// Memory to ask for while a tile is computed, which has the time to wait for it: [`PIECES`] pieces `stride` apart, `step`
-/// floats of each for every [`ROUND`] steps along `k`.
+/// Memory to ask for while a tile is computed, which has the time to wait for it: the cache lines of [`PIECES`] places `stride`
+/// apart, and of those `step` further on for every [`ROUND`] steps along `k`.
 #[derive(Clone, Copy)]
 pub(crate) struct Soon {
     pub(crate) at: *const f32,
@@ -209,9 +209,9 @@ pub(crate) struct Soon {
     pub(crate) step: usize,
 }
 
-/// Pieces of memory that are asked for during one tile.
+/// Cache lines that are asked for in a round.
 pub(crate) const PIECES: usize = 4;
-/// Steps along `k` in which a line of each piece is asked for.
+/// Steps along `k` of a round.
 pub(crate) const ROUND: usize = 16;
 
 /// One tile over `k` steps. Element `(r, p)` of the left side is `a[r * AR + p * a_step]`, row `p` of the right side is
