@@ -139,17 +139,19 @@ folds! {
     fold3(x, y, z);
 }
 
-/// Adds up lanes as a tree, halving each time.
+/// Combines lanes as a tree, halving each time; halves of a known length stay vectors.
 #[inline(always)]
-pub(crate) fn fold_lanes(mut lanes: [f32; LANES]) -> f32 {
-    let mut half = LANES / 2;
-    while half > 0 {
-        for l in 0..half {
-            lanes[l] += lanes[l + half];
-        }
-        half /= 2;
-    }
-    lanes[0]
+fn tree(lanes: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
+    let sixteen: [f32; 16] = std::array::from_fn(|l| f(lanes[l], lanes[l + 16]));
+    let eight: [f32; 8] = std::array::from_fn(|l| f(sixteen[l], sixteen[l + 8]));
+    let four: [f32; 4] = std::array::from_fn(|l| f(eight[l], eight[l + 4]));
+    f(f(four[0], four[2]), f(four[1], four[3]))
+}
+
+/// Adds up lanes as a tree.
+#[inline(always)]
+pub(crate) fn fold_lanes(lanes: [f32; LANES]) -> f32 {
+    tree(lanes, |a, b| a + b)
 }
 
 /// Dot product of two equally long slices.
@@ -168,8 +170,8 @@ pub(crate) fn max(x: &[f32]) -> f32 {
             *lane = if v > *lane { v } else { *lane };
         }
     }
-    let top = |a: f32, &v: &f32| if v > a { v } else { a };
-    chunks.remainder().iter().fold(lanes.iter().fold(f32::NEG_INFINITY, top), top)
+    let top = |a: f32, v: f32| if v > a { v } else { a };
+    chunks.remainder().iter().fold(tree(lanes, top), |a, &v| top(a, v))
 }
 
 #[cfg(test)]
