@@ -154,13 +154,7 @@ fn gradient_row<const FMA: bool>(act: Activation, pre: &mut [f32], d: &mut [f32]
 /// `y += x` for a short row.
 #[inline(always)]
 pub(crate) fn add_elements(y: &mut [f32], x: &[f32]) {
-    let ((y, y_rest), (x, x_rest)) = (y.as_chunks_mut::<16>(), x.as_chunks::<16>());
-    for (y, x) in y.iter_mut().zip(x) {
-        for l in 0..16 {
-            y[l] += x[l];
-        }
-    }
-    y_rest.iter_mut().zip(x_rest).for_each(|(y, &x)| *y += x);
+    pieces!(|y: &mut f32, x: f32| *y += x, y; x);
 }
 
 simd! {

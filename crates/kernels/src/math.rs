@@ -69,8 +69,8 @@ pub(crate) fn erf_exp<const FMA: bool>(x: f32) -> (f32, f32) {
 }
 
 /// Calls `f` with equally long slices cut into pieces of 16, and then with what is left, element by element in pieces of
-/// one; the slice behind a semicolon is only read. Pieces of a known length become vector registers whatever the length of the slices; a plain loop is unrolled for
-/// long ones, and leaves short ones to its scalar end.
+/// one; the slice behind a semicolon is only read. Copies of a known length become vector registers whatever the length
+/// of the slices; a plain loop is unrolled for long ones, and leaves short ones to its scalar end.
 macro_rules! pieces {
     ($f:expr, $($x:expr),+ $(; $read:expr)?) => {{
         let f = $f;
@@ -79,22 +79,37 @@ macro_rules! pieces {
     (@run $f:ident, $a:expr) => {{
         let (whole, rest) = $a.as_chunks_mut::<16>();
         for a in whole {
-            for l in 0..16 { $f(&mut a[l]); }
+            let mut x = *a;
+            for l in 0..16 { $f(&mut x[l]); }
+            *a = x;
         }
         for a in rest { $f(a); }
     }};
     (@run $f:ident, $a:expr, $b:expr) => {{
         let ((a, a_rest), (b, b_rest)) = ($a.as_chunks_mut::<16>(), $b.as_chunks_mut::<16>());
         for (a, b) in a.iter_mut().zip(b) {
-            for l in 0..16 { $f(&mut a[l], &mut b[l]); }
+            let (mut x, mut y) = (*a, *b);
+            for l in 0..16 { $f(&mut x[l], &mut y[l]); }
+            (*a, *b) = (x, y);
         }
         for (a, b) in a_rest.iter_mut().zip(b_rest) { $f(a, b); }
+    }};
+    (@run $f:ident, $a:expr; $read:expr) => {{
+        let ((a, a_rest), (read, read_rest)) = ($a.as_chunks_mut::<16>(), $read.as_chunks::<16>());
+        for (a, r) in a.iter_mut().zip(read) {
+            let mut x = *a;
+            for l in 0..16 { $f(&mut x[l], r[l]); }
+            *a = x;
+        }
+        for (a, &r) in a_rest.iter_mut().zip(read_rest) { $f(a, r); }
     }};
     (@run $f:ident, $a:expr, $b:expr; $read:expr) => {{
         let ((a, a_rest), (b, b_rest)) = ($a.as_chunks_mut::<16>(), $b.as_chunks_mut::<16>());
         let (read, read_rest) = $read.as_chunks::<16>();
         for ((a, b), r) in a.iter_mut().zip(b).zip(read) {
-            for l in 0..16 { $f(&mut a[l], &mut b[l], r[l]); }
+            let (mut x, mut y) = (*a, *b);
+            for l in 0..16 { $f(&mut x[l], &mut y[l], r[l]); }
+            (*a, *b) = (x, y);
         }
         for ((a, b), &r) in a_rest.iter_mut().zip(b_rest).zip(read_rest) { $f(a, b, r); }
     }};
@@ -102,7 +117,9 @@ macro_rules! pieces {
         let ((a, a_rest), (b, b_rest), (c, c_rest)) =
             ($a.as_chunks_mut::<16>(), $b.as_chunks_mut::<16>(), $c.as_chunks_mut::<16>());
         for ((a, b), c) in a.iter_mut().zip(b).zip(c) {
-            for l in 0..16 { $f(&mut a[l], &mut b[l], &mut c[l]); }
+            let (mut x, mut y, mut z) = (*a, *b, *c);
+            for l in 0..16 { $f(&mut x[l], &mut y[l], &mut z[l]); }
+            (*a, *b, *c) = (x, y, z);
         }
         for ((a, b), c) in a_rest.iter_mut().zip(b_rest).zip(c_rest) { $f(a, b, c); }
     }};
