@@ -231,7 +231,8 @@ pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const AR: u
 ) {
     // SAFETY: this function's contract.
     unsafe {
-        for r in 0..rows {
+        // A block of attention lies in the cache as it is.
+        for r in 0..if soon.is_some() { rows } else { 0 } {
             S::prefetch(to.at(r, 0).c);
             S::prefetch(to.at(r, (NV - 1) * to.vector_stride).c);
         }
