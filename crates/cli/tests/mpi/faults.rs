@@ -26,9 +26,9 @@ const LONG: &[&str] = &[
 ];
 
 /// The payload of an undisturbed run with two processes.
-fn whole(mpirun: &Mpirun) -> String {
+fn whole(mpirun: &Mpirun, args: &[&str]) -> String {
     let project = Project::before_base();
-    mpirun.run(&project, 2, LONG).fine();
+    mpirun.run(&project, 2, args).fine();
     payload(&project)
 }
 
@@ -41,7 +41,7 @@ fn payload(project: &Project) -> String {
 fn ended_well(project: &Project, done: &Done, rank: usize, steps: RangeInclusive<u64>) -> u64 {
     assert!(!matches!(done.code, Some(0) | None), "{:?}\n{}", done.code, done.stderr);
     assert!(!done.stderr.contains("panicked"), "{}", done.stderr);
-    let reached = partial(project);
+    let reached = partial(project, 400);
     assert!(steps.contains(&reached), "{reached} is not in {steps:?}\n{}", done.stderr);
     let message = format!(
         "error: process {rank} of 2 was lost after step {reached}: the training stopped with a checkpoint of that step"
@@ -58,8 +58,9 @@ fn ended_well(project: &Project, done: &Done, rank: usize, steps: RangeInclusive
 
 /// The step of the checkpoint to go on from.
 #[track_caller]
-fn partial(project: &Project) -> u64 {
-    let plan = project.run(&["plan", "recipe.toml", "--set", "base.steps=400", "--json"]).fine().json();
+fn partial(project: &Project, steps: u64) -> u64 {
+    let steps = format!("base.steps={steps}");
+    let plan = project.run(&["plan", "recipe.toml", "--set", &steps, "--json"]).fine().json();
     let base = plan["stages"].as_array().unwrap().iter().find(|s| s["name"] == "base").unwrap().clone();
     base["state"]["partial"].as_u64().unwrap_or_else(|| panic!("no checkpoint: {base}"))
 }
@@ -67,7 +68,7 @@ fn partial(project: &Project) -> u64 {
 #[test]
 fn a_process_that_dies_leaves_a_checkpoint_of_the_last_step() {
     let Some(mpirun) = Mpirun::find() else { return };
-    let whole = whole(&mpirun);
+    let whole = whole(&mpirun, LONG);
     // Between two steps, where the other may still be on its way through the first; and in the middle of a sum, when the
     // other has given its numbers already.
     // Over TCP as well, where MPI notices that the other is gone and may never come back from its call.
@@ -122,7 +123,7 @@ fn without_process_0_the_others_say_so_and_end() {
     assert!(!matches!(done.code, Some(0) | None), "{:?}\n{}", done.code, done.stderr);
     assert!(done.stderr.contains("error: process 0 was lost"), "{}", done.stderr);
     assert!(done.stderr.contains("hint: run the same command again"), "{}", done.stderr);
-    assert_eq!(partial(&project), 10);
+    assert_eq!(partial(&project, 400), 10);
     mpirun.run(&project, 2, &args).fine();
     assert_eq!(project.steps("base"), (1..=400).collect::<Vec<_>>());
 }
@@ -130,12 +131,14 @@ fn without_process_0_the_others_say_so_and_end() {
 #[test]
 fn ctrl_c_and_sigterm_stop_all_behind_the_same_step() {
     let Some(mpirun) = Mpirun::find() else { return };
-    let whole = whole(&mpirun);
+    // Open MPI passes a signal on when the time of `launch::KILL_AFTER` has passed, and until then the training goes on.
+    let longer = [LONG, &["--set", "base.steps=20000"]].concat();
+    let whole = whole(&mpirun, &longer);
     let project = Project::before_base();
     // To the launcher, as by Ctrl-C or a batch system; and to one process alone.
     let mut reached = 0;
     for (signal, to) in [(Signal::INT, None), (Signal::TERM, None), (Signal::TERM, Some(1))] {
-        let child = mpirun.command(&project, &[&[], &[]], LONG).spawn().unwrap();
+        let child = mpirun.command(&project, &[&[], &[]], &longer).spawn().unwrap();
         until_step(&project, reached + 5);
         let process = to.map_or(child.id() as i32, |rank| process(child.id(), rank).unwrap());
         kill(process, signal);
@@ -143,10 +146,10 @@ fn ctrl_c_and_sigterm_stop_all_behind_the_same_step() {
         assert!(!matches!(done.code, Some(0) | None), "{:?}\n{}", done.code, done.stderr);
         assert!(done.stderr.contains("interrupted\nhint: continue with"), "{}", done.stderr);
         assert!(!done.stderr.contains("error:"), "{}", done.stderr);
-        reached = partial(&project);
+        reached = partial(&project, 20_000);
         assert_eq!(project.steps("base"), (1..=reached).collect::<Vec<_>>());
     }
-    mpirun.run(&project, 2, LONG).fine();
+    mpirun.run(&project, 2, &longer).fine();
     assert_eq!(payload(&project), whole);
     assert_eq!(manifest(&project, "pretrain")["bit_exact"], true);
 }

@@ -8,6 +8,10 @@ use serde_json::Value;
 
 use crate::common::{Done, Project};
 
+/// Seconds that `mpirun`, told to stop, waits before it passes SIGTERM on, and again before it kills: the second time is that
+/// for a checkpoint on a busy machine.
+const KILL_AFTER: &str = "4";
+
 /// The launcher, where there is one.
 pub struct Mpirun(PathBuf);
 
@@ -29,8 +33,8 @@ impl Mpirun {
         let plain = project.command(args);
         let mut command = Command::new(&self.0);
         command
-            // More processes than processors, by whoever runs the tests; time for a checkpoint on a busy machine.
-            .args(["--oversubscribe", "--mca", "odls_base_sigkill_timeout", "8"])
+            // More processes than processors, by whoever runs the tests.
+            .args(["--oversubscribe", "--mca", "odls_base_sigkill_timeout", KILL_AFTER])
             .envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")])
             .current_dir(project.root());
         for (name, value) in plain.get_envs() {
