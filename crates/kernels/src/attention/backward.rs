@@ -146,57 +146,69 @@ fn block<S: Blocks, const FMA: bool>(
     b.dq.fill(0.0);
     let lse = &given.lse[(sequence.first / t * shape.heads + head) * t..][..t];
     for (first, count) in rows.keys(S::KEYS) {
-        let across = count.next_multiple_of(S::LANES);
-        // SAFETY: `task` runs where the machine has `S`; buffers hold whole tiles.
-        unsafe {
-            let to = (b.p.as_mut_ptr(), SCORES);
-            let (left, right) = ((b.queries_t.as_ptr(), S::ROWS), (b.keys_t[first..].as_ptr(), long));
-            S::product::<1>((rows.rows, across, d), left, right, to, (1.0, 0.0));
-            let to = (b.ds.as_mut_ptr(), SCORES);
-            let (left, right) = ((b.douts_t.as_ptr(), S::ROWS), (b.values_t[first..].as_ptr(), long));
-            S::product::<1>((rows.rows, across, d), left, right, to, (1.0, 0.0));
+        let all = count.next_multiple_of(S::LANES);
+        // How many keys the rows of each tile reach to.
+        let mut reaches = [0; MOST_ROWS];
+        for row in (0..rows.rows).step_by(S::MR) {
+            let tile = S::MR.min(rows.rows - row);
+            let reach = sequence.reach((rows.first + row, tile), (first, count));
+            let across = reach.next_multiple_of(S::LANES);
+            reaches[row / S::MR] = reach;
+            let (p, ds) = (&mut b.p[row * SCORES..], &mut b.ds[row * SCORES..]);
+            // SAFETY: `task` runs where the machine has `S`; buffers hold whole tiles.
+            unsafe {
+                let (left, right) =
+                    ((b.queries_t[row..].as_ptr(), S::ROWS), (b.keys_t[first..].as_ptr(), long));
+                S::product::<1>((tile, across, d), left, right, (p.as_mut_ptr(), SCORES), (1.0, 0.0));
+                let (left, right) =
+                    ((b.douts_t[row..].as_ptr(), S::ROWS), (b.values_t[first..].as_ptr(), long));
+                S::product::<1>((tile, across, d), left, right, (ds.as_mut_ptr(), SCORES), (1.0, 0.0));
+            }
+            let scores = p.chunks_exact_mut(SCORES).zip(ds.chunks_exact_mut(SCORES));
+            for (i, (p, ds)) in scores.enumerate().take(tile) {
+                let at = rows.first + row + i;
+                let seen = sequence.rows.keys(sequence.first + at, at);
+                let from = seen.start.saturating_sub(first).min(reach);
+                let end = seen.end.saturating_sub(first).min(reach).max(from);
+                // Keys that the row does not see have no weight; the row keeps its length, in whole vectors.
+                p[..from].fill(f32::NEG_INFINITY);
+                p[end..across].fill(f32::NEG_INFINITY);
+                let (lse, inner) = (lse[at], inner[row + i]);
+                pieces!(
+                    |p: &mut f32, ds: &mut f32| {
+                        *p = exp::<FMA>(*p - lse);
+                        *ds = *p * (*ds - inner);
+                    },
+                    p[..across],
+                    ds[..across]
+                );
+                p[across..all].fill(0.0);
+                ds[across..all].fill(0.0);
+            }
+            // SAFETY: as above.
+            unsafe {
+                let (left, right) = ((ds.as_ptr(), 1), (b.keys[first * wide..].as_ptr(), wide));
+                let to = (b.dq[row * wide..].as_mut_ptr(), wide);
+                S::product::<SCORES>((tile, wide, reach), left, right, to, (shape.scale(), 1.0));
+            }
         }
-        let scores = b.p.chunks_exact_mut(SCORES).zip(b.ds.chunks_exact_mut(SCORES));
-        for (i, (p, ds)) in scores.enumerate().take(rows.rows) {
-            let at = rows.first + i;
-            let seen = sequence.rows.keys(sequence.first + at, at);
-            let from = seen.start.saturating_sub(first).min(count);
-            let end = seen.end.saturating_sub(first).min(count).max(from);
-            // Keys that the row does not see have no weight; the row keeps its length, in whole vectors.
-            p[..from].fill(f32::NEG_INFINITY);
-            p[end..across].fill(f32::NEG_INFINITY);
-            let (lse, inner) = (lse[at], inner[i]);
-            pieces!(
-                |p: &mut f32, ds: &mut f32| {
-                    *p = exp::<FMA>(*p - lse);
-                    *ds = *p * (*ds - inner);
-                },
-                p[..across],
-                ds[..across]
-            );
-        }
-        // SAFETY: as above; `count` rows of `dv` and `dk` are written.
-        unsafe {
-            let own = first * wide;
-            let (left, right) = ((b.p.as_ptr(), SCORES), (b.douts.as_ptr(), wide));
-            S::product::<1>(
-                (count, wide, rows.rows),
-                left,
-                right,
-                (b.dv[own..].as_mut_ptr(), wide),
-                (1.0, 1.0),
-            );
-            let (left, right) = ((b.ds.as_ptr(), SCORES), (b.queries.as_ptr(), wide));
-            S::product::<1>(
-                (count, wide, rows.rows),
-                left,
-                right,
-                (b.dk[own..].as_mut_ptr(), wide),
-                (1.0, 1.0),
-            );
-            let (left, right) = ((b.ds.as_ptr(), 1), (b.keys[own..].as_ptr(), wide));
-            let to = (b.dq.as_mut_ptr(), wide);
-            S::product::<SCORES>((rows.rows, wide, count), left, right, to, (shape.scale(), 1.0));
+        for key in (0..count).step_by(S::MR) {
+            let keys = S::MR.min(count - key);
+            // The first rows may not reach to these keys.
+            let before = reaches.iter().take_while(|&&reach| reach <= key).count() * S::MR;
+            let Some(steps) = rows.rows.checked_sub(before).filter(|&steps| steps > 0) else { continue };
+            let (from, own) = (before * SCORES + key, (first + key) * wide);
+            // SAFETY: as above; `keys` rows of `dv` and `dk` are written.
+            unsafe {
+                let (left, right) =
+                    ((b.p[from..].as_ptr(), SCORES), (b.douts[before * wide..].as_ptr(), wide));
+                let to = (b.dv[own..].as_mut_ptr(), wide);
+                S::product::<1>((keys, wide, steps), left, right, to, (1.0, 1.0));
+                let (left, right) =
+                    ((b.ds[from..].as_ptr(), SCORES), (b.queries[before * wide..].as_ptr(), wide));
+                let to = (b.dk[own..].as_mut_ptr(), wide);
+                S::product::<1>((keys, wide, steps), left, right, to, (1.0, 1.0));
+            }
         }
     }
     write::<FMA>(sequence, given.dqkv, (rows.first, rows.rows), head * d, true, b.dq, wide);

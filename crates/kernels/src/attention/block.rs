@@ -153,6 +153,13 @@ impl<'a> Sequence<'a> {
         }
     }
 
+    /// How many of the `count` keys from `key` on any of `rows` rows from `row` on reaches to: what lies behind is not computed.
+    #[inline(always)]
+    pub(super) fn reach(&self, (row, rows): (usize, usize), (key, count): (usize, usize)) -> usize {
+        let end = |at: usize| self.rows.keys(self.first + at, at).end;
+        (row..row + rows).map(end).max().unwrap_or(0).saturating_sub(key).min(count)
+    }
+
     /// The blocks of query rows of at most `most`: first row, rows, and the keys any of them sees.
     pub(super) fn blocks(&self, most: usize) -> impl Iterator<Item = Block> + use<'a> {
         let (sequence, time) = (*self, self.shape.time);

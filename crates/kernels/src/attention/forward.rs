@@ -73,37 +73,45 @@ fn task<S: Blocks, const FMA: bool>(
             total.fill(0.0);
             sums.fill(0.0);
             for (first, count) in b.keys(S::KEYS) {
-                let across = count.next_multiple_of(S::LANES);
-                // SAFETY: `task` runs where the machine has `S`; buffers hold whole tiles.
-                unsafe {
-                    S::product::<1>(
-                        (b.rows, across, d),
-                        (queries_t.as_ptr(), S::ROWS),
-                        (keys_t[first..].as_ptr(), long),
-                        (scores.as_mut_ptr(), SCORES),
-                        (1.0, 0.0),
-                    );
-                }
-                for (i, row) in scores.chunks_exact_mut(SCORES).enumerate().take(b.rows) {
-                    let at = b.first + i;
-                    let seen = sequence.rows.keys(sequence.first + at, at);
-                    let from = seen.start.saturating_sub(first).min(count);
-                    let end = seen.end.saturating_sub(first).min(count).max(from);
-                    // Keys that the row does not see have no weight; the row keeps its length, in whole vectors.
-                    row[..from].fill(f32::NEG_INFINITY);
-                    row[end..across].fill(f32::NEG_INFINITY);
-                    let sums = &mut sums[i * wide..(i + 1) * wide];
-                    step::<FMA>(&mut row[..across], &mut top[i], &mut total[i], sums);
-                }
-                // SAFETY: as above.
-                unsafe {
-                    S::product::<SCORES>(
-                        (b.rows, wide, count),
-                        (scores.as_ptr(), 1),
-                        (values[first * wide..].as_ptr(), wide),
-                        (sums.as_mut_ptr(), wide),
-                        (1.0, 1.0),
-                    );
+                for row in (0..b.rows).step_by(S::MR) {
+                    let rows = S::MR.min(b.rows - row);
+                    let reach = sequence.reach((b.first + row, rows), (first, count));
+                    if reach == 0 {
+                        continue;
+                    }
+                    let across = reach.next_multiple_of(S::LANES);
+                    let scores = &mut scores[row * SCORES..];
+                    // SAFETY: `task` runs where the machine has `S`; buffers hold whole tiles.
+                    unsafe {
+                        S::product::<1>(
+                            (rows, across, d),
+                            (queries_t[row..].as_ptr(), S::ROWS),
+                            (keys_t[first..].as_ptr(), long),
+                            (scores.as_mut_ptr(), SCORES),
+                            (1.0, 0.0),
+                        );
+                    }
+                    for (i, line) in scores.chunks_exact_mut(SCORES).enumerate().take(rows) {
+                        let at = b.first + row + i;
+                        let seen = sequence.rows.keys(sequence.first + at, at);
+                        let from = seen.start.saturating_sub(first).min(reach);
+                        let end = seen.end.saturating_sub(first).min(reach).max(from);
+                        // Keys that the row does not see have no weight; the row keeps its length, in whole vectors.
+                        line[..from].fill(f32::NEG_INFINITY);
+                        line[end..across].fill(f32::NEG_INFINITY);
+                        let sums = &mut sums[(row + i) * wide..(row + i + 1) * wide];
+                        step::<FMA>(&mut line[..across], &mut top[row + i], &mut total[row + i], sums);
+                    }
+                    // SAFETY: as above.
+                    unsafe {
+                        S::product::<SCORES>(
+                            (rows, wide, reach),
+                            (scores.as_ptr(), 1),
+                            (values[first * wide..].as_ptr(), wide),
+                            (sums[row * wide..].as_mut_ptr(), wide),
+                            (1.0, 1.0),
+                        );
+                    }
                 }
             }
             for i in 0..b.rows {

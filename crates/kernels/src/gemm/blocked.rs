@@ -15,11 +15,12 @@ use crate::par::{Shared, par};
 use crate::pool::threads;
 use crate::{prefetch, scratch};
 
-/// Longest chunk of `k`: a panel of the right side then fits into a first-level cache of 48 KiB.
-const MOST_K: usize = 384;
+/// Longest chunk of `k`: a pass over the result for each of them costs more than a panel of the right side that comes from
+/// the second-level cache.
+const MOST_K: usize = 768;
 /// Most floats of the right side that are packed at a time (4 MiB).
 const MOST_RIGHT: usize = 1 << 20;
-/// Panels of the left side that a task has at most: they stay in its second-level cache (252 KiB with AVX-512).
+/// Panels of the left side that a task has at most: they stay in its second-level cache (504 KiB with AVX-512).
 const MOST_ROWS: usize = 12;
 /// Floating-point operations of a task that has its left side packed for it: some ten microseconds.
 const TASK_FLOP: usize = 3 << 19;
