@@ -85,13 +85,18 @@ fn a_real_small_disk() {
         let model = source.command(&[]);
         shell
             .args(["--user", "--map-root-user", "--mount", "sh", "-c", ON_A_SMALL_DISK])
-            .envs(model.get_envs().filter_map(|(name, value)| Some((name, value?))))
             .env("REGIMEN", env!("CARGO_BIN_EXE_regimen"))
             .env("SIZE", size)
             .env("DISK", &disk)
             .env("SOURCE", source.root())
             .env("OUT", outside.root())
             .stdout(Stdio::null());
+        for (name, value) in model.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
         match shell.output() {
             Ok(output) if output.status.success() => {}
             Ok(output) if output.status.code() != Some(78) => {
