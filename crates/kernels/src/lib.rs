@@ -2,7 +2,7 @@
 //!
 //! Every function is a plain function on row-major slices that panics when a length does not fit its shape
 //! (callers check shapes first and report them by name). Weights are stored `[out, in]`. Gradients of parameters
-//! accumulate. All parallelism goes through [`par`], whose number of tasks depends on the shape alone, so every
+//! accumulate. All parallelism goes through [`par`], whose tasks sum nothing that depends on the number of threads, so every
 //! result has the same bits at any number of threads.
 
 #[macro_use]

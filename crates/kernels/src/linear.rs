@@ -29,10 +29,10 @@ pub fn linear_forward(
         Some(pre) => {
             assert_eq!(pre.len(), y.len(), "pre is not [rows, n_out]");
             let y = Shared::new(y);
-            let ahead = |part: Done<'_>| part.beside(y, n_out, 0).ahead();
+            let ahead = |part: Done<'_>| beside(&part, y, n_out, 0).ahead();
             sgemm_ahead(x, w, MatMut::new(pre, rows, n_out), &ahead, &|mut part| {
                 let bias = bias.map(|b| &b[part.col..part.col + part.cols]);
-                let mut y = part.beside(y, n_out, 0);
+                let mut y = beside(&part, y, n_out, 0);
                 bias_forward(act, bias, &mut part, &mut y);
             });
         }
@@ -65,9 +65,17 @@ pub fn linear_swiglu_forward(
     let (x, w) = (Mat::new(x, rows, n_in), Mat::new(w, 2 * ff, n_in).t());
     sgemm_gated(x, w, MatMut::new(gate_up, rows, 2 * ff), &|mut part, mut other| {
         let bias = bias.map(|b| (&b[part.col..][..part.cols], &b[ff + part.col..][..part.cols]));
-        let mut y = part.beside(y, ff, 0);
+        let mut y = beside(&part, y, ff, 0);
         gate_forward(bias, &mut part, &mut other, &mut y);
     });
+}
+
+/// The same part of another array, `shift` columns further right, for whoever finishes the part.
+#[allow(unsafe_code)]
+fn beside<'a>(part: &Done<'a>, array: Shared<'a>, row_stride: usize, shift: usize) -> Done<'a> {
+    // SAFETY: a part of a product is finished once, by one task, which holds the rows of each array that it finishes with
+    // it for no longer than that; what is asked for ahead of time is not held.
+    unsafe { part.beside(array, row_stride, shift) }
 }
 
 /// `dx = dy w` (or `dx += dy w`): `dy` `[rows, n_out]`, `w` `[n_out, n_in]`, `dx` `[rows, n_in]`.
@@ -102,10 +110,10 @@ pub fn linear_backward_activated(
     assert_eq!(pre.len(), z.len(), "pre is not [rows, n_in]");
     let pre = Shared::new(pre);
     let (dy, w) = (Mat::new(dy, rows, n_out), Mat::new(w, n_out, n_in));
-    let ahead = |part: Done<'_>| part.beside(pre, n_in, 0).ahead();
+    let ahead = |part: Done<'_>| beside(&part, pre, n_in, 0).ahead();
     // The product is the gradient of `z`, which then makes room for `z` itself.
     sgemm_ahead(dy, w, MatMut::new(z, rows, n_in), &ahead, &|mut part| {
-        let mut pre = part.beside(pre, n_in, 0);
+        let mut pre = beside(&part, pre, n_in, 0);
         activated_and_gradient(act, &mut pre, &mut part);
     });
 }
@@ -126,11 +134,11 @@ pub fn linear_backward_gated(
     let gate_up = Shared::new(gate_up);
     let (dy, w) = (Mat::new(dy, rows, n_out), Mat::new(w, n_out, ff));
     let ahead = |part: Done<'_>| {
-        part.beside(gate_up, 2 * ff, 0).ahead();
-        part.beside(gate_up, 2 * ff, ff).ahead();
+        beside(&part, gate_up, 2 * ff, 0).ahead();
+        beside(&part, gate_up, 2 * ff, ff).ahead();
     };
     sgemm_ahead(dy, w, MatMut::new(z, rows, ff), &ahead, &|mut part| {
-        let (mut gate, mut up) = (part.beside(gate_up, 2 * ff, 0), part.beside(gate_up, 2 * ff, ff));
+        let (mut gate, mut up) = (beside(&part, gate_up, 2 * ff, 0), beside(&part, gate_up, 2 * ff, ff));
         gate_backward(&mut gate, &mut up, &mut part);
     });
 }

@@ -1,6 +1,6 @@
 //! Loops in parallel: numbered tasks and disjoint blocks of rows.
 //!
-//! The number of tasks is chosen by callers from the shape alone; which thread runs which task does not matter,
+//! The number of tasks is chosen by callers from the shape alone, unless nothing is summed across tasks; which thread runs which task does not matter,
 //! since tasks write to disjoint places and sums are combined afterwards in a fixed order.
 
 use crate::pool;
@@ -95,7 +95,7 @@ fn block_len(len: usize, row_len: usize, rows_per_task: usize) -> Option<usize> 
     Some(row_len * rows_per_task)
 }
 
-/// How many rows a task of an elementwise loop gets: about 32 Ki floats, so that small inputs stay on one thread.
+/// How many rows a task of an elementwise loop gets: about 8 Ki floats, so that small inputs stay on one thread.
 pub fn rows_per_task(row_len: usize) -> usize {
     (8_192 / row_len.max(1)).max(1)
 }

@@ -167,12 +167,10 @@ fn block<S: Blocks, const FMA: bool>(
             let scores = p.chunks_exact_mut(SCORES).zip(ds.chunks_exact_mut(SCORES));
             for (i, (p, ds)) in scores.enumerate().take(tile) {
                 let at = rows.first + row + i;
-                let seen = sequence.rows.keys(sequence.first + at, at);
-                let from = seen.start.saturating_sub(first).min(reach);
-                let end = seen.end.saturating_sub(first).min(reach).max(from);
+                let seen = sequence.seen(at, (first, reach));
                 // Keys that the row does not see have no weight; the row keeps its length, in whole vectors.
-                p[..from].fill(f32::NEG_INFINITY);
-                p[end..across].fill(f32::NEG_INFINITY);
+                p[..seen.start].fill(f32::NEG_INFINITY);
+                p[seen.end..across].fill(f32::NEG_INFINITY);
                 let (lse, inner) = (lse[at], inner[row + i]);
                 pieces!(
                     |p: &mut f32, ds: &mut f32| {

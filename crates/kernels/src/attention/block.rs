@@ -153,11 +153,20 @@ impl<'a> Sequence<'a> {
         }
     }
 
-    /// How many of the `count` keys from `key` on any of `rows` rows from `row` on reaches to: what lies behind is not computed.
+    /// How many of the `count` keys from `key` on any of `rows` rows from `row` on reaches to: what lies behind is not
+    /// computed.
     #[inline(always)]
     pub(super) fn reach(&self, (row, rows): (usize, usize), (key, count): (usize, usize)) -> usize {
         let end = |at: usize| self.rows.keys(self.first + at, at).end;
         (row..row + rows).map(end).max().unwrap_or(0).saturating_sub(key).min(count)
+    }
+
+    /// Which of the `count` keys from `key` on row `row` sees.
+    #[inline(always)]
+    pub(super) fn seen(&self, row: usize, (key, count): (usize, usize)) -> std::ops::Range<usize> {
+        let keys = self.rows.keys(self.first + row, row);
+        let start = keys.start.saturating_sub(key).min(count);
+        start..keys.end.saturating_sub(key).min(count).max(start)
     }
 
     /// The blocks of query rows of at most `most`: first row, rows, and the keys any of them sees.

@@ -93,12 +93,10 @@ fn task<S: Blocks, const FMA: bool>(
                     }
                     for (i, line) in scores.chunks_exact_mut(SCORES).enumerate().take(rows) {
                         let at = b.first + row + i;
-                        let seen = sequence.rows.keys(sequence.first + at, at);
-                        let from = seen.start.saturating_sub(first).min(reach);
-                        let end = seen.end.saturating_sub(first).min(reach).max(from);
+                        let seen = sequence.seen(at, (first, reach));
                         // Keys that the row does not see have no weight; the row keeps its length, in whole vectors.
-                        line[..from].fill(f32::NEG_INFINITY);
-                        line[end..across].fill(f32::NEG_INFINITY);
+                        line[..seen.start].fill(f32::NEG_INFINITY);
+                        line[seen.end..across].fill(f32::NEG_INFINITY);
                         let sums = &mut sums[(row + i) * wide..(row + i + 1) * wide];
                         step::<FMA>(&mut line[..across], &mut top[row + i], &mut total[row + i], sums);
                     }

@@ -44,9 +44,11 @@ pub(crate) struct Done<'a> {
 }
 
 impl<'a> Done<'a> {
-    /// The same part of another matrix, `shift` columns further right: one that is written to by nobody but those who finish
-    /// the parts of this product.
-    pub(crate) fn beside(&self, other: Shared<'a>, row_stride: usize, shift: usize) -> Done<'a> {
+    /// The same part of another matrix, `shift` columns further right.
+    ///
+    /// # Safety
+    /// While rows of it are held, nobody else may hold a slice that overlaps them.
+    pub(crate) unsafe fn beside(&self, other: Shared<'a>, row_stride: usize, shift: usize) -> Done<'a> {
         Done { col: self.col + shift, c: other, row_stride, ..*self }
     }
 
@@ -61,7 +63,8 @@ impl<'a> Done<'a> {
     #[inline(always)]
     pub(crate) fn row(&mut self, i: usize) -> &mut [f32] {
         assert!(i < self.rows, "row out of range");
-        // SAFETY: the part belongs to the task that holds it, and `&mut self` keeps rows from being held twice.
+        // SAFETY: the part belongs to the task that holds it (by `beside`'s contract also in another matrix), and `&mut self`
+        // keeps rows from being held twice.
         unsafe { self.c.slice((self.row + i) * self.row_stride + self.col, self.cols) }
     }
 }

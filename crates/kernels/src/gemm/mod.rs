@@ -367,6 +367,17 @@ mod tests {
     }
 
     #[test]
+    fn a_single_line_may_have_any_stride() {
+        let k = 2000;
+        let (x, y) = (values(k, 1), values(k * 12, 2));
+        let (far, b) = (isize::MAX as usize, Mat::strided(&y, k, 4, 12, 3));
+        let a = Mat::strided(&x, 1, k, far, 1);
+        let mut c = vec![0.0; 4];
+        sgemm(1.0, a, b, 0.0, MatMut::new(&mut c, 1, 4));
+        assert_close(&c, &naive(1.0, a, b, 0.0, &[]), 1e-5);
+    }
+
+    #[test]
     fn not_a_number_shows() {
         let mut c = [0.0; 4];
         for bad in [f32::NAN, f32::INFINITY] {

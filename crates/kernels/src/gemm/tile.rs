@@ -242,7 +242,7 @@ pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const AR: u
         for _ in 0..k / ROUND {
             for piece in 0..PIECES {
                 if let Some(soon) = soon {
-                    S::prefetch_far(soon.at.wrapping_add(piece * soon.stride));
+                    S::prefetch_far(soon.at.wrapping_add(piece.wrapping_mul(soon.stride)));
                 }
                 for _ in 0..ROUND / PIECES {
                     step::<S, MR, NV, AR>(a, b, &mut sums);
