@@ -113,24 +113,34 @@ fn layers(b: &Bench) {
 }
 
 fn attention(b: &Bench) {
-    for (batch, time, heads, kv_heads, head_dim) in
-        [(16, 256, 4, 4, 48), (16, 256, 6, 6, 64), (16, 256, 6, 2, 64), (8, 1024, 6, 6, 64)]
-    {
+    for (batch, time, heads, kv_heads, head_dim, causal) in [
+        (16, 256, 4, 4, 48, true),
+        (16, 256, 6, 6, 64, true),
+        (16, 256, 6, 2, 64, true),
+        (8, 1024, 6, 6, 64, true),
+        (64, 144, 3, 3, 64, false),
+    ] {
         let shape = AttentionShape { batch, time, heads, kv_heads, head_dim };
         let rows = shape.batch * shape.time;
         let (qkv, starts) = (values(rows * shape.qkv_width()), vec![0; rows]);
-        let seen = k::AttentionRows::causal(&starts);
+        let ends = vec![time as u32; rows];
+        let seen = k::AttentionRows { starts: &starts, ends: (!causal).then_some(&ends), rope: None };
         let (mut out, mut lse) = (vec![0.0; rows * shape.out_width()], vec![0.0; shape.lse_len()]);
         let mut dqkv = vec![0.0; qkv.len()];
-        // Counted as the whole square; half of it is never needed.
+        // Counted as the whole square; of a causal one half is never needed.
         let flop = 4.0 * (rows * shape.time * shape.out_width()) as f64;
-        b.time(&format!("attention fwd {batch}x{time} {heads}/{kv_heads} x {head_dim}"), flop, || {
+        let kind = if causal { "causal" } else { "both ways" };
+        b.time(&format!("attention fwd {batch}x{time} {heads}/{kv_heads} x {head_dim} {kind}"), flop, || {
             k::attention_forward(shape, &qkv, seen, &mut out, Some(&mut lse));
         });
         let dout = values(out.len());
-        b.time(&format!("attention bwd {batch}x{time} {heads}/{kv_heads} x {head_dim}"), 2.5 * flop, || {
-            k::attention_backward(shape, &qkv, seen, &out, &lse, &dout, &mut dqkv);
-        });
+        b.time(
+            &format!("attention bwd {batch}x{time} {heads}/{kv_heads} x {head_dim} {kind}"),
+            2.5 * flop,
+            || {
+                k::attention_backward(shape, &qkv, seen, &out, &lse, &dout, &mut dqkv);
+            },
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::gemm::Done;
 use crate::isa::fma;
-use crate::math::{erf_exp, pieces, sigmoid};
+use crate::math::{normal_tail, pieces, sigmoid, tail_slope};
 use crate::par::par_rows;
 
 /// What is applied to each element after a linear layer.
@@ -27,8 +27,6 @@ pub(crate) const BLOCK: usize = 16_384;
 const ROOT_2_OVER_PI: f32 = 0.797_884_6;
 /// The cubic coefficient of the tanh form.
 const CUBIC: f32 = 0.044_715;
-/// `1 / sqrt(2 pi)`.
-const NORMAL: f32 = 0.398_942_3;
 
 /// `y = act(x)`, elementwise over equally long slices.
 pub fn activation_forward(act: Activation, x: &[f32], y: &mut [f32]) {
@@ -45,17 +43,17 @@ pub fn activation_backward(act: Activation, pre: &[f32], dy: &mut [f32]) {
 }
 
 simd! {
-    /// `pre += bias` and `y = act(pre)` on a part of a product.
-    pub(crate) fn bias_forward<FMA>(act: Activation, bias: Option<&[f32]>, pre: &mut Done<'_>, y: &mut Done<'_>) {
+    /// `y = act(pre)` on a part of a product.
+    pub(crate) fn activate<FMA>(act: Activation, pre: &mut Done<'_>, y: &mut Done<'_>) {
         for i in 0..pre.rows {
-            forward_row::<FMA>(act, bias, pre.row(i), y.row(i));
+            forward_row::<FMA>(act, pre.row(i), y.row(i));
         }
     }
 
-    /// `y = act(y + bias)` on a part of a product, in place.
-    pub(crate) fn bias_in_place<FMA>(act: Activation, bias: Option<&[f32]>, y: &mut Done<'_>) {
+    /// `y = act(y)` on a part of a product, in place.
+    pub(crate) fn activate_in_place<FMA>(act: Activation, y: &mut Done<'_>) {
         for i in 0..y.rows {
-            in_place_row::<FMA>(act, bias, y.row(i));
+            in_place_row::<FMA>(act, y.row(i));
         }
     }
 
@@ -68,40 +66,21 @@ simd! {
     }
 }
 
-/// `pre += bias` and `y = act(pre)`.
+/// `y = act(pre)`.
 #[inline(always)]
-fn forward_row<const FMA: bool>(act: Activation, bias: Option<&[f32]>, pre: &mut [f32], y: &mut [f32]) {
-    macro_rules! each {
-        ($act:expr) => {
-            match bias {
-                Some(bias) => pieces!(
-                    |x: &mut f32, y: &mut f32, b: f32| {
-                        let sum = *x + b;
-                        (*x, *y) = (sum, $act(sum));
-                    },
-                    pre,
-                    y;
-                    bias
-                ),
-                None => pieces!(|x: &mut f32, y: &mut f32| *y = $act(*x), pre, y),
-            }
-        };
-    }
+fn forward_row<const FMA: bool>(act: Activation, pre: &[f32], y: &mut [f32]) {
     match act {
-        Activation::None => each!(|x| x),
-        Activation::Relu => each!(relu),
-        Activation::Gelu => each!(gelu::<FMA>),
-        Activation::GeluTanh => each!(gelu_tanh::<FMA>),
-        Activation::Silu => each!(|x: f32| x * sigmoid::<FMA>(x)),
+        Activation::None => y.copy_from_slice(pre),
+        Activation::Relu => pieces!(|y: &mut f32, x: f32| *y = relu(x), y; pre),
+        Activation::Gelu => pieces!(|y: &mut f32, x: f32| *y = gelu::<FMA>(x), y; pre),
+        Activation::GeluTanh => pieces!(|y: &mut f32, x: f32| *y = gelu_tanh::<FMA>(x), y; pre),
+        Activation::Silu => pieces!(|y: &mut f32, x: f32| *y = x * sigmoid::<FMA>(x), y; pre),
     }
 }
 
-/// `y = act(y + bias)`.
+/// `y = act(y)`.
 #[inline(always)]
-fn in_place_row<const FMA: bool>(act: Activation, bias: Option<&[f32]>, y: &mut [f32]) {
-    if let Some(bias) = bias {
-        add_elements(y, bias);
-    }
+fn in_place_row<const FMA: bool>(act: Activation, y: &mut [f32]) {
     match act {
         Activation::None => {}
         Activation::Relu => pieces!(|y: &mut f32| *y = relu(*y), y),
@@ -125,9 +104,8 @@ fn gradient_row<const FMA: bool>(act: Activation, pre: &mut [f32], d: &mut [f32]
         }
         Activation::Gelu => pieces!(
             |x: &mut f32, d: &mut f32| {
-                let (erf, density) = erf_exp::<FMA>(*x * std::f32::consts::FRAC_1_SQRT_2);
-                let slope = fma::<FMA>(*x * NORMAL, density, 0.5 * (1.0 + erf));
-                (*x, *d) = (*d * slope, 0.5 * *x * (1.0 + erf));
+                let (value, slope) = gelu_derivative::<FMA>(*x);
+                (*x, *d) = (*d * slope, value);
             },
             pre,
             d
@@ -149,12 +127,6 @@ fn gradient_row<const FMA: bool>(act: Activation, pre: &mut [f32], d: &mut [f32]
             d
         ),
     }
-}
-
-/// `y += x` for a short row.
-#[inline(always)]
-pub(crate) fn add_elements(y: &mut [f32], x: &[f32]) {
-    pieces!(|y: &mut f32, x: f32| *y += x, y; x);
 }
 
 simd! {
@@ -182,10 +154,7 @@ simd! {
         match act {
             Activation::None => {}
             Activation::Relu => pairs.for_each(|(d, &x)| *d = if x > 0.0 { *d } else { 0.0 }),
-            Activation::Gelu => pairs.for_each(|(d, &x)| {
-                let (erf, density) = erf_exp::<FMA>(x * std::f32::consts::FRAC_1_SQRT_2);
-                *d *= fma::<FMA>(x * NORMAL, density, 0.5 * (1.0 + erf));
-            }),
+            Activation::Gelu => pairs.for_each(|(d, &x)| *d *= gelu_derivative::<FMA>(x).1),
             Activation::GeluTanh => pairs.for_each(|(d, &x)| *d *= gelu_tanh_derivative::<FMA>(x).1),
             Activation::Silu => pairs.for_each(|(d, &x)| *d *= silu_derivative::<FMA>(x).1),
         }
@@ -208,9 +177,18 @@ fn relu(x: f32) -> f32 {
     if x < 0.0 { 0.0 } else { x }
 }
 
+/// `x Phi(x)`, which is `max(x, 0) - |x| Phi(-|x|)`.
 #[inline(always)]
 fn gelu<const FMA: bool>(x: f32) -> f32 {
-    0.5 * x * (1.0 + erf_exp::<FMA>(x * std::f32::consts::FRAC_1_SQRT_2).0)
+    fma::<FMA>(-x.abs(), normal_tail::<FMA>(x.abs()), relu(x))
+}
+
+/// `(gelu(x), gelu'(x))`.
+#[inline(always)]
+fn gelu_derivative<const FMA: bool>(x: f32) -> (f32, f32) {
+    let tail = normal_tail::<FMA>(x.abs());
+    let slope = tail * tail_slope::<FMA>(x.abs());
+    (fma::<FMA>(-x.abs(), tail, relu(x)), if x < 0.0 { slope } else { 1.0 - slope })
 }
 
 /// `x (1 + tanh(u)) / 2` with `u = sqrt(2 / pi) (x + 0.044715 x^3)`, which is `x sigmoid(2 u)`.
@@ -276,19 +254,17 @@ mod tests {
     }
 
     #[test]
-    fn bias_is_added_before() {
-        let (x, bias) = (values(6 * 5, 1), values(5, 2));
+    fn parts_of_a_product_get_the_same_values() {
         for act in ALL {
-            let (mut pre, mut y, mut z) = (x.clone(), vec![0.0; 30], x.clone());
-            for ((pre, y), z) in pre.chunks_mut(5).zip(y.chunks_mut(5)).zip(z.chunks_mut(5)) {
-                forward_row::<true>(act, Some(&bias), pre, y);
-                in_place_row::<true>(act, Some(&bias), z);
+            for n in [5, 16, 37] {
+                let pre = values(n, 1);
+                let want: Vec<f64> = pre.iter().map(|&v| naive(act, f64::from(v))).collect();
+                let (mut y, mut z) = (vec![0.0; n], pre.clone());
+                forward_row::<true>(act, &pre, &mut y);
+                in_place_row::<true>(act, &mut z);
+                assert_close(&y, &want, 1e-6);
+                assert_close(&z, &want, 1e-6);
             }
-            let sums: Vec<f64> = (0..30).map(|i| f64::from(x[i]) + f64::from(bias[i % 5])).collect();
-            assert_close(&pre, &sums, 1e-6);
-            let want: Vec<f64> = sums.iter().map(|&v| naive(act, v)).collect();
-            assert_close(&y, &want, 1e-6);
-            assert_close(&z, &want, 1e-6);
         }
     }
 

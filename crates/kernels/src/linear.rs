@@ -1,12 +1,14 @@
 //! The linear layer `y = act(x w^T + b)`, its gated form `silu(x w_gate^T) * (x w_up^T)`, and their gradients; weights
 //! are `[out, in]`.
 //!
-//! Bias, activation and gate are applied to each part of a product as soon as it is final, while it is in the cache.
+//! The bias is added before a product is written; activation and gate are applied to each part of it as soon as it is
+//! final, while it is in the cache.
 
-use crate::activation::{Activation, activated_and_gradient, bias_forward, bias_in_place};
-use crate::gemm::{Done, Mat, MatMut, sgemm, sgemm_ahead, sgemm_gated, sgemm_then};
+use crate::activation::{Activation, activate, activate_in_place, activated_and_gradient};
+use crate::gemm::{
+    Done, Mat, MatMut, sgemm, sgemm_add_with_sums, sgemm_ahead, sgemm_bias, sgemm_gated, sgemm_then,
+};
 use crate::par::Shared;
-use crate::reduce::add_column_sums;
 use crate::swiglu::{gate_backward, gate_forward};
 
 /// `y = act(x w^T + bias)`: `x` `[rows, n_in]`, `w` `[n_out, n_in]`, `y` `[rows, n_out]`. `pre` receives what the
@@ -30,19 +32,17 @@ pub fn linear_forward(
             assert_eq!(pre.len(), y.len(), "pre is not [rows, n_out]");
             let y = Shared::new(y);
             let ahead = |part: Done<'_>| beside(&part, y, n_out, 0).ahead();
-            sgemm_ahead(x, w, MatMut::new(pre, rows, n_out), &ahead, &|mut part| {
-                let bias = bias.map(|b| &b[part.col..part.col + part.cols]);
+            sgemm_ahead(x, w, bias, MatMut::new(pre, rows, n_out), &ahead, &|mut part| {
                 let mut y = beside(&part, y, n_out, 0);
-                bias_forward(act, bias, &mut part, &mut y);
+                activate(act, &mut part, &mut y);
             });
         }
-        None if bias.is_none() && act == Activation::None => {
-            sgemm(1.0, x, w, 0.0, MatMut::new(y, rows, n_out));
+        None if act == Activation::None => sgemm_bias(x, w, bias, MatMut::new(y, rows, n_out)),
+        None => {
+            sgemm_then(x, w, bias, MatMut::new(y, rows, n_out), &|mut part| {
+                activate_in_place(act, &mut part);
+            });
         }
-        None => sgemm_then(1.0, x, w, 0.0, MatMut::new(y, rows, n_out), &|mut part| {
-            let bias = bias.map(|b| &b[part.col..part.col + part.cols]);
-            bias_in_place(act, bias, &mut part);
-        }),
     }
 }
 
@@ -63,10 +63,9 @@ pub fn linear_swiglu_forward(
     assert_eq!(y.len(), rows * ff, "y is not [rows, ff]");
     let y = Shared::new(y);
     let (x, w) = (Mat::new(x, rows, n_in), Mat::new(w, 2 * ff, n_in).t());
-    sgemm_gated(x, w, MatMut::new(gate_up, rows, 2 * ff), &|mut part, mut other| {
-        let bias = bias.map(|b| (&b[part.col..][..part.cols], &b[ff + part.col..][..part.cols]));
+    sgemm_gated(x, w, bias, MatMut::new(gate_up, rows, 2 * ff), &|mut part, mut other| {
         let mut y = beside(&part, y, ff, 0);
-        gate_forward(bias, &mut part, &mut other, &mut y);
+        gate_forward(&mut part, &mut other, &mut y);
     });
 }
 
@@ -112,7 +111,7 @@ pub fn linear_backward_activated(
     let (dy, w) = (Mat::new(dy, rows, n_out), Mat::new(w, n_out, n_in));
     let ahead = |part: Done<'_>| beside(&part, pre, n_in, 0).ahead();
     // The product is the gradient of `z`, which then makes room for `z` itself.
-    sgemm_ahead(dy, w, MatMut::new(z, rows, n_in), &ahead, &|mut part| {
+    sgemm_ahead(dy, w, None, MatMut::new(z, rows, n_in), &ahead, &|mut part| {
         let mut pre = beside(&part, pre, n_in, 0);
         activated_and_gradient(act, &mut pre, &mut part);
     });
@@ -137,7 +136,7 @@ pub fn linear_backward_gated(
         beside(&part, gate_up, 2 * ff, 0).ahead();
         beside(&part, gate_up, 2 * ff, ff).ahead();
     };
-    sgemm_ahead(dy, w, MatMut::new(z, rows, ff), &ahead, &|mut part| {
+    sgemm_ahead(dy, w, None, MatMut::new(z, rows, ff), &ahead, &|mut part| {
         let (mut gate, mut up) = (beside(&part, gate_up, 2 * ff, 0), beside(&part, gate_up, 2 * ff, ff));
         gate_backward(&mut gate, &mut up, &mut part);
     });
@@ -154,10 +153,10 @@ pub fn linear_backward_weight(
     dbias: Option<&mut [f32]>,
 ) {
     check(rows, n_in, n_out, x, dw, dy);
-    sgemm(1.0, Mat::new(dy, rows, n_out).t(), Mat::new(x, rows, n_in), 1.0, MatMut::new(dw, n_out, n_in));
-    if let Some(dbias) = dbias {
-        assert_eq!(dbias.len(), n_out, "dbias is not [n_out]");
-        add_column_sums(rows, n_out, dy, dbias);
+    let (dy, x, dw) = (Mat::new(dy, rows, n_out).t(), Mat::new(x, rows, n_in), MatMut::new(dw, n_out, n_in));
+    match dbias {
+        Some(dbias) => sgemm_add_with_sums(dy, x, dw, dbias),
+        None => sgemm(1.0, dy, x, 1.0, dw),
     }
 }
 

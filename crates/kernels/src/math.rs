@@ -1,4 +1,4 @@
-//! Elementary functions that vectorise: exponential, sigmoid, error function, and sums over lanes.
+//! Elementary functions that vectorise: exponential, sigmoid, tail of the normal distribution, and sums over lanes.
 //!
 //! All polynomials were fitted for this crate (iteratively reweighted least squares on Chebyshev nodes).
 //! NaN goes through every one of them, so a diverged run shows.
@@ -8,19 +8,22 @@ use crate::isa::fma;
 /// Lanes of explicit partial sums: two AVX-512 or four AVX2 registers (sums of `f32` are not re-associated by the
 /// compiler, and one register would wait for its own additions).
 pub(crate) const LANES: usize = 32;
+/// Half of them: a register of AVX-512, and the unit in which slices are cut.
+const HALF: usize = LANES / 2;
 
 /// Below this, `exp` is zero: results under 1e-30 lead to denormal products, which are slow and mean nothing.
 const EXP_FLUSH: f32 = -69.0;
 /// The natural logarithm of the largest finite `f32`.
 const EXP_MAX: f32 = 88.722_83;
 
+/// 1.5 * 2^23: adding it rounds to an integer held in the low bits of the mantissa.
+const ROUND: f32 = 12_582_912.0;
+
 /// `e^x`, relative error below 2e-7; 0 under -69 (see [`EXP_FLUSH`]), infinite above the range of `f32`.
 ///
 /// `x = n ln 2 + r` with `|r| <= ln(2)/2`; `e^r = 1 + r + r^2 q(r)`; `n` is added to the exponent bits.
 #[inline(always)]
 pub(crate) fn exp<const FMA: bool>(x: f32) -> f32 {
-    // 1.5 * 2^23: adding it rounds to an integer held in the low bits of the mantissa.
-    const ROUND: f32 = 12_582_912.0;
     // ln 2 in two parts, the first short enough for n * LN2_HIGH to be exact.
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
@@ -46,26 +49,43 @@ pub(crate) fn sigmoid<const FMA: bool>(x: f32) -> f32 {
     1.0 / (1.0 + exp::<FMA>(-x))
 }
 
-/// `(erf(x), e^(-x^2))`: a polynomial in `x^2` up to 1, `1 - e^(-x^2) R(1 / (1 + |x|/2))` beyond.
+/// The probability that a normal variable exceeds `a >= 0`, absolute error below 1e-7: 2 to the power of a polynomial, whose
+/// highest coefficient is negative, so that it falls to 2^-125 behind the range it was fitted to (0 to 7).
 #[inline(always)]
-pub(crate) fn erf_exp<const FMA: bool>(x: f32) -> (f32, f32) {
-    let z = x * x;
-    let e = exp::<FMA>(-z);
-    let p = fma::<FMA>(7.889_109e-5, z, -8.020_838e-4);
-    let p = fma::<FMA>(p, z, 5.189_535e-3);
-    let p = fma::<FMA>(p, z, -2.685_444_4e-2);
-    let p = fma::<FMA>(p, z, 1.128_36e-1);
-    let p = fma::<FMA>(p, z, -3.761_262_7e-1);
-    let p = fma::<FMA>(p, z, std::f32::consts::FRAC_2_SQRT_PI);
-    let near = p * x;
-    let t = 1.0 / fma::<FMA>(0.5, x.abs(), 1.0);
-    let r = fma::<FMA>(-2.298_317_3e-1, t, 6.338_63e-1);
-    let r = fma::<FMA>(r, t, -6.119_857_7e-2);
-    let r = fma::<FMA>(r, t, 3.949_197_5e-1);
-    let r = fma::<FMA>(r, t, 2.602_418e-1);
-    let r = fma::<FMA>(r, t, 1.760_464_6e-3);
-    let far = (1.0 - e * r).copysign(x);
-    (if z < 1.0 { near } else { far }, e)
+pub(crate) fn normal_tail<const FMA: bool>(a: f32) -> f32 {
+    let p = fma::<FMA>(-2.156_031_8e-6, a, 3.145_823_2e-5);
+    let p = fma::<FMA>(p, a, -1.497_788_6e-4);
+    let p = fma::<FMA>(p, a, -2.211_730_9e-4);
+    let p = fma::<FMA>(p, a, 7.167_278_3e-3);
+    let p = fma::<FMA>(p, a, -5.256_234_5e-2);
+    let p = fma::<FMA>(p, a, -4.591_890_3e-1);
+    let p = fma::<FMA>(p, a, -1.151_107);
+    let p = fma::<FMA>(p, a, -1.0);
+    // A comparison that is false for NaN keeps it.
+    let p = if p < -125.0 { -125.0 } else { p };
+    let t = p + ROUND;
+    let r = p - (t - ROUND);
+    let q = fma::<FMA>(1.326_472_7e-3, r, 9.671_513e-3);
+    let q = fma::<FMA>(q, r, 5.550_733_6e-2);
+    let q = fma::<FMA>(q, r, 2.402_224_3e-1);
+    let q = fma::<FMA>(q, r, std::f32::consts::LN_2);
+    let q = fma::<FMA>(q, r, 1.0);
+    f32::from_bits(q.to_bits().wrapping_add(t.to_bits() << 23))
+}
+
+/// The derivative of `-a T(a)`, with `T` the [`normal_tail`], as a multiple of `-T(a)`: `1 - a phi(a) / T(a)`.
+#[inline(always)]
+pub(crate) fn tail_slope<const FMA: bool>(a: f32) -> f32 {
+    // The tail is 0 long before.
+    let a = if a > 16.0 { 16.0 } else { a };
+    let s = fma::<FMA>(-1.128_839_4e-5, a, 1.441_941_7e-4);
+    let s = fma::<FMA>(s, a, -5.806_273e-4);
+    let s = fma::<FMA>(s, a, -8.737_77e-4);
+    let s = fma::<FMA>(s, a, 2.001_794e-2);
+    let s = fma::<FMA>(s, a, -1.094_041_5e-1);
+    let s = fma::<FMA>(s, a, -6.365_37e-1);
+    let s = fma::<FMA>(s, a, -7.978_902_5e-1);
+    fma::<FMA>(s, a, 1.0)
 }
 
 /// Calls `f` with equally long slices cut into pieces of 16, and then with what is left, element by element in pieces of
@@ -126,28 +146,55 @@ macro_rules! pieces {
 }
 pub(crate) use pieces;
 
-/// Functions that fold `f(elements.., sum)` over equally long slices in [`LANES`] fixed partial sums.
+/// Functions that fold `f(elements.., sum)` over equally long slices in [`LANES`] fixed partial sums: element `i` goes to
+/// sum `i % LANES`. All loops over sums have constant bounds, which keeps them in registers.
 macro_rules! folds {
     ($($name:ident($($x:ident),+);)+) => {$(
         #[inline(always)]
         pub(crate) fn $name($($x: &[f32],)+ mut f: impl FnMut($(folds!(@float $x),)+ f32) -> f32) -> f32 {
             let n = [$($x.len()),+].into_iter().fold(usize::MAX, usize::min);
-            let mut lanes = [0.0f32; LANES];
+            let mut low = [0.0f32; HALF];
+            let mut high = [0.0f32; HALF];
             // Arrays of a known length spare the bounds checks that would keep the loop scalar.
-            $(let $x = $x[..n].as_chunks::<LANES>();)+
-            for i in 0..n / LANES {
-                $(let $x = &$x.0[i];)+
-                for l in 0..LANES {
-                    lanes[l] = f($($x[l],)+ lanes[l]);
+            $(let $x = $x[..n].as_chunks::<HALF>();)+
+            let whole = n / HALF;
+            for i in 0..whole / 2 {
+                $(let $x = (&$x.0[2 * i], &$x.0[2 * i + 1]);)+
+                for l in 0..HALF {
+                    low[l] = f($($x.0[l],)+ low[l]);
+                }
+                for l in 0..HALF {
+                    high[l] = f($($x.1[l],)+ high[l]);
                 }
             }
-            for l in 0..n % LANES {
-                lanes[l] = f($($x.1[l],)+ lanes[l]);
+            if whole % 2 == 1 {
+                $(let $x = &$x.0[whole - 1];)+
+                for l in 0..HALF {
+                    low[l] = f($($x[l],)+ low[l]);
+                }
             }
-            fold_lanes(lanes)
+            let rest = n % HALF;
+            if rest > 0 {
+                $(let $x = padded($x.1);)+
+                let sums = if whole % 2 == 1 { &mut high } else { &mut low };
+                let before = *sums;
+                for l in 0..HALF {
+                    let sum = f($($x[l],)+ before[l]);
+                    sums[l] = if l < rest { sum } else { before[l] };
+                }
+            }
+            tree(low, high, |a, b| a + b)
         }
     )+};
     (@float $x:ident) => { f32 };
+}
+
+/// A piece of fewer than [`HALF`] elements, and zeros.
+#[inline(always)]
+fn padded(x: &[f32]) -> [f32; HALF] {
+    let mut all = [0.0; HALF];
+    all[..x.len()].copy_from_slice(x);
+    all
 }
 
 folds! {
@@ -156,10 +203,10 @@ folds! {
     fold3(x, y, z);
 }
 
-/// Combines lanes as a tree, halving each time; halves of a known length stay vectors.
+/// Combines the two halves of the lanes, and then what is left, as a tree; halves of a known length stay vectors.
 #[inline(always)]
-fn tree(lanes: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
-    let sixteen: [f32; 16] = std::array::from_fn(|l| f(lanes[l], lanes[l + 16]));
+fn tree(low: [f32; HALF], high: [f32; HALF], f: impl Fn(f32, f32) -> f32) -> f32 {
+    let sixteen: [f32; 16] = std::array::from_fn(|l| f(low[l], high[l]));
     let eight: [f32; 8] = std::array::from_fn(|l| f(sixteen[l], sixteen[l + 8]));
     let four: [f32; 4] = std::array::from_fn(|l| f(eight[l], eight[l + 4]));
     f(f(four[0], four[2]), f(four[1], four[3]))
@@ -168,7 +215,7 @@ fn tree(lanes: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
 /// Adds up lanes as a tree.
 #[inline(always)]
 pub(crate) fn fold_lanes(lanes: [f32; LANES]) -> f32 {
-    tree(lanes, |a, b| a + b)
+    tree(std::array::from_fn(|l| lanes[l]), std::array::from_fn(|l| lanes[HALF + l]), |a, b| a + b)
 }
 
 /// Dot product of two equally long slices.
@@ -180,15 +227,23 @@ pub(crate) fn dot<const FMA: bool>(x: &[f32], y: &[f32]) -> f32 {
 /// Largest element (negative infinity for none; NaN is ignored here and shows in the sum that follows).
 #[inline(always)]
 pub(crate) fn max(x: &[f32]) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; LANES];
-    let mut chunks = x.chunks_exact(LANES);
-    for c in &mut chunks {
-        for (lane, &v) in lanes.iter_mut().zip(c) {
-            *lane = if v > *lane { v } else { *lane };
-        }
+    let larger = |a: f32, v: f32| if v > a { v } else { a };
+    let mut low = [f32::NEG_INFINITY; HALF];
+    let mut high = low;
+    let (pairs, rest) = x.as_chunks::<LANES>();
+    for pair in pairs {
+        low = std::array::from_fn(|l| larger(low[l], pair[l]));
+        high = std::array::from_fn(|l| larger(high[l], pair[HALF + l]));
     }
-    let top = |a: f32, v: f32| if v > a { v } else { a };
-    chunks.remainder().iter().fold(tree(lanes, top), |a, &v| top(a, v))
+    let (whole, rest) = rest.as_chunks::<HALF>();
+    if let [piece] = whole {
+        low = std::array::from_fn(|l| larger(low[l], piece[l]));
+    }
+    if !rest.is_empty() {
+        let piece = padded(rest);
+        high = std::array::from_fn(|l| if l < rest.len() { larger(high[l], piece[l]) } else { high[l] });
+    }
+    tree(low, high, larger)
 }
 
 #[cfg(test)]
@@ -244,15 +299,30 @@ mod tests {
     }
 
     #[test]
-    fn erf_is_accurate() {
-        for i in -60_000..=60_000 {
-            let x = i as f32 * 1e-4 + 1e-6;
-            let (got, e) = erf_exp::<true>(x);
-            assert!((f64::from(got) - erf64(f64::from(x))).abs() < 2e-7, "erf {x}");
-            let want = (-f64::from(x).powi(2)).exp();
-            assert!((f64::from(e) - want).abs() < 2e-7, "exp(-x^2) {x}");
+    fn tails_of_the_normal_distribution_are_accurate() {
+        for i in 0..=80_000 {
+            let a = i as f32 * 1e-4;
+            let x = f64::from(a);
+            let tail = 0.5 * (1.0 - erf64(x / 2f64.sqrt()));
+            let density = (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
+            for (got, slope) in [
+                (normal_tail::<true>(a), tail_slope::<true>(a)),
+                (normal_tail::<false>(a), tail_slope::<false>(a)),
+            ] {
+                assert!((f64::from(got) - tail).abs() < 1e-7, "tail of {a}: {got}, {tail}");
+                let want = tail - x * density;
+                assert!((f64::from(got * slope) - want).abs() < 2e-7, "slope at {a}");
+            }
         }
-        assert!(erf_exp::<true>(f32::NAN).0.is_nan());
+        assert_eq!(normal_tail::<true>(0.0), 0.5);
+        for far in [8.0, 20.0, 1e4, 1e30, f32::MAX, f32::INFINITY] {
+            let (tail, slope) = (normal_tail::<true>(far), tail_slope::<true>(far));
+            assert!(
+                (f32::MIN_POSITIVE..1e-12).contains(&tail) && (tail * slope).abs() < 1e-12,
+                "{far}: {tail}"
+            );
+        }
+        assert!(normal_tail::<true>(f32::NAN).is_nan() && tail_slope::<true>(f32::NAN).is_nan());
     }
 
     #[test]

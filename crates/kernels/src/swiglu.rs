@@ -1,6 +1,6 @@
 //! The gated feed-forward product `silu(gate) * up` (Shazeer 2020, "GLU variants improve transformer").
 
-use crate::activation::{add_elements, silu_derivative};
+use crate::activation::silu_derivative;
 use crate::gemm::Done;
 use crate::math::{pieces, sigmoid};
 use crate::par::{par_rows, rows_per_task};
@@ -44,16 +44,10 @@ simd! {
         }
     }
 
-    /// `gate += bias.0`, `up += bias.1` and `y = silu(gate) * up` on a part of a product.
-    pub(crate) fn gate_forward<FMA>(
-        bias: Option<(&[f32], &[f32])>, gate: &mut Done<'_>, up: &mut Done<'_>, y: &mut Done<'_>,
-    ) {
+    /// `y = silu(gate) * up` on a part of a product.
+    pub(crate) fn gate_forward<FMA>(gate: &mut Done<'_>, up: &mut Done<'_>, y: &mut Done<'_>) {
         for i in 0..gate.rows {
             let (gate, up, y) = (gate.row(i), up.row(i), y.row(i));
-            if let Some((gate_bias, up_bias)) = bias {
-                add_elements(gate, gate_bias);
-                add_elements(up, up_bias);
-            }
             pieces!(|y: &mut f32, g: &mut f32, u: &mut f32| *y = *g * sigmoid::<FMA>(*g) * *u, y, gate, up);
         }
     }

@@ -167,7 +167,7 @@ const FIELDS: &[Field] = &[
 /// The stage that trains a decoder from scratch, from another model's weights, or on from a finished run.
 pub static PRETRAIN: StageKind = StageKind {
     kind: "pretrain",
-    version: 3,
+    version: 4,
     about: "Train a decoder language model on token shards.",
     seeded: true,
     shared: true,

@@ -23,7 +23,7 @@ const RESULT: &str = "result.json";
 /// `kind = "evaluate"`.
 pub(crate) static EVALUATE: StageKind = StageKind {
     kind: "evaluate",
-    version: 3,
+    version: 4,
     about: "Score a model on held-out documents, each from an empty context, in bits per byte of text.",
     seeded: false,
     shared: false,

@@ -15,7 +15,7 @@ const SAMPLES: &str = "samples.jsonl";
 /// `kind = "generate"`.
 pub(crate) static GENERATE: StageKind = StageKind {
     kind: "generate",
-    version: 3,
+    version: 4,
     about: "Let a model continue prompts.",
     seeded: true,
     shared: false,

@@ -7,6 +7,7 @@
 use super::block::{
     AHEAD, Block, Blocks, MOST_KEYS, MOST_LANES, MOST_ROWS, MOST_TILE, SCORES, Sequence, dispatch, transposed,
 };
+use super::coming::Coming;
 use super::forward::split;
 use super::{AttentionRows, AttentionShape};
 use crate::math::{dot, exp, pieces};
@@ -106,13 +107,35 @@ fn task<S: Blocks, const FMA: bool>(
     transposed::<S>((t, d), (b.keys, wide), (b.keys_t, long));
     b.dk.fill(0.0);
     b.dv.fill(0.0);
+    let mut coming = coming(sequence, kv_head, given);
     for head in kv_head * shape.group()..(kv_head + 1) * shape.group() {
         for rows in sequence.blocks(S::ROWS) {
-            block::<S, FMA>(sequence, head, rows, &mut b, given);
+            block::<S, FMA>(sequence, head, rows, &mut b, given, &mut coming);
         }
     }
     write::<FMA>(sequence, given.dqkv, (0, t), key_column, true, b.dk, wide);
     write::<FMA>(sequence, given.dqkv, (0, t), value_column, false, b.dv, wide);
+}
+
+/// What the task behind this one reads and writes.
+fn coming(sequence: &Sequence<'_>, kv_head: usize, given: &Given<'_>) -> Coming {
+    let mut coming = Coming::nothing();
+    let Some((row, kv_head)) = sequence.next_task(kv_head) else { return coming };
+    let shape = sequence.shape;
+    let (d, width, out_width) = (shape.head_dim, shape.qkv_width(), shape.out_width());
+    let (qkv, dqkv) = (sequence.qkv[row * width..].as_ptr(), given.dqkv.pointer(row * width));
+    let (key, value) = ((shape.heads + kv_head) * d, (shape.heads + shape.kv_heads + kv_head) * d);
+    coming.add(qkv, width, value, d);
+    coming.add(qkv, width, key, d);
+    for query in (kv_head * shape.group()..(kv_head + 1) * shape.group()).map(|head| head * d) {
+        coming.add(qkv, width, query, d);
+        coming.add(given.dout[row * out_width..].as_ptr(), out_width, query, d);
+        coming.add(given.out[row * out_width..].as_ptr(), out_width, query, d);
+        coming.add(dqkv, width, query, d);
+    }
+    coming.add(dqkv, width, key, d);
+    coming.add(dqkv, width, value, d);
+    coming.of(shape.time)
 }
 
 #[inline(always)]
@@ -122,6 +145,7 @@ fn block<S: Blocks, const FMA: bool>(
     rows: Block,
     b: &mut Buffers<'_>,
     given: &Given<'_>,
+    coming: &mut Coming,
 ) {
     let shape = sequence.shape;
     let (t, d) = (shape.time, shape.head_dim);
@@ -159,10 +183,17 @@ fn block<S: Blocks, const FMA: bool>(
             unsafe {
                 let (left, right) =
                     ((b.queries_t[row..].as_ptr(), S::ROWS), (b.keys_t[first..].as_ptr(), long));
-                S::product::<1>((tile, across, d), left, right, (p.as_mut_ptr(), SCORES), (1.0, 0.0));
+                S::product::<1>((tile, across, d), left, right, (p.as_mut_ptr(), SCORES), (1.0, 0.0), coming);
                 let (left, right) =
                     ((b.douts_t[row..].as_ptr(), S::ROWS), (b.values_t[first..].as_ptr(), long));
-                S::product::<1>((tile, across, d), left, right, (ds.as_mut_ptr(), SCORES), (1.0, 0.0));
+                S::product::<1>(
+                    (tile, across, d),
+                    left,
+                    right,
+                    (ds.as_mut_ptr(), SCORES),
+                    (1.0, 0.0),
+                    coming,
+                );
             }
             let scores = p.chunks_exact_mut(SCORES).zip(ds.chunks_exact_mut(SCORES));
             for (i, (p, ds)) in scores.enumerate().take(tile) {
@@ -187,7 +218,7 @@ fn block<S: Blocks, const FMA: bool>(
             unsafe {
                 let (left, right) = ((ds.as_ptr(), 1), (b.keys[first * wide..].as_ptr(), wide));
                 let to = (b.dq[row * wide..].as_mut_ptr(), wide);
-                S::product::<SCORES>((tile, wide, reach), left, right, to, (shape.scale(), 1.0));
+                S::product::<SCORES>((tile, wide, reach), left, right, to, (shape.scale(), 1.0), coming);
             }
         }
         for key in (0..count).step_by(S::MR) {
@@ -201,11 +232,11 @@ fn block<S: Blocks, const FMA: bool>(
                 let (left, right) =
                     ((b.p[from..].as_ptr(), SCORES), (b.douts[before * wide..].as_ptr(), wide));
                 let to = (b.dv[own..].as_mut_ptr(), wide);
-                S::product::<1>((keys, wide, steps), left, right, to, (1.0, 1.0));
+                S::product::<1>((keys, wide, steps), left, right, to, (1.0, 1.0), coming);
                 let (left, right) =
                     ((b.ds[from..].as_ptr(), SCORES), (b.queries[before * wide..].as_ptr(), wide));
                 let to = (b.dk[own..].as_mut_ptr(), wide);
-                S::product::<1>((keys, wide, steps), left, right, to, (1.0, 1.0));
+                S::product::<1>((keys, wide, steps), left, right, to, (1.0, 1.0), coming);
             }
         }
     }

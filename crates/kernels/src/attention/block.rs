@@ -1,6 +1,7 @@
 //! What forward and backward share: the buffers of a task and products of blocks that are not packed.
 #![allow(unsafe_code)]
 
+use super::coming::Coming;
 use super::{AttentionRows, AttentionShape};
 use crate::gemm::tile::{Simd, Target, tile};
 use crate::gemm::turn::Turn;
@@ -21,12 +22,19 @@ pub(super) trait Blocks: Simd + Turn {
     /// Keys of a block.
     const KEYS: usize;
 
-    /// `C = alpha A B + beta C` for a block: element `(i, p)` of `A` is `a.0[i * AR + p * a.1]`, row `p` of `B` begins at
+    /// `C = alpha A B + beta C` for a block, during which what is `coming` is asked for: element `(i, p)` of `A` is `a.0[i * AR + p * a.1]`, row `p` of `B` begins at
     /// `b.0[p * b.1]`. The number of columns is a multiple of `LANES`.
     ///
     /// # Safety
     /// The machine has the instructions; whole tiles of `A` and `B` are readable; the rows of `C` are this call's alone.
-    unsafe fn product<const AR: usize>(size: Size, a: Strided, b: Strided, c: Place, factors: (f32, f32));
+    unsafe fn product<const AR: usize>(
+        size: Size,
+        a: Strided,
+        b: Strided,
+        c: Place,
+        factors: (f32, f32),
+        coming: &mut Coming,
+    );
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -35,9 +43,16 @@ impl Blocks for crate::gemm::tile::Avx512 {
     const KEYS: usize = 112;
 
     #[inline(always)]
-    unsafe fn product<const AR: usize>(size: Size, a: Strided, b: Strided, c: Place, factors: (f32, f32)) {
+    unsafe fn product<const AR: usize>(
+        size: Size,
+        a: Strided,
+        b: Strided,
+        c: Place,
+        factors: (f32, f32),
+        coming: &mut Coming,
+    ) {
         // SAFETY: the trait's contract.
-        unsafe { product::<Self, 14, AR>(size, a, b, c, factors) }
+        unsafe { product::<Self, 14, 7, AR>(size, a, b, c, factors, coming) }
     }
 }
 
@@ -47,9 +62,16 @@ impl Blocks for crate::gemm::tile::Avx2 {
     const KEYS: usize = 96;
 
     #[inline(always)]
-    unsafe fn product<const AR: usize>(size: Size, a: Strided, b: Strided, c: Place, factors: (f32, f32)) {
+    unsafe fn product<const AR: usize>(
+        size: Size,
+        a: Strided,
+        b: Strided,
+        c: Place,
+        factors: (f32, f32),
+        coming: &mut Coming,
+    ) {
         // SAFETY: the trait's contract.
-        unsafe { product::<Self, 6, AR>(size, a, b, c, factors) }
+        unsafe { product::<Self, 6, 3, AR>(size, a, b, c, factors, coming) }
     }
 }
 
@@ -58,9 +80,16 @@ impl Blocks for crate::gemm::tile::Portable {
     const KEYS: usize = 112;
 
     #[inline(always)]
-    unsafe fn product<const AR: usize>(size: Size, a: Strided, b: Strided, c: Place, factors: (f32, f32)) {
+    unsafe fn product<const AR: usize>(
+        size: Size,
+        a: Strided,
+        b: Strided,
+        c: Place,
+        factors: (f32, f32),
+        coming: &mut Coming,
+    ) {
         // SAFETY: the trait's contract.
-        unsafe { product::<Self, 4, AR>(size, a, b, c, factors) }
+        unsafe { product::<Self, 4, 2, AR>(size, a, b, c, factors, coming) }
     }
 }
 
@@ -122,6 +151,13 @@ impl<'a> Sequence<'a> {
         number: usize,
     ) -> Self {
         Sequence { shape, rows, qkv, first: number * shape.time }
+    }
+
+    /// The task behind that of key head `kv_head`: the first row of its sequence in the batch, and its key head.
+    pub(super) fn next_task(&self, kv_head: usize) -> Option<(usize, usize)> {
+        let (time, kv_heads) = (self.shape.time, self.shape.kv_heads);
+        let next = if kv_head + 1 < kv_heads { (self.first, kv_head + 1) } else { (self.first + time, 0) };
+        (next.0 < self.shape.batch * time).then_some(next)
     }
 
     /// Columns `column .. column + head_dim` of `count` rows from `from` on, times `factor`, turned by their rotary angles
@@ -193,10 +229,14 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// The keys in blocks of at most `most`: first key, keys.
-    pub(super) fn keys(&self, most: usize) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let high = self.high;
-        (self.low..high).step_by(most).map(move |first| (first, most.min(high - first)))
+    /// The keys in blocks of `size`: first key, keys. The last one takes a small rest along, up to [`SCORES`] keys.
+    pub(super) fn keys(&self, size: usize) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let (low, high) = (self.low, self.high);
+        let blocks = (high - low).saturating_sub(SCORES - size).div_ceil(size).max(1);
+        (0..blocks).map(move |i| {
+            let first = low + i * size;
+            (first, if i + 1 < blocks { size } else { high - first })
+        })
     }
 }
 
@@ -228,19 +268,20 @@ pub(super) fn transposed<S: Turn>(
     }
 }
 
-/// [`Blocks::product`].
+/// [`Blocks::product`], with tiles of `MR` rows, and of `FEW` where no more are left.
 ///
 /// # Safety
 /// As there.
 #[inline(always)]
-unsafe fn product<S: Simd, const MR: usize, const AR: usize>(
+unsafe fn product<S: Simd, const MR: usize, const FEW: usize, const AR: usize>(
     (m, n, k): Size,
     a: Strided,
     b: Strided,
     (c, row_stride): Place,
     (alpha, beta): (f32, f32),
+    coming: &mut Coming,
 ) {
-    let to = Target { c, row_stride, vector_stride: S::LANES, alpha, beta };
+    let to = Target { c, bias: std::ptr::null(), row_stride, vector_stride: S::LANES, alpha, beta };
     let mut col = 0;
     while col < n {
         let right = (b.0.wrapping_add(col), b.1);
@@ -249,12 +290,15 @@ unsafe fn product<S: Simd, const MR: usize, const AR: usize>(
             let left = (a.0.wrapping_add(row * AR), a.1);
             let rows = MR.min(m - row);
             let to = to.at(row, col);
+            // The block itself lies in the cache.
+            let soon = (coming.next(k, left.0), false);
             // SAFETY: this function's contract.
             unsafe {
-                if wide {
-                    tile::<S, MR, 2, AR>(k, left, right, to, (rows, S::NR), None);
-                } else {
-                    tile::<S, MR, 1, AR>(k, left, right, to, (rows, S::LANES), None);
+                match (wide, rows <= FEW) {
+                    (true, false) => tile::<S, MR, 2, AR>(k, left, right, to, (rows, S::NR), soon),
+                    (true, true) => tile::<S, FEW, 2, AR>(k, left, right, to, (rows, S::NR), soon),
+                    (false, false) => tile::<S, MR, 1, AR>(k, left, right, to, (rows, S::LANES), soon),
+                    (false, true) => tile::<S, FEW, 1, AR>(k, left, right, to, (rows, S::LANES), soon),
                 }
             }
         }

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::block::{Blocks, MOST_KEYS, MOST_LANES, MOST_ROWS, SCORES, Sequence, dispatch, transposed};
+use super::coming::Coming;
 use super::{AttentionRows, AttentionShape};
 use crate::math::{exp, fold, max, pieces};
 use crate::par::{Shared, par};
@@ -64,6 +65,7 @@ fn task<S: Blocks, const FMA: bool>(
     sequence.copy::<FMA>((0, t), (shape.heads + kv_head) * d, 1.0, true, plain, wide);
     transposed::<S>((t, d), (plain, wide), (keys_t, long));
     sequence.copy::<FMA>((0, t), (shape.heads + shape.kv_heads + kv_head) * d, 1.0, false, values, wide);
+    let mut coming = coming(sequence, kv_head, to);
     for head in kv_head * shape.group()..(kv_head + 1) * shape.group() {
         for b in sequence.blocks(S::ROWS) {
             sequence.copy::<FMA>((b.first, b.rows), head * d, shape.scale(), true, plain, wide);
@@ -71,7 +73,8 @@ fn task<S: Blocks, const FMA: bool>(
             let (top, total) = running.split_at_mut(S::ROWS);
             top.fill(f32::NEG_INFINITY);
             total.fill(0.0);
-            sums.fill(0.0);
+            // Whether there are sums for the rows of a tile.
+            let mut begun = [false; MOST_ROWS];
             for (first, count) in b.keys(S::KEYS) {
                 for row in (0..b.rows).step_by(S::MR) {
                     let rows = S::MR.min(b.rows - row);
@@ -89,17 +92,23 @@ fn task<S: Blocks, const FMA: bool>(
                             (keys_t[first..].as_ptr(), long),
                             (scores.as_mut_ptr(), SCORES),
                             (1.0, 0.0),
+                            &mut coming,
                         );
                     }
-                    for (i, line) in scores.chunks_exact_mut(SCORES).enumerate().take(rows) {
-                        let at = b.first + row + i;
-                        let seen = sequence.seen(at, (first, reach));
+                    let lines = || row..row + rows;
+                    for (i, line) in lines().zip(scores.chunks_exact_mut(SCORES)) {
+                        let seen = sequence.seen(b.first + i, (first, reach));
                         // Keys that the row does not see have no weight; the row keeps its length, in whole vectors.
                         line[..seen.start].fill(f32::NEG_INFINITY);
                         line[seen.end..across].fill(f32::NEG_INFINITY);
-                        let sums = &mut sums[(row + i) * wide..(row + i + 1) * wide];
-                        step::<FMA>(&mut line[..across], &mut top[row + i], &mut total[row + i], sums);
+                        let sums = &mut sums[i * wide..(i + 1) * wide];
+                        raise::<FMA>(&line[..across], &mut top[i], &mut total[i], sums, begun[row / S::MR]);
                     }
+                    for (i, line) in lines().zip(scores.chunks_exact_mut(SCORES)) {
+                        total[i] += weigh::<FMA>(&mut line[..across], top[i]);
+                    }
+                    let beta = if begun[row / S::MR] { 1.0 } else { 0.0 };
+                    begun[row / S::MR] = true;
                     // SAFETY: as above.
                     unsafe {
                         S::product::<SCORES>(
@@ -107,7 +116,8 @@ fn task<S: Blocks, const FMA: bool>(
                             (scores.as_ptr(), 1),
                             (values[first * wide..].as_ptr(), wide),
                             (sums[row * wide..].as_mut_ptr(), wide),
-                            (1.0, 1.0),
+                            (1.0, beta),
+                            &mut coming,
                         );
                     }
                 }
@@ -131,6 +141,21 @@ fn task<S: Blocks, const FMA: bool>(
     }
 }
 
+/// What the task behind this one reads and writes.
+fn coming(sequence: &Sequence<'_>, kv_head: usize, to: &Results<'_>) -> Coming {
+    let mut coming = Coming::nothing();
+    let Some((row, kv_head)) = sequence.next_task(kv_head) else { return coming };
+    let shape = sequence.shape;
+    let (d, width) = (shape.head_dim, shape.qkv_width());
+    let qkv = sequence.qkv[row * width..].as_ptr();
+    let queries = kv_head * shape.group() * d;
+    coming.add(qkv, width, (shape.heads + kv_head) * d, d);
+    coming.add(qkv, width, (shape.heads + shape.kv_heads + kv_head) * d, d);
+    coming.add(qkv, width, queries, shape.group() * d);
+    coming.add(to.out.pointer(row * shape.out_width()), shape.out_width(), queries, shape.group() * d);
+    coming.of(shape.time)
+}
+
 /// Consecutive parts of a buffer.
 pub(super) fn split<const N: usize>(mut buffer: &mut [f32], sizes: [usize; N]) -> [&mut [f32]; N] {
     sizes.map(|size| {
@@ -140,22 +165,26 @@ pub(super) fn split<const N: usize>(mut buffer: &mut [f32], sizes: [usize; N]) -
     })
 }
 
-/// Turns a row of scores, in whole vectors, into exponentials below the running maximum, and brings what was summed before
-/// below it too.
+/// Raises a row's running maximum to that of its scores, and brings what was summed before, if sums have `begun`, below it.
 #[inline(always)]
-fn step<const FMA: bool>(scores: &mut [f32], top: &mut f32, total: &mut f32, sums: &mut [f32]) {
-    let before = *top;
+fn raise<const FMA: bool>(scores: &[f32], top: &mut f32, total: &mut f32, sums: &mut [f32], begun: bool) {
     let here = max(scores);
-    if here > before {
+    if !begun {
         *top = here;
-        // The first block has nothing to bring along: its factor is 0.
-        let factor = exp::<FMA>(before - here);
+    } else if here > *top {
+        let factor = exp::<FMA>(*top - here);
+        *top = here;
         *total *= factor;
         pieces!(|sum: &mut f32| *sum *= factor, sums);
     }
+}
+
+/// Turns a row of scores, in whole vectors, into exponentials below the running maximum; returns their sum.
+#[inline(always)]
+fn weigh<const FMA: bool>(scores: &mut [f32], top: f32) -> f32 {
     // A row of nothing but NaN, or of keys it does not see, has no largest score: the first shows in its exponentials all
     // the same, those of the second are 0.
-    let top = if *top == f32::NEG_INFINITY { 0.0 } else { *top };
+    let top = if top == f32::NEG_INFINITY { 0.0 } else { top };
     pieces!(|score: &mut f32| *score = exp::<FMA>(*score - top), scores);
-    *total += fold(scores, |score, sum| sum + score);
+    fold(scores, |score, sum| sum + score)
 }

@@ -10,6 +10,7 @@
 
 mod backward;
 mod block;
+mod coming;
 mod decode;
 mod forward;
 

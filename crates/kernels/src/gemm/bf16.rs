@@ -91,9 +91,9 @@ pub fn sgemm_bf16(alpha: f32, a: Mat<'_, Bf16>, b: Mat<'_, Bf16>, beta: f32, mut
     #[cfg(target_arch = "x86_64")]
     if has_bf16() {
         let (a, b) = (Operand::Pairs(a), Operand::Pairs(b));
-        return run::<PairsAvx512>(alpha, a, b, beta, &mut c, Then::Nothing, true, PAIRS);
+        return run::<PairsAvx512>(alpha, a, b, beta, &mut c, Then::Nothing.into(), true, PAIRS);
     }
-    product(alpha, Operand::Bf16(a), Operand::Bf16(b), beta, &mut c, Then::Nothing, true);
+    product(alpha, Operand::Bf16(a), Operand::Bf16(b), beta, &mut c, Then::Nothing.into(), true);
 }
 
 /// `to[l, s] = mat[line + l, step + s]`, widened.
@@ -307,7 +307,7 @@ mod tests {
                             b,
                             1.0,
                             &mut MatMut::new(&mut c, m, n),
-                            Then::Nothing,
+                            Then::Nothing.into(),
                             true,
                             plain,
                         );

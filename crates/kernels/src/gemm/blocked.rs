@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use super::MatMut;
-use super::pack::{Lines, Operand, Part, pack_left, pack_right};
+use super::pack::{Lines, Operand, Part, Visits, add_line_sums, pack_left, pack_right};
 #[cfg(target_arch = "x86_64")]
 use super::tile::{Avx2, Avx512};
 use super::tile::{Portable, ROUND, Simd, Soon, Target, tile};
@@ -87,6 +87,21 @@ pub(super) enum Then<'a> {
     Ahead(Ahead<'a>, Finish<'a>),
     /// The two halves of the columns are computed together, a vector of each in a tile.
     Pair(FinishPair<'a>),
+}
+
+/// What is done beside a product.
+pub(super) struct Beside<'a> {
+    /// Added to each row of the result.
+    pub(super) bias: Option<&'a [f32]>,
+    /// The sum of each row of the left side is added to it.
+    pub(super) sums: Option<&'a mut [f32]>,
+    pub(super) then: Then<'a>,
+}
+
+impl<'a> From<Then<'a>> for Beside<'a> {
+    fn from(then: Then<'a>) -> Self {
+        Beside { bias: None, sums: None, then }
+    }
 }
 
 /// Calls `finish` for a result on which nothing is left to do.
@@ -171,12 +186,12 @@ impl Plan {
 
     /// What is packed after a task: the left side of the thread's next task, and the task's share of what all pack together
     /// for the next chunk.
-    fn coming<'a, S: Simd>(
+    fn coming<S: Simd>(
         &self,
-        (left, right): (Operand<'a>, Operand<'a>),
+        (left, right): (Operand<'_>, Operand<'_>),
         (first_col, from, steps): (usize, usize, usize),
         task: usize,
-    ) -> Coming<'a> {
+    ) -> Coming {
         let (down, across) = self.grid;
         let (tasks, k, rounds) = (down * across, left.size().1, steps / ROUND);
         let after = from + steps;
@@ -186,18 +201,15 @@ impl Plan {
         } else {
             Some((first_col + self.chunk, 0, self.k)).filter(|chunk| chunk.0 < self.cols)
         };
-        let share = |side: Operand<'a>, part: Part| {
-            let visits = side.visits(part, rounds);
-            (side, part, self::part(visits, tasks, task))
-        };
-        let none = || share(left, Part { line: 0, lines: 0, step: 0, steps: 0 });
-        let right = chunk.map_or_else(none, |(first, step, steps)| {
+        let right = chunk.map(|(first, step, steps)| {
             let (line, panels) = (first * S::NR, self.chunk.min(self.cols - first));
-            share(right, Part { line, lines: (panels * S::NR).min(self.n - line), step, steps })
+            let part = Part { line, lines: (panels * S::NR).min(self.n - line), step, steps };
+            right.visits(part, rounds).share(tasks, task)
         });
         if across > 1 {
-            let all = |(_, step, steps)| share(left, Part { line: 0, lines: self.m, step, steps });
-            return Coming { wanted: [right, chunk.map_or_else(none, all)], rounds };
+            let all = |(_, step, steps)| Part { line: 0, lines: self.m, step, steps };
+            let left = chunk.map(|chunk| left.visits(all(chunk), rounds).share(tasks, task));
+            return Coming::new(right, left);
         }
         // Behind its last task of this chunk, a thread goes on with its first of the next one.
         let start = |thread: usize| part(down, self.threads, thread).start;
@@ -207,13 +219,13 @@ impl Plan {
         } else {
             chunk.map(|(_, step, steps)| (start(own), step, steps))
         };
-        let left = next.map_or_else(none, |(task, step, steps)| {
+        let left = next.map(|(task, step, steps)| {
             let panels = part(self.rows, down, task);
             let line = panels.start * S::MR;
             let part = Part { line, lines: (panels.len() * S::MR).min(self.m - line), step, steps };
-            (left, part, 0..left.visits(part, rounds))
+            left.visits(part, rounds)
         });
-        Coming { wanted: [left, right], rounds }
+        Coming::new(left, right)
     }
 
     fn each(&self, tasks: usize, f: impl Fn(usize) + Sync + Send) {
@@ -226,22 +238,22 @@ fn part(n: usize, parts: usize, i: usize) -> std::ops::Range<usize> {
     i * n / parts..(i + 1) * n / parts
 }
 
-/// `C = alpha A B + beta C` for row-major `C`, and what follows.
+/// `C = alpha A B + beta C` for row-major `C`, and what is done beside it.
 pub(super) fn product(
     alpha: f32,
     a: Operand<'_>,
     b: Operand<'_>,
     beta: f32,
     c: &mut MatMut<'_>,
-    then: Then<'_>,
+    beside: Beside<'_>,
     parallel: bool,
 ) {
     match isa() {
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => run::<Avx512>(alpha, a, b, beta, c, then, parallel, Code::new(tile_avx512)),
+        Isa::Avx512 => run::<Avx512>(alpha, a, b, beta, c, beside, parallel, Code::new(tile_avx512)),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => run::<Avx2>(alpha, a, b, beta, c, then, parallel, Code::new(tile_avx2)),
-        _ => run::<Portable>(alpha, a, b, beta, c, then, parallel, Code::new(tile_portable)),
+        Isa::Avx2 => run::<Avx2>(alpha, a, b, beta, c, beside, parallel, Code::new(tile_avx2)),
+        _ => run::<Portable>(alpha, a, b, beta, c, beside, parallel, Code::new(tile_portable)),
     }
 }
 
@@ -272,21 +284,26 @@ impl Code {
 }
 
 /// What is packed after a task, asked for during its last tiles: packing waits for memory and multiplying does not.
-struct Coming<'a> {
-    /// Parts of operands, and the visits to them that are left.
-    wanted: [(Operand<'a>, Part, std::ops::Range<usize>); 2],
-    /// Rounds of a tile.
-    rounds: usize,
+struct Coming {
+    first: Visits,
+    second: Visits,
 }
 
-impl Coming<'_> {
+impl Coming {
+    fn new(first: Option<Visits>, second: Option<Visits>) -> Coming {
+        Coming { first: first.unwrap_or(Visits::NONE), second: second.unwrap_or(Visits::NONE) }
+    }
+
     /// What to ask for during a tile behind which as many follow: `idle`, which is at hand anyway, when there is nothing.
+    #[inline(always)]
     fn next(&mut self, following: usize, idle: *const f32) -> Soon {
-        let left: usize = self.wanted.iter().map(|(_, _, visits)| visits.len()).sum();
-        let mut wanted = self.wanted.iter_mut().filter(|_| following < left);
-        wanted
-            .find_map(|(side, part, visits)| side.visit(*part, self.rounds, visits.next()?))
-            .unwrap_or(Soon { at: idle, stride: 0, step: 0 })
+        if following >= self.first.left() + self.second.left() {
+            Soon::idle(idle)
+        } else if self.first.left() > 0 {
+            self.first.next()
+        } else {
+            self.second.next()
+        }
     }
 }
 
@@ -296,13 +313,16 @@ pub(super) fn run<S: Simd>(
     b: Operand<'_>,
     beta: f32,
     c: &mut MatMut<'_>,
-    then: Then<'_>,
+    Beside { bias, sums, then }: Beside<'_>,
     parallel: bool,
     code: Code,
 ) {
     let (left, right) = (a, b.t());
     let ((m, k), (n, _)) = (left.size(), right.size());
     let plan = Plan::new::<S>(m, n, k, parallel);
+    assert!(bias.is_none_or(|bias| bias.len() == n), "bias is not one number for each column");
+    assert!(sums.as_ref().is_none_or(|sums| sums.len() == m), "sums are not one number for each row");
+    let sums = sums.map(Shared::new);
     let c_stride = c.row_stride;
     // A panel of pairs has as many columns as a panel, but a vector of them in each half.
     let pair = matches!(then, Then::Pair(_)).then_some(plan.n / 2);
@@ -323,9 +343,18 @@ pub(super) fn run<S: Simd>(
                 let steps = plan.k.min(k - from);
                 let last = from + steps == k;
                 let beta = if from == 0 { beta } else { 1.0 };
+                // The left side is packed once for every chunk of columns.
+                let sums = sums.filter(|_| first_col == 0);
+                let pack_rows = |part: Part, to: &mut [f32]| {
+                    left.pack(part, to, code.pack_left);
+                    if let Some(sums) = sums {
+                        // SAFETY: each task packs rows of its own.
+                        add_line_sums(to, steps, S::MR, unsafe { sums.slice(part.line, part.lines) });
+                    }
+                };
                 pack_shared::<S>(
                     &plan,
-                    left,
+                    &pack_rows,
                     right,
                     pair,
                     first_col..first_col + cols,
@@ -343,7 +372,9 @@ pub(super) fn run<S: Simd>(
                     }
                     let first_row = panels.start * S::MR;
                     let height = (panels.len() * S::MR).min(plan.m - first_row);
-                    let to = Target { c: out.pointer(0), row_stride: c_stride, vector_stride, alpha, beta };
+                    let bias = bias.filter(|_| last).map_or(std::ptr::null(), <[f32]>::as_ptr);
+                    let to =
+                        Target { c: out.pointer(0), bias, row_stride: c_stride, vector_stride, alpha, beta };
                     let body = |left_panels: &[f32]| {
                         let mut tiles = panels.len() * own.len();
                         let mut coming = plan.coming::<S>((left, right), (first_col, from, steps), task);
@@ -389,11 +420,7 @@ pub(super) fn run<S: Simd>(
                         return body(&packed_left[panels.start * S::MR * steps..]);
                     }
                     scratch::with(panels.len() * S::MR * steps, |own| {
-                        left.pack(
-                            Part { line: first_row, lines: height, step: from, steps },
-                            own,
-                            code.pack_left,
-                        );
+                        pack_rows(Part { line: first_row, lines: height, step: from, steps }, own);
                         body(own);
                     });
                 });
@@ -408,7 +435,7 @@ const PACKED: usize = 4;
 /// Packs the panels `cols` of the right side and, if there is room for it, all of the left side.
 fn pack_shared<S: Simd>(
     plan: &Plan,
-    left: Operand<'_>,
+    pack_rows: &(dyn Fn(Part, &mut [f32]) + Sync),
     right: Operand<'_>,
     pair: Option<usize>,
     cols: std::ops::Range<usize>,
@@ -438,7 +465,7 @@ fn pack_shared<S: Simd>(
             let part = Part { line, lines: (count * S::MR).min(plan.m - line), step: from, steps };
             let (at, len) = (first * S::MR * steps, count * S::MR * steps);
             // SAFETY: as above.
-            left.pack(part, unsafe { to_left.slice(at, len) }, code.pack_left);
+            pack_rows(part, unsafe { to_left.slice(at, len) });
         }
     });
 }
@@ -484,5 +511,5 @@ unsafe fn tile_portable(job: &Job) {
 pub(super) unsafe fn one_tile<S: Simd, const MR: usize, const NV: usize>(job: &Job) {
     let (left, right) = ((job.left, MR), (job.right, S::NR));
     // SAFETY: this function's contract.
-    unsafe { tile::<S, MR, NV, 1>(job.k, left, right, job.to, (job.rows, job.cols), Some(job.soon)) };
+    unsafe { tile::<S, MR, NV, 1>(job.k, left, right, job.to, (job.rows, job.cols), (job.soon, true)) };
 }

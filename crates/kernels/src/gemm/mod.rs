@@ -15,9 +15,10 @@ mod thin;
 pub(crate) mod tile;
 pub(crate) mod turn;
 
+use crate::par::{par_rows, rows_per_task};
 pub use bf16::{Bf16, from_bf16, has_bf16, sgemm_bf16, to_bf16};
-use blocked::Then;
 pub(crate) use blocked::{Ahead, Done, Finish, FinishPair};
+use blocked::{Beside, Then};
 
 /// A read-only matrix view `[rows, cols]` over a slice, with any strides.
 #[derive(Clone, Copy, Debug)]
@@ -154,60 +155,110 @@ fn distinct(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> b
 
 /// `C = alpha A B + beta C`, on the thread pool. With `beta` 0, `C` is not read.
 pub fn sgemm(alpha: f32, a: Mat<'_>, b: Mat<'_>, beta: f32, c: MatMut<'_>) {
-    product(alpha, a, b, beta, c, Then::Nothing, true);
+    product(alpha, a, b, beta, c, Then::Nothing.into(), true);
 }
 
 /// [`sgemm`] on the calling thread, for use inside tasks.
 pub fn sgemm_serial(alpha: f32, a: Mat<'_>, b: Mat<'_>, beta: f32, c: MatMut<'_>) {
-    product(alpha, a, b, beta, c, Then::Nothing, false);
+    product(alpha, a, b, beta, c, Then::Nothing.into(), false);
 }
 
-/// [`sgemm`] for row-major `C` that calls `finish` for every part of the result as soon as it is final.
-pub(crate) fn sgemm_then(alpha: f32, a: Mat<'_>, b: Mat<'_>, beta: f32, c: MatMut<'_>, finish: Finish<'_>) {
-    product(alpha, a, b, beta, c, Then::One(finish), true);
+/// `C = A B + bias` for row-major `C`, with one bias for each column.
+pub(crate) fn sgemm_bias(a: Mat<'_>, b: Mat<'_>, bias: Option<&[f32]>, c: MatMut<'_>) {
+    product(1.0, a, b, 0.0, c, Beside { bias, ..Then::Nothing.into() }, true);
+}
+
+/// `C += A B`, and to `sums` the sum of each row of `A`.
+pub(crate) fn sgemm_add_with_sums(a: Mat<'_>, b: Mat<'_>, c: MatMut<'_>, sums: &mut [f32]) {
+    assert_eq!(sums.len(), a.rows, "sums are not one number for each row");
+    product(1.0, a, b, 1.0, c, Beside { sums: Some(sums), ..Then::Nothing.into() }, true);
+}
+
+/// [`sgemm_bias`] that calls `finish` for every part of the result as soon as it is final.
+pub(crate) fn sgemm_then(a: Mat<'_>, b: Mat<'_>, bias: Option<&[f32]>, c: MatMut<'_>, finish: Finish<'_>) {
+    product(1.0, a, b, 0.0, c, Beside { bias, ..Then::One(finish).into() }, true);
 }
 
 /// [`sgemm_then`] that also calls `ahead` with the place of a part before it is computed.
-pub(crate) fn sgemm_ahead(a: Mat<'_>, b: Mat<'_>, c: MatMut<'_>, ahead: Ahead<'_>, finish: Finish<'_>) {
-    product(1.0, a, b, 0.0, c, Then::Ahead(ahead, finish), true);
+pub(crate) fn sgemm_ahead(
+    a: Mat<'_>,
+    b: Mat<'_>,
+    bias: Option<&[f32]>,
+    c: MatMut<'_>,
+    ahead: Ahead<'_>,
+    finish: Finish<'_>,
+) {
+    product(1.0, a, b, 0.0, c, Beside { bias, ..Then::Ahead(ahead, finish).into() }, true);
 }
 
-/// `C = A B` for a row-major `C` whose columns are two halves; `finish` is called with the same part of both.
-pub(crate) fn sgemm_gated(a: Mat<'_>, b: Mat<'_>, c: MatMut<'_>, finish: FinishPair<'_>) {
+/// [`sgemm_bias`] for a `C` whose columns are two halves; `finish` is called with the same part of both.
+pub(crate) fn sgemm_gated(
+    a: Mat<'_>,
+    b: Mat<'_>,
+    bias: Option<&[f32]>,
+    c: MatMut<'_>,
+    finish: FinishPair<'_>,
+) {
     let half = c.cols / 2;
-    if blocked::pairs(c.cols) && a.cols > 0 {
-        return product(1.0, a, b, 0.0, c, Then::Pair(finish), true);
+    if blocked::pairs(c.cols) && a.cols > 0 && !thin::fits(&a, &b) {
+        return product(1.0, a, b, 0.0, c, Beside { bias, ..Then::Pair(finish).into() }, true);
     }
     // Halves that are not whole vectors: first the product, then what follows, a row at a time.
     let (rows, row_stride) = (c.rows, c.row_stride);
     let MatMut { data, cols, .. } = c;
-    product(1.0, a, b, 0.0, MatMut::strided(data, rows, cols, row_stride, 1), Then::Nothing, true);
+    sgemm_bias(a, b, bias, MatMut::strided(data, rows, cols, row_stride, 1));
     blocked::finish_pairs(data, rows, half, row_stride, finish);
 }
 
-fn product(alpha: f32, a: Mat<'_>, b: Mat<'_>, beta: f32, mut c: MatMut<'_>, then: Then<'_>, parallel: bool) {
+fn product(
+    alpha: f32,
+    a: Mat<'_>,
+    b: Mat<'_>,
+    beta: f32,
+    mut c: MatMut<'_>,
+    beside: Beside<'_>,
+    parallel: bool,
+) {
     assert_eq!((a.rows, b.cols), (c.rows, c.cols), "product and result differ in shape");
     assert_eq!(a.cols, b.rows, "inner sizes differ");
     let (m, n, k) = (c.rows, c.cols, a.cols);
     if m == 0 || n == 0 {
-        return;
+        return finish_unpacked(a, &mut c, beside);
     }
     if c.col_stride != 1 && n > 1 {
-        assert!(matches!(then, Then::Nothing), "only a row-major result can be finished in parts");
+        let Beside { bias: None, sums: None, then: Then::Nothing } = beside else {
+            panic!("only a row-major result can have something done beside it");
+        };
         if c.row_stride == 1 || m == 1 {
-            return product(alpha, b.t(), a.t(), beta, c.t(), Then::Nothing, parallel);
+            return product(alpha, b.t(), a.t(), beta, c.t(), beside, parallel);
         }
         return scattered(alpha, a, b, beta, &mut c, parallel);
     }
+    if k > 0 && !thin::fits(&a, &b) {
+        return blocked::product(alpha, a.into(), b.into(), beta, &mut c, beside, parallel);
+    }
     if k == 0 {
         scale(beta, &mut c);
-        if let Then::One(finish) | Then::Ahead(_, finish) = then {
-            blocked::finish_all(&mut c, finish);
-        }
-    } else if matches!(then, Then::Nothing) && thin::fits(&a, &b) {
-        thin::product(alpha, a, b, beta, &mut c, parallel);
     } else {
-        blocked::product(alpha, a.into(), b.into(), beta, &mut c, then, parallel);
+        thin::product(alpha, a, b, beta, &mut c, parallel);
+    }
+    finish_unpacked(a, &mut c, beside);
+}
+
+/// What is done beside a product that packs nothing: it has few rows or columns, or nothing to sum.
+fn finish_unpacked(a: Mat<'_>, c: &mut MatMut<'_>, Beside { bias, sums, then }: Beside<'_>) {
+    for row in c.data.chunks_mut(c.row_stride.max(c.cols).max(1)).take(c.rows) {
+        bias.into_iter().flatten().zip(row).for_each(|(&bias, x)| *x += bias);
+    }
+    if let Some(sums) = sums {
+        par_rows(sums, 1, rows_per_task(a.cols), |first, sums| {
+            for (i, sum) in sums.iter_mut().enumerate() {
+                *sum = (0..a.cols).fold(f64::from(*sum), |s, j| s + f64::from(a.at(first + i, j))) as f32;
+            }
+        });
+    }
+    if let (Then::One(finish) | Then::Ahead(_, finish), false) = (then, c.rows * c.cols == 0) {
+        blocked::finish_all(c, finish);
     }
 }
 
@@ -224,7 +275,7 @@ fn scale(beta: f32, c: &mut MatMut<'_>) {
 fn scattered(alpha: f32, a: Mat<'_>, b: Mat<'_>, beta: f32, c: &mut MatMut<'_>, parallel: bool) {
     let (m, n) = (c.rows, c.cols);
     crate::scratch::with(m * n, |own| {
-        product(alpha, a, b, 0.0, MatMut::new(own, m, n), Then::Nothing, parallel);
+        product(alpha, a, b, 0.0, MatMut::new(own, m, n), Then::Nothing.into(), parallel);
         for (i, &value) in own.iter().enumerate() {
             let at = &mut c.data[i / n * c.row_stride + i % n * c.col_stride];
             *at = if beta == 0.0 { value } else { beta * *at + value };
@@ -322,7 +373,7 @@ mod tests {
             let (a, b) = (Mat::new(&x, m, k), Mat::new(&y, k, n));
             let (mut plain, mut c) = (vec![0.0; m * n], vec![0.0; m * n]);
             sgemm(1.0, a, b, 0.0, MatMut::new(&mut plain, m, n));
-            sgemm_then(1.0, a, b, 0.0, MatMut::new(&mut c, m, n), &|mut part| {
+            sgemm_then(a, b, None, MatMut::new(&mut c, m, n), &|mut part| {
                 for i in 0..part.rows {
                     part.row(i).iter_mut().for_each(|x| *x += 100.0);
                 }

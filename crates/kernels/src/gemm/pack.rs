@@ -9,16 +9,13 @@ use super::Mat;
 use super::bf16::{self, Bf16};
 #[cfg(target_arch = "x86_64")]
 use super::tile::{Avx2, Avx512};
-use super::tile::{PIECES, Portable, Simd, Soon};
+use super::tile::{CACHE_LINE, PIECES, Portable, Simd, Soon};
 use super::turn::{Turn, normal};
 use crate::isa::{Isa, isa};
-use crate::prefetch::ahead;
+use crate::prefetch::{ahead, ahead_at};
 
 /// How many steps ahead of their use the pieces of a row are asked for.
 const AHEAD: usize = 3;
-
-/// Floats of a cache line.
-const CACHE_LINE: usize = 16;
 
 /// An operand as lines and steps.
 #[derive(Clone, Copy)]
@@ -57,31 +54,41 @@ impl Operand<'_> {
         }
     }
 
-    /// How many tiles of `rounds` rounds it takes to ask for a part ahead of time, rows being lines: none for layouts and
-    /// kinds of numbers for which it is not worth while.
-    pub(super) fn visits(&self, part: Part, rounds: usize) -> usize {
-        let &Operand::Floats(Mat { row_stride, col_stride, .. }) = self else { return 0 };
+    /// What asks for a part ahead of time, rows being lines, during tiles of `rounds` rounds: some lines in each tile if
+    /// their steps lie together, otherwise some steps of as many lines as lie on the cache lines of a round. Nothing for
+    /// layouts and kinds of numbers for which it is not worth while.
+    pub(super) fn visits(&self, part: Part, rounds: usize) -> Visits {
+        let &Operand::Floats(Mat { data, row_stride, col_stride, .. }) = self else { return Visits::NONE };
+        if rounds == 0 || part.lines == 0 || part.steps == 0 {
+            return Visits::NONE;
+        }
+        let first = part.line.wrapping_mul(row_stride).wrapping_add(part.step.wrapping_mul(col_stride));
+        let first = data.as_ptr().wrapping_add(first);
         match (row_stride, col_stride) {
-            _ if rounds == 0 => 0,
-            (_, 1) => part.lines.div_ceil(PIECES),
-            (1, _) => part.lines.div_ceil(PIECES * CACHE_LINE) * part.steps.div_ceil(rounds),
-            _ => 0,
+            (_, 1) => {
+                let soon = Soon { at: first, stride: row_stride, step: CACHE_LINE };
+                let across = PIECES.wrapping_mul(row_stride);
+                Visits {
+                    soon,
+                    column: first,
+                    down: 1,
+                    along: 0,
+                    across,
+                    done: 0,
+                    left: part.lines.div_ceil(PIECES),
+                }
+            }
+            (1, _) => {
+                let before = first.addr() / size_of::<f32>() % CACHE_LINE;
+                let column = first.wrapping_sub(before);
+                let soon = Soon { at: column, stride: CACHE_LINE, step: col_stride };
+                let down = part.steps.div_ceil(rounds);
+                let left = (before + part.lines).div_ceil(PIECES * CACHE_LINE) * down;
+                let (along, across) = (rounds.wrapping_mul(col_stride), PIECES * CACHE_LINE);
+                Visits { soon, column, down, along, across, done: 0, left }
+            }
+            _ => Visits::NONE,
         }
-    }
-
-    /// What the `i`-th of those tiles asks for: some lines if their steps lie together, otherwise some steps of as many
-    /// lines as lie on the cache lines of a round.
-    pub(super) fn visit(&self, part: Part, rounds: usize, i: usize) -> Option<Soon> {
-        let &Operand::Floats(Mat { data, row_stride, col_stride, .. }) = self else { return None };
-        let at = |line: usize, step: usize| {
-            data.as_ptr().wrapping_add((part.line + line) * row_stride + (part.step + step) * col_stride)
-        };
-        if col_stride == 1 {
-            return Some(Soon { at: at(i * PIECES, 0), stride: row_stride, step: CACHE_LINE });
-        }
-        let down = part.steps.div_ceil(rounds);
-        let at = at(i / down * PIECES * CACHE_LINE, i % down * rounds);
-        Some(Soon { at, stride: CACHE_LINE, step: col_stride })
     }
 
     /// Packs a part, rows being lines, with one of the functions below.
@@ -100,6 +107,63 @@ impl Operand<'_> {
             Operand::Bf16(mat) => copied(part, to, &|buffer| bf16::widen(mat, part, buffer)),
             Operand::Pairs(mat) => copied(part, to, &|buffer| bf16::pair(mat, part, buffer)),
         }
+    }
+}
+
+/// Visits to a part of an operand, one in a tile: each asks for some of its cache lines.
+pub(super) struct Visits {
+    /// The next one.
+    soon: Soon,
+    /// Where the column of `down` visits, `along` floats apart, begins, and how far away the next column is.
+    column: *const f32,
+    down: usize,
+    along: usize,
+    across: usize,
+    /// Visits to the column that were made, and those that are left of all columns.
+    done: usize,
+    left: usize,
+}
+
+impl Visits {
+    pub(super) const NONE: Visits = Visits {
+        soon: Soon { at: std::ptr::null(), stride: 0, step: 0 },
+        column: std::ptr::null(),
+        down: 1,
+        along: 0,
+        across: 0,
+        done: 0,
+        left: 0,
+    };
+
+    /// How many are left.
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+
+    /// The `i`-th of `n` nearly equal shares of them.
+    pub(super) fn share(mut self, n: usize, i: usize) -> Visits {
+        let (first, end) = (i * self.left / n, (i + 1) * self.left / n);
+        self.column = self.column.wrapping_add((first / self.down).wrapping_mul(self.across));
+        self.done = first % self.down;
+        self.soon.at = self.column.wrapping_add(self.done.wrapping_mul(self.along));
+        self.left = end - first;
+        self
+    }
+
+    /// What the next visit asks for.
+    #[inline(always)]
+    pub(super) fn next(&mut self) -> Soon {
+        let soon = self.soon;
+        self.left -= 1;
+        self.done += 1;
+        if self.done < self.down {
+            self.soon.at = soon.at.wrapping_add(self.along);
+        } else {
+            self.done = 0;
+            self.column = self.column.wrapping_add(self.across);
+            self.soon.at = self.column;
+        }
+        soon
     }
 }
 
@@ -143,6 +207,48 @@ pub(crate) fn pack_right<const EXACT: bool>(
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => unsafe { avx2::<16, EXACT>(source, part, pair, to) },
         _ => body::<Portable, 8, EXACT>(source, part, pair, to),
+    }
+}
+
+/// `sums[l] += sum over steps of line l` for packed panels of the left side, in `f32` over some steps, then in `f64`.
+pub(super) fn add_line_sums(panels: &[f32], steps: usize, width: usize, sums: &mut [f32]) {
+    for (panel, sums) in panels.chunks_exact(steps * width).zip(sums.chunks_mut(width)) {
+        let mut total = [0.0f64; WIDEST];
+        for part in panel.chunks(SUMMED * width) {
+            add_flat(part, width, &mut total[..width]);
+        }
+        for (sum, total) in sums.iter_mut().zip(total) {
+            *sum = (f64::from(*sum) + total) as f32;
+        }
+    }
+}
+
+/// Most lines of a panel of the left side.
+const WIDEST: usize = 14;
+/// Steps that are summed in `f32`: 64 numbers for each of the partial sums of a line.
+const SUMMED: usize = 64 * TOGETHER;
+/// Steps that are summed side by side: as many as make whole vectors of panels of any width.
+const TOGETHER: usize = 8;
+
+simd! {
+    fn add_flat<FMA>(part: &[f32], width: usize, total: &mut [f64]) {
+        let _ = FMA;
+        let mut lanes = [0.0f32; WIDEST * TOGETHER];
+        let lanes = &mut lanes[..width * TOGETHER];
+        let mut whole = part.chunks_exact(width * TOGETHER);
+        for floats in &mut whole {
+            for (lane, &x) in lanes.iter_mut().zip(floats) {
+                *lane += x;
+            }
+        }
+        for (lane, &x) in lanes.iter_mut().zip(whole.remainder()) {
+            *lane += x;
+        }
+        for lanes in lanes.chunks_exact(width) {
+            for (total, &lane) in total.iter_mut().zip(lanes) {
+                *total += f64::from(lane);
+            }
+        }
     }
 }
 
@@ -205,6 +311,11 @@ pub(super) fn body<S: Simd + Turn, const W: usize, const EXACT: bool>(
                     let count = S::LANES.min(W - line);
                     let to = &mut panel[step * W + line..(step + S::LANES - 1) * W + line + count];
                     let from = data[place(line) * line_stride + step..].as_ptr();
+                    // The same place of the next panel, which no access before leads up to. The left side has been asked for
+                    // while tiles were computed.
+                    for l in 0..if W == S::NR { count } else { 0 } {
+                        ahead_at(from.wrapping_add((advance + l) * line_stride), 1);
+                    }
                     // SAFETY: `W` lines of `done` steps lie in `data`, and `LANES` steps of `count` lines in `to`; the
                     // caller runs code for instructions the machine has.
                     unsafe { S::turn::<EXACT>(from, line_stride, count, to.as_mut_ptr(), W) };

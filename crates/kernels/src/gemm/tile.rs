@@ -181,10 +181,12 @@ impl Simd for Portable {
     unsafe fn prefetch_far(_: *const f32) {}
 }
 
-/// Where a tile goes: `c = alpha * tile + beta * c` on rows `row_stride` apart whose elements lie together.
+/// Where a tile goes: `c = alpha * tile + beta * c + bias` on rows `row_stride` apart whose elements lie together.
 #[derive(Clone, Copy)]
 pub(crate) struct Target {
     pub(crate) c: *mut f32,
+    /// One for each column, or null for none.
+    pub(crate) bias: *const f32,
     pub(crate) row_stride: usize,
     /// From one vector of a tile's row to the next: `LANES`, or more for a product that makes two matrices at once.
     pub(crate) vector_stride: usize,
@@ -196,7 +198,8 @@ impl Target {
     /// The same, `rows` further down and `cols` further right.
     #[inline(always)]
     pub(crate) fn at(self, rows: usize, cols: usize) -> Target {
-        Target { c: self.c.wrapping_add(rows * self.row_stride + cols), ..self }
+        let bias = if self.bias.is_null() { self.bias } else { self.bias.wrapping_add(cols) };
+        Target { c: self.c.wrapping_add(rows * self.row_stride + cols), bias, ..self }
     }
 }
 
@@ -209,14 +212,24 @@ pub(crate) struct Soon {
     pub(crate) step: usize,
 }
 
+impl Soon {
+    /// Nothing: a place that is at hand anyway.
+    #[inline(always)]
+    pub(crate) fn idle(at: *const f32) -> Soon {
+        Soon { at, stride: 0, step: 0 }
+    }
+}
+
 /// Cache lines that are asked for in a round.
-pub(crate) const PIECES: usize = 4;
+pub(crate) const PIECES: usize = 8;
+/// Floats of a cache line.
+pub(crate) const CACHE_LINE: usize = 16;
 /// Steps along `k` of a round.
 pub(crate) const ROUND: usize = 16;
 
 /// One tile over `k` steps. Element `(r, p)` of the left side is `a[r * AR + p * a_step]`, row `p` of the right side is
 /// `b[p * b_step ..]`. `rows` and `cols` of the tile are written, at most `MR` and `NV` vectors; all of the tile is
-/// read.
+/// read. `soon` is asked for on the way, and so is the tile's place if it is `far`: not in the cache yet.
 ///
 /// # Safety
 /// The machine has the instructions, all elements named above are readable, those written are this call's alone.
@@ -227,12 +240,11 @@ pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const AR: u
     (mut b, b_step): (*const f32, usize),
     to: Target,
     (rows, cols): (usize, usize),
-    mut soon: Option<Soon>,
+    (mut soon, far): (Soon, bool),
 ) {
     // SAFETY: this function's contract.
     unsafe {
-        // A block of attention lies in the cache as it is.
-        for r in 0..if soon.is_some() { rows } else { 0 } {
+        for r in 0..if far { rows } else { 0 } {
             S::prefetch(to.at(r, 0).c);
             S::prefetch(to.at(r, (NV - 1) * to.vector_stride).c);
         }
@@ -241,18 +253,14 @@ pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const AR: u
         // Many steps a round: the counting disappears behind the multiplications.
         for _ in 0..k / ROUND {
             for piece in 0..PIECES {
-                if let Some(soon) = soon {
-                    S::prefetch_far(soon.at.wrapping_add(piece.wrapping_mul(soon.stride)));
-                }
+                S::prefetch_far(soon.at.wrapping_add(piece.wrapping_mul(soon.stride)));
                 for _ in 0..ROUND / PIECES {
                     step::<S, MR, NV, AR>(a, b, &mut sums);
                     a = a.wrapping_add(a_step);
                     b = b.wrapping_add(b_step);
                 }
             }
-            if let Some(soon) = &mut soon {
-                soon.at = soon.at.wrapping_add(soon.step);
-            }
+            soon.at = soon.at.wrapping_add(soon.step);
         }
         for _ in 0..k % ROUND {
             step::<S, MR, NV, AR>(a, b, &mut sums);
@@ -267,41 +275,10 @@ pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const AR: u
                 }
             }
         }
-        // Short loop bodies, so that the compiler unrolls them all.
         if rows == MR && cols == NV * S::LANES {
-            if to.beta == 0.0 {
-                for r in 0..MR {
-                    for v in 0..NV {
-                        S::store(to.at(r, v * to.vector_stride).c, sums[r][v]);
-                    }
-                }
-            } else {
-                let beta = S::splat(to.beta);
-                for r in 0..MR {
-                    for v in 0..NV {
-                        let c = to.at(r, v * to.vector_stride).c;
-                        S::store(c, S::fma(beta, S::load(c), sums[r][v]));
-                    }
-                }
-            }
-        } else if cols == NV * S::LANES && to.beta == 0.0 {
-            for r in 0..MR {
-                if r < rows {
-                    for v in 0..NV {
-                        S::store(to.at(r, v * to.vector_stride).c, sums[r][v]);
-                    }
-                }
-            }
+            write::<S, MR, NV, true>(sums, to, rows);
         } else if cols == NV * S::LANES {
-            let beta = S::splat(to.beta);
-            for r in 0..MR {
-                if r < rows {
-                    for v in 0..NV {
-                        let c = to.at(r, v * to.vector_stride).c;
-                        S::store(c, S::fma(beta, S::load(c), sums[r][v]));
-                    }
-                }
-            }
+            write::<S, MR, NV, false>(sums, to, rows);
         } else {
             let mut copy = [0.0f32; MOST_FLOATS];
             for r in 0..MR {
@@ -310,6 +287,48 @@ pub(crate) unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const AR: u
                 }
             }
             write_part::<S>(&copy, NV * S::LANES, to, (rows, cols));
+        }
+    }
+}
+
+/// Writes whole vectors of `rows` rows, which are `ALL` rows of the tile or the first of them. Short loop bodies, so that
+/// the compiler unrolls them all.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+unsafe fn write<S: Simd, const MR: usize, const NV: usize, const ALL: bool>(
+    mut sums: [[S::V; NV]; MR],
+    to: Target,
+    rows: usize,
+) {
+    // SAFETY: `tile`'s contract.
+    unsafe {
+        if to.beta != 0.0 {
+            let beta = S::splat(to.beta);
+            for r in 0..MR {
+                if ALL || r < rows {
+                    for v in 0..NV {
+                        sums[r][v] = S::fma(beta, S::load(to.at(r, v * to.vector_stride).c), sums[r][v]);
+                    }
+                }
+            }
+        }
+        if !to.bias.is_null() {
+            let one = S::splat(1.0);
+            for v in 0..NV {
+                let bias = S::load(to.bias.wrapping_add(v * to.vector_stride));
+                for r in 0..MR {
+                    sums[r][v] = S::fma(one, bias, sums[r][v]);
+                }
+            }
+        }
+        for r in 0..MR {
+            if ALL || r < rows {
+                for v in 0..NV {
+                    S::store(to.at(r, v * to.vector_stride).c, sums[r][v]);
+                }
+            }
         }
     }
 }
@@ -359,6 +378,11 @@ unsafe fn write_part<S: Simd>(sums: &[f32], width: usize, to: Target, (rows, col
             c.iter_mut().zip(sums).for_each(|(c, &sum)| *c = to.beta.mul_add(*c, sum));
         } else {
             c.iter_mut().zip(sums).for_each(|(c, &sum)| *c = to.beta * *c + sum);
+        }
+        if !to.bias.is_null() {
+            // SAFETY: there is one for each column.
+            let bias = unsafe { std::slice::from_raw_parts(to.bias, cols) };
+            c.iter_mut().zip(bias).for_each(|(c, &bias)| *c += bias);
         }
     }
 }
