@@ -14,6 +14,7 @@ use crate::isa::{Isa, isa};
 use crate::par::{Shared, par};
 use crate::pool::threads;
 use crate::{prefetch, scratch};
+use std::ops::Range;
 
 /// Longest chunk of `k`: a pass over the result for each of them costs more than a panel of the right side that comes from
 /// the second-level cache.
@@ -28,8 +29,10 @@ const TASK_FLOP: usize = 3 << 19;
 const FEW_ROWS: usize = 4;
 /// Panels that such a task should have: it reads all of the right side.
 const LEAST_ROWS: usize = 3;
-/// Such tasks for each thread, if the product is large enough: the last ones are waited for.
+/// Such tasks for each thread, if the product is large enough.
 const TASKS: usize = 16;
+/// The last tasks of a thread, which are half as long as the others: threads wait for each other's.
+const SHORT: usize = 4;
 /// Floating-point operations below which a product stays on its thread: about ten microseconds.
 const SERIAL_FLOP: usize = 1 << 20;
 
@@ -184,6 +187,20 @@ impl Plan {
         Plan { m, n, rows, cols, k: k_chunk, chunk, grid, threads, parallel }
     }
 
+    /// The panels of the left side that belong to a task.
+    fn panels(&self, task: usize) -> Range<usize> {
+        let (down, across) = self.grid;
+        let (task, each) = (task / across, down / self.threads);
+        if across > 1 || each < SHORT || each * self.threads != down {
+            return part(self.rows, down, task);
+        }
+        let own = part(self.rows, self.threads, task / each);
+        // Where a task begins, in halves of a long one.
+        let halves = |task: usize| (2 * task).min(task + each - SHORT);
+        let panel = |task: usize| own.start + halves(task) * own.len() / halves(each);
+        panel(task % each)..panel(task % each + 1)
+    }
+
     /// What is packed after a task: the left side of the thread's next task, and the task's share of what all pack together
     /// for the next chunk.
     fn coming<S: Simd>(
@@ -220,7 +237,7 @@ impl Plan {
             chunk.map(|(_, step, steps)| (start(own), step, steps))
         };
         let left = next.map(|(task, step, steps)| {
-            let panels = part(self.rows, down, task);
+            let panels = self.panels(task);
             let line = panels.start * S::MR;
             let part = Part { line, lines: (panels.len() * S::MR).min(self.m - line), step, steps };
             left.visits(part, rounds)
@@ -234,7 +251,7 @@ impl Plan {
 }
 
 /// The `i`-th of `parts` nearly equal parts of `0..n`.
-fn part(n: usize, parts: usize, i: usize) -> std::ops::Range<usize> {
+fn part(n: usize, parts: usize, i: usize) -> Range<usize> {
     i * n / parts..(i + 1) * n / parts
 }
 
@@ -365,7 +382,7 @@ pub(super) fn run<S: Simd>(
                 );
                 let (packed_right, packed_left) = (&*packed_right, &*packed_left);
                 plan.each(down * across, |task| {
-                    let panels = part(plan.rows, down, task / across);
+                    let panels = plan.panels(task);
                     let own = part(cols, across, task % across);
                     if panels.is_empty() || own.is_empty() {
                         return;
@@ -438,7 +455,7 @@ fn pack_shared<S: Simd>(
     pack_rows: &(dyn Fn(Part, &mut [f32]) + Sync),
     right: Operand<'_>,
     pair: Option<usize>,
-    cols: std::ops::Range<usize>,
+    cols: Range<usize>,
     (from, steps): (usize, usize),
     code: Code,
     to_right: &mut [f32],
