@@ -12,7 +12,7 @@ use super::forward::split;
 use super::{AttentionRows, AttentionShape};
 use crate::math::{dot, exp, pieces};
 use crate::par::{Shared, par};
-use crate::prefetch::ahead;
+use crate::prefetch::{ahead, ahead_at};
 use crate::rope::turn_head;
 use crate::scratch;
 
@@ -257,6 +257,7 @@ fn write<const FMA: bool>(
     let d = sequence.shape.head_dim;
     for (i, row) in rows.chunks_exact(stride).enumerate().take(count) {
         let number = sequence.first + from + i;
+        ahead_at(dqkv.pointer(0).wrapping_add((number + AHEAD) * sequence.shape.qkv_width() + column), d);
         // SAFETY: the columns of a query head or key head of one sequence belong to one task.
         let to = unsafe { dqkv.slice(number * sequence.shape.qkv_width() + column, d) };
         to.copy_from_slice(&row[..d]);

@@ -100,7 +100,7 @@ pub(super) const MOST_KEYS: usize = 112;
 pub(super) const MOST_TILE: usize = 14;
 pub(super) const MOST_LANES: usize = 16;
 
-/// How many rows ahead of their use the pieces of a head are asked for.
+/// How many rows ahead of their use the pieces of a head, read or written, are asked for.
 pub(super) const AHEAD: usize = 8;
 
 /// Distance of rows of scores: room for all keys of a block, and not a power of two.
