@@ -15,7 +15,7 @@ use crate::isa::{Isa, isa};
 use crate::prefetch::{ahead, ahead_at};
 
 /// How many steps ahead of their use the pieces of a row are asked for.
-const AHEAD: usize = 3;
+const AHEAD: usize = 8;
 
 /// An operand as lines and steps.
 #[derive(Clone, Copy)]
