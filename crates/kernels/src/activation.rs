@@ -2,7 +2,7 @@
 
 use crate::gemm::Done;
 use crate::isa::fma;
-use crate::math::{normal_tail, pieces, sigmoid, tail_slope};
+use crate::math::{TAIL_END, normal_tail, pieces, sigmoid, tail_slope};
 use crate::par::par_rows;
 
 /// What is applied to each element after a linear layer.
@@ -180,15 +180,23 @@ fn relu(x: f32) -> f32 {
 /// `x Phi(x)`, which is `max(x, 0) - |x| Phi(-|x|)`.
 #[inline(always)]
 fn gelu<const FMA: bool>(x: f32) -> f32 {
-    fma::<FMA>(-x.abs(), normal_tail::<FMA>(x.abs()), relu(x))
+    let a = within_tail(x);
+    fma::<FMA>(-a, normal_tail::<FMA>(a), relu(x))
 }
 
 /// `(gelu(x), gelu'(x))`.
 #[inline(always)]
 fn gelu_derivative<const FMA: bool>(x: f32) -> (f32, f32) {
-    let tail = normal_tail::<FMA>(x.abs());
-    let slope = tail * tail_slope::<FMA>(x.abs());
-    (fma::<FMA>(-x.abs(), tail, relu(x)), if x < 0.0 { slope } else { 1.0 - slope })
+    let a = within_tail(x);
+    let tail = normal_tail::<FMA>(a);
+    let slope = tail * tail_slope::<FMA>(a);
+    (fma::<FMA>(-a, tail, relu(x)), if x < 0.0 { slope } else { 1.0 - slope })
+}
+
+/// `|x|`, at most the end of the tail; NaN stays.
+#[inline(always)]
+fn within_tail(x: f32) -> f32 {
+    if x.abs() > TAIL_END { TAIL_END } else { x.abs() }
 }
 
 /// `x (1 + tanh(u)) / 2` with `u = sqrt(2 / pi) (x + 0.044715 x^3)`, which is `x sigmoid(2 u)`.
@@ -281,6 +289,24 @@ mod tests {
                 assert!((dy[1] - 1.0).abs() < 1e-3 && dy[2].abs() < 1e-3, "{act:?} {dy:?}");
             }
         }
+    }
+
+    #[test]
+    fn the_exact_gelu_keeps_its_limits_and_makes_no_denormal_numbers() {
+        let x = [f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, -11.0, -1e4, 1e4];
+        let (mut y, mut dy) = ([0.0; 7], [1e-4; 7]);
+        activation_forward(Activation::Gelu, &x, &mut y);
+        activation_backward(Activation::Gelu, &x, &mut dy);
+        let close = |got: f32, want: f32| got == want || (got - want).abs() < 1e-10;
+        assert!(
+            y.iter().zip([x[0], 0.0, x[2], 0.0, 0.0, 0.0, 1e4]).all(|(&y, want)| close(y, want)),
+            "{y:?}"
+        );
+        assert!(
+            dy.iter().zip([1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]).all(|(&d, s)| close(d, 1e-4 * s)),
+            "{dy:?}"
+        );
+        assert!(y.iter().chain(&dy).all(|v| !v.is_subnormal()), "{y:?} {dy:?}");
     }
 
     #[test]

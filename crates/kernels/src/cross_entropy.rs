@@ -86,7 +86,8 @@ fn chunk_rows(rows: usize, vocab: usize) -> usize {
 
 /// Floats of scratch memory that [`cross_entropy`] holds with gradients, on `rows` rows with a weight.
 pub fn cross_entropy_floats(rows: usize, d: usize, vocab: usize) -> usize {
-    chunk_rows(rows, vocab) * (logit_stride(vocab) + 2 * d + 3)
+    let chunk = chunk_rows(rows, vocab);
+    chunk * (logit_stride(vocab) + 2 * d + 3) + Seen::FLOATS * Grid::most_rows(chunk, vocab)
 }
 
 /// Distance of rows of logits in a chunk: rows a large power of two apart would fall on the same places of the cache.
@@ -154,14 +155,17 @@ impl Call<'_> {
             dhidden.fill(0.0);
         }
         let chunk = chunk_rows(self.active.len(), vocab);
-        scratch::with(chunk * (stride + 2 * d + 3), |buffer| {
+        scratch::with(cross_entropy_floats(self.active.len(), d, vocab), |buffer| {
             let (e, buffer) = buffer.split_at_mut(chunk * stride);
             let (scaled, buffer) = buffer.split_at_mut(chunk * d);
-            let (dstates, values) = buffer.split_at_mut(chunk * d);
+            let (dstates, buffer) = buffer.split_at_mut(chunk * d);
+            let (values, seen) = buffer.split_at_mut(chunk * 3);
             for active in self.active.chunks(chunk) {
                 let n = active.len();
                 let (e, scaled, values) = (&mut e[..n * stride], &mut scaled[..n * d], &mut values[..3 * n]);
-                with_rows(self.hidden, d, active, |states| self.chunk(active, states, e, scaled, values));
+                with_rows(self.hidden, d, active, |states| {
+                    self.chunk(active, states, e, scaled, values, seen);
+                });
                 for (&r, value) in active.iter().zip(values.chunks_exact(3)) {
                     (nll[r], lse[r]) = (value[0], value[1]);
                 }
@@ -192,7 +196,16 @@ impl Call<'_> {
 
     /// Fills the chunk `e`, `[n, stride]`, such that row `i` of the logits' gradient is `factor_i e_i`; writes
     /// `factor_i states_i` to `scaled` `[n, d]` and `(nll, lse, factor)` of each row to `values`.
-    fn chunk(&self, active: &[usize], states: &[f32], e: &mut [f32], scaled: &mut [f32], values: &mut [f32]) {
+    /// `seen` is room for what the tiles know of their rows.
+    fn chunk(
+        &self,
+        active: &[usize],
+        states: &[f32],
+        e: &mut [f32],
+        scaled: &mut [f32],
+        values: &mut [f32],
+        seen: &mut [f32],
+    ) {
         let (d, stride, weight) = (self.d, logit_stride(self.vocab), self.weight);
         let grid = Grid::new(active.len(), self.vocab);
         let logits = Logits { d, states, weight, factor: 1.0 };
@@ -204,28 +217,31 @@ impl Call<'_> {
             }
         });
         let anchors = &*values;
-        let seen = par_tiles(grid, e, stride, |rows, cols, lines| {
+        par_tiles(grid, e, stride, (seen, Seen::FLOATS), |rows, cols, lines, notes| {
             grid.with_tile(|tile| {
                 logits.tile(&rows, &cols, tile, grid.stride());
-                let parts = rows.zip(tile.chunks(grid.stride())).zip(lines);
-                let part = |((i, x), out): ((usize, &[f32]), &mut [f32])| {
+                let notes = notes.chunks_exact_mut(Seen::FLOATS);
+                for (((i, x), out), note) in rows.zip(tile.chunks(grid.stride())).zip(lines).zip(notes) {
                     let (x, target) = (&x[..cols.len()], target(i));
                     let mut seen = Seen::new(x, anchors[3 * i], out);
                     if cols.contains(&target) {
                         seen.target = x[target - cols.start];
                     }
-                    seen
-                };
-                parts.map(part).collect::<Vec<Seen>>()
-            })
+                    note.copy_from_slice(&[seen.anchor, seen.sum, seen.target]);
+                }
+            });
         });
+        let seen = &*seen;
         let per = rows_per_task(d);
         par_rows3((e, stride), (scaled, d), (values, 3), per, |first, e, scaled, values| {
             let rows = e.chunks_exact_mut(stride).zip(scaled.chunks_exact_mut(d));
             for (i, ((e, scaled), value)) in rows.zip(values.chunks_exact_mut(3)).enumerate() {
                 let (line, at) = grid.place(first + i);
-                let parts = seen[line * grid.across()..].iter().take(grid.across()).map(|part| part[at]);
-                let parts: Vec<Seen> = parts.collect();
+                let part = |column: usize| {
+                    let [anchor, sum, target] = seen.as_chunks().0[grid.notes(line, column) + at];
+                    Seen { anchor, sum, target }
+                };
+                let parts: Vec<Seen> = (0..grid.across()).map(part).collect();
                 let weight = self.row_weight[active[first + i]];
                 let found = finish(e, grid, &parts, target(first + i), weight, self.z_loss);
                 let state = &states[(first + i) * d..][..d];
@@ -237,6 +253,8 @@ impl Call<'_> {
 }
 
 impl Seen {
+    const FLOATS: usize = 3;
+
     /// Writes `e^(x - anchor)` to `out`, with an anchor of its own where `x` goes far above the given one.
     fn new(x: &[f32], anchor: f32, out: &mut [f32]) -> Seen {
         let (sum, top) = exp_above(x, anchor, out);

@@ -281,6 +281,32 @@ mod tests {
         }
     }
 
+    /// Several chunks of `k` and of columns: what is added beside a product is added once.
+    #[test]
+    fn biases_and_their_gradients_count_once_in_chunks() {
+        let (rows, n_in, n_out) = (1600, 1400, 40);
+        let (x, dy) = (values(rows * n_in, 1), values(rows * n_out, 2));
+        let sums: Vec<f64> =
+            (0..n_out).map(|o| 1.0 + (0..rows).map(|r| f64::from(dy[r * n_out + o])).sum::<f64>()).collect();
+        for threads in [1, 2, 19] {
+            let mut db = vec![1.0; n_out];
+            crate::with_threads(threads, || {
+                let mut dw = vec![0.0; n_out * n_in];
+                linear_backward_weight(rows, n_in, n_out, &dy, &x, &mut dw, Some(&mut db));
+            });
+            assert_close(&db, &sums, 1e-5);
+        }
+        let (rows, n_in, n_out) = (40, 1600, 1400);
+        let (w, b) = (values(n_out * n_in, 3), values(n_out, 4));
+        let x = &x[..rows * n_in];
+        let (mut with, mut without) = (vec![0.0; rows * n_out], vec![0.0; rows * n_out]);
+        linear_forward(rows, n_in, n_out, x, &w, Some(&b), Activation::None, &mut with, None);
+        linear_forward(rows, n_in, n_out, x, &w, None, Activation::None, &mut without, None);
+        let want: Vec<f64> =
+            without.iter().enumerate().map(|(i, &y)| f64::from(y) + f64::from(b[i % n_out])).collect();
+        assert_close(&with, &want, 1e-6);
+    }
+
     #[test]
     fn threads_do_not_change_bits() {
         let (rows, n_in, n_out) = (700, 96, 130);

@@ -218,9 +218,9 @@ pub fn scratch_floats(
         (c.width, c.ff),
         (c.vocab, c.width),
     ];
-    // A product packs parts of its right side, and of its left side where that has few rows, in chunks of up to 384.
+    // A product packs parts of its right side, and of its left side where that has few rows, in chunks of up to 768.
     let packed = |m: usize, n: usize, k: usize| {
-        let steps = k.min(384);
+        let steps = k.min(768);
         (n * steps).min(1 << 20) + if m <= 1344 { m * steps } else { 0 }
     };
     let products = matrices.into_iter().flat_map(|(out, inner)| {
@@ -234,6 +234,7 @@ pub fn scratch_floats(
     // Every thread holds keys and values of a sequence and scores of some of its rows, or panels of a left side, or a
     // tile of logits.
     let attention = attention_floats(time, c.head_dim, gradients);
-    let (panels, tile) = (12 * 14 * 384.min(rows), rows.min(256) * c.vocab.min(528));
+    let high = rows.clamp(1, 512);
+    let (panels, tile) = (12 * 14 * 768, high * c.vocab.min((128 << 10) / high + 16));
     product + loss + threads * attention.max(panels).max(tile)
 }

@@ -50,9 +50,9 @@ const VERSIONS: [(&str, u64); 7] = [
     ("tokenizer", 1),
     ("tokens", 1),
     ("ngram", 1),
-    ("pretrain", 3),
-    ("evaluate", 3),
-    ("generate", 3),
+    ("pretrain", 4),
+    ("evaluate", 4),
+    ("generate", 4),
 ];
 
 /// Stage name to payload, and the fingerprint without program and version.

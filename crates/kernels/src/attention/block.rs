@@ -93,7 +93,7 @@ impl Blocks for crate::gemm::tile::Portable {
     }
 }
 
-/// Most query rows of a block, keys of a block, rows of a tile and floats of a vector, for any instruction set: buffers
+/// Most query rows of a block, keys that blocks advance by (the last has up to [`SCORES`]), rows of a tile and floats of a vector, for any instruction set: buffers
 /// are as long for all of them.
 pub(super) const MOST_ROWS: usize = 60;
 pub(super) const MOST_KEYS: usize = 112;

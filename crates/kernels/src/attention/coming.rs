@@ -3,7 +3,7 @@
 
 use crate::gemm::tile::{CACHE_LINE, PIECES, ROUND, Soon};
 
-/// Floats of a row that a round of a tile asks for.
+/// Floats of a row that a round of a tile asks for. Of narrower heads it is the next one's as well, which comes after.
 const WIDTH: usize = PIECES * CACHE_LINE;
 /// Most bytes that are asked for: they wait in the second-level cache, beside what this task uses.
 const MOST_BYTES: usize = 384 << 10;

@@ -66,7 +66,7 @@ impl Mask {
     }
 }
 
-/// Causal; packed documents, with a few hidden tokens; a window; both ways; both ways within documents; rotary positions
+/// Causal; packed documents, and one document, with a few hidden tokens; a window; both ways; both ways within documents; rotary positions
 /// where the head can be halved.
 fn masks(s: &AttentionShape) -> Vec<Mask> {
     let (rows, t) = (s.batch * s.time, s.time);
@@ -74,7 +74,9 @@ fn masks(s: &AttentionShape) -> Vec<Mask> {
     let bounds = [0, (t / 3) as u32, (2 * t / 3) as u32, t as u32];
     let document = |i: u32| bounds.windows(2).find(|b| b[0] <= i && i < b[1]).unwrap();
     let packed: Vec<u32> = (0..rows).map(|r| document(at(r))[0]).collect();
-    let hidden = (0..rows).map(|r| if r % 5 == 2 { at(r) } else { packed[r] }).collect();
+    let hide = |start: u32, r: usize| if r % 5 == 2 { at(r) } else { start };
+    let hidden = (0..rows).map(|r| hide(packed[r], r)).collect();
+    let alone = (0..rows).map(|r| hide(0, r)).collect();
     let window = (0..rows).map(|r| (at(r) + 1).saturating_sub(9)).collect();
     let ends = (0..rows).map(|r| document(at(r))[1]).collect();
     let positions = (0..rows).map(|r| at(r) - packed[r]).collect::<Vec<u32>>();
@@ -82,6 +84,7 @@ fn masks(s: &AttentionShape) -> Vec<Mask> {
     let mut all = vec![
         plain(vec![0; rows], None),
         plain(hidden, None),
+        plain(alone, None),
         plain(window, None),
         plain(vec![0; rows], Some(vec![t as u32; rows])),
         plain(packed.clone(), Some(ends)),
@@ -218,4 +221,19 @@ fn rows_that_see_nothing_are_refused() {
 fn keys_beyond_the_sequence_are_refused() {
     let rows = AttentionRows { starts: &[0, 0], ends: Some(&[3, 2]), rope: None };
     attention_forward(shape(1, 2, 1, 1, 1), &[0.0; 6], rows, &mut [0.0; 2], None);
+}
+
+#[test]
+fn blocks_of_keys_follow_each_other_and_fit() {
+    for size in [112, 96] {
+        for (low, len) in [0, 16, 208].into_iter().flat_map(|low| (1..600).map(move |len| (low, len))) {
+            let block = block::Block { first: 0, rows: 1, low, high: low + len };
+            let mut next = low;
+            for (first, count) in block.keys(size) {
+                assert!(first == next && (1..=block::SCORES).contains(&count), "{size}: {first}, {count}");
+                next += count;
+            }
+            assert_eq!(next, low + len);
+        }
+    }
 }

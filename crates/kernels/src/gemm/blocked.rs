@@ -177,7 +177,7 @@ impl Plan {
         let mut grid = (rows.div_ceil(MOST_ROWS), 1);
         if parallel && rows >= FEW_ROWS * threads {
             // Tasks of nearly the same size, as many for each thread.
-            let tasks = rows.div_ceil(LEAST_ROWS).min(TASKS * threads).max(grid.0);
+            let tasks = rows.div_ceil(LEAST_ROWS).min(TASKS * threads).max(grid.0 + SHORT / 2 * threads);
             grid.0 = tasks.next_multiple_of(threads).min(rows);
         } else if parallel {
             // A column of tiles each, as many as make a task worth its while and still leave many to share evenly.
@@ -191,7 +191,7 @@ impl Plan {
     fn panels(&self, task: usize) -> Range<usize> {
         let (down, across) = self.grid;
         let (task, each) = (task / across, down / self.threads);
-        if across > 1 || each < SHORT || each * self.threads != down {
+        if across > 1 || self.threads == 1 || each < SHORT || each * self.threads != down {
             return part(self.rows, down, task);
         }
         let own = part(self.rows, self.threads, task / each);

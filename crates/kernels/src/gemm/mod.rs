@@ -203,7 +203,7 @@ pub(crate) fn sgemm_gated(
     if blocked::pairs(c.cols) && a.cols > 0 && !thin::fits(&a, &b) {
         return product(1.0, a, b, 0.0, c, Beside { bias, ..Then::Pair(finish).into() }, true);
     }
-    // Halves that are not whole vectors: first the product, then what follows, a row at a time.
+    // Halves that are not whole vectors, or few rows: first the product, then what follows, a row at a time.
     let (rows, row_stride) = (c.rows, c.row_stride);
     let MatMut { data, cols, .. } = c;
     sgemm_bias(a, b, bias, MatMut::strided(data, rows, cols, row_stride, 1));
@@ -221,6 +221,7 @@ fn product(
 ) {
     assert_eq!((a.rows, b.cols), (c.rows, c.cols), "product and result differ in shape");
     assert_eq!(a.cols, b.rows, "inner sizes differ");
+    assert!(beside.bias.is_none_or(|bias| bias.len() == c.cols), "bias is not one number for each column");
     let (m, n, k) = (c.rows, c.cols, a.cols);
     if m == 0 || n == 0 {
         return finish_unpacked(a, &mut c, beside);
@@ -247,8 +248,10 @@ fn product(
 
 /// What is done beside a product that packs nothing: it has few rows or columns, or nothing to sum.
 fn finish_unpacked(a: Mat<'_>, c: &mut MatMut<'_>, Beside { bias, sums, then }: Beside<'_>) {
-    for row in c.data.chunks_mut(c.row_stride.max(c.cols).max(1)).take(c.rows) {
-        bias.into_iter().flatten().zip(row).for_each(|(&bias, x)| *x += bias);
+    if let Some(bias) = bias {
+        for row in c.data.chunks_mut(c.row_stride.max(c.cols).max(1)).take(c.rows) {
+            row.iter_mut().zip(bias).for_each(|(x, &bias)| *x += bias);
+        }
     }
     if let Some(sums) = sums {
         par_rows(sums, 1, rows_per_task(a.cols), |first, sums| {

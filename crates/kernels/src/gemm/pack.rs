@@ -346,7 +346,7 @@ fn copy_steps<S: Turn, const W: usize, const EXACT: bool>(
     let count = panels.len() / (steps * W);
     for step in 0..steps {
         let from = &data[step * step_stride..][..count * W];
-        ahead(data, (step + AHEAD) * step_stride, count * W);
+        ahead(data, (step + AHEAD).saturating_mul(step_stride), count * W);
         for (panel, from) in from.chunks_exact(W).enumerate() {
             let to = &mut panels[(panel * steps + step) * W..][..W];
             for line in (0..W).step_by(S::LANES) {

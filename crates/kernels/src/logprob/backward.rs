@@ -94,7 +94,9 @@ impl<'s> Step<'s> {
         f: impl Fn(Grid, Range<usize>, Range<usize>, &mut dyn Iterator<Item = &mut [f32]>) + Sync + Send,
     ) {
         let grid = self.grid;
-        par_tiles(grid, self.dz, self.stride, |rows, cols, lines| f(grid, rows, cols, lines));
+        par_tiles(grid, self.dz, self.stride, (&mut [], 0), |rows, cols, lines, _| {
+            f(grid, rows, cols, lines);
+        });
     }
 
     /// What this block's logits are products of.

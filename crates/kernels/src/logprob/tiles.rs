@@ -5,14 +5,14 @@
 //! weight are left out before, so that they cost nothing whatever they hold.
 
 use crate::gemm::{Mat, MatMut, sgemm_serial};
-use crate::par::{Shared, par_map};
+use crate::par::{Shared, par, par_map};
 use crate::scratch;
 use std::ops::Range;
 
 /// Floats of a tile (half a MiB).
 const TILE: usize = 128 << 10;
 /// Most rows of a tile. A tile this high uses each packed weight often enough, and is wide enough to do so with a state.
-const TILE_ROWS: usize = 256;
+const TILE_ROWS: usize = 512;
 /// Most columns of a tile: with few rows the weight is read once and tasks are all that counts.
 const TILE_COLS: usize = 2048;
 /// Tasks that [`par_lines`] cuts a grid into, where it has as many tiles.
@@ -62,6 +62,17 @@ impl Grid {
         (row / self.tile_rows, row % self.tile_rows)
     }
 
+    /// The most rows that all tiles of a matrix of at most as many rows have together.
+    pub fn most_rows(rows: usize, cols: usize) -> usize {
+        rows * cols.div_ceil(TILE / TILE_ROWS)
+    }
+
+    /// How many rows of tiles come before those of one: tiles follow each other line by line.
+    pub fn notes(&self, line: usize, column: usize) -> usize {
+        let rows = self.rows(line);
+        rows.start * self.across() + column * rows.len()
+    }
+
     /// Runs `f` with a buffer for one tile, whose rows lie [`Grid::stride`] apart.
     pub fn with_tile<R>(&self, f: impl FnOnce(&mut [f32]) -> R) -> R {
         scratch::with(self.tile_rows * self.stride(), f)
@@ -97,25 +108,30 @@ impl Logits<'_> {
     }
 }
 
-/// Runs `f(rows, columns, its part of each row of out)` for each tile of `out`, whose rows lie `stride` apart, in
-/// parallel. Returns the results line by line.
+/// Runs `f(rows, columns, its part of each row of out, its notes)` for each tile of `out`, whose rows lie `stride` apart,
+/// in parallel. `notes` has `width` floats for each row of a tile, where [`Grid::notes`] says.
 #[allow(unsafe_code)]
-pub(crate) fn par_tiles<T: Send>(
+pub(crate) fn par_tiles(
     grid: Grid,
     out: &mut [f32],
     stride: usize,
-    f: impl Fn(Range<usize>, Range<usize>, &mut dyn Iterator<Item = &mut [f32]>) -> T + Sync + Send,
-) -> Vec<T> {
+    (notes, width): (&mut [f32], usize),
+    f: impl Fn(Range<usize>, Range<usize>, &mut dyn Iterator<Item = &mut [f32]>, &mut [f32]) + Sync + Send,
+) {
     assert!(grid.cols <= stride, "rows of {} overlap at a distance of {stride}", grid.cols);
-    let out = Shared::new(out);
-    par_map(grid.down() * grid.across(), |i| {
-        let (rows, cols) = (grid.rows(i / grid.across()), grid.cols(i % grid.across()));
+    let (out, notes) = (Shared::new(out), Shared::new(notes));
+    par(grid.down() * grid.across(), |i| {
+        let (line, column) = (i / grid.across(), i % grid.across());
+        let (rows, cols) = (grid.rows(line), grid.cols(column));
         let mut lines = rows.clone().map(|r| {
             // SAFETY: tiles do not overlap, each is one task's alone, and the iterator hands out each row of it once.
             unsafe { out.slice(r * stride + cols.start, cols.len()) }
         });
-        f(rows, cols.clone(), &mut lines)
-    })
+        let noted = width * grid.notes(line, column);
+        // SAFETY: each tile has a place of its own.
+        let notes = unsafe { notes.slice(noted, width * rows.len()) };
+        f(rows, cols.clone(), &mut lines, notes);
+    });
 }
 
 /// Runs `f(rows, which tiles of their line)` in parallel and puts together what it returns for each row, in order.
@@ -169,15 +185,24 @@ mod tests {
     fn tiles_cover_everything_once_and_are_bounded() {
         for (rows, cols) in [(1, 1), (1, 100_003), (255, 64), (257, 65), (2048, 1), (513, 1009), (97, 8192)] {
             let grid = Grid::new(rows, cols);
+            assert!(rows * grid.across() <= Grid::most_rows(rows, cols));
             let stride = cols + 3;
             let mut out = vec![0.0; rows * stride];
-            let sizes = par_tiles(grid, &mut out, stride, |rows, cols, lines| {
+            let mut notes = vec![0.0; 2 * rows * grid.across()];
+            par_tiles(grid, &mut out, stride, (&mut notes, 2), |rows, cols, lines, notes| {
                 assert_eq!(grid.place(rows.start), (rows.start / grid.rows(0).len(), 0));
+                assert!(rows.len() * cols.len() <= TILE);
                 lines.for_each(|line| line.iter_mut().for_each(|v| *v += 1.0));
-                rows.len() * cols.len()
+                for (note, row) in notes.chunks_exact_mut(2).zip(rows) {
+                    (note[0], note[1]) = (note[0] + cols.len() as f32, row as f32);
+                }
             });
-            assert_eq!(sizes.len(), grid.down() * grid.across());
-            assert!(sizes.iter().all(|&s| s <= TILE) && sizes.iter().sum::<usize>() == rows * cols);
+            for (line, column) in (0..grid.down()).flat_map(|l| (0..grid.across()).map(move |c| (l, c))) {
+                let notes = notes[2 * grid.notes(line, column)..].chunks(2);
+                for (row, note) in grid.rows(line).zip(notes) {
+                    assert_eq!(note, [grid.cols(column).len() as f32, row as f32]);
+                }
+            }
             assert!(grid.with_tile(|t| t.len()) <= TILE + TILE_ROWS * 16 + TILE_COLS);
             for line in out.chunks(stride) {
                 assert!(line[..cols].iter().all(|&v| v == 1.0) && line[cols..].iter().all(|&v| v == 0.0));

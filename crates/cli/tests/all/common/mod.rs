@@ -391,7 +391,11 @@ pub fn copy(from: &Path, to: &Path) {
     for file in files(from) {
         let target = to.join(&file);
         std::fs::create_dir_all(target.parent().unwrap()).unwrap();
-        std::fs::copy(from.join(&file), target).unwrap();
+        match std::fs::copy(from.join(&file), target) {
+            // A temporary file of a command that runs beside.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            copied => drop(copied.unwrap()),
+        }
     }
     // Empty folders of a store belong to it.
     for name in ["artifacts", "work", "runs"] {
