@@ -98,8 +98,7 @@ fn task<S: Blocks, const FMA: bool>(
     let (t, d) = (shape.time, shape.head_dim);
     let wide = d.next_multiple_of(S::LANES);
     let long = t.next_multiple_of(16) + MOST_KEYS;
-    let (key_column, value_column) =
-        ((shape.heads + kv_head) * d, (shape.heads + shape.kv_heads + kv_head) * d);
+    let (key_column, value_column) = shape.key_columns(kv_head);
     // The values are needed transposed alone: the keys' place holds them for a moment.
     sequence.copy::<FMA>((0, t), value_column, 1.0, false, b.keys, wide);
     transposed::<S>((t, d), (b.keys, wide), (b.values_t, long));
@@ -124,7 +123,7 @@ fn coming(sequence: &Sequence<'_>, kv_head: usize, given: &Given<'_>) -> Coming 
     let shape = sequence.shape;
     let (d, width, out_width) = (shape.head_dim, shape.qkv_width(), shape.out_width());
     let (qkv, dqkv) = (sequence.qkv[row * width..].as_ptr(), given.dqkv.pointer(row * width));
-    let (key, value) = ((shape.heads + kv_head) * d, (shape.heads + shape.kv_heads + kv_head) * d);
+    let (key, value) = shape.key_columns(kv_head);
     coming.add(qkv, width, value, d);
     coming.add(qkv, width, key, d);
     for query in (kv_head * shape.group()..(kv_head + 1) * shape.group()).map(|head| head * d) {

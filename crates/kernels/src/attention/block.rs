@@ -22,8 +22,8 @@ pub(super) trait Blocks: Simd + Turn {
     /// Keys of a block.
     const KEYS: usize;
 
-    /// `C = alpha A B + beta C` for a block, during which what is `coming` is asked for: element `(i, p)` of `A` is `a.0[i * AR + p * a.1]`, row `p` of `B` begins at
-    /// `b.0[p * b.1]`. The number of columns is a multiple of `LANES`.
+    /// `C = alpha A B + beta C` for a block, during which what is `coming` is asked for: element `(i, p)` of `A` is
+    /// `a.0[i * AR + p * a.1]`, row `p` of `B` begins at `b.0[p * b.1]`. The number of columns is a multiple of `LANES`.
     ///
     /// # Safety
     /// The machine has the instructions; whole tiles of `A` and `B` are readable; the rows of `C` are this call's alone.
@@ -37,64 +37,37 @@ pub(super) trait Blocks: Simd + Turn {
     );
 }
 
-#[cfg(target_arch = "x86_64")]
-impl Blocks for crate::gemm::tile::Avx512 {
-    const ROWS: usize = 56;
-    const KEYS: usize = 112;
+/// [`Blocks`] of so many rows and keys, with tiles as high as those of the instruction set and, at the end, half as high.
+macro_rules! blocks {
+    ($simd:ident, $rows:literal rows, $keys:literal keys, tiles $high:literal or $half:literal high) => {
+        impl Blocks for crate::gemm::tile::$simd {
+            const ROWS: usize = $rows;
+            const KEYS: usize = $keys;
 
-    #[inline(always)]
-    unsafe fn product<const AR: usize>(
-        size: Size,
-        a: Strided,
-        b: Strided,
-        c: Place,
-        factors: (f32, f32),
-        coming: &mut Coming,
-    ) {
-        // SAFETY: the trait's contract.
-        unsafe { product::<Self, 14, 7, AR>(size, a, b, c, factors, coming) }
-    }
+            #[inline(always)]
+            unsafe fn product<const AR: usize>(
+                size: Size,
+                a: Strided,
+                b: Strided,
+                c: Place,
+                factors: (f32, f32),
+                coming: &mut Coming,
+            ) {
+                // SAFETY: the trait's contract.
+                unsafe { product::<Self, $high, $half, AR>(size, a, b, c, factors, coming) }
+            }
+        }
+    };
 }
 
 #[cfg(target_arch = "x86_64")]
-impl Blocks for crate::gemm::tile::Avx2 {
-    const ROWS: usize = 60;
-    const KEYS: usize = 96;
+blocks!(Avx512, 56 rows, 112 keys, tiles 14 or 7 high);
+#[cfg(target_arch = "x86_64")]
+blocks!(Avx2, 60 rows, 96 keys, tiles 6 or 3 high);
+blocks!(Portable, 56 rows, 112 keys, tiles 4 or 2 high);
 
-    #[inline(always)]
-    unsafe fn product<const AR: usize>(
-        size: Size,
-        a: Strided,
-        b: Strided,
-        c: Place,
-        factors: (f32, f32),
-        coming: &mut Coming,
-    ) {
-        // SAFETY: the trait's contract.
-        unsafe { product::<Self, 6, 3, AR>(size, a, b, c, factors, coming) }
-    }
-}
-
-impl Blocks for crate::gemm::tile::Portable {
-    const ROWS: usize = 56;
-    const KEYS: usize = 112;
-
-    #[inline(always)]
-    unsafe fn product<const AR: usize>(
-        size: Size,
-        a: Strided,
-        b: Strided,
-        c: Place,
-        factors: (f32, f32),
-        coming: &mut Coming,
-    ) {
-        // SAFETY: the trait's contract.
-        unsafe { product::<Self, 4, 2, AR>(size, a, b, c, factors, coming) }
-    }
-}
-
-/// Most query rows of a block, keys that blocks advance by (the last has up to [`SCORES`]), rows of a tile and floats of a vector, for any instruction set: buffers
-/// are as long for all of them.
+/// Most query rows of a block, keys that blocks advance by (the last has up to [`SCORES`]), rows of a tile and floats of a
+/// vector, for any instruction set: buffers are as long for all of them.
 pub(super) const MOST_ROWS: usize = 60;
 pub(super) const MOST_KEYS: usize = 112;
 pub(super) const MOST_TILE: usize = 14;

@@ -62,9 +62,10 @@ fn task<S: Blocks, const FMA: bool>(
     let wide = d.next_multiple_of(S::LANES);
     let long = t.next_multiple_of(16) + MOST_KEYS;
     let [keys_t, values, plain, queries_t, scores, sums, running] = buffers;
-    sequence.copy::<FMA>((0, t), (shape.heads + kv_head) * d, 1.0, true, plain, wide);
+    let (key_column, value_column) = shape.key_columns(kv_head);
+    sequence.copy::<FMA>((0, t), key_column, 1.0, true, plain, wide);
     transposed::<S>((t, d), (plain, wide), (keys_t, long));
-    sequence.copy::<FMA>((0, t), (shape.heads + shape.kv_heads + kv_head) * d, 1.0, false, values, wide);
+    sequence.copy::<FMA>((0, t), value_column, 1.0, false, values, wide);
     let mut coming = coming(sequence, kv_head, to);
     for head in kv_head * shape.group()..(kv_head + 1) * shape.group() {
         for b in sequence.blocks(S::ROWS) {
@@ -149,8 +150,9 @@ fn coming(sequence: &Sequence<'_>, kv_head: usize, to: &Results<'_>) -> Coming {
     let (d, width) = (shape.head_dim, shape.qkv_width());
     let qkv = sequence.qkv[row * width..].as_ptr();
     let queries = kv_head * shape.group() * d;
-    coming.add(qkv, width, (shape.heads + kv_head) * d, d);
-    coming.add(qkv, width, (shape.heads + shape.kv_heads + kv_head) * d, d);
+    let (key, value) = shape.key_columns(kv_head);
+    coming.add(qkv, width, key, d);
+    coming.add(qkv, width, value, d);
     coming.add(qkv, width, queries, shape.group() * d);
     coming.add(to.out.pointer(row * shape.out_width()), shape.out_width(), queries, shape.group() * d);
     coming.of(shape.time)

@@ -82,6 +82,12 @@ impl AttentionShape {
         self.batch * self.heads * self.time
     }
 
+    /// The first columns of a key head's keys and values in a row of `qkv`.
+    fn key_columns(&self, kv_head: usize) -> (usize, usize) {
+        let head = self.heads + kv_head;
+        (head * self.head_dim, (head + self.kv_heads) * self.head_dim)
+    }
+
     /// Query heads that share a key head.
     fn group(&self) -> usize {
         self.heads / self.kv_heads

@@ -530,3 +530,30 @@ pub(super) unsafe fn one_tile<S: Simd, const MR: usize, const NV: usize>(job: &J
     // SAFETY: this function's contract.
     unsafe { tile::<S, MR, NV, 1>(job.k, left, right, job.to, (job.rows, job.cols), (job.soon, true)) };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_have_all_panels_once_in_order() {
+        for threads in [1, 2, 3, 16] {
+            crate::with_threads(threads, || {
+                for rows in (1..200).chain([386, 1000, 3001]) {
+                    for (n, parallel) in [(8, true), (900, true), (900, false)] {
+                        let plan = Plan::new::<Portable>(rows * Portable::MR, n, 700, parallel);
+                        let (down, across) = plan.grid;
+                        let mut next = 0;
+                        for task in (0..down * across).step_by(across) {
+                            let panels = plan.panels(task);
+                            assert_eq!(panels.start, next, "{rows} panels, {threads} threads, task {task}");
+                            assert!(across > 1 || panels.len() <= MOST_ROWS, "{rows}, {threads}: {panels:?}");
+                            next = panels.end;
+                        }
+                        assert_eq!(next, rows);
+                    }
+                }
+            });
+        }
+    }
+}
