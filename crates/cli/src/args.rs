@@ -1,8 +1,12 @@
 //! What can be typed. Help texts and examples live here and nowhere else.
 
+mod corpus;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub use corpus::{Corpus, TagArgs, TaggersArgs};
 
 /// Train models end to end and know what they learned from.
 #[derive(Debug, Parser)]
@@ -68,6 +72,9 @@ Ctrl-C finishes the step, writes a checkpoint and stops; the same command goes o
   regimen generate base --prompt 'My fellow Americans' --max-tokens 80
   echo 'The climate of' | regimen generate base --temperature 0 --json")]
     Generate(GenerateArgs),
+    /// Curate documents: tag, deduplicate, mix, look inside
+    #[command(subcommand)]
+    Corpus(Corpus),
     /// From a token to its document and back
     #[command(subcommand)]
     Trace(Trace),

@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod interrupt;
+mod meter;
 mod output;
 mod profile;
 mod progress;
@@ -89,6 +90,7 @@ fn run(cli: Cli, group: &'static dyn Group) -> anyhow::Result<u8> {
         Command::Run(args) => commands::run::run(&context, &args),
         Command::Plan(args) => commands::plan::plan(&context, &args),
         Command::Generate(args) => commands::generate::generate(&context, args),
+        Command::Corpus(corpus) => commands::corpus::corpus(&context, &corpus),
         Command::Trace(trace) => commands::trace::trace(&context, trace),
         Command::Runs => commands::runs::runs(&context),
         Command::Show(target) => commands::show::show(&context, &target.what),

@@ -196,6 +196,50 @@ pub enum Error {
         /// What is wrong.
         what: String,
     },
+    /// A documents file outside of Dolma's layout.
+    #[error("`{file}` does not lie below a folder `documents`, beside which its attributes could go")]
+    NoDocumentsFolder {
+        /// The file.
+        file: String,
+    },
+    /// Two inputs would write one output.
+    #[error("`{first}` and `{second}` would both be written to `{output}`")]
+    SameOutput {
+        /// The output.
+        output: String,
+        /// An input.
+        first: String,
+        /// The other one.
+        second: String,
+    },
+    /// No tagger has this name.
+    #[error("there is no tagger `{name}`")]
+    UnknownTagger {
+        /// The name.
+        name: String,
+        /// What may be meant.
+        hint: String,
+    },
+    /// A field of a tagger is not what it should be.
+    #[error("tagger `{tagger}`, field `{field}`: {reason}")]
+    TaggerField {
+        /// The tagger.
+        tagger: String,
+        /// The field.
+        field: String,
+        /// What is wrong.
+        reason: String,
+        /// What to do.
+        hint: String,
+    },
+    /// No tagger that runs gives this attribute.
+    #[error("there is no attribute `{name}`")]
+    UnknownAttribute {
+        /// The name.
+        name: String,
+        /// What may be meant.
+        hint: String,
+    },
     /// No document has this name.
     #[error("no document of the corpus is called `{text}`")]
     NotFound {
@@ -250,6 +294,11 @@ impl Hint for Error {
             Error::Compressed { format, .. } => {
                 format!("test the file with `{format} -t`; if it is not compressed, change the end of its name")
             }
+            Error::NoDocumentsFolder { .. } => "name a folder for them with --to".into(),
+            Error::SameOutput { .. } => "run the step once for each of their folders, each with its own --to".into(),
+            Error::UnknownTagger { hint, .. }
+            | Error::TaggerField { hint, .. }
+            | Error::UnknownAttribute { hint, .. } => hint.clone(),
             Error::UnknownFormat { .. } => "name the format in the source (format = \"text\" or \"jsonl\"), or \
                  narrow `path` to files that end in .txt, .md, .jsonl or .json, with or without .gz or .zst"
                 .into(),

@@ -61,6 +61,14 @@ pub enum Error {
         /// The stage.
         stage: String,
     },
+    /// A path or pattern means no files.
+    #[error("{message}")]
+    NoFiles {
+        /// What is wrong, with the pattern.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
     /// A stage could not say what it will cost.
     #[error("cannot plan stage `{stage}`: {failure}")]
     Forecast {
@@ -83,6 +91,7 @@ impl Hint for Error {
             Error::Name { .. } => {
                 Some("use letters, digits, `-` and `_`, with a letter or digit first".into())
             }
+            Error::NoFiles { hint, .. } => hint.clone(),
             Error::Moved { .. } => Some("run the same command again while nothing writes to it".into()),
             Error::Forecast { failure, .. } => failure.hint(),
         }

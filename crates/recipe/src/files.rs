@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use glob::MatchOptions;
-use regimen_base::{fs, suggest};
+use regimen_base::{Hash256, fs, suggest};
 use regimen_ledger::Store;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::job::InputFile;
 
 /// Why a pattern means no files: message and hint.
@@ -89,6 +89,24 @@ pub(crate) fn hashed(root: &Path, pattern: &str, store: &Store) -> Result<Result
         files.push(InputFile { path, full, blake3, bytes });
     }
     Ok(Ok(files))
+}
+
+/// The files that a path, folder or glob pattern means, sorted by path and hashed, for commands that work on files
+/// without a store.
+///
+/// # Errors
+/// [`Error::NoFiles`], and files that cannot be read.
+pub fn input_files(root: &Path, pattern: &str) -> Result<Vec<InputFile>> {
+    let none = |(message, hint)| Error::NoFiles { message, hint };
+    find(root, pattern)
+        .map_err(none)?
+        .into_iter()
+        .map(|full| {
+            let path = full.strip_prefix(root).unwrap_or(&full).to_string_lossy().into_owned();
+            let (blake3, bytes) = Hash256::of_file(&full)?;
+            Ok(InputFile { path, full, blake3, bytes })
+        })
+        .collect()
 }
 
 /// What to do about a pattern that fits nothing: how far its folders exist, and what there is instead.

@@ -23,6 +23,7 @@ mod source;
 pub mod testing;
 
 pub use error::{Error, Fault, Result};
+pub use files::input_files;
 pub use follow::{Follower, dismiss};
 pub use forecast::{Forecast, Planning};
 pub use job::{InputFile, Job, PROFILE, Profiling, Resume};

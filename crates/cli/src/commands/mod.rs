@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub mod config;
+pub mod corpus;
 pub mod doctor;
 pub mod generate;
 pub mod ledger;

@@ -24,6 +24,37 @@ pub(crate) struct Chunk {
     pub ends: Option<Vec<usize>>,
 }
 
+impl Chunk {
+    /// Call `each` for every line that is not blank, with what tells its place in the file called `file`.
+    ///
+    /// # Errors
+    /// [`Error::Encoding`] for what is not UTF-8, and what `each` gives back.
+    pub fn rows(
+        &self,
+        file: &str,
+        mut each: impl FnMut(&str, &dyn Fn() -> Place) -> Result<()>,
+    ) -> Result<()> {
+        let mut start = 0;
+        let mut number = self.first;
+        while start < self.data.len() {
+            let end = memchr::memchr(b'\n', &self.data[start..]).map_or(self.data.len(), |i| start + i);
+            let place = || Place { file: file.into(), unit: "line", number };
+            let mut line = &self.data[start..end];
+            if self.offset == 0 && start == 0 {
+                line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+            }
+            if !line.iter().all(u8::is_ascii_whitespace) {
+                let line = std::str::from_utf8(line)
+                    .map_err(|e| Error::Encoding { place: place(), byte: e.valid_up_to() as u64 })?;
+                each(line, &place)?;
+            }
+            start = end + 1;
+            number += 1;
+        }
+        Ok(())
+    }
+}
+
 /// The chunks of one file.
 pub(crate) struct Chunks {
     stream: Stream,

@@ -8,3 +8,5 @@ mod building;
 mod common;
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod tagging;

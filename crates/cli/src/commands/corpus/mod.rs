@@ -1,0 +1,30 @@
+//! `regimen corpus ..`: one file a command.
+
+mod tag;
+mod taggers;
+
+use std::path::Path;
+
+use regimen_recipe::{InputFile, input_files};
+
+use crate::Context;
+use crate::args::Corpus;
+use crate::output::Explain;
+
+pub fn corpus(context: &Context, command: &Corpus) -> anyhow::Result<u8> {
+    match command {
+        Corpus::Tag(args) => tag::tag(context, args),
+        Corpus::Taggers(args) => taggers::taggers(context, args),
+    }
+}
+
+/// The files that some patterns mean, each once, in the order of their paths.
+fn files(patterns: &[String]) -> anyhow::Result<Vec<InputFile>> {
+    let mut all = Vec::new();
+    for pattern in patterns {
+        all.extend(input_files(Path::new(""), pattern).explain()?);
+    }
+    all.sort_by(|a, b| a.full.cmp(&b.full));
+    all.dedup_by(|a, b| a.full == b.full);
+    Ok(all)
+}

@@ -1,0 +1,151 @@
+//! A row of a Dolma attributes file.
+//!
+//! `{"id": .., "attributes": {"EXPERIMENT__TAGGER__ATTRIBUTE": [[start, end, score], ..]}, "source": ..}`: offsets in code
+//! points, scores with five digits behind the point, as Dolma writes them. An attribute without a span is left out.
+
+use super::offsets::Offsets;
+use super::row::Row;
+use crate::tag::{Set, Span, Tags};
+
+/// Writes rows for the taggers of a set.
+pub(crate) struct Writer {
+    /// The names of the attributes as JSON, by slot, with what follows.
+    names: Vec<String>,
+}
+
+/// A name as Dolma makes one: other characters than letters, digits and `_` become `_`.
+pub(crate) fn name(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect()
+}
+
+impl Writer {
+    /// For the attributes of `set` in `experiment`.
+    pub fn new(set: &Set, experiment: &str) -> Writer {
+        let full = |tagger: &str, attribute: &str| {
+            format!("\"{}__{}__{}\":", name(experiment), name(tagger), name(attribute))
+        };
+        let names = set.attributes().iter().map(|a| full(&a.tagger, a.attribute.name)).collect();
+        Writer { names }
+    }
+
+    /// Append the line of one document.
+    pub fn write(&self, row: &Row, tags: &Tags, offsets: &mut Offsets, out: &mut Vec<u8>) {
+        let text = row.text();
+        offsets.mark(text);
+        out.extend_from_slice(b"{\"id\":");
+        out.extend_from_slice(row.id().as_bytes());
+        out.extend_from_slice(b",\"attributes\":{");
+        let mut first = true;
+        for (slot, name) in self.names.iter().enumerate() {
+            let spans = tags.spans(slot);
+            if spans.is_empty() {
+                continue;
+            }
+            if !first {
+                out.push(b',');
+            }
+            first = false;
+            out.extend_from_slice(name.as_bytes());
+            for (i, span) in spans.iter().enumerate() {
+                out.push(if i == 0 { b'[' } else { b',' });
+                write_span(span, text, offsets, out);
+            }
+            out.push(b']');
+        }
+        out.push(b'}');
+        if let Some(source) = row.source {
+            out.extend_from_slice(b",\"source\":");
+            out.extend_from_slice(source.get().as_bytes());
+        }
+        out.extend_from_slice(b"}\n");
+    }
+}
+
+fn write_span(span: &Span, text: &str, offsets: &Offsets, out: &mut Vec<u8>) {
+    out.push(b'[');
+    decimal(offsets.code_points(text, span.start).into(), out);
+    out.push(b',');
+    decimal(offsets.code_points(text, span.end).into(), out);
+    out.push(b',');
+    score(span.score, out);
+    out.push(b']');
+}
+
+/// A whole number in decimal digits.
+fn decimal(mut n: u64, out: &mut Vec<u8>) {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (n % 10) as u8;
+        n /= 10;
+        if n == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// A score, rounded to five digits behind the point as Python's `round(score, 5)` does, without zeros at the end.
+fn score(score: f64, out: &mut Vec<u8>) {
+    if (0.0..1e15).contains(&score) && score.trunc() == score {
+        decimal(score as u64, out);
+        out.extend_from_slice(b".0");
+        return;
+    }
+    if !score.is_finite() {
+        out.extend_from_slice(b"null");
+        return;
+    }
+    let text = format!("{score:.5}");
+    let short = text.trim_end_matches('0');
+    out.extend_from_slice(short.as_bytes());
+    if short.ends_with('.') {
+        out.push(b'0');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Place;
+    use crate::tag::{Buffers, Scratch, Wanted};
+
+    #[test]
+    fn rows_are_those_of_dolma() {
+        let line = r#"{"id":"é1","text":"né, one and two.\n@ x","source":"s"}"#;
+        let row = Row::parse(line, || Place { file: String::new(), unit: "", number: 0 }).unwrap();
+        let set = Set::new(&[Wanted::named("c4_v2"), Wanted::named("length")]).unwrap();
+        let mut tags = Tags::default();
+        set.tag(row.text(), "", &mut Buffers::default(), &mut Scratch::default(), &mut tags);
+        let mut out = Vec::new();
+        Writer::new(&set, "my-exp").write(&row, &tags, &mut Offsets::default(), &mut out);
+        let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(json["id"], "é1");
+        assert_eq!(json["source"], "s");
+        let of = |name: &str| json["attributes"][name].to_string();
+        assert_eq!(of("my_exp__c4_v2__lines_with_too_few_words"), "[[17,20,1.0]]");
+        assert_eq!(of("my_exp__length__bytes"), "[[0,20,21.0]]");
+        assert_eq!(of("my_exp__c4_v2__has_javascript"), "null");
+    }
+
+    #[test]
+    fn scores_have_five_digits() {
+        let shown = |x: f64| {
+            let mut out = Vec::new();
+            score(x, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        let cases = [
+            (0.0, "0.0"),
+            (1.0 / 3.0, "0.33333"),
+            (2.5, "2.5"),
+            (-1.0, "-1.0"),
+            (1e-9, "0.0"),
+            (123456.0, "123456.0"),
+        ];
+        for (x, text) in cases {
+            assert_eq!(shown(x), text);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Dolma's folders: `.../documents/REST` holds rows with a text, `.../attributes/EXPERIMENT/REST` the attributes of the
+//! same rows in the same order (Soldaini et al. 2024; the layout is that of the toolkit `dolma` 1.2).
+//!
+//! Offsets in these files count code points, as in Dolma's own; inside this program they count bytes of UTF-8 and are
+//! converted at the border ([`offsets`]).
+
+pub(crate) mod attributes;
+pub(crate) mod offsets;
+pub(crate) mod output;
+pub(crate) mod row;
+pub mod tag;

@@ -1,0 +1,85 @@
+//! Offsets in bytes of UTF-8 to offsets in code points, and back.
+
+/// Bytes between two marks.
+const BLOCK: usize = 256;
+
+/// A text with marks every few bytes, so that an offset costs the same anywhere in it.
+#[derive(Debug, Default)]
+pub(crate) struct Offsets {
+    /// Code points before each block; empty if the text is ASCII.
+    before: Vec<u32>,
+}
+
+/// Bytes that begin a code point.
+fn begins(byte: u8) -> bool {
+    byte & 0xC0 != 0x80
+}
+
+impl Offsets {
+    /// Mark a text.
+    pub fn mark(&mut self, text: &str) {
+        self.before.clear();
+        if text.is_ascii() {
+            return;
+        }
+        let mut sum = 0;
+        self.before.extend(text.as_bytes().chunks(BLOCK).map(|block| {
+            let before = sum;
+            sum += block.iter().filter(|&&b| begins(b)).count() as u32;
+            before
+        }));
+        self.before.push(sum);
+    }
+
+    /// Code points before byte `at` of the marked `text`.
+    pub fn code_points(&self, text: &str, at: u32) -> u32 {
+        let at = (at as usize).min(text.len());
+        match self.before.get(at / BLOCK) {
+            None => at as u32,
+            Some(&before) => {
+                let block = &text.as_bytes()[at / BLOCK * BLOCK..at];
+                before + block.iter().filter(|&&b| begins(b)).count() as u32
+            }
+        }
+    }
+
+    #[cfg(test)]
+    /// The byte at which code point `at` of the marked `text` begins; its length for the end. None beyond the end.
+    pub fn byte(&self, text: &str, at: u32) -> Option<u32> {
+        if self.before.is_empty() {
+            return (at as usize <= text.len()).then_some(at);
+        }
+        // The last mark is that of the end.
+        let blocks = self.before.len() - 1;
+        let block = self.before[..blocks].partition_point(|&before| before <= at).checked_sub(1)?;
+        let start = block * BLOCK;
+        let missing = (at - self.before[block]) as usize;
+        let rest = text.as_bytes().get(start..)?;
+        let mut starts = rest.iter().enumerate().filter(|(_, b)| begins(**b)).map(|(i, _)| i);
+        match starts.nth(missing) {
+            Some(i) => Some((start + i) as u32),
+            None => (self.code_points(text, text.len() as u32) == at).then_some(text.len() as u32),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn offsets_go_there_and_back(parts in prop::collection::vec("[a-cé中🦀]{0,300}", 0..4)) {
+            let text = parts.concat();
+            let mut offsets = Offsets::default();
+            offsets.mark(&text);
+            let ends = [text.len()];
+            for (points, byte) in text.char_indices().map(|(i, _)| i).chain(ends).enumerate() {
+                prop_assert_eq!(offsets.code_points(&text, byte as u32), points as u32);
+                prop_assert_eq!(offsets.byte(&text, points as u32), Some(byte as u32));
+            }
+            prop_assert_eq!(offsets.byte(&text, text.chars().count() as u32 + 1), None);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Files that steps write beside their input: whole or not at all, packed as their name says, and with a note of what
+//! made them, by which a second run knows that they are done.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use regimen_base::{Hash256, fs};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::read::stream::Packing;
+
+/// How hard gzip tries (of 1 to 9): attributes pack well anyhow, and time counts.
+const GZIP: u32 = 1;
+/// The same for zstd.
+const ZSTD: i32 = 1;
+
+/// Pack a piece of a file as a member or frame of its own: pieces one after the other are the file.
+pub(crate) fn pack(packing: Packing, bytes: Vec<u8>) -> std::io::Result<Vec<u8>> {
+    match packing {
+        Packing::Plain => Ok(bytes),
+        Packing::Gzip => {
+            let room = Vec::with_capacity(bytes.len() / 4 + 64);
+            let mut encoder = flate2::write::GzEncoder::new(room, flate2::Compression::new(GZIP));
+            encoder.write_all(&bytes)?;
+            encoder.finish()
+        }
+        Packing::Zstd => zstd::bulk::compress(&bytes, ZSTD),
+    }
+}
+
+/// What made a file, and what the file is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Note {
+    /// Hash of the step, its config, and its input.
+    pub key: Hash256,
+    /// Rows in the file.
+    pub rows: u64,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Hash of its content.
+    pub blake3: Hash256,
+}
+
+/// A file being written under another name.
+pub(crate) struct Output {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: fs::File,
+    hasher: blake3::Hasher,
+    note: Note,
+}
+
+impl Output {
+    /// Begin the file at `path`, made from what `key` stands for. None if it is there already.
+    pub fn begin(path: &Path, key: Hash256) -> Result<Option<Output>> {
+        if done(path, key)?.is_some() {
+            return Ok(None);
+        }
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let note = note_path(path);
+        if let Some(folder) = note.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        // No two tasks share a temporary file, so that two that write the same output both write it whole.
+        let temporary = note.with_extension(format!("tmp{}", std::process::id()));
+        let file = fs::create(&temporary)?;
+        let note = Note { key, rows: 0, bytes: 0, blake3: Hash256::of(&[]) };
+        Ok(Some(Output { path: path.into(), temporary, file, hasher: blake3::Hasher::new(), note }))
+    }
+
+    /// Append a packed piece with so many rows.
+    pub fn put(&mut self, piece: &[u8], rows: u64) -> Result<()> {
+        self.file.put(piece)?;
+        self.hasher.update(piece);
+        self.note.bytes += piece.len() as u64;
+        self.note.rows += rows;
+        Ok(())
+    }
+
+    /// Make the file durable and give it its name.
+    pub fn finish(mut self) -> Result<Note> {
+        self.note.blake3 = Hash256(*self.hasher.finalize().as_bytes());
+        self.file.finish()?;
+        fs::rename(&self.temporary, &self.path)?;
+        fs::write_json(&note_path(&self.path), &self.note)?;
+        Ok(self.note)
+    }
+}
+
+/// The note of the file at `path`, if the file is whole and was made from what `key` stands for.
+pub(crate) fn done(path: &Path, key: Hash256) -> Result<Option<Note>> {
+    let at = note_path(path);
+    if !at.exists() || !path.exists() {
+        return Ok(None);
+    }
+    // A note that cannot be read is no reason to fail: the work is done again.
+    let Ok(note) = fs::read_json::<Note>(&at) else { return Ok(None) };
+    if note.key != key || fs::size(path)? != note.bytes {
+        return Ok(None);
+    }
+    let (hash, _) = Hash256::of_file(path)?;
+    Ok((hash == note.blake3).then_some(note))
+}
+
+/// Where the note of a file lies: `.regimen/NAME.json` beside it, which no pattern for documents meets.
+fn note_path(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".json");
+    path.with_file_name(".regimen").join(name)
+}
+
+/// Where the attributes of a documents file go: its last folder `documents` becomes `attributes/EXPERIMENT`; or, if
+/// `to` is given, `to` takes the place of all up to that folder.
+///
+/// # Errors
+/// [`Error::NoDocumentsFolder`].
+pub(crate) fn attributes_path(documents: &Path, experiment: &str, to: Option<&Path>) -> Result<PathBuf> {
+    let parts: Vec<_> = documents.components().collect();
+    let place = parts[..parts.len().saturating_sub(1)].iter().rposition(|p| p.as_os_str() == "documents");
+    match (place, to) {
+        (Some(place), None) => {
+            let mut path: PathBuf = parts[..place].iter().collect();
+            path.push("attributes");
+            path.push(experiment);
+            path.extend(&parts[place + 1..]);
+            Ok(path)
+        }
+        (Some(place), Some(to)) => Ok(to.join(parts[place + 1..].iter().collect::<PathBuf>())),
+        (None, Some(to)) => Ok(to.join(documents.file_name().unwrap_or_default())),
+        (None, None) => Err(Error::NoDocumentsFolder { file: documents.display().to_string() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_there_once_it_is_whole_and_only_for_its_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b.jsonl.gz");
+        let (key, other) = (Hash256::of(b"1"), Hash256::of(b"2"));
+        let mut output = Output::begin(&path, key).unwrap().unwrap();
+        output.put(b"piece", 3).unwrap();
+        assert!(!path.exists());
+        let note = output.finish().unwrap();
+        assert_eq!((note.rows, note.bytes), (3, 5));
+        assert_eq!(done(&path, key).unwrap(), Some(note));
+        assert!(Output::begin(&path, key).unwrap().is_none());
+        assert_eq!(done(&path, other).unwrap(), None);
+        std::fs::write(&path, b"piecf").unwrap();
+        assert_eq!(done(&path, key).unwrap(), None, "a changed file is made again");
+        std::fs::write(dir.path().join("a/.regimen/b.jsonl.gz.json"), b"{").unwrap();
+        assert_eq!(done(&path, key).unwrap(), None);
+    }
+
+    #[test]
+    fn attributes_lie_where_dolma_looks_for_them() {
+        let path = |text: &str| attributes_path(Path::new(text), "x", None).map(|p| p.display().to_string());
+        assert_eq!(path("c/documents/en/a.jsonl.gz").unwrap(), "c/attributes/x/en/a.jsonl.gz");
+        assert_eq!(path("/documents/v/documents/a.gz").unwrap(), "/documents/v/attributes/x/a.gz");
+        assert!(path("c/documents").is_err() && path("a.jsonl").is_err());
+        let to = attributes_path(Path::new("c/documents/en/a.gz"), "x", Some(Path::new("out"))).unwrap();
+        assert_eq!(to, Path::new("out/en/a.gz"));
+    }
+
+    #[test]
+    fn pieces_one_after_the_other_are_a_file() {
+        use std::io::Read;
+        let pieces = [b"one\n".to_vec(), Vec::new(), b"two\n".to_vec()];
+        let packed =
+            |packing| pieces.iter().flat_map(|p| pack(packing, p.clone()).unwrap()).collect::<Vec<u8>>();
+        let mut text = String::new();
+        flate2::read::MultiGzDecoder::new(&packed(Packing::Gzip)[..]).read_to_string(&mut text).unwrap();
+        assert_eq!(text, "one\ntwo\n");
+        assert_eq!(zstd::decode_all(&packed(Packing::Zstd)[..]).unwrap(), b"one\ntwo\n");
+    }
+}

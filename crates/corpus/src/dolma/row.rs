@@ -1,0 +1,91 @@
+//! A row of a Dolma document file.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::error::{Error, Place, Result};
+
+/// The fields that a step works with; the rest of the row is passed over.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Row<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    text: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub source: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub metadata: Option<&'a RawValue>,
+}
+
+/// A text, borrowed where it has no escapes.
+#[derive(Debug, Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'a> Row<'a> {
+    /// Read one line.
+    ///
+    /// # Errors
+    /// [`Error::Json`] for what is no row, [`Error::MissingText`], [`Error::MissingId`].
+    pub fn parse(line: &'a str, place: impl Fn() -> Place) -> Result<Row<'a>> {
+        let row: Row = serde_json::from_str(line).map_err(|error| {
+            let mut reason = error.to_string();
+            if let Some(at) = reason.rfind(" at line ") {
+                reason.truncate(at);
+            }
+            Error::Json { place: place(), column: error.column().max(1), reason }
+        })?;
+        if row.text.is_none() {
+            return Err(Error::MissingText { place: place(), field: "text".into() });
+        }
+        match row.id.map(RawValue::get) {
+            Some(id) if id.starts_with(['"', '-']) || id.starts_with(|c: char| c.is_ascii_digit()) => Ok(row),
+            None | Some("null") => Err(Error::MissingId { place: place(), field: "id".into() }),
+            Some(other) => Err(Error::FieldType {
+                place: place(),
+                field: "id".into(),
+                expected: "a text or a whole number",
+                found: other.chars().take(40).collect(),
+            }),
+        }
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        self.text.as_ref().map_or("", |text| &text.0)
+    }
+
+    /// The id as it is written: a JSON text or number.
+    pub fn id(&self) -> &'a str {
+        self.id.map_or("null", RawValue::get)
+    }
+
+    /// The object `metadata` as it is written; empty if there is none.
+    pub fn metadata(&self) -> &'a str {
+        self.metadata.map_or("", RawValue::get)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> Place {
+        Place { file: "a.jsonl".into(), unit: "line", number: 3 }
+    }
+
+    #[test]
+    fn rows_are_read_and_faults_are_placed() {
+        let row =
+            Row::parse(r#"{"id":"a","text":"x\ny","source":"s","metadata":{"u":[1]},"z":0}"#, place).unwrap();
+        assert_eq!((row.id(), row.text(), row.metadata()), ("\"a\"", "x\ny", "{\"u\":[1]}"));
+        assert_eq!(Row::parse(r#"{"id":7,"text":""}"#, place).unwrap().id(), "7");
+        let fault = |line| Row::parse(line, place).unwrap_err().to_string();
+        assert!(fault("[1]").contains("`a.jsonl`, line 3"));
+        assert!(fault(r#"{"id":"a"}"#).contains("no text field `text`"));
+        assert!(fault(r#"{"text":"a"}"#).contains("no field `id`"));
+        assert!(fault(r#"{"text":"a","id":[1]}"#).contains("found [1]"));
+    }
+}

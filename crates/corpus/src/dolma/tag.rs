@@ -1,0 +1,186 @@
+//! Tagging the files of a Dolma folder: `documents/REST` in, `attributes/EXPERIMENT/REST` out.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use regimen_base::{Cancel, Hash256};
+use regimen_recipe::InputFile;
+
+use super::attributes::Writer;
+use super::offsets::Offsets;
+use super::output::{Output, attributes_path, pack};
+use super::row::Row;
+use crate::error::{Error, Place, Result};
+use crate::flow::{self, Job};
+use crate::read::chunk::{Chunk, Chunks, How};
+use crate::read::stream::{Packing, Stream};
+use crate::tag::{Buffers, Scratch, Set, Tags};
+
+/// What to do.
+#[derive(Debug)]
+pub struct Options {
+    /// Part of the attributes' names and of their folder.
+    pub experiment: String,
+    /// Where attributes go instead of beside the documents.
+    pub to: Option<PathBuf>,
+}
+
+/// How far it is; another thread may look.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Bytes of files read.
+    pub read: Arc<AtomicU64>,
+    /// Documents tagged.
+    pub documents: AtomicU64,
+    /// Bytes of their text.
+    pub text: AtomicU64,
+}
+
+/// What was done.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Summary {
+    /// Files whose attributes were written.
+    pub files: u64,
+    /// Files whose attributes were there already.
+    pub skipped: u64,
+    /// Documents tagged.
+    pub documents: u64,
+    /// Bytes of their text.
+    pub text_bytes: u64,
+}
+
+/// Tag all documents of `files` on all threads of the pool. Files whose attributes are there already, made by the same
+/// taggers from the same content, are passed over.
+///
+/// # Errors
+/// The earliest fault in the order of files and rows.
+pub fn tag(
+    files: &[InputFile],
+    set: &Set,
+    options: &Options,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<Summary> {
+    let outputs = files
+        .iter()
+        .map(|file| attributes_path(&file.full, &options.experiment, options.to.as_deref()))
+        .collect::<Result<Vec<PathBuf>>>()?;
+    let mut sorted: Vec<(&PathBuf, &InputFile)> = outputs.iter().zip(files).collect();
+    sorted.sort_by_key(|(path, _)| *path);
+    if let Some(pair) = sorted.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(Error::SameOutput {
+            output: pair[0].0.display().to_string(),
+            first: pair[0].1.path.clone(),
+            second: pair[1].1.path.clone(),
+        });
+    }
+    let job = Tagging {
+        files,
+        outputs,
+        set,
+        writer: Writer::new(set, &options.experiment),
+        config: config(set, options),
+        progress,
+        skipped: AtomicU64::new(0),
+    };
+    flow::run(files.len(), &job, cancel)?;
+    let skipped = job.skipped.into_inner();
+    Ok(Summary {
+        files: files.len() as u64 - skipped,
+        skipped,
+        documents: progress.documents.load(Ordering::Relaxed),
+        text_bytes: progress.text.load(Ordering::Relaxed),
+    })
+}
+
+/// Hash of all that decides over the attributes but the documents.
+fn config(set: &Set, options: &Options) -> blake3::Hasher {
+    let mut hasher = blake3::Hasher::new();
+    let mut add = |text: &str| {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    };
+    add("tag 1");
+    add(&options.experiment);
+    set.identity(&mut add);
+    hasher
+}
+
+struct Tagging<'t> {
+    files: &'t [InputFile],
+    outputs: Vec<PathBuf>,
+    set: &'t Set,
+    writer: Writer,
+    config: blake3::Hasher,
+    progress: &'t Progress,
+    skipped: AtomicU64,
+}
+
+/// What a thread keeps.
+#[derive(Default)]
+struct Room {
+    buffers: Buffers,
+    scratch: Scratch,
+    tags: Tags,
+    offsets: Offsets,
+}
+
+/// The packed attributes of a chunk.
+struct Part {
+    bytes: Vec<u8>,
+    rows: u64,
+}
+
+impl Job for Tagging<'_> {
+    type Scratch = Room;
+    type Part = Part;
+    type Sink = Output;
+
+    fn open(&self, number: usize) -> Result<Option<(Chunks, Output)>> {
+        let file = &self.files[number];
+        let mut hasher = self.config.clone();
+        hasher.update(&file.blake3.0);
+        let key = Hash256(*hasher.finalize().as_bytes());
+        match Output::begin(&self.outputs[number], key)? {
+            Some(output) => {
+                let stream = Stream::open(file, Arc::clone(&self.progress.read))?;
+                Ok(Some((Chunks::new(stream, How::Lines, 0, number as u32), output)))
+            }
+            None => {
+                self.progress.read.fetch_add(file.bytes, Ordering::Relaxed);
+                self.skipped.fetch_add(1, Ordering::Relaxed);
+                Ok(None)
+            }
+        }
+    }
+
+    fn work(&self, chunk: Chunk, room: &mut Room) -> Result<Part> {
+        let file = &self.files[chunk.file as usize];
+        let mut out = Vec::with_capacity(chunk.data.len() / 4);
+        let (mut rows, mut bytes) = (0, 0);
+        chunk.rows(&file.path, |line, place: &dyn Fn() -> Place| {
+            let row = Row::parse(line, place)?;
+            let Room { buffers, scratch, tags, offsets } = room;
+            self.set.tag(row.text(), row.metadata(), buffers, scratch, tags);
+            self.writer.write(&row, tags, offsets, &mut out);
+            rows += 1;
+            bytes += row.text().len() as u64;
+            Ok(())
+        })?;
+        self.progress.documents.fetch_add(rows, Ordering::Relaxed);
+        self.progress.text.fetch_add(bytes, Ordering::Relaxed);
+        let output = &self.outputs[chunk.file as usize];
+        let packing = Packing::of_name(&output.to_string_lossy()).0;
+        let bytes = pack(packing, out).map_err(|e| regimen_base::fs::Error::new("pack", output, e))?;
+        Ok(Part { bytes, rows })
+    }
+
+    fn take(&self, sink: &mut Output, part: Part) -> Result<()> {
+        sink.put(&part.bytes, part.rows)
+    }
+
+    fn close(&self, _: usize, sink: Output) -> Result<()> {
+        sink.finish().map(drop)
+    }
+}

@@ -1,0 +1,407 @@
+//! The engine: files are cut into chunks, chunks are worked on by all threads, and each file's results come out in the
+//! order of its chunks.
+//!
+//! Every thread of the pool does the same: it takes the next chunk of an open file (or opens the next file), works on it,
+//! and hands the result to that file's sink, where results wait for those before them. So many files and one big file
+//! keep all threads busy alike, there is no thread that only reads, and what a sink sees does not depend on threads. No
+//! more than [`AHEAD`] chunks a thread are between reader and sink, which bounds the memory.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use regimen_base::Cancel;
+
+use crate::error::{Error, Result};
+use crate::read::chunk::{Chunk, Chunks};
+
+/// Chunks that one thread may be ahead of the sink of a file.
+const AHEAD: usize = 2;
+
+/// What is done to every chunk, and where its results go.
+pub(crate) trait Job: Sync {
+    /// What a thread keeps from chunk to chunk.
+    type Scratch: Default;
+    /// What a chunk becomes.
+    type Part: Send;
+    /// Takes the parts of one file in order.
+    type Sink: Send;
+
+    /// Begin the file with this number. None: it needs no work.
+    fn open(&self, file: usize) -> Result<Option<(Chunks, Self::Sink)>>;
+    /// Work on a chunk; chunks are independent of each other.
+    fn work(&self, chunk: Chunk, scratch: &mut Self::Scratch) -> Result<Self::Part>;
+    /// Take the next part of a file.
+    fn take(&self, sink: &mut Self::Sink, part: Self::Part) -> Result<()>;
+    /// The file is read and all its parts were taken.
+    fn close(&self, file: usize, sink: Self::Sink) -> Result<()>;
+}
+
+/// Run a job over `files` files on all threads of the pool.
+///
+/// # Errors
+/// That of the earliest chunk of the earliest file that failed, whatever thread met which first.
+pub(crate) fn run<J: Job>(files: usize, job: &J, cancel: &Cancel) -> Result<()> {
+    let flow = Flow {
+        job,
+        cancel,
+        files,
+        threads: rayon::current_num_threads(),
+        state: Mutex::new(State { next: 0, open: VecDeque::new(), busy: 0, fault: None }),
+        moved: Condvar::new(),
+    };
+    rayon::broadcast(|_| flow.work());
+    let state = flow.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match state.fault {
+        Some((_, error)) => Err(error),
+        None => cancel.check().map_err(|_| Error::Interrupted),
+    }
+}
+
+/// A chunk's place: file, then chunk.
+type At = (usize, u64);
+
+struct Flow<'j, J: Job> {
+    job: &'j J,
+    cancel: &'j Cancel,
+    files: usize,
+    threads: usize,
+    state: Mutex<State<J>>,
+    moved: Condvar,
+}
+
+struct State<J: Job> {
+    /// The next file that nobody has opened.
+    next: usize,
+    open: VecDeque<File<J>>,
+    /// Threads at work: they may bring more to do.
+    busy: usize,
+    /// The earliest fault so far. What lies before it is still worked on: it may hold an earlier one.
+    fault: Option<(At, Error)>,
+}
+
+/// A file between its first chunk and its end. What a thread is busy with is taken out.
+struct File<J: Job> {
+    number: usize,
+    chunks: Option<Chunks>,
+    ended: bool,
+    /// Chunks read so far, and taken by the sink so far.
+    read: u64,
+    taken: u64,
+    sink: Option<J::Sink>,
+    waiting: BTreeMap<u64, J::Part>,
+}
+
+/// What a thread can do next.
+enum Next<J: Job> {
+    /// Open this file.
+    Open(usize),
+    /// Read the next chunk of a file.
+    Read(usize, Chunks, u64),
+    /// Hand waiting parts to the sink of a file.
+    Take(usize, J::Sink, Vec<J::Part>),
+    /// Close a file.
+    Close(usize, J::Sink),
+}
+
+impl<J: Job> Flow<'_, J> {
+    fn lock(&self) -> MutexGuard<'_, State<J>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self) {
+        let mut scratch = J::Scratch::default();
+        while let Some(next) = self.next() {
+            let _busy = Busy(self);
+            self.act(next, &mut scratch);
+        }
+    }
+
+    fn act(&self, next: Next<J>, scratch: &mut J::Scratch) {
+        match next {
+            Next::Open(number) => {
+                let opened = self.job.open(number);
+                self.settle(|state| match opened {
+                    Ok(Some((chunks, sink))) => {
+                        state.file(number, |file| (file.chunks, file.sink) = (Some(chunks), Some(sink)));
+                        Ok(())
+                    }
+                    Ok(None) => {
+                        state.open.retain(|file| file.number != number);
+                        Ok(())
+                    }
+                    Err(error) => Err(((number, 0), error)),
+                });
+            }
+            Next::Read(number, chunks, at) => self.read(number, chunks, at, scratch),
+            Next::Take(number, mut sink, parts) => {
+                let count = parts.len() as u64;
+                let taken = parts.into_iter().try_for_each(|part| self.job.take(&mut sink, part));
+                self.settle(|state| {
+                    let mut at = 0;
+                    state.file(number, |file| {
+                        at = file.taken;
+                        file.taken += count;
+                        file.sink = Some(sink);
+                    });
+                    taken.map_err(|error| ((number, at), error))
+                });
+            }
+            Next::Close(number, sink) => {
+                let closed = self.job.close(number, sink);
+                self.settle(|state| {
+                    state.open.retain(|file| file.number != number);
+                    closed.map_err(|error| ((number, u64::MAX), error))
+                });
+            }
+        }
+    }
+
+    /// Read a chunk, let others read on, and work on it.
+    fn read(&self, number: usize, mut chunks: Chunks, at: u64, scratch: &mut J::Scratch) {
+        let chunk = chunks.next();
+        let ended = !matches!(chunk, Ok(Some(_)));
+        self.settle(|state| {
+            state.file(number, |file| {
+                file.ended = ended;
+                file.read += u64::from(!ended);
+                file.chunks = (!ended).then_some(chunks);
+            });
+            Ok(())
+        });
+        let part = match chunk {
+            Ok(None) => return,
+            Ok(Some(chunk)) => self.job.work(chunk, scratch),
+            Err(error) => Err(error),
+        };
+        self.settle(|state| {
+            let part = part.map_err(|error| ((number, at), error))?;
+            state.file(number, |file| drop(file.waiting.insert(at, part)));
+            Ok(())
+        });
+    }
+
+    /// Change the state, note a fault, and wake those who wait.
+    fn settle(&self, change: impl FnOnce(&mut State<J>) -> std::result::Result<(), (At, Error)>) {
+        let mut state = self.lock();
+        if let Err((at, error)) = change(&mut state)
+            && state.fault.as_ref().is_none_or(|(earlier, _)| at < *earlier)
+        {
+            state.fault = Some((at, error));
+        }
+        if let Some(((file, _), _)) = state.fault {
+            // Later files are given up; this one still has chunks before the fault to come.
+            state.open.retain(|open| open.number <= file);
+            state.next = self.files;
+        }
+        drop(state);
+        self.moved.notify_all();
+    }
+
+    /// Wait for something to do; none once nothing will come.
+    fn next(&self) -> Option<Next<J>> {
+        let mut state = self.lock();
+        loop {
+            let next = if self.cancel.asked() { None } else { state.next(self.files, self.threads) };
+            if next.is_some() {
+                state.busy += 1;
+                return next;
+            }
+            if state.busy == 0 || self.cancel.asked() {
+                self.moved.notify_all();
+                return None;
+            }
+            state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// A thread at work. Should it panic, the others stop.
+struct Busy<'f, 'j, J: Job>(&'f Flow<'j, J>);
+
+impl<J: Job> Drop for Busy<'_, '_, J> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.busy -= 1;
+        if std::thread::panicking() {
+            state.next = self.0.files;
+            state.open.clear();
+        }
+        drop(state);
+        self.0.moved.notify_all();
+    }
+}
+
+impl<J: Job> State<J> {
+    /// Change a file that is open; one that was given up is gone.
+    fn file(&mut self, number: usize, change: impl FnOnce(&mut File<J>)) {
+        if let Some(file) = self.open.iter_mut().find(|file| file.number == number) {
+            change(file);
+        }
+    }
+
+    /// Something to do now. Taking comes first, for it frees memory; then chunks of files that are open, the earliest
+    /// first; then the next file.
+    fn next(&mut self, files: usize, threads: usize) -> Option<Next<J>> {
+        let fault = self.fault.as_ref().map(|(at, _)| *at);
+        for file in &mut self.open {
+            if file.sink.is_some() {
+                let mut parts = Vec::new();
+                while let Some(part) = file.waiting.remove(&(file.taken + parts.len() as u64)) {
+                    parts.push(part);
+                }
+                let whole = file.ended && file.taken == file.read && parts.is_empty() && fault.is_none();
+                if !parts.is_empty() {
+                    return file.sink.take().map(|sink| Next::Take(file.number, sink, parts));
+                }
+                if whole {
+                    return file.sink.take().map(|sink| Next::Close(file.number, sink));
+                }
+            }
+        }
+        // With as many files open as there are threads, each thread has one to itself.
+        if self.next < files && self.open.len() < threads {
+            let number = self.next;
+            self.next += 1;
+            self.open.push_back(File {
+                number,
+                chunks: None,
+                ended: false,
+                read: 0,
+                taken: 0,
+                sink: None,
+                waiting: BTreeMap::new(),
+            });
+            return Some(Next::Open(number));
+        }
+        let most = (AHEAD * threads) as u64;
+        let file = self.open.iter_mut().filter(|file| file.chunks.is_some() && file.read - file.taken < most);
+        let file = file.min_by_key(|file| (file.read - file.taken, file.number))?;
+        if fault.is_some_and(|at| (file.number, file.read) >= at) {
+            file.chunks = None;
+            file.ended = true;
+            return self.next(files, threads);
+        }
+        let at = file.read;
+        file.chunks.take().map(|chunks| Next::Read(file.number, chunks, at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::chunk::How;
+    use crate::read::stream::Stream;
+    use crate::read::tests::input;
+    use regimen_recipe::InputFile;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    struct Lines {
+        files: Vec<InputFile>,
+        out: Mutex<BTreeMap<usize, Vec<u8>>>,
+        fail: fn(&[u8]) -> bool,
+        works: AtomicUsize,
+    }
+
+    impl Job for Lines {
+        type Scratch = ();
+        type Part = Vec<u8>;
+        type Sink = Vec<u8>;
+
+        fn open(&self, file: usize) -> Result<Option<(Chunks, Vec<u8>)>> {
+            if self.files[file].bytes == 0 {
+                return Ok(None);
+            }
+            let stream = Stream::open(&self.files[file], std::sync::Arc::default())?;
+            Ok(Some((Chunks::new(stream, How::Lines, 0, file as u32), Vec::new())))
+        }
+
+        fn work(&self, chunk: Chunk, _: &mut ()) -> Result<Vec<u8>> {
+            self.works.fetch_add(1, Ordering::Relaxed);
+            std::thread::sleep(std::time::Duration::from_micros(chunk.data.len() as u64 % 700));
+            match (self.fail)(&chunk.data) {
+                true => Err(Error::NoDocuments {
+                    source_name: format!("{}", chunk.file),
+                    pattern: format!("{}", chunk.first),
+                }),
+                false => Ok(chunk.data),
+            }
+        }
+
+        fn take(&self, sink: &mut Vec<u8>, part: Vec<u8>) -> Result<()> {
+            sink.extend_from_slice(&part);
+            Ok(())
+        }
+
+        fn close(&self, file: usize, sink: Vec<u8>) -> Result<()> {
+            self.out.lock().unwrap().insert(file, sink);
+            Ok(())
+        }
+    }
+
+    fn files(dir: &std::path::Path, sizes: &[usize]) -> (Vec<InputFile>, Vec<Vec<u8>>) {
+        let contents: Vec<Vec<u8>> = sizes
+            .iter()
+            .enumerate()
+            .map(|(i, &lines)| {
+                (0..lines).flat_map(|l| format!("{i}:{l}:{}\n", "x".repeat(997)).into_bytes()).collect()
+            })
+            .collect();
+        let inputs = contents.iter().enumerate().map(|(i, c)| input(dir, &format!("{i}.jsonl"), c)).collect();
+        (inputs, contents)
+    }
+
+    fn run_on(threads: usize, job: &Lines) -> Result<()> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| run(job.files.len(), job, &Cancel::new()))
+    }
+
+    fn job(files: Vec<InputFile>, fail: fn(&[u8]) -> bool) -> Lines {
+        Lines { files, out: Mutex::default(), fail, works: AtomicUsize::new(0) }
+    }
+
+    #[test]
+    fn every_file_comes_out_in_order_with_any_number_of_threads() {
+        let dir = tempfile::tempdir().unwrap();
+        let (inputs, contents) = files(dir.path(), &[10, 9000, 0, 3000, 1, 2500, 40]);
+        for threads in [1, 2, 3, 16] {
+            let job = job(inputs.clone(), |_| false);
+            run_on(threads, &job).unwrap();
+            let out = job.out.into_inner().unwrap();
+            assert_eq!(out.len(), 6);
+            assert!(out.iter().all(|(i, text)| *text == contents[*i]), "{threads} threads");
+        }
+        run_on(3, &job(Vec::new(), |_| false)).unwrap();
+    }
+
+    #[test]
+    fn the_earliest_fault_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let (inputs, _) = files(dir.path(), &[3000, 9000, 3000, 2000]);
+        for threads in [1, 2, 5] {
+            for _ in 0..5 {
+                // Chunks of the files 1 (not its first), 2 and 3 fail.
+                let fails = |data: &[u8]| match &data[..2] {
+                    b"1:" => !data.starts_with(b"1:0:"),
+                    b"2:" | b"3:" => true,
+                    _ => false,
+                };
+                let job = job(inputs.clone(), fails);
+                let error = run_on(threads, &job).unwrap_err().to_string();
+                assert!(error.contains("source `1`"), "{error}");
+                let first: u64 = error.split('`').nth(3).unwrap().parse().unwrap();
+                assert!(first > 900 && first < 1200, "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_asks_to_stop_is_heard() {
+        let dir = tempfile::tempdir().unwrap();
+        let (inputs, _) = files(dir.path(), &[9000, 9000]);
+        let cancel = Cancel::new();
+        cancel.ask();
+        let job = job(inputs, |_| false);
+        assert!(matches!(run(2, &job, &cancel), Err(Error::Interrupted)));
+        assert_eq!(job.works.load(Ordering::Relaxed), 0);
+    }
+}

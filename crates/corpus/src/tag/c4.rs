@@ -1,0 +1,246 @@
+//! C4's rules (Raffel et al. 2020, section 2.2) line by line, in the order of their published code, as datatrove's
+//! `C4QualityFilter` runs them: of each line only the first rule that removes it is told.
+//!
+//! A line (Python's `splitlines`) is removed if a word has more than 1,000 characters, if it does not end in `. ? ! " '`
+//! or ends in `...`, if it has fewer than 3 words, if it holds "javascript", or a phrase about cookies and terms of use.
+//! `[n]`, `[edit]` and `[citation needed]` are removed from the others. A document is dropped if a line that got so far
+//! holds "lorem ipsum" or `{`, and if fewer than 5 sentences are left.
+//!
+//! `sentences` counts runs of `.`, `?`, `!` in the lines that stay, that white space or a closing mark and white space or
+//! the end of the line follows, and a rest without one; the published code asks NLTK's punkt model, which knows
+//! abbreviations.
+
+use std::ops::Range;
+
+use aho_corasick::AhoCorasick;
+
+use super::classes::is_space;
+use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, flag, spans, value};
+
+const LONGEST_WORD: usize = 1000;
+const LEAST_WORDS: usize = 3;
+const POLICY: [&str; 6] =
+    ["terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies"];
+
+const LONG_WORD: usize = 0;
+const NO_END: usize = 1;
+const FEW_WORDS: usize = 2;
+const JAVASCRIPT: usize = 3;
+const ABOUT_POLICY: usize = 4;
+const CITATION: usize = 5;
+const LOREM_IPSUM: usize = 6;
+const CURLY_BRACE: usize = 7;
+const SENTENCES: usize = 8;
+
+static ATTRIBUTES: [Attribute; 9] = [
+    spans("long_word", "lines with a word of more than 1,000 characters"),
+    spans("no_terminal_punctuation", "lines that end in none of . ? ! \" ' or in ..."),
+    spans("too_few_words", "lines of fewer than three words"),
+    spans("javascript", "lines with the text javascript in any case"),
+    spans("policy", "lines about cookies, privacy and terms of use"),
+    spans("citation", "[n], [edit] and [citation needed]"),
+    flag("lorem_ipsum", "the text lorem ipsum in a line that passed the rules before"),
+    flag("curly_brace", "a { in a line that passed the rules before"),
+    value("sentences", "sentences in the lines that stay"),
+];
+
+pub(super) static KIND: Kind = Kind {
+    name: "c4",
+    aliases: &["c4@datatrove"],
+    version: 1,
+    about: "C4's rules line by line (Raffel et al. 2020), in the order of the published code.",
+    attributes: &ATTRIBUTES,
+    make: |params| {
+        params.none()?;
+        let phrases = ["javascript", "lorem ipsum"].iter().chain(&POLICY);
+        let phrases = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .build(phrases)
+            .map_err(|e| params.wrong("c4", e.to_string()))?;
+        Ok(Box::new(C4 { phrases }))
+    },
+};
+
+struct C4 {
+    phrases: AhoCorasick,
+}
+
+/// A separator of Python's `str.splitlines`, and its length if the text begins with one.
+fn line_end(text: &str) -> Option<usize> {
+    match text.chars().next()? {
+        '\r' => Some(if text.as_bytes().get(1) == Some(&b'\n') { 2 } else { 1 }),
+        c @ ('\n' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}') => {
+            Some(c.len_utf8())
+        }
+        _ => None,
+    }
+}
+
+/// The lines of `str.splitlines`: ranges without and with what ends them.
+pub(super) fn split_lines(text: &str) -> impl Iterator<Item = (Range<usize>, usize)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        if at >= text.len() {
+            return None;
+        }
+        let start = at;
+        let found = text[start..]
+            .char_indices()
+            .find_map(|(i, c)| match c {
+                '\n' => Some((start + i, 1)),
+                // Only these bytes can begin a separator.
+                '\u{b}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}' => {
+                    line_end(&text[start + i..]).map(|length| (start + i, length))
+                }
+                _ => None,
+            })
+            .unwrap_or((text.len(), 0));
+        at = found.0 + found.1;
+        Some((start..found.0, at))
+    })
+}
+
+impl Tagger for C4 {
+    fn tag(&self, document: &Document, _: &mut Scratch, out: &mut Tags) {
+        let text = document.view.text;
+        let mut sentences = 0;
+        let (mut lorem, mut brace) = (false, false);
+        for (range, end) in split_lines(text) {
+            let whole = range.start as u32..end as u32;
+            let line = text[range.clone()].trim_matches(is_space);
+            let offset = line.as_ptr() as usize - text.as_ptr() as usize;
+            let words = || line.split(is_space).filter(|word| !word.is_empty());
+            if words().any(|word| word.len() > LONGEST_WORD && word.chars().count() > LONGEST_WORD) {
+                out.span(LONG_WORD, whole, 1.0);
+                continue;
+            }
+            let marks: Vec<Range<usize>> = citations(line).collect();
+            let mut clean = std::borrow::Cow::Borrowed(line);
+            for mark in marks.iter().rev() {
+                clean.to_mut().replace_range(mark.clone(), "");
+            }
+            if !clean.ends_with(['.', '?', '!', '"', '\'']) || clean.ends_with("...") {
+                out.span(NO_END, whole, 1.0);
+                continue;
+            }
+            if words().take(LEAST_WORDS).count() < LEAST_WORDS {
+                out.span(FEW_WORDS, whole, 1.0);
+                continue;
+            }
+            let mut seen = [false; 3];
+            self.phrases.find_iter(&*clean).for_each(|found| seen[found.pattern().as_usize().min(2)] = true);
+            lorem |= seen[1];
+            if seen[1] {
+                continue;
+            }
+            if seen[0] {
+                out.span(JAVASCRIPT, whole, 1.0);
+                continue;
+            }
+            if clean.contains('{') {
+                brace = true;
+                continue;
+            }
+            if seen[2] {
+                out.span(ABOUT_POLICY, whole, 1.0);
+                continue;
+            }
+            for mark in marks {
+                out.span(CITATION, (offset + mark.start) as u32..(offset + mark.end) as u32, 1.0);
+            }
+            sentences += count_sentences(&clean);
+        }
+        if lorem {
+            out.value(LOREM_IPSUM, 1.0);
+        }
+        if brace {
+            out.value(CURLY_BRACE, 1.0);
+        }
+        out.value(SENTENCES, f64::from(sentences));
+    }
+}
+
+/// `\[\d*]`, `[edit]`, `[citation needed]`.
+fn citations(line: &str) -> impl Iterator<Item = Range<usize>> {
+    let brackets = memchr::memchr_iter(b'[', line.as_bytes());
+    brackets.filter_map(|at| {
+        let inside = &line[at + 1..];
+        let end = inside.find(']')?;
+        let inside = &inside[..end];
+        let fits =
+            inside == "edit" || inside == "citation needed" || inside.chars().all(super::classes::is_decimal);
+        fits.then_some(at..at + end + 2)
+    })
+}
+
+/// Sentences of a line that is not empty.
+fn count_sentences(line: &str) -> u32 {
+    let (mut count, mut open, mut ended) = (0, false, false);
+    for c in line.chars() {
+        match c {
+            '.' | '?' | '!' => (open, ended) = (true, true),
+            '"' | '\'' | ')' | ']' | '”' | '’' => {}
+            c if is_space(c) => {
+                if ended {
+                    count += 1;
+                    (open, ended) = (false, false);
+                }
+            }
+            _ => (open, ended) = (true, false),
+        }
+    }
+    count + u32::from(open)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tag::testing::{number, tags};
+
+    fn of(text: &str) -> Vec<(String, String)> {
+        tags("c4", text)
+            .into_iter()
+            .filter(|t| t.0 != "sentences")
+            .map(|t| (t.0, text[t.1 as usize..t.2 as usize].to_string()))
+            .collect()
+    }
+
+    #[test]
+    fn each_rule_removes_its_line() {
+        let long = format!("{} and more words.", "x".repeat(1001));
+        let cases = [
+            ("long_word", long.as_str()),
+            ("no_terminal_punctuation", "It has no end"),
+            ("no_terminal_punctuation", "It goes on and on..."),
+            ("too_few_words", "Two words."),
+            ("javascript", "Please enable JavaScript now."),
+            ("policy", "This site uses Cookies."),
+        ];
+        for (name, line) in cases {
+            let text = format!("A good line stays here.\r\n{line}\nAnother good line [12] is this.\n");
+            let found = of(&text);
+            assert!(found.contains(&(name.into(), format!("{line}\n"))), "{name}: {found:?}");
+            assert!(found.contains(&("citation".into(), "[12]".into())));
+            assert_eq!(found.len(), 2, "{found:?}");
+            assert_eq!(number("c4", "sentences", &text), 2.0);
+        }
+        assert_eq!(of("if (a) { b = \"c\"; d. }\n").len(), 1, "its line does not end as a sentence");
+        assert_eq!(of("Put a { in a line.")[0].0, "curly_brace");
+        assert_eq!(of("Then lorem Ipsum is here.")[0].0, "lorem_ipsum");
+        assert!(of("").is_empty());
+    }
+
+    #[test]
+    fn lines_end_where_python_ends_them() {
+        let text = "a\nb\r\nc\rd\u{b}e\u{85}f\u{2028}g\u{1f}h\n\n";
+        let lines: Vec<&str> = split_lines(text).map(|(range, _)| &text[range]).collect();
+        assert_eq!(lines, ["a", "b", "c", "d", "e", "f", "g\u{1f}h", ""]);
+    }
+
+    #[test]
+    fn sentences_are_counted() {
+        assert_eq!(count_sentences("One. Two? \"Three!\" Four"), 4);
+        assert_eq!(count_sentences("It costs 3.50 in all."), 1);
+        assert_eq!(count_sentences("Wait... what?!"), 2);
+    }
+}

@@ -1,0 +1,269 @@
+//! Gopher's rules (Rae et al. 2021, appendix A.1.1 and table A1) as datatrove's `GopherQualityFilter` and
+//! `GopherRepetitionFilter` compute them.
+//!
+//! What differs from Dolma's: words that are nothing but punctuation do not count for number and length; the mean length,
+//! not the median; hashes and ellipses (`...` too) are counted in the text, not words that have them; lines end where
+//! `splitlines` ends them, blank space around them does not count, and a bullet is `•` or `-`; of the stop words different
+//! ones count; repeated n-grams of 5 to 10 words are walked over, so that each character counts at most once; shares are
+//! of the characters of the text.
+//!
+//! datatrove takes its words from spaCy's English tokenizer, which parts punctuation and clitics from words. Here a run
+//! without white space is cut at its ends as spaCy cuts most: opening and closing punctuation one by one, and the clitics
+//! `'s`, `'re`, `'ve`, `'ll`, `'d`, `'m`, `n't`.
+
+use std::sync::LazyLock;
+
+use super::c4::split_lines;
+use super::classes::{LETTER, is_space, of};
+use super::view::Word;
+use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, View, value};
+use crate::hash::hash;
+
+const STOP_WORDS: [&str; 8] = ["the", "be", "to", "of", "and", "that", "have", "with"];
+
+static ATTRIBUTES: [Attribute; 21] = [
+    value("words", "words that are not only punctuation (kept: 50 to 100,000)"),
+    value("mean_word_length", "their mean length in characters (kept: 3 to 10)"),
+    value("hash_ratio", "# by words (at most 0.1)"),
+    value("ellipsis_ratio", "... and ellipsis characters by words (at most 0.1)"),
+    value("bullet_lines", "share of lines that begin with a bullet (at most 0.9)"),
+    value("ellipsis_lines", "share of lines that end with an ellipsis (at most 0.3)"),
+    value("alphabetic_words", "share of words with a letter (at least 0.8)"),
+    value("stop_words", "different stop words (at least 2)"),
+    value("duplicate_paragraphs", "share of paragraphs that came before (at most 0.3)"),
+    value(
+        "duplicate_paragraph_characters",
+        "characters of paragraphs that came before, by all (at most 0.2)",
+    ),
+    value("duplicate_lines", "share of lines that came before (at most 0.3)"),
+    value("duplicate_line_characters", "characters of lines that came before, by all (at most 0.2)"),
+    value("top_2gram", "characters in the most frequent 2-gram, by all (at most 0.20)"),
+    value("top_3gram", "characters in the most frequent 3-gram, by all (at most 0.18)"),
+    value("top_4gram", "characters in the most frequent 4-gram, by all (at most 0.16)"),
+    value("duplicate_5grams", "characters in 5-grams that came before, by all (at most 0.15)"),
+    value("duplicate_6grams", "characters in 6-grams that came before, by all (at most 0.14)"),
+    value("duplicate_7grams", "characters in 7-grams that came before, by all (at most 0.13)"),
+    value("duplicate_8grams", "characters in 8-grams that came before, by all (at most 0.12)"),
+    value("duplicate_9grams", "characters in 9-grams that came before, by all (at most 0.11)"),
+    value("duplicate_10grams", "characters in 10-grams that came before, by all (at most 0.10)"),
+];
+
+pub(super) static KIND: Kind = Kind {
+    name: "gopher@datatrove",
+    aliases: &[],
+    version: 1,
+    about: "Gopher's rules of quality and repetition (Rae et al. 2021) as datatrove's two filters compute them.",
+    attributes: &ATTRIBUTES,
+    make: |params| {
+        params.none()?;
+        Ok(Box::new(Gopher))
+    },
+};
+
+/// datatrove's set of punctuation, with the control characters that it counts as such.
+static PUNCTUATION: LazyLock<Vec<char>> = LazyLock::new(|| {
+    let marks = "!/—”:％１〈&(、━\\【#%「」，】；+^]~“《„';’{|∶´[=-`*．（–？！：$～«〉,><》)?）。…@_.\"}►»";
+    let controls = (0..9).chain(11..13).chain(13..32).chain(127..160).filter_map(char::from_u32);
+    let mut all: Vec<char> = marks.chars().chain(controls).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+});
+
+fn is_punctuation(c: char) -> bool {
+    PUNCTUATION.binary_search(&c).is_ok()
+}
+
+struct Gopher;
+
+/// What is cut off a word's ends, one by one.
+fn at_the_ends(c: char) -> bool {
+    of(c) & (LETTER | super::classes::NUMBER) == 0
+        && (is_punctuation(c) || c.is_ascii_punctuation())
+        && !matches!(c, '_' | '#' | '@' | '&')
+}
+
+/// The words of a view, cut as described above.
+fn words(view: &View) -> Vec<Word> {
+    let bytes = view.text.as_bytes();
+    let mut out = Vec::with_capacity(view.words.len() * 5 / 4);
+    let mut push = |start: usize, end: usize| {
+        let characters = view.text[start..end].chars().count() as u32;
+        let hash = hash(bytes, start, end);
+        out.push(Word { start: start as u32, end: end as u32, characters, seen: 0, hash });
+    };
+    for word in view.words {
+        let (mut start, mut end) = (word.start as usize, word.end as usize);
+        let text = view.text;
+        if word.characters == word.end - word.start
+            && bytes[start].is_ascii_alphanumeric()
+            && bytes[end - 1].is_ascii_alphanumeric()
+            && !bytes[start..end].contains(&b'\'')
+        {
+            push(start, end);
+            continue;
+        }
+        while let Some(c) = text[start..end].chars().next().filter(|&c| at_the_ends(c)) {
+            push(start, start + c.len_utf8());
+            start += c.len_utf8();
+        }
+        let mut tail = Vec::new();
+        while start < end {
+            let rest = &text[start..end];
+            if let Some(dots) = rest.strip_suffix("...") {
+                tail.push((start + dots.len(), end));
+                end = start + dots.len();
+            } else if let Some(c) = rest.chars().next_back().filter(|&c| at_the_ends(c)) {
+                tail.push((end - c.len_utf8(), end));
+                end -= c.len_utf8();
+            } else {
+                break;
+            }
+        }
+        let clitic =
+            ["n't", "n’t", "'s", "’s", "'re", "’re", "'ve", "’ve", "'ll", "’ll", "'d", "’d", "'m", "’m"];
+        let rest = &text[start..end];
+        match clitic.iter().find(|c| rest.ends_with(**c) && rest.len() > c.len()) {
+            Some(clitic) => {
+                push(start, end - clitic.len());
+                push(end - clitic.len(), end);
+            }
+            None if start < end => push(start, end),
+            None => {}
+        }
+        tail.into_iter().rev().for_each(|(start, end)| push(start, end));
+    }
+    out
+}
+
+impl Tagger for Gopher {
+    fn tag(&self, document: &Document, scratch: &mut Scratch, out: &mut Tags) {
+        let view = document.view;
+        let text = view.text;
+        let words = words(&view);
+        let of_word = |word: &Word| &text[word.start as usize..word.end as usize];
+        let share = |part: f64, whole: f64| if whole == 0.0 { 0.0 } else { part / whole };
+        let count = words.len() as f64;
+        let all = f64::from(view.characters);
+
+        let (mut real, mut characters, mut letters, mut stops) = (0u64, 0u64, 0u64, 0u8);
+        for word in &words {
+            let bytes = of_word(word);
+            if !bytes.chars().all(is_punctuation) {
+                real += 1;
+                characters += u64::from(word.characters);
+            }
+            letters += u64::from(bytes.chars().any(|c| of(c) & LETTER != 0));
+            if let Some(i) = STOP_WORDS.iter().position(|stop| *stop == bytes) {
+                stops |= 1 << i;
+            }
+        }
+        out.value(0, real as f64);
+        out.value(1, share(characters as f64, real as f64));
+        out.value(2, share(memchr::memchr_iter(b'#', text.as_bytes()).count() as f64, count));
+        let ellipses = text.matches("...").count() + text.matches('…').count();
+        out.value(3, share(ellipses as f64, count));
+        let (mut lines, mut bullets, mut ends) = (0u32, 0u32, 0u32);
+        for (range, _) in split_lines(text) {
+            let line = text[range].trim_matches(is_space);
+            lines += 1;
+            bullets += u32::from(line.starts_with(['•', '-']));
+            ends += u32::from(line.ends_with("...") || line.ends_with('…'));
+        }
+        out.value(4, share(f64::from(bullets), f64::from(lines)));
+        out.value(5, share(f64::from(ends), f64::from(lines)));
+        out.value(6, share(letters as f64, count));
+        out.value(7, f64::from(stops.count_ones()));
+
+        let trimmed = text.trim_matches(is_space);
+        for (attribute, least) in [(8, 2), (10, 1)] {
+            let pieces = pieces(text, trimmed, least);
+            let number = pieces.len() as f64;
+            let repeated = scratch.lines.count(text, pieces.into_iter());
+            out.value(attribute, share(f64::from(repeated.later), number));
+            out.value(attribute + 1, share(repeated.later_characters as f64, all));
+        }
+        for order in scratch.ngrams.orders(&words, 4) {
+            // datatrove's n-gram is a text with a space between its words.
+            let spaces = if order.top_count == 0 { 0 } else { order.n as u64 - 1 };
+            let top = u64::from(order.top_count) * (order.top_characters + spaces);
+            out.value(10 + order.n, share(top as f64, all));
+        }
+        for n in 5..=10 {
+            out.value(10 + n, share(scratch.ngrams.walked(&words, n) as f64, all));
+        }
+    }
+}
+
+/// The text between runs of at least `least` line feeds: paragraphs (2, of the text without the white space around it) or
+/// lines (1): first byte, end, characters.
+fn pieces(text: &str, trimmed: &str, least: usize) -> Vec<(u32, u32, u32)> {
+    let (base, source) = match least {
+        1 => (0, text),
+        _ => (trimmed.as_ptr() as usize - text.as_ptr() as usize, trimmed),
+    };
+    let bytes = source.as_bytes();
+    let mut out = Vec::new();
+    let mut add = |start: usize, end: usize| {
+        let characters = source[start..end].chars().count() as u32;
+        out.push(((base + start) as u32, (base + end) as u32, characters));
+    };
+    let (mut start, mut i) = (0, 0);
+    while let Some(found) = memchr::memchr(b'\n', &bytes[i..]) {
+        let feed = i + found;
+        let run = bytes[feed..].iter().take_while(|&&b| b == b'\n').count();
+        i = feed + run;
+        if run >= least {
+            add(start, feed);
+            start = i;
+        }
+    }
+    add(start, bytes.len());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tag::testing::number;
+
+    const NAME: &str = "gopher@datatrove";
+
+    #[test]
+    fn words_are_cut_as_spacy_cuts_most() {
+        let mut buffers = super::super::Buffers::default();
+        let cut = |buffers: &mut super::super::Buffers, text: &str| -> Vec<String> {
+            let view = buffers.view(text);
+            words(&view).iter().map(|w| text[w.start as usize..w.end as usize].to_string()).collect()
+        };
+        assert_eq!(
+            cut(&mut buffers, "(\"Hello,\" he said.)"),
+            ["(", "\"", "Hello", ",", "\"", "he", "said", ".", ")"]
+        );
+        assert_eq!(
+            cut(&mut buffers, "It's what they don't know..."),
+            ["It", "'s", "what", "they", "do", "n't", "know", "..."]
+        );
+        assert_eq!(cut(&mut buffers, "-- ''"), ["-", "-", "'", "'"]);
+    }
+
+    #[test]
+    fn every_value_by_hand() {
+        let text =
+            "the cat and the dog\n- the cat and the dog\n\nthe cat and the dog\n\n\nAn end…\n# of it...\n";
+        let of = |name| number(NAME, name, text);
+        assert_eq!(of("stop_words"), 3.0);
+        assert_eq!(of("bullet_lines"), 1.0 / 8.0);
+        assert_eq!(of("ellipsis_lines"), 2.0 / 8.0);
+        assert_eq!(of("hash_ratio"), 1.0 / 23.0);
+        assert_eq!(of("ellipsis_ratio"), 2.0 / 23.0);
+        assert_eq!(of("duplicate_paragraphs"), 0.0);
+        // Lines lie between runs of line feeds; an empty one is left behind the last.
+        assert_eq!(of("duplicate_lines"), 1.0 / 6.0);
+        assert_eq!(of("duplicate_line_characters"), 19.0 / text.chars().count() as f64);
+        // "the cat" three times (of three equally frequent ones the first).
+        assert_eq!(of("top_2gram"), 3.0 * 7.0 / text.chars().count() as f64);
+        assert_eq!(of("duplicate_5grams"), 2.0 * 15.0 / text.chars().count() as f64);
+        assert_eq!(number(NAME, "top_4gram", "a b"), 0.0);
+    }
+}

@@ -1,0 +1,269 @@
+//! The table of taggers, and a set of them made for a run.
+
+use std::path::{Path, PathBuf};
+
+use regimen_base::{Hash256, fs, suggest};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{Attribute, Buffers, Document, Kind, Scratch, Shape, Tagger, Tags};
+use crate::error::{Error, Result};
+
+/// All taggers, in the order in which they are listed.
+pub static TAGGERS: &[&Kind] = &[
+    &super::gopher_dolma::KIND,
+    &super::gopher_datatrove::KIND,
+    &super::c4_dolma::KIND,
+    &super::c4::KIND,
+    &super::fineweb::KIND,
+    &super::pii_dolma::KIND,
+    &super::length::KIND,
+    &super::author::KIND,
+];
+
+/// A tagger that a config or a command line asks for.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Wanted {
+    /// Name of its kind, or one of its aliases.
+    pub tagger: String,
+    /// What its attributes are called after, if not after the tagger: needed when one kind is used twice.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// What else the config says, such as files of models and words.
+    #[serde(flatten)]
+    pub params: Map<String, Value>,
+}
+
+impl Wanted {
+    /// A tagger without parameters.
+    pub fn named(tagger: &str) -> Wanted {
+        Wanted { tagger: tagger.into(), name: None, params: Map::new() }
+    }
+}
+
+/// What a config says of one tagger, for its constructor.
+pub struct Params<'p> {
+    tagger: &'p str,
+    of: &'p Map<String, Value>,
+    root: &'p Path,
+}
+
+impl Params<'_> {
+    /// There must be none.
+    pub(crate) fn none(&self) -> Result<()> {
+        self.only(&[])
+    }
+
+    /// There must be no other ones.
+    pub(crate) fn only(&self, known: &[&str]) -> Result<()> {
+        match self.of.keys().find(|key| !known.contains(&key.as_str())) {
+            None => Ok(()),
+            Some(key) => Err(Error::TaggerField {
+                tagger: self.tagger.into(),
+                field: key.clone(),
+                reason: "it is not known".into(),
+                hint: match known {
+                    [] => format!("`{}` takes no fields", self.tagger),
+                    known => suggest::hint(key, known.iter().copied()),
+                },
+            }),
+        }
+    }
+
+    /// What is wrong with a field.
+    pub(crate) fn wrong(&self, field: &str, reason: impl Into<String>) -> Error {
+        Error::TaggerField {
+            tagger: self.tagger.into(),
+            field: field.into(),
+            reason: reason.into(),
+            hint: format!("`regimen corpus taggers {}` describes it", self.tagger),
+        }
+    }
+
+    /// A text, if it is given.
+    pub(crate) fn text(&self, field: &str) -> Result<Option<&str>> {
+        match self.of.get(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(self.wrong(field, format!("it must be a text, found {other}"))),
+        }
+    }
+
+    /// A path, if it is given: relative to the project.
+    pub(crate) fn path(&self, field: &str) -> Result<Option<PathBuf>> {
+        Ok(self.text(field)?.map(|path| self.root.join(path)))
+    }
+
+    /// The text of a file, if its name is given.
+    pub(crate) fn file(&self, field: &str) -> Result<Option<String>> {
+        match self.path(field)? {
+            None => Ok(None),
+            Some(path) => Ok(Some(fs::read_text(&path)?)),
+        }
+    }
+}
+
+/// One attribute of a set: which tagger gives it.
+#[derive(Clone, Debug)]
+pub struct SetAttribute {
+    /// What the tagger is called in this set.
+    pub tagger: String,
+    /// The attribute.
+    pub attribute: &'static Attribute,
+}
+
+/// Taggers that run together over each document.
+pub struct Set {
+    taggers: Vec<(Box<dyn Tagger>, usize)>,
+    attributes: Vec<SetAttribute>,
+    /// Names in this set, kinds, versions, and what the config says, for keys of results.
+    identities: Vec<(String, String)>,
+}
+
+/// The kind with a name or alias.
+fn kind(name: &str) -> Result<&'static Kind> {
+    let fits = |kind: &&&Kind| kind.name == name || kind.aliases.contains(&name);
+    TAGGERS.iter().find(fits).copied().ok_or_else(|| {
+        let names =
+            TAGGERS.iter().flat_map(|kind| std::iter::once(kind.name).chain(kind.aliases.iter().copied()));
+        Error::UnknownTagger { name: name.into(), hint: suggest::hint(name, names) }
+    })
+}
+
+impl Set {
+    /// Make taggers; files of theirs are relative to the working folder.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTagger`], [`Error::TaggerField`], [`Error::File`].
+    pub fn new(wanted: &[Wanted]) -> Result<Set> {
+        Set::in_project(wanted, Path::new(""))
+    }
+
+    /// Make taggers; files of theirs are relative to `root`.
+    pub fn in_project(wanted: &[Wanted], root: &Path) -> Result<Set> {
+        let mut set = Set { taggers: Vec::new(), attributes: Vec::new(), identities: Vec::new() };
+        for one in wanted {
+            let kind = kind(&one.tagger)?;
+            let name = one.name.clone().unwrap_or_else(|| one.tagger.clone());
+            if set.identities.iter().any(|(other, _)| *other == name) {
+                return Err(Error::TaggerField {
+                    tagger: one.tagger.clone(),
+                    field: "name".into(),
+                    reason: format!("`{name}` is taken by a tagger before it"),
+                    hint: "give each of them another `name`".into(),
+                });
+            }
+            let params = Params { tagger: &one.tagger, of: &one.params, root };
+            set.taggers.push(((kind.make)(&params)?, set.attributes.len()));
+            set.attributes.extend(
+                kind.attributes.iter().map(|attribute| SetAttribute { tagger: name.clone(), attribute }),
+            );
+            let mut identity =
+                format!("{} {} {}", kind.name, kind.version, Value::Object(one.params.clone()));
+            for (field, value) in &one.params {
+                // What a file says counts, not its name alone.
+                if let Some(path) = value.as_str().map(|path| root.join(path)).filter(|path| path.is_file()) {
+                    identity.push_str(&format!(" {field}={}", Hash256::of_file(&path)?.0));
+                }
+            }
+            set.identities.push((name, identity));
+        }
+        Ok(set)
+    }
+
+    /// The attributes of all taggers, by slot.
+    pub fn attributes(&self) -> &[SetAttribute] {
+        &self.attributes
+    }
+
+    /// Whether there is no tagger.
+    pub fn is_empty(&self) -> bool {
+        self.taggers.is_empty()
+    }
+
+    /// All that decides over what the taggers find: names, kinds, versions, configs, contents of their files.
+    pub(crate) fn identity(&self, add: &mut dyn FnMut(&str)) {
+        for (name, identity) in &self.identities {
+            add(name);
+            add(identity);
+        }
+    }
+
+    /// The slot of `tagger.attribute`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownAttribute`], with the nearest name that a tagger of the set declares.
+    pub fn slot(&self, name: &str) -> Result<(usize, Shape)> {
+        let full = |a: &SetAttribute| format!("{}.{}", a.tagger, a.attribute.name);
+        match self.attributes.iter().position(|a| full(a) == name) {
+            Some(slot) => Ok((slot, self.attributes[slot].attribute.shape)),
+            None => {
+                let names: Vec<String> = self.attributes.iter().map(full).collect();
+                let hint = if names.is_empty() {
+                    "no tagger runs: name those you need in `tag`".to_string()
+                } else {
+                    suggest::hint(name, names.iter().map(String::as_str))
+                };
+                Err(Error::UnknownAttribute { name: name.into(), hint })
+            }
+        }
+    }
+
+    /// Run all taggers over one document.
+    pub(crate) fn tag(
+        &self,
+        text: &str,
+        metadata: &str,
+        buffers: &mut Buffers,
+        scratch: &mut Scratch,
+        out: &mut Tags,
+    ) {
+        out.begin(self.attributes.len(), text.len() as u32);
+        let document = Document { view: buffers.view(text), metadata };
+        for (tagger, base) in &self.taggers {
+            out.of(*base);
+            tagger.tag(&document, scratch, out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use regimen_base::Hint;
+
+    #[test]
+    fn names_are_unique_and_attributes_too() {
+        let mut names: Vec<&str> =
+            TAGGERS.iter().flat_map(|k| std::iter::once(k.name).chain(k.aliases.iter().copied())).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        for kind in TAGGERS {
+            assert!(kind.about.ends_with('.'), "{}", kind.name);
+            let mut attributes: Vec<&str> = kind.attributes.iter().map(|a| a.name).collect();
+            attributes.sort_unstable();
+            attributes.dedup();
+            assert_eq!(attributes.len(), kind.attributes.len(), "{}", kind.name);
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_told_with_what_is_near() {
+        let error = Set::new(&[Wanted::named("gopher_v9")]).err().unwrap();
+        assert!(error.hint().unwrap().contains("gopher_v1"), "{:?}", error.hint());
+        let set = Set::new(&[Wanted::named("gopher_v1")]).unwrap();
+        assert!(set.slot("gopher_v1.word_count").is_ok());
+        // The slip in Dolma's own configs: without the s the rule would never fire.
+        let error = set.slot("gopher_v1.fraction_of_characters_in_most_common_2gram").unwrap_err();
+        assert!(error.hint().unwrap().contains("most_common_2grams"), "{:?}", error.hint());
+        let mut odd = Wanted::named("length");
+        odd.params.insert("bad_words".into(), 3.into());
+        assert!(Set::new(&[odd.clone()]).err().unwrap().to_string().contains("bad_words"));
+        odd.tagger = "c4@dolma".into();
+        assert!(Set::new(&[odd]).err().unwrap().to_string().contains("must be a text"));
+        let twice = [Wanted::named("length"), Wanted::named("length")];
+        assert!(Set::new(&twice).err().unwrap().to_string().contains("taken"));
+    }
+}
