@@ -212,6 +212,18 @@ pub enum Error {
         /// The other one.
         second: String,
     },
+    /// An expression is wrong.
+    #[error("{reason}\n  {expression}\n  {caret}")]
+    Expression {
+        /// The expression.
+        expression: String,
+        /// Spaces up to the place, and a mark.
+        caret: String,
+        /// What is wrong.
+        reason: String,
+        /// What to do.
+        hint: String,
+    },
     /// No tagger has this name.
     #[error("there is no tagger `{name}`")]
     UnknownTagger {
@@ -298,6 +310,7 @@ impl Hint for Error {
             Error::SameOutput { .. } => "run the step once for each of their folders, each with its own --to".into(),
             Error::UnknownTagger { hint, .. }
             | Error::TaggerField { hint, .. }
+            | Error::Expression { hint, .. }
             | Error::UnknownAttribute { hint, .. } => hint.clone(),
             Error::UnknownFormat { .. } => "name the format in the source (format = \"text\" or \"jsonl\"), or \
                  narrow `path` to files that end in .txt, .md, .jsonl or .json, with or without .gz or .zst"

@@ -10,6 +10,7 @@ mod corpus;
 mod date;
 pub mod dolma;
 mod error;
+mod expr;
 mod flow;
 mod funnel;
 mod hash;

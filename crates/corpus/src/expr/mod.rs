@@ -1,0 +1,325 @@
+//! Expressions over what is known of a document, such as `gopher_v1.word_count < 50 or count(pii.email) > 5`.
+//!
+//! They are checked against what the taggers declare before a document is read: a name that no tagger gives, a text
+//! compared with a number, or spans taken for a number are errors that point at their place. (In Dolma's mixer such a
+//! rule silently never fires.)
+//!
+//! - `TAGGER.VALUE` is a number, `TAGGER.FLAG` is true or false; spans become a number by `count(..)`, `sum(..)`, `max(..)`,
+//!   `min(..)`, `mean(..)` of their scores, or `covered(..)`, the share of the text's bytes that they cover
+//! - `bytes` is the length of the text; `source`, `id`, `licence`, `author` are texts; `metadata.KEY` is what the row says,
+//!   a number or a text as the other side of the comparison is
+//! - `and`, `or`, `not`, `==`, `!=`, `<`, `<=`, `>`, `>=`, `in [..]`, `+`, `-`, `*`, `/`, parentheses,
+//!   `contains(TEXT, "part")`, `matches(TEXT, "regular expression")`, `has(NAME)`; `text` is the text
+//!
+//! A number that a document lacks (an n-gram share of a text without n-grams, a missing key) makes a comparison false.
+
+mod lex;
+mod parse;
+
+use regex_automata::meta::Regex;
+
+use crate::tag::{Shape, Span, Tags};
+
+pub(crate) use parse::parse;
+
+/// What an expression may look at.
+#[derive(Clone, Copy)]
+pub(crate) struct Facts<'d> {
+    pub text: &'d str,
+    pub source: &'d str,
+    pub id: &'d str,
+    pub licence: &'d str,
+    pub author: &'d str,
+    /// The JSON object `metadata`; empty if there is none.
+    pub metadata: &'d str,
+    pub tags: &'d Tags,
+}
+
+/// A text field.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Field {
+    Text,
+    Source,
+    Id,
+    Licence,
+    Author,
+}
+
+/// How two sides are compared.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Op {
+    Equal,
+    Unequal,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+}
+
+/// How spans become a number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Fold {
+    Count,
+    Sum,
+    Max,
+    Min,
+    Mean,
+    Covered,
+}
+
+/// A number.
+#[derive(Clone, Debug)]
+pub(crate) enum Number {
+    Literal(f64),
+    Value(usize),
+    Folded(Fold, usize),
+    Bytes,
+    Metadata(String),
+    Negative(Box<Number>),
+    Two(u8, Box<Number>, Box<Number>),
+}
+
+/// A text.
+#[derive(Clone, Debug)]
+pub(crate) enum Text {
+    Literal(String),
+    Field(Field),
+    Metadata(String),
+}
+
+/// True or false.
+#[derive(Clone, Debug)]
+pub(crate) enum Truth {
+    Literal(bool),
+    Flag(usize),
+    Has(usize),
+    HasMetadata(String),
+    Numbers(Op, Number, Number),
+    Texts(Op, Text, Text),
+    NumberIn(Number, Vec<f64>),
+    TextIn(Text, Vec<String>),
+    Contains(Text, Text),
+    Matches(Text, Box<Regex>),
+    Not(Box<Truth>),
+    And(Box<Truth>, Box<Truth>),
+    Or(Box<Truth>, Box<Truth>),
+}
+
+impl Op {
+    fn holds<T: PartialOrd>(self, a: &T, b: &T) -> bool {
+        match self {
+            Op::Equal => a == b,
+            Op::Unequal => a != b,
+            Op::Less => a < b,
+            Op::LessEqual => a <= b,
+            Op::Greater => a > b,
+            Op::GreaterEqual => a >= b,
+        }
+    }
+}
+
+/// The share of `length` bytes that spans cover, overlaps counted once.
+fn covered(spans: &[Span], length: usize) -> f64 {
+    let mut sorted: Vec<(u32, u32)> = spans.iter().map(|s| (s.start, s.end)).collect();
+    sorted.sort_unstable();
+    let (mut sum, mut end) = (0u64, 0);
+    for (start, stop) in sorted {
+        sum += u64::from(stop.saturating_sub(start.max(end)));
+        end = end.max(stop);
+    }
+    if length == 0 { 0.0 } else { sum as f64 / length as f64 }
+}
+
+impl Number {
+    fn of(&self, facts: &Facts) -> Option<f64> {
+        match self {
+            Number::Literal(x) => Some(*x),
+            Number::Value(slot) => facts.tags.number(*slot, Shape::Value),
+            Number::Bytes => Some(facts.text.len() as f64),
+            Number::Folded(fold, slot) => {
+                let spans = facts.tags.spans(*slot);
+                let scores = spans.iter().map(|s| s.score);
+                match fold {
+                    Fold::Count => Some(spans.len() as f64),
+                    Fold::Sum => Some(scores.sum()),
+                    Fold::Max => scores.reduce(f64::max),
+                    Fold::Min => scores.reduce(f64::min),
+                    Fold::Mean => (!spans.is_empty()).then(|| scores.sum::<f64>() / spans.len() as f64),
+                    Fold::Covered => Some(covered(spans, facts.text.len())),
+                }
+            }
+            Number::Metadata(key) => metadata(facts.metadata, key).and_then(|value| match value {
+                serde_json::Value::Number(n) => n.as_f64(),
+                serde_json::Value::String(text) => text.trim().parse().ok(),
+                _ => None,
+            }),
+            Number::Negative(inner) => inner.of(facts).map(|x| -x),
+            Number::Two(op, a, b) => {
+                let (a, b) = (a.of(facts)?, b.of(facts)?);
+                let result = match op {
+                    b'+' => a + b,
+                    b'-' => a - b,
+                    b'*' => a * b,
+                    _ => a / b,
+                };
+                result.is_finite().then_some(result)
+            }
+        }
+    }
+}
+
+/// A key of a metadata object.
+fn metadata(object: &str, key: &str) -> Option<serde_json::Value> {
+    let mut value: serde_json::Map<String, serde_json::Value> = serde_json::from_str(object).ok()?;
+    value.remove(key)
+}
+
+impl Text {
+    fn with<T>(&self, facts: &Facts, then: impl FnOnce(&str) -> T) -> Option<T> {
+        let text = match self {
+            Text::Literal(text) => text,
+            Text::Field(Field::Text) => facts.text,
+            Text::Field(Field::Source) => facts.source,
+            Text::Field(Field::Id) => facts.id,
+            Text::Field(Field::Licence) => facts.licence,
+            Text::Field(Field::Author) => facts.author,
+            Text::Metadata(key) => {
+                return match metadata(facts.metadata, key)? {
+                    serde_json::Value::String(text) => Some(then(&text)),
+                    serde_json::Value::Null => None,
+                    other => Some(then(&other.to_string())),
+                };
+            }
+        };
+        Some(then(text))
+    }
+}
+
+impl Truth {
+    /// Whether it holds for a document.
+    pub fn of(&self, facts: &Facts) -> bool {
+        match self {
+            Truth::Literal(truth) => *truth,
+            Truth::Flag(slot) | Truth::Has(slot) => !facts.tags.spans(*slot).is_empty(),
+            Truth::HasMetadata(key) => metadata(facts.metadata, key).is_some_and(|value| !value.is_null()),
+            Truth::Numbers(op, a, b) => match (a.of(facts), b.of(facts)) {
+                (Some(a), Some(b)) => op.holds(&a, &b),
+                _ => false,
+            },
+            Truth::Texts(op, a, b) => {
+                a.with(facts, |a| b.with(facts, |b| op.holds(&a, &b))).flatten().unwrap_or(false)
+            }
+            Truth::NumberIn(a, list) => a.of(facts).is_some_and(|a| list.contains(&a)),
+            Truth::TextIn(a, list) => a.with(facts, |a| list.iter().any(|b| b == a)).unwrap_or(false),
+            Truth::Contains(a, b) => {
+                a.with(facts, |a| b.with(facts, |b| a.contains(b))).flatten().unwrap_or(false)
+            }
+            Truth::Matches(a, regex) => a.with(facts, |a| regex.is_match(a)).unwrap_or(false),
+            Truth::Not(inner) => !inner.of(facts),
+            Truth::And(a, b) => a.of(facts) && b.of(facts),
+            Truth::Or(a, b) => a.of(facts) || b.of(facts),
+        }
+    }
+
+    /// The slots that it looks at.
+    pub fn slots(&self) -> Vec<usize> {
+        fn of_number(n: &Number, out: &mut Vec<usize>) {
+            match n {
+                Number::Value(slot) | Number::Folded(_, slot) => out.push(*slot),
+                Number::Negative(inner) => of_number(inner, out),
+                Number::Two(_, a, b) => {
+                    of_number(a, out);
+                    of_number(b, out);
+                }
+                _ => {}
+            }
+        }
+        fn of(truth: &Truth, out: &mut Vec<usize>) {
+            match truth {
+                Truth::Flag(slot) | Truth::Has(slot) => out.push(*slot),
+                Truth::Numbers(_, a, b) => {
+                    of_number(a, out);
+                    of_number(b, out);
+                }
+                Truth::NumberIn(a, _) => of_number(a, out),
+                Truth::Not(inner) => of(inner, out),
+                Truth::And(a, b) | Truth::Or(a, b) => {
+                    of(a, out);
+                    of(b, out);
+                }
+                _ => {}
+            }
+        }
+        let mut out = Vec::new();
+        of(self, &mut out);
+        out.sort_unstable();
+        out.dedup();
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tag::{Buffers, Scratch, Set, Wanted};
+
+    fn holds(expression: &str, text: &str) -> bool {
+        let set = Set::new(&["length", "c4@dolma", "pii@dolma", "gopher_v1"].map(Wanted::named)).unwrap();
+        let truth = parse(expression, &set).unwrap_or_else(|e| panic!("{e}"));
+        let mut tags = Tags::default();
+        set.tag(text, "", &mut Buffers::default(), &mut Scratch::default(), &mut tags);
+        let metadata = r#"{"url":"https://a.org/x","stars":12,"year":"1999","none":null}"#;
+        let (source, id, licence, author) = ("wiki", "a/1", "MIT", "human");
+        truth.of(&Facts { text, source, id, licence, author, metadata, tags: &tags })
+    }
+
+    #[test]
+    fn expressions_hold_where_they_should() {
+        let text = "One two three.\nfour { me@x.org \n";
+        for yes in [
+            "length.words == 6",
+            "length.words > 5 and length.words<=6",
+            "not length.words > 6",
+            "length.words * 2 - 1 == 11",
+            "(length.words + 2) / 4 == 2",
+            "-length.words < -5",
+            "c4@dolma.has_curly_brace",
+            "not c4@dolma.has_javascript",
+            "count(pii@dolma.EMAIL_ADDRESS) == 1",
+            "max(pii@dolma.EMAIL_ADDRESS) == 1 and sum(pii@dolma.EMAIL_ADDRESS) >= 1",
+            "covered(c4@dolma.lines_with_no_ending_punctuation) > 0.5",
+            "source == \"wiki\" and id != \"x\" and author in [\"human\", \"mixed\"]",
+            "licence == 'MIT'",
+            "metadata.stars >= 10 and metadata.stars in [11, 12]",
+            "metadata.year < 2000",
+            "metadata.url == \"https://a.org/x\"",
+            "contains(metadata.url, \"a.org\") and contains(text, \"three.\")",
+            "matches(text, \"(?m)^four\") and matches(id, \"^a/[0-9]+$\")",
+            "has(metadata.url) and not has(metadata.none) and not has(metadata.other)",
+            "has(gopher_v1.fraction_of_characters_in_most_common_3grams)",
+            "bytes == 32",
+            "false or true and not false",
+        ] {
+            assert!(holds(yes, text), "{yes}");
+        }
+        for no in [
+            // What a document lacks makes no comparison true.
+            "metadata.other > 0",
+            "metadata.other <= 0",
+            "metadata.url > 3",
+            "max(pii@dolma.PHONE_NUMBER) < 5",
+            "1 / (length.words - 6) > 0",
+            "true and false or false",
+            "not (true or false)",
+        ] {
+            assert!(!holds(no, text), "{no}");
+        }
+    }
+
+    #[test]
+    fn the_slots_of_an_expression_are_known() {
+        let set = Set::new(&[Wanted::named("length")]).unwrap();
+        let truth = parse("length.words > 3 or not (length.bytes + length.words < 2)", &set).unwrap();
+        assert_eq!(truth.slots(), [0, 2]);
+    }
+}
