@@ -224,6 +224,15 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
+    /// Bytes of a record that make no sense.
+    #[error("{what} cannot be read: it is damaged")]
+    Record {
+        /// What.
+        what: &'static str,
+    },
+    /// Deduplication cannot be done as it is asked for.
+    #[error(transparent)]
+    Dedup(#[from] crate::dedup::Error),
     /// No tagger has this name.
     #[error("there is no tagger `{name}`")]
     UnknownTagger {
@@ -306,6 +315,11 @@ impl Hint for Error {
             Error::Compressed { format, .. } => {
                 format!("test the file with `{format} -t`; if it is not compressed, change the end of its name")
             }
+            Error::Record { .. } => {
+                "run `regimen ledger verify` to see what else is damaged, delete the artifact and run its recipe again"
+                    .into()
+            }
+            Error::Dedup(error) => return error.hint(),
             Error::NoDocumentsFolder { .. } => "name a folder for them with --to".into(),
             Error::SameOutput { .. } => "run the step once for each of their folders, each with its own --to".into(),
             Error::UnknownTagger { hint, .. }

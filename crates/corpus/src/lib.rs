@@ -8,7 +8,9 @@ mod build;
 mod config;
 mod corpus;
 mod date;
+pub mod dedup;
 pub mod dolma;
+mod edit;
 mod error;
 mod expr;
 mod flow;
@@ -27,6 +29,7 @@ mod words;
 mod write;
 
 pub use author::Author;
+pub use edit::{KeptRange, source_of};
 pub use corpus::{Corpus, RuleValue};
 pub use error::{Error, Place, Result};
 pub use funnel::{Count, Funnel, Step};

@@ -16,6 +16,7 @@ mod lines;
 mod ngrams;
 mod pii_dolma;
 mod registry;
+pub(crate) mod stored;
 mod view;
 
 pub use registry::{Params, Set, TAGGERS, Wanted};
@@ -149,6 +150,11 @@ impl Tags {
     /// A span of the `attribute`-th attribute of the tagger at work.
     pub(crate) fn span(&mut self, attribute: usize, range: Range<u32>, score: f64) {
         self.slots[self.base + attribute].push(Span { start: range.start, end: range.end, score });
+    }
+
+    /// A span of a slot.
+    pub(crate) fn push(&mut self, slot: usize, span: Span) {
+        self.slots[slot].push(span);
     }
 
     /// The spans of a slot.
