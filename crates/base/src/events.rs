@@ -123,7 +123,7 @@ pub struct Record {
 }
 
 /// Whoever wants to see events as they happen: a progress line, a dashboard.
-pub trait Watch {
+pub trait Watch: Send {
     /// An event happened.
     fn see(&mut self, record: &Record);
 }

@@ -16,7 +16,7 @@ use regimen_base::{DocKey, Failure, Philox, fs};
 use regimen_corpus::dedup::hash::{hash64, hash128};
 use regimen_corpus::dedup::minhash::{PRESETS, agreement};
 use regimen_corpus::dedup::{
-    Bloom, Budget, ExactKeys, ExactParagraphs, Family, Facts, Keep, Kept, Lsh, MinHash, MinHasher, Sizing,
+    Bloom, Budget, ExactKeys, ExactParagraphs, Facts, Family, Keep, Kept, Lsh, MinHash, MinHasher, Sizing,
     Substrings, Work,
 };
 
@@ -100,11 +100,13 @@ fn measure() -> Result<(), Failure> {
 
     for preset in PRESETS {
         bench.run(&format!("shingles {}", preset.name), bytes, "MB", || {
-            texts.par_iter().map_init(Default::default, |(units, out), text| {
-                preset.minhash.shingles.of(text, units, out);
-                out.len()
-            })
-            .sum::<usize>()
+            texts
+                .par_iter()
+                .map_init(Default::default, |(units, out), text| {
+                    preset.minhash.shingles.of(text, units, out);
+                    out.len()
+                })
+                .sum::<usize>()
         });
     }
     for preset in PRESETS {
@@ -113,7 +115,11 @@ fn measure() -> Result<(), Failure> {
             let hasher = MinHasher::new(minhash)?;
             let name = format!("minhash {} {} x {family:?}", preset.name, minhash.functions());
             bench.run(&name, bytes, "MB", || {
-                texts.par_iter().map_init(Work::default, |work, text| hasher.sign(text, work)).filter(|&x| x).count()
+                texts
+                    .par_iter()
+                    .map_init(Work::default, |work, text| hasher.sign(text, work))
+                    .filter(|&x| x)
+                    .count()
             });
         }
     }
@@ -146,31 +152,33 @@ fn measure() -> Result<(), Failure> {
             bench.say(&format!("    {} dropped in {} clusters", kept.dropped(), kept.clusters().len()));
         }
     }
-    bench.run("lsh million of 14 bands", 1000.0, "kdoc", || -> Result<u32, Failure> {
-        let budget = Budget { memory: 400 << 20, ..budget.clone() };
-        let mut lsh = Lsh::new(&budget)?;
-        let mut bands = [0u64; 14];
-        for i in 0..1_000_000u32 {
-            // Every tenth document is like the one before it in half of its bands.
-            for (band, hash) in (0u64..).zip(&mut bands) {
-                if i % 10 != 9 || band % 2 == 0 {
-                    *hash = (u64::from(i) << 8 | band).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    bench
+        .run("lsh million of 14 bands", 1000.0, "kdoc", || -> Result<u32, Failure> {
+            let budget = Budget { memory: 400 << 20, ..budget.clone() };
+            let mut lsh = Lsh::new(&budget)?;
+            let mut bands = [0u64; 14];
+            for i in 0..1_000_000u32 {
+                // Every tenth document is like the one before it in half of its bands.
+                for (band, hash) in (0u64..).zip(&mut bands) {
+                    if i % 10 != 9 || band % 2 == 0 {
+                        *hash = (u64::from(i) << 8 | band).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                    }
                 }
+                lsh.push(i, &bands)?;
             }
-            lsh.push(i, &bands)?;
-        }
-        Ok(lsh.finish(1_000_000)?.duplicates())
-    })
-    .transpose()?;
+            Ok(lsh.finish(1_000_000)?.duplicates())
+        })
+        .transpose()?;
 
-    bench.run("exact documents (blake3)", bytes, "MB", || -> Result<u32, Failure> {
-        let keys: Vec<u128> =
-            texts.par_iter().map(|t| u128::from_le_bytes(DocKey::of_content(t.as_bytes()).0)).collect();
-        let mut exact = ExactKeys::new("text", &budget)?;
-        (0u32..).zip(&keys).try_for_each(|(i, &key)| exact.push(i, key))?;
-        Ok(exact.finish(documents)?.duplicates())
-    })
-    .transpose()?;
+    bench
+        .run("exact documents (blake3)", bytes, "MB", || -> Result<u32, Failure> {
+            let keys: Vec<u128> =
+                texts.par_iter().map(|t| u128::from_le_bytes(DocKey::of_content(t.as_bytes()).0)).collect();
+            let mut exact = ExactKeys::new("text", &budget)?;
+            (0u32..).zip(&keys).try_for_each(|(i, &key)| exact.push(i, key))?;
+            Ok(exact.finish(documents)?.duplicates())
+        })
+        .transpose()?;
     let paragraphs: usize = texts.iter().map(|t| t.lines().filter(|l| !l.is_empty()).count()).sum();
     let duplicates = bench.run("exact paragraphs", bytes, "MB", || -> Result<u64, Failure> {
         let all: Vec<Vec<(u32, u64)>> = texts
@@ -211,7 +219,9 @@ fn measure() -> Result<(), Failure> {
     });
     if let (Some(duplicates), Some(flagged)) = (duplicates.transpose()?, flagged.transpose()?) {
         let size = sizing.bytes() as f64 / 1e6;
-        bench.say(&format!("    {duplicates} of {paragraphs} duplicate; bloom says {flagged} in {size:.1} MB"));
+        bench.say(&format!(
+            "    {duplicates} of {paragraphs} duplicate; bloom says {flagged} in {size:.1} MB"
+        ));
     }
     let spans = bench.run("substrings of 500 bytes", bytes, "MB", || -> Result<(usize, u64), Failure> {
         let mut all = Substrings::new(500, 8 << 30)?;

@@ -1,30 +1,41 @@
-//! Building a corpus: a thread reads and cuts files, all cores parse and judge, and one writer takes the documents in
-//! document order. At most three batches are in memory at once.
+//! Building a corpus in two passes. The first reads files, parses and judges documents on all threads and leaves parts
+//! behind, one for each group of files; what is finished when the program is stopped is not done again. The second takes
+//! the parts in document order, compares documents with those before them, and writes the corpus.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rayon::prelude::*;
-use regimen_base::{Cancel, fs};
+use regimen_base::{Cancel, Hash256, fs};
 use regimen_recipe::InputFile;
 
+use crate::arena::map;
 use crate::config::{Config, Dedup, Format, Source};
+use crate::edit::{self, Cut};
 use crate::error::{Error, Result};
-use crate::names::{FileName, Names, SourceName};
+use crate::flow::{self, Job};
+use crate::names::{AttributeName, FileName, Names, Reason, SourceName};
+use crate::output::Output;
+use crate::part::{self, Reader};
+use crate::pipeline::{Pipeline, Room, paragraphs};
 use crate::quality::Rules;
 use crate::read::chunk::{Chunk, Chunks, How};
-use crate::read::document::{self, Parsed, Reading};
+use crate::read::document::{self, Reading};
 use crate::read::stream::{Packing, Stream};
-use crate::write::{Options, Summary, Writer};
+use crate::resolve::{Part, Reasons, Resolved, resolve};
+use crate::write::{Options, Summary, Writer, duplicate};
 
-/// Bytes of files that are parsed at once.
-const BATCH: usize = 8 << 20;
+/// Folder of the parts, in the work folder of the stage.
+pub(crate) const PARTS: &str = ".parts";
+/// Bytes of files that make a part; one larger file is a part of its own.
+const GROUP: u64 = 64 << 20;
 
 /// Files by the pattern that named them.
 pub(crate) type Files = BTreeMap<String, Vec<InputFile>>;
+
+/// Gets bytes of files read, of how many, and documents so far.
+pub(crate) type Progress<'p> = dyn FnMut(u64, u64, u64) -> Result<()> + Send + 'p;
 
 /// One file in document order.
 struct Planned<'f> {
@@ -33,76 +44,185 @@ struct Planned<'f> {
     how: How,
 }
 
-/// Build the corpus in the folder `dir`. `progress` gets bytes of files read, of how many, and documents so far.
+/// Build the corpus in the folder `dir`, of a project at `root`.
 pub(crate) fn build(
     config: &Config,
     files: &Files,
+    root: &Path,
     dir: &Path,
     cancel: &Cancel,
-    progress: &mut dyn FnMut(u64, u64, u64) -> Result<()>,
+    progress: &mut Progress,
 ) -> Result<Summary> {
     let plan = plan(config, files)?;
     let rules = Rules::new(&config.filter);
-    let names = Names {
-        sources: config
-            .sources
-            .iter()
-            .map(|s| SourceName { name: s.name.clone(), licence: s.licence.clone(), author: s.author })
-            .collect(),
-        files: plan
-            .iter()
-            .map(|file| {
-                let unit = match file.how {
-                    How::Lines => "line",
-                    How::Whole => "",
-                    How::Blocks(_) => "block",
-                };
-                FileName { path: file.input.path.clone(), unit: unit.into() }
-            })
-            .collect(),
-        licences: Vec::new(),
-        reasons: document::reasons(&rules),
-        rules: rules.rules.clone(),
-    };
+    let pipeline = Pipeline::new(config, root)?;
+    let (names, reasons) = names(config, &plan, &rules, &pipeline);
     let reading = Reading {
         sources: &config.sources,
         files: &names.files.clone(),
         rules: &rules,
+        pipeline: &pipeline,
         invalid_utf8: config.invalid_utf8,
         missing_text: config.missing_text,
     };
     let options = Options {
-        dedup: config.dedup == Dedup::Exact,
+        dedup: config.dedup == Dedup::Exact && !config.compares(),
+        by_key: config.dedup == Dedup::Exact,
         validation: config.validation,
         limit: config.limit_bytes,
     };
-    let mut writer = Writer::create(dir, names, options)?;
+    let groups = groups(&plan, config.limit_bytes > 0);
+    let parts = dir.join(PARTS);
+    fs::create_dir_all(&parts)?;
     let total: u64 = plan.iter().map(|file| file.input.bytes).sum();
-    let read = Arc::new(AtomicU64::new(0));
-    let mut in_file = vec![0u64; plan.len()];
-    std::thread::scope(|scope| -> Result<()> {
-        let (sender, batches) = sync_channel(1);
-        let (plan, counter) = (&plan, read.clone());
-        std::thread::Builder::new()
-            .name("reader".into())
-            .spawn_scoped(scope, move || feed(plan, &counter, cancel, &sender))
-            .map_err(|e| fs::Error::new("start reading into", dir, e))?;
-        let mut show =
-            |writer: &Writer| progress(read.load(Ordering::Relaxed).min(total), total, writer.documents());
-        // The receiver goes away at the end of this call, whatever its outcome; then the reader stops.
-        take(batches, &reading, cancel, &mut writer, &mut in_file, &mut show)
-    })?;
-    let unread = in_file.iter().position(|&documents| documents == 0);
-    if let (Some(empty), false) = (unread, writer.full()) {
+    let first = First {
+        plan: &plan,
+        groups: &groups,
+        reading: &reading,
+        identity: identity(config, &pipeline),
+        parts: &parts,
+        read: Arc::default(),
+        documents: AtomicU64::new(0),
+        total,
+        offset: 0,
+        cancel,
+        progress: Mutex::new(progress),
+    };
+    let mut second = Second {
+        writer: Writer::create(dir, names, options)?,
+        in_file: vec![0; plan.len()],
+        rules: rules.rules.len(),
+        paragraphs: config.paragraphs.min_bytes,
+        replacements: &pipeline.replacements,
+        reasons,
+        cancel,
+    };
+    let first = if config.limit_bytes > 0 && !config.compares() {
+        // What lies beyond the limit is not read at all.
+        let mut first = first;
+        for group in 0..groups.len() {
+            first.offset = group;
+            flow::run(1, &first, cancel)?;
+            second.take(&first.part(group)?, None)?;
+            if second.writer.full() {
+                break;
+            }
+        }
+        first
+    } else {
+        flow::run(groups.len(), &first, cancel)?;
+        let all = (0..groups.len()).map(|group| first.part(group)).collect::<Result<Vec<Part>>>()?;
+        let mut resolved = match config.compares() {
+            true => Some(resolve(&all, config, pipeline.keep(), reasons.of_copies, &parts)?),
+            false => None,
+        };
+        for part in &all {
+            second.take(part, resolved.as_mut())?;
+        }
+        first
+    };
+    let unread = second.in_file.iter().position(|&documents| documents == 0);
+    if let (Some(empty), false) = (unread, second.writer.full()) {
         return Err(Error::EmptyFile {
             file: plan[empty].input.path.clone(),
             source_name: config.sources[usize::from(plan[empty].source)].name.clone(),
         });
     }
-    let documents = writer.documents();
-    let summary = writer.finish()?;
+    let documents = second.writer.documents();
+    let summary = second.writer.finish()?;
+    let progress = first.progress.into_inner().unwrap_or_else(PoisonError::into_inner);
     progress(total, total, documents)?;
+    fs::remove_dir_all(&parts)?;
     Ok(summary)
+}
+
+/// Numbers of the reasons that the second pass gives.
+#[derive(Clone, Copy)]
+struct Given {
+    of_copies: Reasons,
+    /// Duplicate paragraphs were all that a text had.
+    paragraphs: u16,
+}
+
+/// The dictionaries, and the numbers of the reasons that come behind those of the first pass.
+fn names(config: &Config, plan: &[Planned], rules: &Rules, pipeline: &Pipeline) -> (Names, Given) {
+    let source =
+        |s: &Source| SourceName { name: s.name.clone(), licence: s.licence.clone(), author: s.author };
+    let file = |file: &Planned| {
+        let unit = match file.how {
+            How::Lines => "line",
+            How::Whole => "",
+            How::Blocks(_) => "block",
+        };
+        FileName { path: file.input.path.clone(), unit: unit.into() }
+    };
+    let mut reasons = document::reasons(rules, pipeline);
+    let mut add = |wanted: bool, reason: Reason| {
+        if wanted {
+            reasons.push(reason);
+        }
+        reasons.len() as u16
+    };
+    let reason = |name: &str, text: &str| Reason { name: name.into(), text: text.into() };
+    let url = add(config.dedup_url, reason("duplicate_url", "same URL as a document before it"));
+    let text = add(config.compares(), duplicate());
+    let near = reason("near_duplicate", "nearly the same text as a document that is kept");
+    let near = add(config.near.preset != "none", near);
+    let paragraphs = reason("duplicate_paragraphs", "all its paragraphs came before");
+    let paragraphs = add(config.paragraphs.wanted(), paragraphs);
+    let names = Names {
+        sources: config.sources.iter().map(source).collect(),
+        files: plan.iter().map(file).collect(),
+        licences: Vec::new(),
+        reasons,
+        rules: rules.rules.clone(),
+        attributes: pipeline
+            .set()
+            .attributes()
+            .iter()
+            .map(|a| AttributeName {
+                tagger: a.tagger.clone(),
+                name: a.attribute.name.into(),
+                shape: a.attribute.shape,
+                doc: a.attribute.doc.into(),
+            })
+            .collect(),
+        replacements: pipeline.replacements.clone(),
+        edited: !config.edit.is_empty() || config.paragraphs.wanted(),
+    };
+    (names, Given { of_copies: Reasons { url, text, near }, paragraphs })
+}
+
+/// Neighbouring files that make a part together.
+fn groups(plan: &[Planned], alone: bool) -> Vec<std::ops::Range<usize>> {
+    let mut groups = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (i, file) in plan.iter().enumerate() {
+        if i > start && (alone || bytes + file.input.bytes > GROUP) {
+            groups.push(start..i);
+            (start, bytes) = (i, 0);
+        }
+        bytes += file.input.bytes;
+    }
+    if start < plan.len() {
+        groups.push(start..plan.len());
+    }
+    groups
+}
+
+/// Hash of all that decides over what the first pass makes of a file.
+fn identity(config: &Config, pipeline: &Pipeline) -> blake3::Hasher {
+    let mut hasher = blake3::Hasher::new();
+    let mut add = |text: &str| {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    };
+    add("part 1");
+    // Debug output names every field; a config that changes makes the work be done again.
+    let local = Config { memory: 0, limit_bytes: 0, validation: 0.0, ..config.clone() };
+    add(&format!("{local:?}"));
+    pipeline.set().identity(&mut add);
+    hasher
 }
 
 /// All files in document order, each with the way in which it is cut.
@@ -144,86 +264,194 @@ pub(crate) fn how(source: &Source, path: &str) -> Result<How> {
     })
 }
 
-/// Read and cut all files, batch by batch, until nobody listens. A fault is the last thing sent.
-fn feed(plan: &[Planned], read: &Arc<AtomicU64>, cancel: &Cancel, to: &SyncSender<Result<Vec<Chunk>>>) {
-    let mut batch = Vec::new();
-    let outcome = fill(plan, read, cancel, to, &mut batch);
-    // What was read before a fault comes first: an error in it is the earlier one.
-    if to.send(Ok(batch)).is_ok()
-        && let Err(error) = outcome
-    {
-        let _ = to.send(Err(error));
+/// The first pass over groups of files.
+struct First<'f> {
+    plan: &'f [Planned<'f>],
+    groups: &'f [std::ops::Range<usize>],
+    reading: &'f Reading<'f>,
+    identity: blake3::Hasher,
+    parts: &'f Path,
+    read: Arc<AtomicU64>,
+    documents: AtomicU64,
+    total: u64,
+    /// Number of the group that the flow calls 0.
+    offset: usize,
+    cancel: &'f Cancel,
+    progress: Mutex<&'f mut Progress<'f>>,
+}
+
+/// The files of a group, one after the other.
+struct Group<'f> {
+    plan: &'f [Planned<'f>],
+    left: std::ops::Range<usize>,
+    open: Option<Chunks>,
+    read: Arc<AtomicU64>,
+}
+
+impl flow::Source for Group<'_> {
+    fn next(&mut self) -> Result<Option<Chunk>> {
+        loop {
+            if let Some(chunks) = &mut self.open {
+                if let Some(chunk) = chunks.next()? {
+                    return Ok(Some(chunk));
+                }
+                self.open = None;
+            }
+            let Some(number) = self.left.next() else { return Ok(None) };
+            let file = &self.plan[number];
+            let stream = Stream::open(file.input, Arc::clone(&self.read))?;
+            self.open = Some(Chunks::new(stream, file.how, file.source, number as u32));
+        }
     }
 }
 
-/// The same, but the last batch is left in `batch` and a fault is given back.
-fn fill(
-    plan: &[Planned],
-    read: &Arc<AtomicU64>,
-    cancel: &Cancel,
-    to: &SyncSender<Result<Vec<Chunk>>>,
-    batch: &mut Vec<Chunk>,
-) -> Result<()> {
-    let mut bytes = 0;
-    for (number, file) in (0u32..).zip(plan) {
-        let stream = Stream::open(file.input, Arc::clone(read))?;
-        let mut chunks = Chunks::new(stream, file.how, file.source, number);
-        while let Some(chunk) = chunks.next()? {
-            cancel.check()?;
-            bytes += chunk.data.len();
-            batch.push(chunk);
-            if bytes >= BATCH {
-                bytes = 0;
-                if to.send(Ok(std::mem::take(batch))).is_err() {
-                    return Ok(());
-                }
-            }
-        }
-    }
-    Ok(())
+/// The files that a group becomes.
+struct Outputs {
+    docs: Output,
+    hashes: Output,
 }
 
-/// Parse and write batch after batch, until the corpus is full or there are no more.
-fn take(
-    batches: Receiver<Result<Vec<Chunk>>>,
-    reading: &Reading,
-    cancel: &Cancel,
-    writer: &mut Writer,
-    in_file: &mut [u64],
-    show: &mut dyn FnMut(&Writer) -> Result<()>,
-) -> Result<()> {
-    for batch in batches {
-        cancel.check()?;
-        let parsed: Vec<Result<Parsed>> = batch?
-            .into_par_iter()
-            .with_max_len(1)
-            .map(|chunk| {
-                cancel.check()?;
-                document::documents(reading, chunk)
-            })
-            .collect();
-        for chunk in parsed {
-            if writer.full() {
-                return Ok(());
-            }
-            let mut chunk = chunk?;
-            let numbers = chunk.licences.iter().map(|l| writer.licence(l)).collect::<Result<Vec<u16>>>()?;
-            let width = reading.rules.rules.len();
-            for (i, document) in chunk.documents.iter_mut().enumerate() {
-                if writer.full() {
-                    return Ok(());
-                }
-                document.licence = numbers[usize::from(document.licence)];
-                in_file[document.file as usize] += 1;
-                writer.push(document, &chunk.values[i * width..][..width])?;
-            }
-        }
-        show(writer)?;
-        if writer.full() {
-            break;
-        }
+/// What a chunk becomes.
+struct Piece {
+    docs: Vec<u8>,
+    hashes: Vec<u8>,
+    documents: u64,
+}
+
+impl First<'_> {
+    fn path(&self, group: usize, what: &str) -> PathBuf {
+        self.parts.join(format!("{group:06}.{what}"))
     }
-    Ok(())
+
+    /// The finished part of a group.
+    fn part(&self, group: usize) -> Result<Part> {
+        Ok(Part { docs: map(&self.path(group, "docs"))?, hashes: map(&self.path(group, "hashes"))? })
+    }
+
+    fn show(&self) -> Result<()> {
+        let read = self.read.load(Ordering::Relaxed).min(self.total);
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        self.cancel.check()?;
+        progress(read, self.total, self.documents.load(Ordering::Relaxed))
+    }
+}
+
+impl<'f> Job for First<'f> {
+    type Source = Group<'f>;
+    type Scratch = Room;
+    type Part = Piece;
+    type Sink = Outputs;
+
+    fn open(&self, number: usize) -> Result<Option<(Group<'f>, Outputs)>> {
+        let number = self.offset + number;
+        let group = self.groups[number].clone();
+        let mut hasher = self.identity.clone();
+        for file in &self.plan[group.clone()] {
+            hasher.update(file.input.path.as_bytes());
+            hasher.update(&file.input.blake3.0);
+        }
+        let key = Hash256(*hasher.finalize().as_bytes());
+        let docs = Output::begin(&self.path(number, "docs"), key)?;
+        let hashes = Output::begin(&self.path(number, "hashes"), key)?;
+        let (Some(docs), Some(hashes)) = (docs, hashes) else {
+            let bytes = self.plan[group].iter().map(|file| file.input.bytes).sum();
+            self.read.fetch_add(bytes, Ordering::Relaxed);
+            return Ok(None);
+        };
+        let read = Arc::clone(&self.read);
+        Ok(Some((Group { plan: self.plan, left: group, open: None, read }, Outputs { docs, hashes })))
+    }
+
+    fn work(&self, chunk: Chunk, room: &mut Room) -> Result<Piece> {
+        let parsed = document::documents(self.reading, chunk, room)?;
+        let rules = self.reading.rules.rules.len();
+        let text: usize = parsed.documents.iter().map(|d| d.text.len() + 200).sum();
+        let mut docs = Vec::with_capacity(text + 16 * parsed.values.len());
+        for (i, document) in parsed.documents.iter().enumerate() {
+            let licence = &parsed.licences[usize::from(document.licence)];
+            part::put(document, licence, &parsed.values[i * rules..][..rules], &mut docs);
+        }
+        Ok(Piece { docs, hashes: parsed.hashes, documents: parsed.documents.len() as u64 })
+    }
+
+    fn take(&self, sink: &mut Outputs, piece: Piece) -> Result<()> {
+        sink.docs.put(&piece.docs, piece.documents)?;
+        sink.hashes.put(&piece.hashes, piece.documents)?;
+        self.documents.fetch_add(piece.documents, Ordering::Relaxed);
+        self.show()
+    }
+
+    fn close(&self, _: usize, sink: Outputs) -> Result<()> {
+        sink.docs.close()?;
+        sink.hashes.close()?;
+        Ok(())
+    }
+}
+
+/// The second pass.
+struct Second<'s> {
+    writer: Writer,
+    in_file: Vec<u64>,
+    rules: usize,
+    /// Least bytes of a paragraph that is compared.
+    paragraphs: u32,
+    replacements: &'s [String],
+    reasons: Given,
+    cancel: &'s Cancel,
+}
+
+impl Second<'_> {
+    /// Write the documents of a part, each as its fate says.
+    fn take(&mut self, part: &Part, mut resolved: Option<&mut Resolved>) -> Result<()> {
+        let mut reader = Reader(&part.docs);
+        let mut values = Vec::new();
+        let mut again = Vec::new();
+        while !self.writer.full() {
+            let Some((mut document, licence)) = reader.document(self.rules, &mut values)? else { break };
+            let ordinal = self.writer.documents() as u32;
+            if ordinal.is_multiple_of(1024) {
+                self.cancel.check()?;
+            }
+            document.licence = self.writer.licence(&licence)?;
+            if let Some(resolved) = resolved.as_deref_mut() {
+                let gone = resolved.gone[ordinal as usize];
+                if gone.reason > 0 {
+                    document.dropped = Some(gone.reason);
+                    document.representative = Some(gone.representative);
+                } else if document.dropped.is_none() {
+                    resolved.paragraphs(ordinal, &mut again)?;
+                    if !again.is_empty() {
+                        self.cut(&mut document, &again)?;
+                    }
+                }
+            }
+            self.in_file[document.file as usize] += 1;
+            self.writer.push(&document, &values)?;
+        }
+        Ok(())
+    }
+
+    /// Cut out the paragraphs with these numbers among those that count.
+    fn cut(&self, document: &mut crate::write::Incoming, numbers: &[u32]) -> Result<()> {
+        let mut wanted = numbers.iter().copied().peekable();
+        let mut cuts = Vec::with_capacity(numbers.len());
+        for (number, (start, end)) in (0u32..).zip(paragraphs(&document.text, self.paragraphs)) {
+            if wanted.next_if_eq(&number).is_some() {
+                cuts.push(Cut { start: start as u32, end: end as u32, replacement: 0 });
+            }
+        }
+        if let Some((text, map)) = edit::apply(&document.text, &mut cuts, &[]) {
+            let before = edit::decode(&document.keep)?;
+            let map = if before.is_empty() { map } else { edit::compose(&before, &map, self.replacements) };
+            document.keep.clear();
+            edit::encode(&map, &mut document.keep);
+            if text.trim().is_empty() {
+                document.dropped = Some(self.reasons.paragraphs);
+            }
+            document.text = text;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -263,7 +491,7 @@ mod tests {
             seen.push((done, documents));
             Ok(())
         };
-        build(&config("a"), &files, dir.path(), &Cancel::new(), &mut progress).unwrap();
+        build(&config("a"), &files, dir.path(), dir.path(), &Cancel::new(), &mut progress).unwrap();
         assert!(seen.len() > 2 && seen.is_sorted(), "{seen:?}");
         assert_eq!(seen.last(), Some(&(bytes, 20_000)));
     }
@@ -279,10 +507,10 @@ mod tests {
             cancel.ask();
             Ok(())
         };
-        let stopped = build(&config("a"), &files, dir.path(), &cancel, &mut progress);
+        let stopped = build(&config("a"), &files, dir.path(), dir.path(), &cancel, &mut progress);
         assert!(matches!(stopped, Err(Error::Interrupted)));
         assert_eq!(calls, 1);
-        let stopped = build(&config("a"), &files, dir.path(), &cancel, &mut |_, _, _| Ok(()));
+        let stopped = build(&config("a"), &files, dir.path(), dir.path(), &cancel, &mut |_, _, _| Ok(()));
         assert!(matches!(stopped, Err(Error::Interrupted)));
     }
 
@@ -293,7 +521,9 @@ mod tests {
         let broken = input(dir.path(), "b.jsonl.gz", &[0x1f, 0x8b, 8]);
         let files = Files::from([("a".into(), vec![fine, broken])]);
         let mut config = config("a");
-        let run = |config: &Config| build(config, &files, dir.path(), &Cancel::new(), &mut |_, _, _| Ok(()));
+        let run = |config: &Config| {
+            build(config, &files, dir.path(), dir.path(), &Cancel::new(), &mut |_, _, _| Ok(()))
+        };
         assert!(matches!(run(&config), Err(Error::Truncated { .. })));
         config.limit_bytes = 1_000_000;
         assert_eq!(run(&config).unwrap().value["documents"]["kept"], 1000);

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::author::Author;
 use crate::licence;
+use crate::pipeline::{Pipeline, Taggers};
 use crate::quality;
 
 /// Fields of one entry of `sources`.
@@ -47,6 +48,82 @@ static SOURCE: &[Field] = &[
     ),
 ];
 
+/// Fields of one entry of `tag`.
+static TAG: &[Field] = &[
+    Field::required("tagger", Ty::Str, "Name of the tagger; `regimen corpus taggers` lists them."),
+    Field::new(
+        "name",
+        Ty::Maybe(&Ty::Str),
+        "null",
+        "What its attributes are called after; the tagger's own name if it is left out. Needed when one tagger is used twice.",
+    ),
+    Field::new(
+        "bad_words",
+        Ty::Maybe(&Ty::Str),
+        "null",
+        "File with a word or phrase a line, for `c4@dolma`.",
+    ),
+];
+
+/// Fields of one entry of `edit`.
+static EDIT: &[Field] = &[
+    Field::required("spans", Ty::Str, "An attribute that marks spans, such as `pii@dolma.EMAIL_ADDRESS`."),
+    Field::new("replace", Ty::Str, "\"\"", "What stands in place of each span; nothing cuts it out."),
+    Field::new("when", Ty::Maybe(&Ty::Str), "null", "Expression that must hold for the document."),
+    Field::new(
+        "least",
+        Ty::Maybe(&Ty::Float { min: f64::NEG_INFINITY, max: f64::INFINITY }),
+        "null",
+        "Least score of a span that is edited.",
+    ),
+];
+
+/// Fields of the table `near`.
+static NEAR: &[Field] = &[
+    Field::new(
+        "preset",
+        Ty::OneOf(&["none", "fineweb", "dolma3", "nemo", "duplodocus"]),
+        "\"none\"",
+        "Parameters of MinHash: fineweb (words, 5-grams, 14 bands of 8), dolma3 (26 of 11), nemo (24 characters, 20 of 13), \
+         duplodocus (20 of 5). none: near duplicates are kept.",
+    ),
+    Field::new(
+        "keep",
+        Ty::OneOf(&["first", "last", "longest", "newest", "source-order"]),
+        "\"first\"",
+        "Which document of a cluster stays; between equals the first in document order.",
+    ),
+];
+
+/// Fields of the table `paragraphs`.
+static PARAGRAPHS: &[Field] = &[
+    Field::new(
+        "dedup",
+        Ty::OneOf(&["none", "exact", "bloom"]),
+        "\"none\"",
+        "exact: of equal paragraphs (lines, without the white space around them) in all kept documents the first stays. \
+         bloom: the same by a Bloom filter, in less memory and with false positives.",
+    ),
+    Field::new(
+        "min_bytes",
+        Ty::Int { min: 0, max: u32::MAX as i64 },
+        "0",
+        "Shorter paragraphs are not compared.",
+    ),
+    Field::new(
+        "expected",
+        Ty::POSITIVE,
+        "20000000",
+        "Different paragraphs that the Bloom filter is sized for; more are an error.",
+    ),
+    Field::new(
+        "rate",
+        Ty::Float { min: f64::MIN_POSITIVE, max: 0.5 },
+        "1e-6",
+        "Rate of false positives of the Bloom filter at that number.",
+    ),
+];
+
 /// Fields of the stage.
 pub(crate) static FIELDS: &[Field] = &[
     Field::required(
@@ -60,6 +137,43 @@ pub(crate) static FIELDS: &[Field] = &[
         "{}",
         "Thresholds that a document must meet. What is dropped stays in the table with its reason.",
     ),
+    Field::new(
+        "tag",
+        Ty::List(&Ty::Table(TAG)),
+        "[]",
+        "Taggers to run over every document; their attributes are kept, and `drop` and `edit` may look at them.",
+    )
+    .later(),
+    Field::new(
+        "drop",
+        Ty::List(&Ty::Str),
+        "[]",
+        "Expressions over attributes; a document for which one holds is dropped, the first one being the reason.",
+    )
+    .later(),
+    Field::new(
+        "edit",
+        Ty::List(&Ty::Table(EDIT)),
+        "[]",
+        "Spans to cut out of the texts or to replace. A keep map leads from what is left back to the source.",
+    )
+    .later(),
+    Field::new(
+        "dedup_url",
+        Ty::Bool,
+        "false",
+        "Whether of documents with the same URL (`metadata.url`, in one spelling) the first is kept.",
+    )
+    .later(),
+    Field::new("near", Ty::Table(NEAR), "{}", "Near duplicates, by MinHash over the edited texts.").later(),
+    Field::new("paragraphs", Ty::Table(PARAGRAPHS), "{}", "Paragraphs that came before, in any document.").later(),
+    Field::new(
+        "memory",
+        Ty::Int { min: 1 << 20, max: i64::MAX },
+        "1000000000",
+        "Bytes that deduplication may take for records and tables; beyond them it works with files.",
+    )
+    .unkeyed(),
     Field::new(
         "dedup",
         Ty::OneOf(&["exact", "none"]),
@@ -99,11 +213,84 @@ pub(crate) static FIELDS: &[Field] = &[
 pub(crate) struct Config {
     pub sources: Vec<Source>,
     pub filter: quality::Thresholds,
+    #[serde(default)]
+    pub tag: Taggers,
+    #[serde(default)]
+    pub drop: Vec<String>,
+    #[serde(default)]
+    pub edit: Vec<Edit>,
+    #[serde(default)]
+    pub dedup_url: bool,
+    #[serde(default)]
+    pub near: Near,
+    #[serde(default)]
+    pub paragraphs: Paragraphs,
+    #[serde(default = "memory")]
+    pub memory: u64,
     pub dedup: Dedup,
     pub validation: f64,
     pub limit_bytes: u64,
     pub invalid_utf8: InvalidUtf8,
     pub missing_text: MissingText,
+}
+
+fn memory() -> u64 {
+    1_000_000_000
+}
+
+impl Config {
+    /// Whether the fate of a document depends on others than those of the same text before it.
+    pub fn compares(&self) -> bool {
+        self.dedup_url || self.near.preset != "none" || self.paragraphs.wanted()
+    }
+}
+
+/// One entry of `edit`.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Edit {
+    pub spans: String,
+    pub replace: String,
+    pub when: Option<String>,
+    pub least: Option<f64>,
+}
+
+/// Near duplicates.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Near {
+    pub preset: String,
+    pub keep: String,
+}
+
+impl Default for Near {
+    fn default() -> Near {
+        Near { preset: "none".into(), keep: "first".into() }
+    }
+}
+
+/// Paragraphs that came before.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Paragraphs {
+    pub dedup: ParagraphDedup,
+    pub min_bytes: u32,
+    pub expected: u64,
+    pub rate: f64,
+}
+
+impl Paragraphs {
+    /// Whether paragraphs are compared.
+    pub fn wanted(&self) -> bool {
+        self.dedup != ParagraphDedup::None
+    }
+}
+
+/// How paragraphs are compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ParagraphDedup {
+    #[default]
+    None,
+    Exact,
+    Bloom,
 }
 
 /// One source of documents.
@@ -202,7 +389,11 @@ pub(crate) fn check(config: &Value) -> Result<(), Problem> {
             return problem(format!("sources.{i}.licence"), message, &hint);
         }
     }
-    Ok(())
+    // What does not fit the types has been refused before; the tests of this function give sources alone.
+    match serde_json::from_value::<Config>(config.clone()) {
+        Ok(config) => Pipeline::check(&config),
+        Err(_) => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -7,11 +7,13 @@ use regimen_base::{DocKey, fs};
 use regimen_ledger::Artifact;
 
 use crate::arena::{Index, map};
+use crate::edit::{self, KeptRange};
 use crate::error::{Error, Place, Result};
 use crate::funnel::Funnel;
-use crate::names::Names;
+use crate::names::{AttributeName, Names};
 use crate::split::Split;
 use crate::table::{self, Row};
+use crate::tag::{Shape, Span, stored};
 
 /// The value of one rule for one document, beside its threshold.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +39,18 @@ pub struct Corpus {
     ids: String,
     id_index: Index,
     rules: Mmap,
+    tags: Option<(Mmap, Index)>,
+    keep: Option<(Mmap, Index)>,
     names: Names,
+}
+
+/// What a tagger gave a document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tagged<'a> {
+    /// The attribute.
+    pub attribute: &'a AttributeName,
+    /// Its spans; a value is one span of the whole source text, a mark that is absent is none.
+    pub spans: Vec<Span>,
 }
 
 impl Corpus {
@@ -63,7 +76,7 @@ impl Corpus {
                 || usize::from(row.licence) >= names.licences.len()
                 || usize::from(row.dropped.unwrap_or(0)) > names.reasons.len()
                 || row.file as usize >= names.files.len()
-                || row.representative.is_some_and(|r| r as usize >= i)
+                || row.representative.is_some_and(|r| r as usize >= count || r as usize == i)
                 || text_index.range(i).len() != length
             {
                 return Err(Error::damaged(&table_path, format!("row {i} does not fit the other files")));
@@ -83,7 +96,16 @@ impl Corpus {
             let what = format!("it should have {expected} bytes, it has {}", rules.len());
             return Err(Error::damaged(&rules_path, what));
         }
-        Ok(Corpus { dir: dir.into(), table, text, text_index, ids, id_index, rules, names })
+        let arena = |wanted: bool, name: &str| -> Result<Option<(Mmap, Index)>> {
+            if !wanted {
+                return Ok(None);
+            }
+            let data = map(&dir.join(format!("{name}.bin")))?;
+            let index = Index::open(dir, name, count, data.len() as u64)?;
+            Ok(Some((data, index)))
+        };
+        let (tags, keep) = (arena(!names.attributes.is_empty(), "tags")?, arena(names.edited, "keep")?);
+        Ok(Corpus { dir: dir.into(), table, text, text_index, ids, id_index, rules, tags, keep, names })
     }
 
     fn rows(&self) -> &[[u8; table::ROW]] {
@@ -203,6 +225,32 @@ impl Corpus {
             RuleValue { name: &rule.name, value, threshold: rule.limit(), passed: rule.passes(value) }
         });
         each.filter(|rule| !rule.value.is_nan()).collect()
+    }
+
+    /// What the taggers gave a document, attribute by attribute; empty if none ran or it had no text.
+    ///
+    /// # Errors
+    /// [`Error::Record`] if the artifact is damaged.
+    pub fn tags(&self, ordinal: u32) -> Result<Vec<Tagged<'_>>> {
+        let Some((data, index)) = &self.tags else { return Ok(Vec::new()) };
+        let bytes = &data[index.range(ordinal as usize)];
+        if bytes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let shapes: Vec<Shape> = self.names.attributes.iter().map(|a| a.shape).collect();
+        let tags = stored::decode(&shapes, bytes, u32::MAX)?;
+        let each = self.names.attributes.iter().enumerate();
+        Ok(each.map(|(slot, attribute)| Tagged { attribute, spans: tags.spans(slot).to_vec() }).collect())
+    }
+
+    /// The ranges of the source text that a document's text is made of; none if it is the source's text.
+    ///
+    /// # Errors
+    /// [`Error::Record`] if the artifact is damaged.
+    pub fn keep_map(&self, ordinal: u32) -> Result<Option<Vec<KeptRange>>> {
+        let Some((data, index)) = &self.keep else { return Ok(None) };
+        let bytes = &data[index.range(ordinal as usize)];
+        if bytes.is_empty() { Ok(None) } else { edit::decode(bytes).map(Some) }
     }
 
     /// What each step of the build left over.

@@ -26,7 +26,11 @@ pub(crate) struct Cut {
 /// The text that is left, and its map; none if nothing was cut. Cuts that overlap are one, replaced by what replaces the
 /// first of them; of two that begin together the longer one is the first. Ends in the middle of a character move to its
 /// border.
-pub(crate) fn apply(text: &str, cuts: &mut Vec<Cut>, replacements: &[String]) -> Option<(String, Vec<KeptRange>)> {
+pub(crate) fn apply(
+    text: &str,
+    cuts: &mut Vec<Cut>,
+    replacements: &[String],
+) -> Option<(String, Vec<KeptRange>)> {
     cuts.retain(|cut| cut.start < cut.end && (cut.start as usize) < text.len());
     if cuts.is_empty() {
         return None;
@@ -73,7 +77,8 @@ pub(crate) fn apply(text: &str, cuts: &mut Vec<Cut>, replacements: &[String]) ->
 /// The map of a text that was edited twice: `first` leads from the middle to the source, `second` from the end to the
 /// middle. What the first edit put in and the second one cut in two goes as a whole with its first byte.
 pub(crate) fn compose(first: &[KeptRange], second: &[KeptRange], replacements: &[String]) -> Vec<KeptRange> {
-    let length_of = |r: u8| usize::from(r).checked_sub(1).and_then(|i| replacements.get(i)).map_or(0, String::len);
+    let length_of =
+        |r: u8| usize::from(r).checked_sub(1).and_then(|i| replacements.get(i)).map_or(0, String::len);
     let mut out: Vec<KeptRange> = Vec::new();
     for range in second {
         let (from, to) = (range.start as usize, range.start as usize + range.length as usize);
@@ -178,7 +183,10 @@ mod tests {
 
     fn cuts() -> impl Strategy<Value = Vec<Cut>> {
         let cut = (0u32..50, 0u32..12, 0u8..4);
-        prop::collection::vec(cut.prop_map(|(start, length, replacement)| Cut { start, end: start + length, replacement }), 0..6)
+        prop::collection::vec(
+            cut.prop_map(|(start, length, replacement)| Cut { start, end: start + length, replacement }),
+            0..6,
+        )
     }
 
     /// What a map says of a text.

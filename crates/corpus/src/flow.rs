@@ -17,8 +17,22 @@ use crate::read::chunk::{Chunk, Chunks};
 /// Chunks that one thread may be ahead of the sink of a file.
 const AHEAD: usize = 2;
 
-/// What is done to every chunk, and where its results go.
+/// Where the chunks of a file come from.
+pub(crate) trait Source: Send {
+    /// The next chunk; none at the end.
+    fn next(&mut self) -> Result<Option<Chunk>>;
+}
+
+impl Source for Chunks {
+    fn next(&mut self) -> Result<Option<Chunk>> {
+        Chunks::next(self)
+    }
+}
+
+/// What is done to every chunk, and where its results go. A file is whatever gives chunks, such as several small files.
 pub(crate) trait Job: Sync {
+    /// Reads a file.
+    type Source: Source;
     /// What a thread keeps from chunk to chunk.
     type Scratch: Default;
     /// What a chunk becomes.
@@ -27,7 +41,7 @@ pub(crate) trait Job: Sync {
     type Sink: Send;
 
     /// Begin the file with this number. None: it needs no work.
-    fn open(&self, file: usize) -> Result<Option<(Chunks, Self::Sink)>>;
+    fn open(&self, file: usize) -> Result<Option<(Self::Source, Self::Sink)>>;
     /// Work on a chunk; chunks are independent of each other.
     fn work(&self, chunk: Chunk, scratch: &mut Self::Scratch) -> Result<Self::Part>;
     /// Take the next part of a file.
@@ -82,7 +96,7 @@ struct State<J: Job> {
 /// A file between its first chunk and its end. What a thread is busy with is taken out.
 struct File<J: Job> {
     number: usize,
-    chunks: Option<Chunks>,
+    chunks: Option<J::Source>,
     ended: bool,
     /// Chunks read so far, and taken by the sink so far.
     read: u64,
@@ -96,7 +110,7 @@ enum Next<J: Job> {
     /// Open this file.
     Open(usize),
     /// Read the next chunk of a file.
-    Read(usize, Chunks, u64),
+    Read(usize, J::Source, u64),
     /// Hand waiting parts to the sink of a file.
     Take(usize, J::Sink, Vec<J::Part>),
     /// Close a file.
@@ -157,7 +171,7 @@ impl<J: Job> Flow<'_, J> {
     }
 
     /// Read a chunk, let others read on, and work on it.
-    fn read(&self, number: usize, mut chunks: Chunks, at: u64, scratch: &mut J::Scratch) {
+    fn read(&self, number: usize, mut chunks: J::Source, at: u64, scratch: &mut J::Scratch) {
         let chunk = chunks.next();
         let ended = !matches!(chunk, Ok(Some(_)));
         self.settle(|state| {
@@ -303,6 +317,7 @@ mod tests {
     }
 
     impl Job for Lines {
+        type Source = Chunks;
         type Scratch = ();
         type Part = Vec<u8>;
         type Sink = Vec<u8>;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::author::Author;
+use crate::tag::Shape;
 
 /// The dictionaries of a corpus.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,28 @@ pub struct Names {
     pub reasons: Vec<Reason>,
     /// The rules whose values stand in `rules.bin`, in its order.
     pub rules: Vec<Rule>,
+    /// The attributes whose values and spans stand in `tags.bin`, in the order of its slots.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<AttributeName>,
+    /// What stands in place of spans, by number from 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replacements: Vec<String>,
+    /// Whether texts may have been cut, so that `keep.bin` has the maps to their sources.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub edited: bool,
+}
+
+/// An attribute that a tagger gave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttributeName {
+    /// What the tagger was called.
+    pub tagger: String,
+    /// What it calls the attribute.
+    pub name: String,
+    /// One number, spans, or a mark.
+    pub shape: Shape,
+    /// What its numbers count or measure.
+    pub doc: String,
 }
 
 /// A source of documents.

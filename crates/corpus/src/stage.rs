@@ -3,7 +3,7 @@
 use regimen_base::{Failure, units};
 use regimen_recipe::{Forecast, Job, Planning, StageKind};
 
-use crate::build::{build, how};
+use crate::build::{PARTS, build, how};
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::read::chunk::How;
@@ -78,12 +78,14 @@ fn forecast(planning: &Planning) -> std::result::Result<Forecast, Failure> {
 fn run(job: &mut Job) -> Result<()> {
     let config: Config = job.config()?;
     let dir = job.dir().to_path_buf();
-    let (files, cancel) = (job.files, job.cancel.clone());
+    let (files, cancel, root) = (job.files, job.cancel.clone(), job.root.to_path_buf());
+    // From here on the parts of the first pass outlive a stop: those that are whole are not made again.
+    job.resume_from(0, PARTS)?;
     let log = &mut job.log;
     let mut progress = |done, total, documents| {
         log.progress(done, total, "bytes", units::plural(documents, "document")).map_err(Error::from)
     };
-    let summary = build(&config, files, &dir, &cancel, &mut progress)?;
+    let summary = build(&config, files, &root, &dir, &cancel, &mut progress)?;
     if summary.no_validation {
         let text = format!("no document fell into validation (validation = {})", config.validation);
         job.log.warn(None, text)?;

@@ -38,6 +38,20 @@ pub(crate) struct Incoming {
     pub repaired: bool,
     /// Number of the reason, from 1.
     pub dropped: Option<u16>,
+    /// The document that stays in its place, if it is dropped for that.
+    pub representative: Option<u32>,
+    /// Its tags as bytes.
+    pub tags: Vec<u8>,
+    /// Its keep map as bytes; empty if its text is the source's.
+    pub keep: Vec<u8>,
+}
+
+/// Name of the reason for documents whose text came before.
+pub(crate) const DUPLICATE: &str = "duplicate";
+
+/// That reason.
+pub(crate) fn duplicate() -> Reason {
+    Reason { name: DUPLICATE.into(), text: "same text as a document before it".into() }
 }
 
 /// What the writer decides by itself.
@@ -45,6 +59,8 @@ pub(crate) struct Incoming {
 pub(crate) struct Options {
     /// Drop documents whose text came before.
     pub dedup: bool,
+    /// Whether the split goes by the documents' keys; by their texts otherwise.
+    pub by_key: bool,
     /// Share of documents for validation.
     pub validation: f64,
     /// Take no more documents once the kept text has this many bytes; 0 takes all.
@@ -83,6 +99,8 @@ pub(crate) struct Writer {
     rules: fs::File,
     by_key: ByKey,
     by_content: ByKey,
+    tags: Option<arena::Writer>,
+    keep: Option<arena::Writer>,
     licences: HashMap<String, u16>,
     tally: Tally,
 }
@@ -91,10 +109,15 @@ impl Writer {
     /// Begin a corpus in `dir`. The names hold sources, files, rules and reasons; the reason for duplicates is added
     /// as the last one.
     pub fn create(dir: &Path, mut names: Names, options: Options) -> Result<Writer> {
-        names
-            .reasons
-            .push(Reason { name: "duplicate".into(), text: "same text as a document before it".into() });
-        let duplicate = names.reasons.len() as u16;
+        let duplicate = match names.reasons.iter().position(|reason| reason.name == DUPLICATE) {
+            Some(known) => known + 1,
+            None => {
+                names.reasons.push(duplicate());
+                names.reasons.len()
+            }
+        } as u16;
+        let arena = |wanted: bool, name: &str| wanted.then(|| arena::Writer::create(dir, name)).transpose();
+        let (tags, keep) = (arena(!names.attributes.is_empty(), "tags")?, arena(names.edited, "keep")?);
         let tally = Tally::new(names.reasons.len(), names.sources.len());
         Ok(Writer {
             dir: dir.into(),
@@ -107,6 +130,8 @@ impl Writer {
             rules: fs::create(&dir.join("rules.bin"))?,
             by_key: ByKey::default(),
             by_content: ByKey::default(),
+            tags,
+            keep,
             licences: HashMap::new(),
             tally,
         })
@@ -149,15 +174,15 @@ impl Writer {
             author: document.author,
             // Texts that are kept twice would else lie on both sides.
             split: Split::of(
-                if self.options.dedup { document.key } else { document.content },
+                if self.options.by_key { document.key } else { document.content },
                 self.options.validation,
             ),
             repaired: document.repaired,
             own_id: document.own_id,
             file: document.file,
             line: document.line,
-            bytes: document.bytes,
-            representative: None,
+            bytes: if document.dropped.is_none() { document.text.len() as u32 } else { document.bytes },
+            representative: document.representative,
             created: document.created,
             dropped: document.dropped,
         };
@@ -184,6 +209,12 @@ impl Writer {
                 }
             }
         }
+        if let Some(tags) = &mut self.tags {
+            tags.push(&document.tags)?;
+        }
+        if let Some(keep) = &mut self.keep {
+            keep.push(if row.kept() { &document.keep } else { &[] })?;
+        }
         self.text.push(if row.kept() { document.text.as_bytes() } else { b"" })?;
         self.ids.push(document.id.as_bytes())?;
         if !values.is_empty() {
@@ -209,6 +240,11 @@ impl Writer {
             });
         }
         self.text.finish(&self.dir, "text")?;
+        for (arena, name) in [(self.tags, "tags"), (self.keep, "keep")] {
+            if let Some(arena) = arena {
+                arena.finish(&self.dir, name)?;
+            }
+        }
         self.ids.finish(&self.dir, "ids")?;
         self.rules.finish()?;
         let mut table = fs::create(&self.dir.join("docs.tbl"))?;

@@ -327,7 +327,11 @@ mod tests {
             assert!((found / bits - 1.0).abs() < 0.02, "{found} bits at {rate}");
             assert!(sizing.rate_at(1_000_000) <= rate);
         }
-        assert!(Sizing::new(10, 0.9).is_err() && Sizing::new(10, 1e-16).is_err() && Sizing::new(10, f64::NAN).is_err());
+        assert!(
+            Sizing::new(10, 0.9).is_err()
+                && Sizing::new(10, 1e-16).is_err()
+                && Sizing::new(10, f64::NAN).is_err()
+        );
         assert!(Sizing::new(u64::MAX, 0.1).is_err());
         assert_eq!(Sizing::new(0, 0.1).unwrap().blocks, 1);
     }

@@ -90,7 +90,9 @@ impl Hint for Error {
         Some(match self {
             Error::File(error) => return error.hint(),
             Error::Option { option, .. } => format!("give `{option}` a value in its range"),
-            Error::Order { .. } => "documents must come in document order: the first copy is defined by it".into(),
+            Error::Order { .. } => {
+                "documents must come in document order: the first copy is defined by it".into()
+            }
             Error::TooMany { .. } => "deduplicate in several parts".into(),
             Error::Memory { .. } => "allow more memory, or deduplicate in several parts".into(),
             Error::OverFull { keys, .. } => {

@@ -216,8 +216,7 @@ mod tests {
 
     fn keys(memory: u64, threads: usize, keys: &[u128]) -> Clusters {
         let dir = tempfile::tempdir().unwrap();
-        let mut exact =
-            ExactKeys::new("text", &Budget { memory, dir: dir.path().join("spill") }).unwrap();
+        let mut exact = ExactKeys::new("text", &Budget { memory, dir: dir.path().join("spill") }).unwrap();
         for (i, &key) in (0..).zip(keys) {
             exact.push(i, key).unwrap();
         }

@@ -89,7 +89,11 @@ impl Lsh {
 
     /// The same, but two documents of a bucket are linked only if `alike` says so. A document is compared with the leaders of
     /// its bucket: the first document, and (up to 16) those that were like no leader before them.
-    pub fn finish_verified(self, documents: u32, alike: impl Fn(u32, u32) -> bool + Sync) -> Result<Clusters> {
+    pub fn finish_verified(
+        self,
+        documents: u32,
+        alike: impl Fn(u32, u32) -> bool + Sync,
+    ) -> Result<Clusters> {
         let forest = self.forest(documents)?;
         (0..PARTITIONS).into_par_iter().try_for_each(|part| {
             let passes = passes(self.records.records_of(part), VERIFIED_SLOT, share(self.tables));
@@ -165,7 +169,9 @@ mod tests {
 
     /// Bands of `documents` documents with few values, so that many meet.
     fn bands(documents: u32) -> Vec<[u64; 3]> {
-        (0..u64::from(documents)).map(|i| [mix(i) % 20_000, mix(i ^ 1 << 40) % 30_000, mix(i ^ 2 << 40)]).collect()
+        (0..u64::from(documents))
+            .map(|i| [mix(i) % 20_000, mix(i ^ 1 << 40) % 30_000, mix(i ^ 2 << 40)])
+            .collect()
     }
 
     fn clusters(memory: u64, threads: usize, bands: &[[u64; 3]], verified: bool) -> (Clusters, bool) {

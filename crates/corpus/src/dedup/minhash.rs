@@ -166,8 +166,7 @@ impl MinHasher {
             }
             Family::Mersenne61 => {
                 let mut random = Philox::new(minhash.seed, &["minhash", "m61"]);
-                let (a, b) =
-                    (0..functions).map(|_| (1 + random.below(M61 - 1), random.below(M61))).unzip();
+                let (a, b) = (0..functions).map(|_| (1 + random.below(M61 - 1), random.below(M61))).unzip();
                 hasher.wide = (a, b);
             }
         }
@@ -205,7 +204,8 @@ impl MinHasher {
             Family::Bits32 => {
                 minhash_u32(&work.shingles, &self.narrow.0, &self.narrow.1, &mut work.signature);
                 let bands = work.signature.chunks(self.minhash.rows).zip(0u64..);
-                work.bands.extend(bands.map(|(rows, band)| of_band(band, rows.iter().map(|&v| u64::from(v)))));
+                work.bands
+                    .extend(bands.map(|(rows, band)| of_band(band, rows.iter().map(|&v| u64::from(v)))));
             }
             Family::Mersenne61 => {
                 work.wide.resize(functions, 0);
@@ -306,7 +306,10 @@ mod tests {
                     // The mean of pairs x 286 trials, within four deviations.
                     let error = sum / f64::from(pairs) - s;
                     let deviation = (s * (1.0 - s) / (f64::from(pairs) * 286.0)).sqrt();
-                    assert!(error.abs() <= 4.0 * deviation + 1e-9, "{family:?} {union} {s}: {error} {deviation}");
+                    assert!(
+                        error.abs() <= 4.0 * deviation + 1e-9,
+                        "{family:?} {union} {s}: {error} {deviation}"
+                    );
                 }
             }
         }
@@ -333,7 +336,10 @@ mod tests {
                     let want = hasher.minhash().probability(percent as f64 / 100.0);
                     let got = f64::from(met) / f64::from(pairs);
                     let deviation = (want * (1.0 - want) / f64::from(pairs)).sqrt();
-                    assert!((got - want).abs() <= 4.0 * deviation + 1e-3, "{family:?} {name} {percent}: {got} {want}");
+                    assert!(
+                        (got - want).abs() <= 4.0 * deviation + 1e-3,
+                        "{family:?} {name} {percent}: {got} {want}"
+                    );
                 }
             }
         }
@@ -371,7 +377,10 @@ mod tests {
             for family in [Family::Bits32, Family::Mersenne61] {
                 let hasher = MinHasher::new(MinHash { family, ..preset.minhash }).unwrap();
                 let mut work = Work::default();
-                hasher.sign("The same text, on every machine: same shingles, same functions, same bands.", &mut work);
+                hasher.sign(
+                    "The same text, on every machine: same shingles, same functions, same bands.",
+                    &mut work,
+                );
                 all.extend(work.bands().iter().flat_map(|band| band.to_le_bytes()));
             }
         }

@@ -333,7 +333,8 @@ mod tests {
 
     #[test]
     fn threads_and_width_of_positions_change_nothing() {
-        let text: Vec<u8> = (0..3_000_000u64).map(|i| b'a' + (super::super::hash::mix(i / 9) % 20) as u8).collect();
+        let text: Vec<u8> =
+            (0..3_000_000u64).map(|i| b'a' + (super::super::hash::mix(i / 9) % 20) as u8).collect();
         let documents: Vec<&[u8]> =
             [&text[..1_000_000], &text[500_000..900_000], &text[1_000_000..], &text[200..2_000_000]].to_vec();
         let with = |threads| {

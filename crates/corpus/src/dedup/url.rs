@@ -30,7 +30,8 @@ pub fn normalise(url: &str) -> String {
         Some((scheme, rest)) if is_scheme(scheme) => (scheme.to_ascii_lowercase(), rest),
         _ => (String::new(), url),
     };
-    let rest = if url.starts_with("//") || rest.len() < url.len() { rest.trim_start_matches('/') } else { rest };
+    let rest =
+        if url.starts_with("//") || rest.len() < url.len() { rest.trim_start_matches('/') } else { rest };
     let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let (host, port) = match host.rsplit_once(':') {

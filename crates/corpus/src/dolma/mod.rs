@@ -5,7 +5,7 @@
 //! converted at the border ([`offsets`]).
 
 pub(crate) mod attributes;
+pub(crate) mod folder;
 pub(crate) mod offsets;
-pub(crate) mod output;
 pub(crate) mod row;
 pub mod tag;

@@ -8,11 +8,12 @@ use regimen_base::{Cancel, Hash256};
 use regimen_recipe::InputFile;
 
 use super::attributes::Writer;
+use super::folder::attributes_path;
 use super::offsets::Offsets;
-use super::output::{Output, attributes_path, pack};
 use super::row::Row;
 use crate::error::{Error, Place, Result};
 use crate::flow::{self, Job};
+use crate::output::{Output, pack};
 use crate::read::chunk::{Chunk, Chunks, How};
 use crate::read::stream::{Packing, Stream};
 use crate::tag::{Buffers, Scratch, Set, Tags};
@@ -133,6 +134,7 @@ struct Part {
 }
 
 impl Job for Tagging<'_> {
+    type Source = Chunks;
     type Scratch = Room;
     type Part = Part;
     type Sink = Output;

@@ -17,7 +17,12 @@ const SIGNS: [&str; 16] =
     ["==", "!=", "<=", ">=", "<", ">", "(", ")", "[", "]", ",", "+", "-", "*", "/", "="];
 
 /// An error in `expression` at byte `at`.
-pub(crate) fn fault(expression: &str, at: usize, reason: impl Into<String>, hint: impl Into<String>) -> Error {
+pub(crate) fn fault(
+    expression: &str,
+    at: usize,
+    reason: impl Into<String>,
+    hint: impl Into<String>,
+) -> Error {
     let column = expression.get(..at).map_or(0, |before| before.chars().count());
     Error::Expression {
         expression: expression.into(),
@@ -36,17 +41,28 @@ pub(crate) fn tokens(expression: &str) -> Result<Vec<(usize, Token)>> {
         if c.is_whitespace() {
             at += c.len_utf8();
         } else if c.is_ascii_digit() || (c == '.' && rest[1..].starts_with(|c: char| c.is_ascii_digit())) {
-            let mut end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '_')).unwrap_or(rest.len());
+            let mut end = rest
+                .find(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '_'))
+                .unwrap_or(rest.len());
             if rest[..end].ends_with(['e', 'E']) && rest[end..].starts_with(['-', '+']) {
                 end += 1;
                 end += rest[end..].find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len() - end);
             }
             let number = rest[..end].replace('_', "").parse();
-            let number = number.map_err(|_| fault(expression, at, format!("`{}` is not a number", &rest[..end]), "write it like 100000, 0.25 or 1e-3"))?;
+            let number = number.map_err(|_| {
+                fault(
+                    expression,
+                    at,
+                    format!("`{}` is not a number", &rest[..end]),
+                    "write it like 100000, 0.25 or 1e-3",
+                )
+            })?;
             out.push((at, Token::Number(number)));
             at += end;
         } else if c.is_alphabetic() || c == '_' {
-            let end = rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '@'))).unwrap_or(rest.len());
+            let end = rest
+                .find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '@')))
+                .unwrap_or(rest.len());
             out.push((at, Token::Name(rest[..end].into())));
             at += end;
         } else if c == '"' || c == '\'' {
@@ -104,7 +120,8 @@ mod tests {
 
     #[test]
     fn words_are_told_apart() {
-        let words: Vec<Token> = tokens("a@b.c>=1_000 and 'it\\'s' != \"\\d\"-.5e-1").unwrap().into_iter().map(|t| t.1).collect();
+        let words: Vec<Token> =
+            tokens("a@b.c>=1_000 and 'it\\'s' != \"\\d\"-.5e-1").unwrap().into_iter().map(|t| t.1).collect();
         assert_eq!(
             words,
             [
@@ -121,7 +138,11 @@ mod tests {
         );
         let fault = |text| tokens(text).unwrap_err().to_string();
         assert!(fault("a = 1").contains("`=` compares nothing"));
-        assert!(fault("a && b").contains("`&`") && fault("'x").contains("no end") && fault("1x").contains("number"));
+        assert!(
+            fault("a && b").contains("`&`")
+                && fault("'x").contains("no end")
+                && fault("1x").contains("number")
+        );
     }
 
     proptest! {

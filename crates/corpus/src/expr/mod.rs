@@ -220,42 +220,6 @@ impl Truth {
             Truth::Or(a, b) => a.of(facts) || b.of(facts),
         }
     }
-
-    /// The slots that it looks at.
-    pub fn slots(&self) -> Vec<usize> {
-        fn of_number(n: &Number, out: &mut Vec<usize>) {
-            match n {
-                Number::Value(slot) | Number::Folded(_, slot) => out.push(*slot),
-                Number::Negative(inner) => of_number(inner, out),
-                Number::Two(_, a, b) => {
-                    of_number(a, out);
-                    of_number(b, out);
-                }
-                _ => {}
-            }
-        }
-        fn of(truth: &Truth, out: &mut Vec<usize>) {
-            match truth {
-                Truth::Flag(slot) | Truth::Has(slot) => out.push(*slot),
-                Truth::Numbers(_, a, b) => {
-                    of_number(a, out);
-                    of_number(b, out);
-                }
-                Truth::NumberIn(a, _) => of_number(a, out),
-                Truth::Not(inner) => of(inner, out),
-                Truth::And(a, b) | Truth::Or(a, b) => {
-                    of(a, out);
-                    of(b, out);
-                }
-                _ => {}
-            }
-        }
-        let mut out = Vec::new();
-        of(self, &mut out);
-        out.sort_unstable();
-        out.dedup();
-        out
-    }
 }
 
 #[cfg(test)]
@@ -314,12 +278,5 @@ mod tests {
         ] {
             assert!(!holds(no, text), "{no}");
         }
-    }
-
-    #[test]
-    fn the_slots_of_an_expression_are_known() {
-        let set = Set::new(&[Wanted::named("length")]).unwrap();
-        let truth = parse("length.words > 3 or not (length.bytes + length.words < 2)", &set).unwrap();
-        assert_eq!(truth.slots(), [0, 2]);
     }
 }

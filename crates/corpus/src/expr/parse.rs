@@ -95,7 +95,11 @@ impl Parser<'_> {
     }
 
     fn expect(&mut self, sign: &'static str) -> Result<()> {
-        if self.sign(sign) { Ok(()) } else { Err(self.fault(format!("`{sign}` is missing"), format!("write `{sign}` here"))) }
+        if self.sign(sign) {
+            Ok(())
+        } else {
+            Err(self.fault(format!("`{sign}` is missing"), format!("write `{sign}` here")))
+        }
     }
 
     fn truth(&self, any: Any, place: usize) -> Result<Truth> {
@@ -119,7 +123,12 @@ impl Parser<'_> {
             Any::Number(number) => Ok(number),
             Any::Metadata(key) => Ok(Number::Metadata(key)),
             Any::Spans(name) => Err(self.spans(&name, place)),
-            other => Err(fault(self.text, place, format!("{} is no number", other.name()), "a number is needed here")),
+            other => Err(fault(
+                self.text,
+                place,
+                format!("{} is no number", other.name()),
+                "a number is needed here",
+            )),
         }
     }
 
@@ -127,7 +136,9 @@ impl Parser<'_> {
         match any {
             Any::Text(text) => Ok(text),
             Any::Metadata(key) => Ok(Text::Metadata(key)),
-            other => Err(fault(self.text, place, format!("{} is no text", other.name()), "a text is needed here")),
+            other => {
+                Err(fault(self.text, place, format!("{} is no text", other.name()), "a text is needed here"))
+            }
         }
     }
 
@@ -190,7 +201,9 @@ impl Parser<'_> {
             ("<", Op::Less),
             (">", Op::Greater),
         ];
-        let Some(op) = ops.iter().find_map(|(sign, op)| self.sign(sign).then_some(*op)) else { return Ok(left) };
+        let Some(op) = ops.iter().find_map(|(sign, op)| self.sign(sign).then_some(*op)) else {
+            return Ok(left);
+        };
         let behind = self.place();
         let right = self.sum()?;
         match (&left, &right) {
@@ -212,7 +225,10 @@ impl Parser<'_> {
             match self.tokens.get(self.at).map(|token| token.1.clone()) {
                 Some(Token::Number(x)) if texts.is_empty() => numbers.push(x),
                 Some(Token::Text(text)) if numbers.is_empty() => texts.push(text),
-                _ => return Err(self.fault("a list has numbers alone, or texts alone", "write it like [\"a\", \"b\"]")),
+                _ => {
+                    return Err(self
+                        .fault("a list has numbers alone, or texts alone", "write it like [\"a\", \"b\"]"));
+                }
             }
             self.at += 1;
             if !self.sign(",") && !matches!(self.tokens.get(self.at), Some((_, Token::Sign("]")))) {
@@ -269,7 +285,12 @@ impl Parser<'_> {
             Token::Number(x) => Ok(Any::Number(Number::Literal(x))),
             Token::Text(text) => Ok(Any::Text(Text::Literal(text))),
             Token::Name(name) => self.name(&name, place),
-            Token::Sign(sign) => Err(fault(self.text, place, format!("`{sign}` cannot stand here"), "a name, a number or a text is needed here")),
+            Token::Sign(sign) => Err(fault(
+                self.text,
+                place,
+                format!("`{sign}` cannot stand here"),
+                "a name, a number or a text is needed here",
+            )),
         }
     }
 
@@ -311,7 +332,10 @@ impl Parser<'_> {
         let found = if let Some((_, fold)) = FOLDS.iter().find(|(known, _)| *known == function) {
             let inside = self.place();
             let Some((_, Token::Name(name))) = self.tokens.get(self.at).cloned() else {
-                return Err(self.fault("the name of an attribute is missing", format!("write {function}(TAGGER.ATTRIBUTE)")));
+                return Err(self.fault(
+                    "the name of an attribute is missing",
+                    format!("write {function}(TAGGER.ATTRIBUTE)"),
+                ));
             };
             self.at += 1;
             let (slot, shape) = self.slot(&name, inside)?;
@@ -323,7 +347,10 @@ impl Parser<'_> {
         } else if function == "has" {
             let inside = self.place();
             let Some((_, Token::Name(name))) = self.tokens.get(self.at).cloned() else {
-                return Err(self.fault("the name of an attribute is missing", "write has(TAGGER.ATTRIBUTE) or has(metadata.KEY)"));
+                return Err(self.fault(
+                    "the name of an attribute is missing",
+                    "write has(TAGGER.ATTRIBUTE) or has(metadata.KEY)",
+                ));
             };
             self.at += 1;
             Any::Truth(match name.strip_prefix("metadata.") {
@@ -347,11 +374,23 @@ impl Parser<'_> {
                     })?;
                     Truth::Matches(subject, Box::new(regex))
                 }
-                _ => return Err(fault(self.text, behind, "the expression must be written out", "give it in quotes")),
+                _ => {
+                    return Err(fault(
+                        self.text,
+                        behind,
+                        "the expression must be written out",
+                        "give it in quotes",
+                    ));
+                }
             })
         } else {
             let known = FOLDS.iter().map(|(known, _)| *known).chain(["has", "contains", "matches"]);
-            return Err(fault(self.text, place, format!("there is no function `{function}`"), suggest::hint(function, known)));
+            return Err(fault(
+                self.text,
+                place,
+                format!("there is no function `{function}`"),
+                suggest::hint(function, known),
+            ));
         };
         self.expect(")")?;
         Ok(found)
@@ -378,7 +417,10 @@ mod tests {
         };
         // The slip in Dolma's own configs.
         let slip = told("source == \"a\" and gopher_v1.fraction_of_characters_in_most_common_2gram > 0.2");
-        assert!(slip.contains("most_common_2grams`") && slip.contains(&format!("\n  {}^", " ".repeat(18))), "{slip}");
+        assert!(
+            slip.contains("most_common_2grams`") && slip.contains(&format!("\n  {}^", " ".repeat(18))),
+            "{slip}"
+        );
         for (text, part) in [
             ("gopher_v1.word_count", "not a condition"),
             ("c4@dolma.lines_with_too_few_words > 3", "count(c4@dolma.lines_with_too_few_words)"),

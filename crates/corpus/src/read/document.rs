@@ -11,6 +11,8 @@ use crate::date;
 use crate::error::{Error, Place, Result};
 use crate::licence;
 use crate::names::{FileName, Reason};
+use crate::part::{Hashes, put_hashes};
+use crate::pipeline::{Given, Outcome, Pipeline, Room};
 use crate::quality::Rules;
 use crate::read::chunk::Chunk;
 use crate::read::row::{Fields, RawRow, Scalar, mend_surrogates, parse};
@@ -23,7 +25,7 @@ const EMPTY: u16 = 3;
 const FIRST_RULE: u16 = 4;
 
 /// The reasons for which a document can be dropped here, in the order of their numbers from 1.
-pub(crate) fn reasons(rules: &Rules) -> Vec<Reason> {
+pub(crate) fn reasons(rules: &Rules, pipeline: &Pipeline) -> Vec<Reason> {
     let reason = |name: &str, text: &str| Reason { name: name.into(), text: text.into() };
     let mut all = vec![
         reason("invalid_utf8", "text that is not UTF-8"),
@@ -31,6 +33,7 @@ pub(crate) fn reasons(rules: &Rules) -> Vec<Reason> {
         reason("empty", "text of no length"),
     ];
     all.extend(rules.reasons());
+    all.extend(pipeline.reasons());
     all
 }
 
@@ -39,6 +42,7 @@ pub(crate) struct Reading<'r> {
     pub sources: &'r [Source],
     pub files: &'r [FileName],
     pub rules: &'r Rules,
+    pub pipeline: &'r Pipeline,
     pub invalid_utf8: InvalidUtf8,
     pub missing_text: MissingText,
 }
@@ -50,6 +54,8 @@ pub(crate) struct Parsed {
     pub documents: Vec<Incoming>,
     /// A number for each rule, document by document.
     pub values: Vec<f32>,
+    /// What deduplication compares, document by document, as bytes.
+    pub hashes: Vec<u8>,
     /// The licences that were met, by number.
     pub licences: Vec<String>,
 }
@@ -62,16 +68,18 @@ struct About<'a> {
     licence: Cow<'a, str>,
     created: Option<i32>,
     repaired: bool,
+    metadata: &'a str,
 }
 
 /// The documents in a chunk.
-pub(crate) fn documents(reading: &Reading, chunk: Chunk) -> Result<Parsed> {
+pub(crate) fn documents(reading: &Reading, chunk: Chunk, room: &mut Room) -> Result<Parsed> {
     let mut maker = Maker {
         reading,
         source: &reading.sources[usize::from(chunk.source)],
         file: &reading.files[chunk.file as usize],
         source_number: chunk.source,
         file_number: chunk.file,
+        room,
         out: Parsed::default(),
     };
     match chunk.ends {
@@ -81,16 +89,17 @@ pub(crate) fn documents(reading: &Reading, chunk: Chunk) -> Result<Parsed> {
     Ok(maker.out)
 }
 
-struct Maker<'r> {
+struct Maker<'r, 'm> {
     reading: &'r Reading<'r>,
     source: &'r Source,
     file: &'r FileName,
     source_number: u16,
     file_number: u32,
+    room: &'m mut Room,
     out: Parsed,
 }
 
-impl<'r> Maker<'r> {
+impl<'r> Maker<'r, '_> {
     fn place(&self, number: u64) -> Place {
         Place { file: self.file.path.clone(), unit: "line", number }
     }
@@ -189,6 +198,7 @@ impl<'r> Maker<'r> {
                 _ => None,
             },
             repaired,
+            metadata: row.metadata,
         };
         match row.text {
             Scalar::Text(text) => {
@@ -251,7 +261,7 @@ impl<'r> Maker<'r> {
         &mut self,
         number: u64,
         about: About,
-        text: String,
+        mut text: String,
         length: usize,
         dropped: Option<u16>,
     ) -> Result<()> {
@@ -267,9 +277,36 @@ impl<'r> Maker<'r> {
             None => format!("{path}:{number}"),
         };
         let licence = self.licence_number(number, &about.licence)?;
-        let mut document = Incoming {
+        let content = DocKey::of_content(text.as_bytes());
+        let mut dropped = dropped.or((length == 0).then_some(EMPTY));
+        let rules = self.reading.rules.rules.len();
+        let mut outcome = Outcome::default();
+        self.room.hashes = Hashes::default();
+        if dropped.is_some() {
+            self.out.values.extend(std::iter::repeat_n(f32::NAN, rules));
+        } else {
+            let failed = self.reading.rules.judge(&text, &mut self.out.values);
+            dropped = failed.map(|rule| FIRST_RULE + rule as u16);
+            let given = Given {
+                source: &self.source.name,
+                id: &id,
+                licence: &about.licence,
+                author: about.author.name(),
+                metadata: about.metadata,
+            };
+            outcome = self.reading.pipeline.run(&given, &mut text, failed.is_some(), self.room);
+            let first = FIRST_RULE + rules as u16;
+            let emptied = first + self.reading.pipeline.rules() as u16;
+            let here = outcome.dropped.map(|rule| first + rule as u16);
+            dropped = dropped.or(here).or(outcome.emptied.then_some(emptied));
+        }
+        if dropped.is_some() {
+            text = String::new();
+        }
+        put_hashes(&self.room.hashes, &mut self.out.hashes);
+        self.out.documents.push(Incoming {
             key: DocKey::new(&self.source.name, &id),
-            content: DocKey::of_content(text.as_bytes()),
+            content,
             id,
             own_id,
             text,
@@ -281,16 +318,11 @@ impl<'r> Maker<'r> {
             author: about.author,
             created: about.created,
             repaired: about.repaired,
-            dropped: dropped.or((length == 0).then_some(EMPTY)),
-        };
-        let width = self.reading.rules.rules.len();
-        if document.dropped.is_some() {
-            self.out.values.extend(std::iter::repeat_n(f32::NAN, width));
-        } else if let Some(rule) = self.reading.rules.judge(&document.text, &mut self.out.values) {
-            document.dropped = Some(FIRST_RULE + rule as u16);
-            document.text = String::new();
-        }
-        self.out.documents.push(document);
+            dropped,
+            representative: None,
+            tags: outcome.tags,
+            keep: outcome.keep,
+        });
         Ok(())
     }
 

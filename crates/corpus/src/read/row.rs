@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// Names of the fields that hold text and id.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct RawRow<'a> {
     pub author: Scalar<'a>,
     /// `license` or `licence`, in `metadata` before beside it.
     pub licence: Scalar<'a>,
+    /// The object `metadata` as it is written; empty if there is none.
+    pub metadata: &'a str,
 }
 
 /// A JSON value of which only texts and numbers are kept.
@@ -129,7 +132,14 @@ impl<'de> Visitor<'de> for Fields<'_> {
                 "created" => row.created = map.next_value_seed(Value)?,
                 "author_kind" => row.author = map.next_value_seed(Value)?,
                 "license" | "licence" => row.licence = map.next_value_seed(Value)?,
-                "metadata" => metadata = map.next_value_seed(MetadataSeed)?,
+                "metadata" => {
+                    row.metadata = map.next_value::<&'de RawValue>()?.get();
+                    let mut inner = serde_json::Deserializer::from_str(row.metadata);
+                    metadata = MetadataSeed.deserialize(&mut inner).map_err(|error| {
+                        let reason = error.to_string();
+                        M::Error::custom(reason.split(" at line ").next().unwrap_or_default())
+                    })?;
+                }
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }

@@ -29,7 +29,8 @@ use std::ops::Range;
 use crate::error::Result;
 
 /// What an attribute is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Shape {
     /// One number for the document.
     Value,

@@ -56,7 +56,8 @@ impl Params<'_> {
 
     /// There must be no other ones.
     pub(crate) fn only(&self, known: &[&str]) -> Result<()> {
-        match self.of.keys().find(|key| !known.contains(&key.as_str())) {
+        let given = self.of.iter().filter(|(_, value)| !value.is_null());
+        match given.map(|(key, _)| key).find(|key| !known.contains(&key.as_str())) {
             None => Ok(()),
             Some(key) => Err(Error::TaggerField {
                 tagger: self.tagger.into(),
@@ -139,8 +140,27 @@ impl Set {
         Set::in_project(wanted, Path::new(""))
     }
 
+    /// What the taggers would give, without making them: enough to check names against.
+    pub(crate) fn declared(wanted: &[Wanted]) -> Result<Set> {
+        Set::with(wanted, |_, _| Ok(None))
+    }
+
     /// Make taggers; files of theirs are relative to `root`.
     pub fn in_project(wanted: &[Wanted], root: &Path) -> Result<Set> {
+        Set::with(wanted, |kind, one| {
+            let params = Params { tagger: &one.tagger, of: &one.params, root };
+            (kind.make)(&params).map(Some)
+        })
+        .and_then(|mut set| {
+            set.identify(wanted, root)?;
+            Ok(set)
+        })
+    }
+
+    fn with(
+        wanted: &[Wanted],
+        make: impl Fn(&Kind, &Wanted) -> Result<Option<Box<dyn Tagger>>>,
+    ) -> Result<Set> {
         let mut set = Set { taggers: Vec::new(), attributes: Vec::new(), identities: Vec::new() };
         for one in wanted {
             let kind = kind(&one.tagger)?;
@@ -153,22 +173,29 @@ impl Set {
                     hint: "give each of them another `name`".into(),
                 });
             }
-            let params = Params { tagger: &one.tagger, of: &one.params, root };
-            set.taggers.push(((kind.make)(&params)?, set.attributes.len()));
+            if let Some(tagger) = make(kind, one)? {
+                set.taggers.push((tagger, set.attributes.len()));
+            }
             set.attributes.extend(
                 kind.attributes.iter().map(|attribute| SetAttribute { tagger: name.clone(), attribute }),
             );
-            let mut identity =
-                format!("{} {} {}", kind.name, kind.version, Value::Object(one.params.clone()));
+            set.identities.push((name, format!("{} {}", kind.name, kind.version)));
+        }
+        Ok(set)
+    }
+
+    /// Add what the config says, and the contents of the files that it names, to the identities.
+    fn identify(&mut self, wanted: &[Wanted], root: &Path) -> Result<()> {
+        for ((_, identity), one) in self.identities.iter_mut().zip(wanted) {
+            identity.push_str(&format!(" {}", Value::Object(one.params.clone())));
             for (field, value) in &one.params {
                 // What a file says counts, not its name alone.
                 if let Some(path) = value.as_str().map(|path| root.join(path)).filter(|path| path.is_file()) {
                     identity.push_str(&format!(" {field}={}", Hash256::of_file(&path)?.0));
                 }
             }
-            set.identities.push((name, identity));
         }
-        Ok(set)
+        Ok(())
     }
 
     /// The attributes of all taggers, by slot.

@@ -131,7 +131,10 @@ pub(crate) fn decode(shapes: &[Shape], bytes: &[u8], length: u32) -> Result<Tags
                 for _ in 0..count {
                     let start = before.checked_add(reader.signed()?).ok_or_else(bad)?;
                     before = start;
-                    let end = u64::try_from(start).map_err(|_| bad())?.checked_add(reader.number()?).ok_or_else(bad)?;
+                    let end = u64::try_from(start)
+                        .map_err(|_| bad())?
+                        .checked_add(reader.number()?)
+                        .ok_or_else(bad)?;
                     if end > u64::from(length) {
                         return Err(bad());
                     }

@@ -1,0 +1,245 @@
+//! What is known of documents between the pass that reads them and the pass that writes them: two files for each group of
+//! input files, `N.docs` with a record for each document in order, and `N.hashes` with what deduplication compares.
+//!
+//! Records are little endian and begin with their length, so that texts can be skipped. The files are gone once the corpus
+//! is whole.
+
+use crate::author::Author;
+use crate::error::{Error, Result};
+use crate::write::Incoming;
+use regimen_base::DocKey;
+
+/// What deduplication compares of one document. A document that is not kept has nothing to compare.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Hashes {
+    /// Hash of its normalised URL.
+    pub url: Option<u128>,
+    /// Its MinHash bands.
+    pub bands: Vec<u64>,
+    /// Fingerprints of its paragraphs, those that count.
+    pub paragraphs: Vec<u64>,
+}
+
+const NO_DAY: i32 = i32::MIN;
+
+/// Append the record of a document with its rules' values.
+pub(crate) fn put(document: &Incoming, licence: &str, values: &[f32], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&document.key.0);
+    out.extend_from_slice(&document.content.0);
+    for number in [document.bytes, document.file, document.line, document.text.len() as u32] {
+        out.extend_from_slice(&number.to_le_bytes());
+    }
+    out.extend_from_slice(&document.source.to_le_bytes());
+    out.extend_from_slice(&document.dropped.unwrap_or(0).to_le_bytes());
+    out.extend_from_slice(&document.created.unwrap_or(NO_DAY).to_le_bytes());
+    out.push(document.author.code());
+    out.push(u8::from(document.own_id) | u8::from(document.repaired) << 1);
+    for value in values {
+        out.extend_from_slice(&value.to_le_bytes());
+    }
+    for bytes in
+        [document.id.as_bytes(), licence.as_bytes(), &document.tags, &document.keep, document.text.as_bytes()]
+    {
+        out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+        out.extend_from_slice(bytes);
+    }
+    let length = (out.len() - start - 4) as u32;
+    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+}
+
+/// Append the hashes of a document.
+pub(crate) fn put_hashes(hashes: &Hashes, out: &mut Vec<u8>) {
+    out.push(u8::from(hashes.url.is_some()));
+    out.extend_from_slice(
+        &hashes.url.unwrap_or(0).to_le_bytes()[..if hashes.url.is_some() { 16 } else { 0 }],
+    );
+    for list in [&hashes.bands, &hashes.paragraphs] {
+        out.extend_from_slice(&(list.len() as u32).to_le_bytes());
+        list.iter().for_each(|hash| out.extend_from_slice(&hash.to_le_bytes()));
+    }
+}
+
+/// Reads what [`put`] and [`put_hashes`] wrote.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reader<'b>(pub &'b [u8]);
+
+impl<'b> Reader<'b> {
+    fn take(&mut self, bytes: usize) -> Result<&'b [u8]> {
+        let (head, rest) =
+            self.0.split_at_checked(bytes).ok_or(Error::Record { what: "a record between two passes" })?;
+        self.0 = rest;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let mut out = [0; N];
+        out.copy_from_slice(self.take(N)?);
+        Ok(out)
+    }
+
+    fn number(&mut self) -> Result<u32> {
+        Ok(u32::from_le_bytes(self.array()?))
+    }
+
+    fn short(&mut self) -> Result<u16> {
+        Ok(u16::from_le_bytes(self.array()?))
+    }
+
+    fn bytes(&mut self) -> Result<&'b [u8]> {
+        let length = self.number()? as usize;
+        self.take(length)
+    }
+
+    fn text(&mut self) -> Result<String> {
+        let bytes = self.bytes()?;
+        String::from_utf8(bytes.to_vec()).map_err(|_| Error::Record { what: "a text between two passes" })
+    }
+
+    /// The next document, its licence, and the values of so many rules; none at the end.
+    pub fn document(&mut self, rules: usize, values: &mut Vec<f32>) -> Result<Option<(Incoming, String)>> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let mut record = Reader(self.bytes()?);
+        let r = &mut record;
+        let (key, content) = (DocKey(r.array()?), DocKey(r.array()?));
+        let (bytes, file, line, _) = (r.number()?, r.number()?, r.number()?, r.number()?);
+        let (source, dropped) = (r.short()?, r.short()?);
+        let created = i32::from_le_bytes(r.array()?);
+        let [author, flags] = r.array()?;
+        values.clear();
+        for _ in 0..rules {
+            values.push(f32::from_le_bytes(r.array()?));
+        }
+        let (id, licence) = (r.text()?, r.text()?);
+        let (tags, keep) = (r.bytes()?.to_vec(), r.bytes()?.to_vec());
+        let text = r.text()?;
+        let document = Incoming {
+            id,
+            own_id: flags & 1 != 0,
+            key,
+            content,
+            text,
+            bytes,
+            source,
+            file,
+            line,
+            licence: 0,
+            author: Author::from_code(author),
+            created: (created != NO_DAY).then_some(created),
+            repaired: flags & 2 != 0,
+            dropped: (dropped != 0).then_some(dropped),
+            representative: None,
+            tags,
+            keep,
+        };
+        Ok(Some((document, licence)))
+    }
+
+    /// The key of the content of the next document, whether it is kept so far, its source, its day, and the bytes of its
+    /// text, without reading the text; none at the end.
+    pub fn fate(&mut self) -> Result<Option<Fate>> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let mut r = Reader(self.bytes()?);
+        r.take(16)?;
+        let content = u128::from_le_bytes(r.array()?);
+        r.take(12)?;
+        let bytes = r.number()?;
+        let (source, dropped) = (r.short()?, r.short()?);
+        let created = i32::from_le_bytes(r.array()?);
+        let day = (created != NO_DAY).then_some(created);
+        Ok(Some(Fate { content, kept: dropped == 0, source, day, bytes }))
+    }
+
+    /// The next document's hashes; none at the end.
+    pub fn hashes(&mut self, out: &mut Hashes) -> Result<bool> {
+        if self.0.is_empty() {
+            return Ok(false);
+        }
+        let [url] = self.array()?;
+        out.url = if url == 0 { None } else { Some(u128::from_le_bytes(self.array()?)) };
+        for list in [&mut out.bands, &mut out.paragraphs] {
+            let count = self.number()? as usize;
+            let bytes = self.take(8 * count)?;
+            list.clear();
+            list.extend(bytes.as_chunks().0.iter().map(|chunk| u64::from_le_bytes(*chunk)));
+        }
+        Ok(true)
+    }
+}
+
+/// What deduplication asks of a document besides its hashes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Fate {
+    pub content: u128,
+    pub kept: bool,
+    pub source: u16,
+    pub day: Option<i32>,
+    /// Bytes of the text as it is kept.
+    pub bytes: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    prop_compose! {
+        fn any_document()(
+            key: [u8; 16], content: [u8; 16], bytes: u32, file: u32, line: u32, source: u16, dropped in prop::option::of(1u16..),
+            created in prop::option::of(NO_DAY + 1..), author in 0u8..4, own_id: bool, repaired: bool, id: String, text: String,
+            tags in prop::collection::vec(any::<u8>(), 0..9), keep in prop::collection::vec(any::<u8>(), 0..9),
+        ) -> Incoming {
+            Incoming {
+                id, own_id, key: DocKey(key), content: DocKey(content), text, bytes, source, file, line, licence: 0,
+                author: Author::from_code(author), created, repaired, dropped, representative: None, tags, keep,
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn documents_come_back(documents in prop::collection::vec(any_document(), 0..5), licence: String) {
+            let mut out = Vec::new();
+            for (i, document) in documents.iter().enumerate() {
+                put(document, &licence, &[i as f32, 0.5], &mut out);
+            }
+            let (mut reader, mut fates, mut values) = (Reader(&out), Reader(&out), Vec::new());
+            for (i, document) in documents.iter().enumerate() {
+                let fate = fates.fate().unwrap().unwrap();
+                prop_assert_eq!((fate.content, fate.kept), (u128::from_le_bytes(document.content.0), document.dropped.is_none()));
+                prop_assert_eq!((fate.source, fate.day), (document.source, document.created));
+                prop_assert_eq!(fate.bytes as usize, document.text.len());
+                let (back, of) = reader.document(2, &mut values).unwrap().unwrap();
+                prop_assert_eq!(format!("{back:?}"), format!("{document:?}"));
+                prop_assert_eq!((&of, &values[..]), (&licence, &[i as f32, 0.5][..]));
+            }
+            prop_assert!(reader.document(2, &mut values).unwrap().is_none() && fates.fate().unwrap().is_none());
+        }
+
+        #[test]
+        fn hashes_come_back(url in prop::option::of(any::<u128>()), bands in prop::collection::vec(any::<u64>(), 0..5),
+            paragraphs in prop::collection::vec(any::<u64>(), 0..5)) {
+            let hashes = Hashes { url, bands, paragraphs };
+            let mut out = Vec::new();
+            put_hashes(&hashes, &mut out);
+            put_hashes(&Hashes::default(), &mut out);
+            let (mut reader, mut back) = (Reader(&out), Hashes::default());
+            prop_assert!(reader.hashes(&mut back).unwrap());
+            prop_assert_eq!(&back, &hashes);
+            prop_assert!(reader.hashes(&mut back).unwrap() && back == Hashes::default());
+            prop_assert!(!reader.hashes(&mut back).unwrap());
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Reader(&bytes).document(1, &mut Vec::new());
+            let _ = Reader(&bytes).fate();
+            let _ = Reader(&bytes).hashes(&mut Hashes::default());
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! What is done to every document by itself: tags, rules, edits, and the hashes that deduplication compares.
+
+use std::path::Path;
+
+use regimen_recipe::Problem;
+use serde::Deserialize;
+
+use crate::config::Config;
+use crate::dedup::hash::{hash64, hash128};
+use crate::dedup::{Keep, MinHasher, Preset, Work, url};
+use crate::edit::{Cut, apply, encode};
+use crate::error::Result;
+use crate::expr::{Facts, Truth, parse};
+use crate::names::Reason;
+use crate::part::Hashes;
+use crate::tag::{Buffers, Scratch, Set, Shape, Tags, Wanted, stored};
+
+/// A rule of `edit`.
+struct Edit {
+    slot: usize,
+    when: Option<Truth>,
+    least: Option<f64>,
+    /// Number of the replacement, from 1; 0 for none.
+    replacement: u8,
+}
+
+/// Tags, rules and edits, ready to run.
+pub(crate) struct Pipeline {
+    set: Set,
+    shapes: Vec<Shape>,
+    drops: Vec<Truth>,
+    /// The expressions as they were written.
+    rules: Vec<String>,
+    edits: Vec<Edit>,
+    /// What stands in place of spans, by number from 1.
+    pub replacements: Vec<String>,
+    by_url: bool,
+    near: Option<(MinHasher, Keep)>,
+    paragraphs: Option<u32>,
+}
+
+/// Buffers of one thread.
+#[derive(Default)]
+pub(crate) struct Room {
+    buffers: Buffers,
+    scratch: Scratch,
+    tags: Tags,
+    work: Work,
+    cuts: Vec<Cut>,
+    /// The hashes of the last document.
+    pub hashes: Hashes,
+}
+
+/// What is known of a document when it comes here.
+pub(crate) struct Given<'d> {
+    pub source: &'d str,
+    pub id: &'d str,
+    pub licence: &'d str,
+    pub author: &'d str,
+    pub metadata: &'d str,
+}
+
+/// What became of a document.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    /// The rule of `drop` that drops it.
+    pub dropped: Option<usize>,
+    /// Whether edits left nothing of it.
+    pub emptied: bool,
+    /// Its tags as bytes.
+    pub tags: Vec<u8>,
+    /// Its keep map as bytes; empty if nothing was cut.
+    pub keep: Vec<u8>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    url: Option<serde_json::Value>,
+}
+
+impl Pipeline {
+    /// Check the config of a stage against what its taggers declare, without making the taggers.
+    pub fn check(config: &Config) -> std::result::Result<(), Problem> {
+        let problem = |path: String, error: &dyn regimen_base::Hint| {
+            let (message, hint) = (error.to_string(), error.hint());
+            Err(Problem { path, message, hint })
+        };
+        let set = match Set::declared(&config.tag) {
+            Ok(set) => set,
+            Err(error) => return problem("tag".into(), &error),
+        };
+        for (i, rule) in config.drop.iter().enumerate() {
+            if let Err(error) = parse(rule, &set) {
+                return problem(format!("drop.{i}"), &error);
+            }
+        }
+        for (i, edit) in config.edit.iter().enumerate() {
+            match set.slot(&edit.spans) {
+                Err(error) => return problem(format!("edit.{i}.spans"), &error),
+                Ok((_, Shape::Spans)) => {}
+                Ok(_) => {
+                    return Err(Problem {
+                        path: format!("edit.{i}.spans"),
+                        message: format!("`{}` does not mark spans of the text", edit.spans),
+                        hint: Some("`regimen corpus taggers NAME` shows which attributes are spans".into()),
+                    });
+                }
+            }
+            if let Some(Err(error)) = edit.when.as_ref().map(|when| parse(when, &set)) {
+                return problem(format!("edit.{i}.when"), &error);
+            }
+        }
+        if config.edit.len() > 255 {
+            return Err(Problem {
+                path: "edit".into(),
+                message: format!("{} edits are too many: at most 255", config.edit.len()),
+                hint: Some("let one attribute stand for several".into()),
+            });
+        }
+        Ok(())
+    }
+
+    /// Make all that the config asks for; files are relative to `root`.
+    pub fn new(config: &Config, root: &Path) -> Result<Pipeline> {
+        let set = Set::in_project(&config.tag, root)?;
+        let drops = config.drop.iter().map(|rule| parse(rule, &set)).collect::<Result<_>>()?;
+        let mut replacements: Vec<String> = Vec::new();
+        let mut edits = Vec::new();
+        for edit in &config.edit {
+            let replacement = match replacements.iter().position(|known| *known == edit.replace) {
+                _ if edit.replace.is_empty() => 0,
+                Some(known) => known + 1,
+                None => {
+                    replacements.push(edit.replace.clone());
+                    replacements.len()
+                }
+            };
+            edits.push(Edit {
+                slot: set.slot(&edit.spans)?.0,
+                when: edit.when.as_ref().map(|when| parse(when, &set)).transpose()?,
+                least: edit.least,
+                replacement: replacement as u8,
+            });
+        }
+        let near = match Preset::by_name(&config.near.preset) {
+            None => None,
+            Some(preset) => {
+                Some((MinHasher::new(preset.minhash)?, Keep::by_name(&config.near.keep).unwrap_or_default()))
+            }
+        };
+        Ok(Pipeline {
+            shapes: set.attributes().iter().map(|a| a.attribute.shape).collect(),
+            set,
+            drops,
+            rules: config.drop.clone(),
+            edits,
+            replacements,
+            by_url: config.dedup_url,
+            near,
+            paragraphs: config.paragraphs.wanted().then_some(config.paragraphs.min_bytes),
+        })
+    }
+
+    /// A pipeline that does nothing.
+    #[cfg(test)]
+    pub fn none() -> Pipeline {
+        Pipeline {
+            set: Set::declared(&[]).unwrap(),
+            shapes: Vec::new(),
+            drops: Vec::new(),
+            rules: Vec::new(),
+            edits: Vec::new(),
+            replacements: Vec::new(),
+            by_url: false,
+            near: None,
+            paragraphs: None,
+        }
+    }
+
+    /// The taggers.
+    pub fn set(&self) -> &Set {
+        &self.set
+    }
+
+    /// Why documents are dropped here: one reason for each rule of `drop`, and, if there are edits, one for texts of which
+    /// they leave nothing.
+    pub fn reasons(&self) -> Vec<Reason> {
+        let rule =
+            |(i, rule): (usize, &String)| Reason { name: format!("drop_{}", i + 1), text: rule.clone() };
+        let mut reasons: Vec<Reason> = self.rules.iter().enumerate().map(rule).collect();
+        if !self.edits.is_empty() {
+            reasons.push(Reason { name: "edited".into(), text: "edits left nothing of the text".into() });
+        }
+        reasons
+    }
+
+    /// Rules of `drop`.
+    pub fn rules(&self) -> usize {
+        self.drops.len()
+    }
+
+    /// Which of several alike documents stays.
+    pub fn keep(&self) -> Keep {
+        self.near.as_ref().map_or(Keep::First, |near| near.1)
+    }
+
+    /// Tag a document, hold it against the rules, and edit its text in place. `fails` tells that a rule before these drops
+    /// it: then it is only tagged. The hashes of what stays are left in `room`.
+    pub fn run(&self, given: &Given, text: &mut String, fails: bool, room: &mut Room) -> Outcome {
+        let mut outcome = Outcome::default();
+        let Room { buffers, scratch, tags, work, cuts, hashes } = room;
+        if !self.set.is_empty() {
+            self.set.tag(text, given.metadata, buffers, scratch, tags);
+            stored::encode(&self.shapes, tags, &mut outcome.tags);
+        }
+        if fails {
+            return outcome;
+        }
+        let facts = Facts {
+            text,
+            source: given.source,
+            id: given.id,
+            licence: given.licence,
+            author: given.author,
+            metadata: given.metadata,
+            tags,
+        };
+        outcome.dropped = self.drops.iter().position(|rule| rule.of(&facts));
+        if outcome.dropped.is_some() {
+            return outcome;
+        }
+        cuts.clear();
+        for edit in &self.edits {
+            if edit.when.as_ref().is_none_or(|when| when.of(&facts)) {
+                let spans = tags.spans(edit.slot).iter();
+                let spans = spans.filter(|span| edit.least.is_none_or(|least| span.score >= least));
+                cuts.extend(spans.map(|s| Cut { start: s.start, end: s.end, replacement: edit.replacement }));
+            }
+        }
+        if let Some((left, map)) = apply(text, cuts, &self.replacements) {
+            encode(&map, &mut outcome.keep);
+            *text = left;
+            outcome.emptied = text.trim().is_empty();
+            if outcome.emptied {
+                return outcome;
+            }
+        }
+        if self.by_url
+            && let Ok(Metadata { url: Some(serde_json::Value::String(address)) }) =
+                serde_json::from_str(given.metadata)
+        {
+            hashes.url = Some(hash128(url::normalise(&address).as_bytes(), 0));
+        }
+        if let Some((hasher, _)) = &self.near
+            && hasher.sign(text, work)
+        {
+            hashes.bands.extend_from_slice(work.bands());
+        }
+        if let Some(least) = self.paragraphs {
+            hashes.paragraphs.extend(
+                paragraphs(text, least).map(|(start, end)| hash64(text[start..end].trim().as_bytes(), 0)),
+            );
+        }
+        outcome
+    }
+}
+
+/// The paragraphs of a text that are compared: lines that are not blank and have at least `least` bytes without the white
+/// space around them. Each is the range up to and with its line feed.
+pub(crate) fn paragraphs(text: &str, least: u32) -> impl Iterator<Item = (usize, usize)> + '_ {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        while at < text.len() {
+            let start = at;
+            at = memchr::memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |i| start + i + 1);
+            let length = text[start..at].trim().len();
+            if length > 0 && length >= least as usize {
+                return Some((start, at));
+            }
+        }
+        None
+    })
+}
+
+/// The taggers that a config asks for.
+pub(crate) type Taggers = Vec<Wanted>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paragraphs_are_lines_with_something_in_them() {
+        let text = "one\n\n  \n  two words \nx\nlast";
+        let found: Vec<&str> = paragraphs(text, 0).map(|(a, b)| &text[a..b]).collect();
+        assert_eq!(found, ["one\n", "  two words \n", "x\n", "last"]);
+        let found: Vec<&str> = paragraphs(text, 4).map(|(a, b)| &text[a..b]).collect();
+        assert_eq!(found, ["  two words \n", "last"]);
+        assert_eq!(paragraphs("", 0).count(), 0);
+    }
+}
