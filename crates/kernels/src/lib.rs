@@ -22,6 +22,7 @@ pub mod lion;
 pub mod logprob;
 mod math;
 pub mod mean_pool;
+pub mod minhash;
 pub mod muon;
 pub mod norm;
 pub mod par;
@@ -59,6 +60,7 @@ pub use logprob::{
     logprob_backward, logprob_forward,
 };
 pub use mean_pool::{mean_pool_backward, mean_pool_forward};
+pub use minhash::{M61, minhash_m61, minhash_u32};
 pub use muon::{Muon, muon_step, muon_work};
 pub use norm::{NormKind, norm_backward, norm_forward};
 pub use par::{par, par_map, par_rows, par_rows2, par_rows3};
