@@ -8,6 +8,7 @@ mod build;
 mod config;
 mod corpus;
 mod date;
+pub mod dedup;
 mod error;
 mod funnel;
 mod licence;

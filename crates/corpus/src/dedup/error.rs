@@ -1,0 +1,108 @@
+//! What can be wrong with a deduplication, with a way out.
+
+use std::path::{Path, PathBuf};
+
+use regimen_base::{Hint, fs, units};
+
+/// What the functions of this folder give back.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a deduplication could not be done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file operation failed.
+    #[error(transparent)]
+    File(#[from] fs::Error),
+    /// An option that makes no sense.
+    #[error("{option} = {value} is out of range: {allowed}")]
+    Option {
+        /// Its name.
+        option: &'static str,
+        /// Its value.
+        value: String,
+        /// What it may be.
+        allowed: &'static str,
+    },
+    /// A document came after a later one.
+    #[error("document {ordinal} was pushed after document {after}")]
+    Order {
+        /// The document.
+        ordinal: u32,
+        /// The later one.
+        after: u32,
+    },
+    /// More of something than its number can count.
+    #[error("too many {what}: at most {most}")]
+    TooMany {
+        /// What.
+        what: &'static str,
+        /// How many fit.
+        most: u64,
+    },
+    /// The work would take more memory than it may.
+    #[error("{what} needs {} of memory; {} are allowed", units::bytes(*.needed), units::bytes(*.allowed))]
+    Memory {
+        /// What needs it.
+        what: String,
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes allowed.
+        allowed: u64,
+    },
+    /// A Bloom filter holds more keys than it was sized for.
+    #[error(
+        "the Bloom filter holds {keys} keys and was sized for {expected}: its false positive rate is {rate:.2e} instead of \
+         {configured:.2e}"
+    )]
+    OverFull {
+        /// Keys it holds.
+        keys: u64,
+        /// Keys it was sized for.
+        expected: u64,
+        /// The rate by now.
+        rate: f64,
+        /// The rate asked for.
+        configured: f64,
+    },
+    /// A saved file is not what it should be.
+    #[error("`{}` is damaged: {what}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn damaged(path: &Path, what: impl Into<String>) -> Error {
+        Error::Damaged { path: path.into(), what: what.into() }
+    }
+
+    pub(crate) fn option(
+        option: &'static str,
+        value: impl std::fmt::Display,
+        allowed: &'static str,
+    ) -> Error {
+        Error::Option { option, value: value.to_string(), allowed }
+    }
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Error::File(error) => return error.hint(),
+            Error::Option { option, .. } => format!("give `{option}` a value in its range"),
+            Error::Order { .. } => {
+                "documents must come in document order: the first copy is defined by it".into()
+            }
+            Error::TooMany { .. } => "deduplicate in several parts".into(),
+            Error::Memory { .. } => "allow more memory, or deduplicate in several parts".into(),
+            Error::OverFull { keys, .. } => {
+                format!("size the filter for at least {keys} keys, or choose the exact way by fingerprints")
+            }
+            Error::Damaged { .. } => "delete the file and make it again".into(),
+        })
+    }
+}

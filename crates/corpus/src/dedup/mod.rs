@@ -1,0 +1,39 @@
+//! Deduplication on plain numbers: what a text is turned into, which numbers are alike, and which copy is kept.
+//!
+//! Every result depends on the options and on the order in which things are pushed, which is the order of the documents,
+//! alone: never on threads, time, or how often a budget of memory made something go to files.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`url`] | one spelling of a URL |
+//! | [`hash`] | 64- and 128-bit fingerprints of bytes, the same on every machine |
+//! | [`exact`] | documents or URLs by 128-bit key, paragraphs by 64-bit fingerprint |
+//! | [`bloom`], [`bloom_file`] | blocked Bloom filter; its file |
+//! | [`shingle`], [`minhash`], [`lsh`] | near duplicates: text to shingles, to signatures and bands, to clusters |
+//! | [`keep`] | which copy of a cluster stays |
+//! | [`partition`], [`forest`] | records on disk or in memory by their key; disjoint sets |
+
+pub mod bloom;
+pub mod bloom_file;
+mod error;
+pub mod exact;
+pub mod forest;
+pub mod hash;
+pub mod keep;
+pub mod lsh;
+pub mod minhash;
+pub mod partition;
+#[cfg(test)]
+mod planted;
+pub mod shingle;
+pub mod url;
+
+pub use bloom::{Bloom, Sizing};
+pub use error::{Error, Result};
+pub use exact::{ExactKeys, ExactParagraphs, Paragraphs};
+pub use forest::Clusters;
+pub use keep::{Facts, Keep, Kept};
+pub use lsh::Lsh;
+pub use minhash::{Family, MinHash, MinHasher, Preset, Work};
+pub use partition::Budget;
+pub use shingle::Shingles;
