@@ -10,6 +10,7 @@
 //! | [`exact`] | documents or URLs by 128-bit key, paragraphs by 64-bit fingerprint |
 //! | [`bloom`], [`bloom_file`] | blocked Bloom filter; its file |
 //! | [`shingle`], [`minhash`], [`lsh`] | near duplicates: text to shingles, to signatures and bands, to clusters |
+//! | [`substring`] | byte spans that occur twice, by a suffix array |
 //! | [`keep`] | which copy of a cluster stays |
 //! | [`partition`], [`forest`] | records on disk or in memory by their key; disjoint sets |
 
@@ -26,6 +27,7 @@ pub mod partition;
 #[cfg(test)]
 mod planted;
 pub mod shingle;
+pub mod substring;
 pub mod url;
 
 pub use bloom::{Bloom, Sizing};
@@ -37,3 +39,4 @@ pub use lsh::Lsh;
 pub use minhash::{Family, MinHash, MinHasher, Preset, Work};
 pub use partition::Budget;
 pub use shingle::Shingles;
+pub use substring::{Span, Substrings};
