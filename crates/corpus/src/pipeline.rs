@@ -162,22 +162,6 @@ impl Pipeline {
         })
     }
 
-    /// A pipeline that does nothing.
-    #[cfg(test)]
-    pub fn none() -> Pipeline {
-        Pipeline {
-            set: Set::declared(&[]).unwrap(),
-            shapes: Vec::new(),
-            drops: Vec::new(),
-            rules: Vec::new(),
-            edits: Vec::new(),
-            replacements: Vec::new(),
-            by_url: false,
-            near: None,
-            paragraphs: None,
-        }
-    }
-
     /// The taggers.
     pub fn set(&self) -> &Set {
         &self.set

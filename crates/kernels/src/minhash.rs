@@ -12,12 +12,12 @@
 /// The prime of [`minhash_m61`].
 pub const M61: u64 = (1 << 61) - 1;
 
-/// Functions a block of 512 bits holds in [`minhash_u32`].
-const LANES: usize = 16;
-/// The same in [`minhash_m61`].
+/// Functions whose minima are kept in registers at once in [`minhash_u32`]: four vectors of 512 bits, or eight of 256.
+const LANES: usize = 64;
+/// Functions of a vector of 512 bits; fewer take as long.
+const VECTOR: usize = 16;
+/// Functions that [`minhash_m61`] takes at once.
 const WIDE_LANES: usize = 8;
-/// Blocks whose minima are kept in registers at once.
-const BLOCKS: usize = 4;
 
 simd! {
     /// `out[i] = min over x of (a[i] * low(x) + b[i]) xor high(x)`, where low and high are the halves of `x`; `u32::MAX` where
@@ -27,18 +27,13 @@ simd! {
     /// If the lengths of `a`, `b` and `out` differ.
     pub fn minhash_u32<_FMA>(hashes: &[u64], a: &[u32], b: &[u32], out: &mut [u32]) {
         assert!(a.len() == out.len() && b.len() == out.len(), "one factor and one term a function");
-        let mut first = 0;
-        while first < out.len() {
-            let blocks = (out.len() - first).div_ceil(LANES).min(BLOCKS);
-            let lanes = first..(first + blocks * LANES).min(out.len());
-            let (a, b, out) = (&a[lanes.clone()], &b[lanes.clone()], &mut out[lanes.clone()]);
-            match blocks {
-                1 => narrow::<1>(hashes, a, b, out),
-                2 => narrow::<2>(hashes, a, b, out),
-                3 => narrow::<3>(hashes, a, b, out),
-                _ => narrow::<BLOCKS>(hashes, a, b, out),
+        for ((a, b), out) in a.chunks(LANES).zip(b.chunks(LANES)).zip(out.chunks_mut(LANES)) {
+            match out.len().div_ceil(VECTOR) {
+                1 => narrow::<VECTOR>(hashes, a, b, out),
+                2 => narrow::<{ 2 * VECTOR }>(hashes, a, b, out),
+                3 => narrow::<{ 3 * VECTOR }>(hashes, a, b, out),
+                _ => narrow::<LANES>(hashes, a, b, out),
             }
-            first = lanes.end;
         }
     }
 
@@ -55,23 +50,20 @@ simd! {
     }
 }
 
-/// At most `N * LANES` functions of 32 bits.
+/// At most `N` functions of 32 bits.
 #[inline(always)]
 fn narrow<const N: usize>(hashes: &[u64], a: &[u32], b: &[u32], out: &mut [u32]) {
-    let (mut factor, mut term, mut least) = ([[1u32; LANES]; N], [[0u32; LANES]; N], [[u32::MAX; LANES]; N]);
-    for (i, (&a, &b)) in a.iter().zip(b).enumerate() {
-        (factor[i / LANES][i % LANES], term[i / LANES][i % LANES]) = (a, b);
-    }
+    let (mut factor, mut term, mut least) = ([1u32; N], [0u32; N], [u32::MAX; N]);
+    factor[..a.len()].copy_from_slice(a);
+    term[..b.len()].copy_from_slice(b);
     for &x in hashes {
         let (low, high) = (x as u32, (x >> 32) as u32);
-        for n in 0..N {
-            for i in 0..LANES {
-                let value = factor[n][i].wrapping_mul(low).wrapping_add(term[n][i]) ^ high;
-                least[n][i] = least[n][i].min(value);
-            }
+        for i in 0..N {
+            let value = factor[i].wrapping_mul(low).wrapping_add(term[i]) ^ high;
+            least[i] = least[i].min(value);
         }
     }
-    out.iter_mut().zip(least.as_flattened()).for_each(|(out, &least)| *out = least);
+    out.copy_from_slice(&least[..out.len()]);
 }
 
 /// At most `WIDE_LANES` functions modulo `2^61 - 1`. Products are made of halves of 32 and 29 bits, which vectors can

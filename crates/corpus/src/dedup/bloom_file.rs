@@ -88,10 +88,11 @@ impl Bloom {
             expected: eight(24),
             rate: f64::from_bits(eight(32)),
         };
-        if !(1..=4).contains(&sizing.per_word) || !(sizing.rate > 0.0 && sizing.rate < 1.0) {
+        let rates = f64::MIN_POSITIVE..1.0;
+        if !(1..=4).contains(&sizing.per_word) || !rates.contains(&sizing.rate) {
             return Err(Error::damaged(path, "its header holds impossible numbers"));
         }
-        let needed = sizing.blocks.checked_mul(BLOCK_BYTES).unwrap_or(u64::MAX);
+        let needed = sizing.blocks.saturating_mul(BLOCK_BYTES);
         if sizing.blocks == 0 || needed != length - HEADER as u64 {
             let what = format!("{} blocks do not fit a file of {length} bytes", sizing.blocks);
             return Err(Error::damaged(path, what));

@@ -80,7 +80,11 @@ impl Error {
         Error::Damaged { path: path.into(), what: what.into() }
     }
 
-    pub(crate) fn option(option: &'static str, value: impl ToString, allowed: &'static str) -> Error {
+    pub(crate) fn option(
+        option: &'static str,
+        value: impl std::fmt::Display,
+        allowed: &'static str,
+    ) -> Error {
         Error::Option { option, value: value.to_string(), allowed }
     }
 }

@@ -24,6 +24,8 @@ pub mod keep;
 pub mod lsh;
 pub mod minhash;
 pub mod partition;
+#[cfg(test)]
+mod planted;
 pub mod shingle;
 pub mod substring;
 pub mod url;

@@ -117,23 +117,26 @@ fn roll(units: &[u64], n: usize, shingles: &mut Vec<u64>) {
     }));
 }
 
-/// A word that is being read. Words hold no zero byte, so eight bytes at a time need no length.
+/// A word that is being read: its bytes are hashed eight at a time, little endian.
 #[derive(Clone, Copy)]
 struct Word {
     state: u64,
+    /// The bytes that are not in `state` yet, fewer than eight.
     bits: u64,
+    /// How many bits that is.
+    held: u32,
 }
 
 impl Word {
-    const EMPTY: Word = Word { state: START, bits: 0 };
+    const EMPTY: Word = Word { state: START, bits: 0, held: 0 };
 
     #[inline(always)]
     fn push(&mut self, byte: u8) {
-        if self.bits >> 56 != 0 {
-            self.state = step(self.state, self.bits);
-            self.bits = 0;
+        self.bits |= u64::from(byte) << self.held;
+        self.held += 8;
+        if self.held == 64 {
+            *self = Word { state: step(self.state, self.bits), ..Word::EMPTY };
         }
-        self.bits = self.bits << 8 | u64::from(byte);
     }
 
     /// The lower case of `c`.
@@ -145,11 +148,46 @@ impl Word {
     }
 
     #[inline(always)]
+    fn is_empty(&self) -> bool {
+        self.held == 0 && self.state == START
+    }
+
+    #[inline(always)]
     fn end(&mut self, units: &mut Vec<u64>) {
-        if self.bits != 0 {
+        if !self.is_empty() {
             units.push(step(self.state, self.bits));
             *self = Word::EMPTY;
         }
+    }
+
+    /// The longest word of ASCII letters (and digits) at the head of `bytes`, and how long it is. It stops eight bytes before the
+    /// end, where single bytes take over.
+    #[inline(always)]
+    fn of_letters<const DIGITS: bool>(bytes: &[u8]) -> (Word, usize) {
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        const TOPS: u64 = 0x80 * ONES;
+        /// The top bit of each byte of `x` in `first..=last`, where all are below 128.
+        #[inline(always)]
+        fn within(x: u64, first: u8, last: u8) -> u64 {
+            (x + ONES * u64::from(0x80 - first)) & !(x + ONES * u64::from(0x7F - last))
+        }
+        let (mut word, mut length) = (Word::EMPTY, 0);
+        while let Some(&next) = bytes[length..].first_chunk::<8>() {
+            let next = u64::from_le_bytes(next);
+            let lower = next | (0x20 * ONES);
+            let mut fit = within(lower & !TOPS, b'a', b'z');
+            if DIGITS {
+                fit |= within(next & !TOPS, b'0', b'9');
+            }
+            let bits = (!(fit & !next) & TOPS).trailing_zeros() & !7;
+            length += bits as usize / 8;
+            if bits < 64 {
+                (word.bits, word.held) = (lower & !(u64::MAX << bits), bits);
+                break;
+            }
+            word.state = step(word.state, lower);
+        }
+        (word, length)
     }
 }
 
@@ -159,6 +197,15 @@ fn words(text: &str, units: &mut Vec<u64>) {
     let mut i = 0;
     while let Some(&byte) = bytes.get(i) {
         match WORDS[usize::from(byte)] {
+            LETTER if word.is_empty() => {
+                let (head, length) = Word::of_letters::<false>(&bytes[i..]);
+                if length > 0 {
+                    word = head;
+                    i += length;
+                    continue;
+                }
+                word.push(byte | 0x20);
+            }
             LETTER => word.push(byte | 0x20),
             SEPARATOR => word.end(units),
             DIGIT => {
@@ -192,8 +239,16 @@ fn spaced(text: &str, units: &mut Vec<u64>) {
     let mut i = 0;
     while let Some(&byte) = bytes.get(i) {
         match SPACED[usize::from(byte)] {
-            // A zero byte would vanish at the head of a word.
-            LETTER => word.push(byte.to_ascii_lowercase().max(1)),
+            LETTER if word.is_empty() => {
+                let (head, length) = Word::of_letters::<true>(&bytes[i..]);
+                if length > 0 {
+                    word = head;
+                    i += length;
+                    continue;
+                }
+                word.push(byte.to_ascii_lowercase());
+            }
+            LETTER => word.push(byte.to_ascii_lowercase()),
             SEPARATOR => word.end(units),
             DELETED => {}
             _ => {
@@ -264,7 +319,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn shingles_are_those_of_words_cut_the_slow_way(text in "([a-dA-D0-9é中 .,\n'-]{0,40})|\\PC{0,40}", n in 1usize..5) {
+        fn shingles_are_those_of_words_cut_the_slow_way(text in "([a-dA-D0-9é中 .,\n'-]{0,60})|([a-z]{1,20} ){0,6}|\\PC{0,40}", n in 1usize..5) {
             // Each word alone, then windows.
             let mut words: Vec<String> = Vec::new();
             let mut word = String::new();
@@ -293,6 +348,17 @@ mod tests {
         }
 
         #[test]
+        fn words_between_spaces_are_those_cut_the_slow_way(text in "([a-dA-D0-9é .,\n'-]{0,60})|\\PC{0,40}") {
+            let words: Vec<u64> = text
+                .split(char::is_whitespace)
+                .map(|w| w.chars().filter(|c| !c.is_ascii_punctuation()).flat_map(char::to_lowercase).collect::<String>())
+                .filter(|w| !w.is_empty())
+                .map(|w| mix(of_word(&w)))
+                .collect();
+            prop_assert_eq!(of(Shingles::Spaced(1), &text), words);
+        }
+
+        #[test]
         fn any_text_can_be_cut(text in any::<String>()) {
             for shingles in [Shingles::Words(3), Shingles::Spaced(3), Shingles::Characters(3)] {
                 of(shingles, &text);
@@ -301,15 +367,10 @@ mod tests {
     }
 
     fn of_word(word: &str) -> u64 {
-        let mut state = START;
-        let mut bits = 0u64;
-        for byte in word.bytes() {
-            if bits >= 1 << 56 {
-                state = step(state, bits);
-                bits = 0;
-            }
-            bits = bits << 8 | u64::from(byte);
-        }
-        step(state, bits)
+        let (whole, rest) = word.as_bytes().as_chunks::<8>();
+        let state = whole.iter().fold(START, |state, &bytes| step(state, u64::from_le_bytes(bytes)));
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        step(state, u64::from_le_bytes(last))
     }
 }

@@ -7,6 +7,8 @@ mod building;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod curating;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod tagging;
