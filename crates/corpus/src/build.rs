@@ -64,6 +64,7 @@ pub(crate) fn build(
         pipeline: &pipeline,
         invalid_utf8: config.invalid_utf8,
         missing_text: config.missing_text,
+        invalid_licence: config.invalid_licence,
     };
     let options = Options {
         dedup: config.dedup == Dedup::Exact && !config.compares(),

@@ -201,6 +201,13 @@ pub(crate) static FIELDS: &[Field] = &[
         "What becomes of text that is not UTF-8. replace: invalid parts become U+FFFD.",
     ),
     Field::new(
+        "invalid_licence",
+        Ty::OneOf(&["error", "noassertion"]),
+        "\"error\"",
+        "What becomes of a row whose licence is not an SPDX expression. noassertion: it counts as NOASSERTION.",
+    )
+    .later(),
+    Field::new(
         "missing_text",
         Ty::OneOf(&["error", "drop"]),
         "\"error\"",
@@ -232,6 +239,8 @@ pub(crate) struct Config {
     pub limit_bytes: u64,
     pub invalid_utf8: InvalidUtf8,
     pub missing_text: MissingText,
+    #[serde(default)]
+    pub invalid_licence: InvalidLicence,
 }
 
 fn memory() -> u64 {
@@ -331,6 +340,15 @@ pub(crate) enum InvalidUtf8 {
     Error,
     Replace,
     Drop,
+}
+
+/// What becomes of a licence that is not an SPDX expression.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum InvalidLicence {
+    #[default]
+    Error,
+    Noassertion,
 }
 
 /// What becomes of a row without a text.

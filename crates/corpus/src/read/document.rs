@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use regimen_base::DocKey;
 
 use crate::author::Author;
-use crate::config::{Format, InvalidUtf8, MissingText, Source};
+use crate::config::{Format, InvalidLicence, InvalidUtf8, MissingText, Source};
 use crate::date;
 use crate::error::{Error, Place, Result};
 use crate::licence;
@@ -17,6 +17,9 @@ use crate::quality::Rules;
 use crate::read::chunk::Chunk;
 use crate::read::row::{Fields, RawRow, Scalar, mend_surrogates, parse};
 use crate::write::Incoming;
+
+/// The licence of which nothing is said.
+const NOASSERTION: &str = "NOASSERTION";
 
 /// Numbers of the reasons that come before the rules.
 const INVALID_UTF8: u16 = 1;
@@ -45,6 +48,7 @@ pub(crate) struct Reading<'r> {
     pub pipeline: &'r Pipeline,
     pub invalid_utf8: InvalidUtf8,
     pub missing_text: MissingText,
+    pub invalid_licence: InvalidLicence,
 }
 
 /// The documents of one chunk.
@@ -80,6 +84,7 @@ pub(crate) fn documents(reading: &Reading, chunk: Chunk, room: &mut Room) -> Res
         source_number: chunk.source,
         file_number: chunk.file,
         room,
+        unknown: Vec::new(),
         out: Parsed::default(),
     };
     match chunk.ends {
@@ -96,6 +101,8 @@ struct Maker<'r, 'm> {
     source_number: u16,
     file_number: u32,
     room: &'m mut Room,
+    /// Licences that are not SPDX expressions and the number that they have got.
+    unknown: Vec<(String, u16)>,
     out: Parsed,
 }
 
@@ -331,7 +338,15 @@ impl<'r> Maker<'r, '_> {
         if let Some(known) = self.out.licences.iter().rposition(|known| known == licence) {
             return Ok(known as u16);
         }
+        if let Some((_, known)) = self.unknown.iter().find(|(unknown, _)| unknown == licence) {
+            return Ok(*known);
+        }
         if let Err((reason, near)) = licence::check(licence) {
+            if self.reading.invalid_licence == InvalidLicence::Noassertion {
+                let known = self.licence_number(number, NOASSERTION)?;
+                self.unknown.push((licence.into(), known));
+                return Ok(known);
+            }
             return Err(Error::Licence {
                 source_name: self.source.name.clone(),
                 place: self.place(number),
