@@ -169,6 +169,7 @@ fn names(config: &Config, plan: &[Planned], rules: &Rules, pipeline: &Pipeline) 
     let text = add(config.compares(), duplicate());
     let near = reason("near_duplicate", "nearly the same text as a document that is kept");
     let near = add(config.near.preset != "none", near);
+    let mixed = add(config.mixes(), reason("mixed_out", "left out of the mix of sources"));
     let paragraphs = reason("duplicate_paragraphs", "all its paragraphs came before");
     let paragraphs = add(config.paragraphs.wanted(), paragraphs);
     let names = Names {
@@ -191,7 +192,7 @@ fn names(config: &Config, plan: &[Planned], rules: &Rules, pipeline: &Pipeline) 
         replacements: pipeline.replacements.clone(),
         edited: !config.edit.is_empty() || config.paragraphs.wanted(),
     };
-    (names, Given { of_copies: Reasons { url, text, near }, paragraphs })
+    (names, Given { of_copies: Reasons { url, text, near, mixed }, paragraphs })
 }
 
 /// Neighbouring files that make a part together.
@@ -418,7 +419,7 @@ impl Second<'_> {
                 let gone = resolved.gone[ordinal as usize];
                 if gone.reason > 0 {
                     document.dropped = Some(gone.reason);
-                    document.representative = Some(gone.representative);
+                    document.representative = Some(gone.representative).filter(|&of| of != ordinal);
                 } else if document.dropped.is_none() {
                     resolved.paragraphs(ordinal, &mut again)?;
                     if !again.is_empty() {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::author::Author;
 use crate::licence;
+use crate::mix::Mix;
 use crate::pipeline::{Pipeline, Taggers};
 use crate::quality;
 
@@ -41,6 +42,13 @@ static SOURCE: &[Field] = &[
     Field::new("text_field", Ty::Str, "\"text\"", "Field of a row that holds the text."),
     Field::new("id_field", Ty::Str, "\"id\"", "Field of a row that holds its id, a text or a whole number."),
     Field::new(
+        "weight",
+        Ty::NON_NEGATIVE,
+        "1",
+        "Weight of the source in the mix: with 2 it gets twice the share of its bytes. See `mix`.",
+    )
+    .later(),
+    Field::new(
         "blocks",
         Ty::COUNT,
         "0",
@@ -59,9 +67,27 @@ static TAG: &[Field] = &[
     ),
     Field::new(
         "bad_words",
-        Ty::Maybe(&Ty::Str),
+        Ty::Maybe(&Ty::Files),
         "null",
         "File with a word or phrase a line, for `c4@dolma`.",
+    ),
+    Field::new(
+        "items",
+        Ty::Maybe(&Ty::Files),
+        "null",
+        "File of evaluation items, one a row, for `decontaminate`.",
+    ),
+    Field::new(
+        "field",
+        Ty::Maybe(&Ty::Str),
+        "null",
+        "Field of a row that holds the item's text; `text` if left out.",
+    ),
+    Field::new(
+        "n",
+        Ty::Maybe(&Ty::Int { min: 2, max: 100 }),
+        "null",
+        "Words of an n-gram for `decontaminate`; 13 if left out.",
     ),
 ];
 
@@ -124,6 +150,22 @@ static PARAGRAPHS: &[Field] = &[
     ),
 ];
 
+/// Fields of the table `mix`.
+static MIX: &[Field] = &[
+    Field::new(
+        "temperature",
+        Ty::Float { min: f64::MIN_POSITIVE, max: f64::INFINITY },
+        "1",
+        "Shares of sources go by their bytes to the power of 1 / temperature, times their weights: above 1 flattens them.",
+    ),
+    Field::new(
+        "budget_bytes",
+        Ty::COUNT,
+        "0",
+        "Bytes of text to take in all, at most all of each source; 0: as much as there is at the shares wanted.",
+    ),
+];
+
 /// Fields of the stage.
 pub(crate) static FIELDS: &[Field] = &[
     Field::required(
@@ -167,6 +209,13 @@ pub(crate) static FIELDS: &[Field] = &[
     .later(),
     Field::new("near", Ty::Table(NEAR), "{}", "Near duplicates, by MinHash over the edited texts.").later(),
     Field::new("paragraphs", Ty::Table(PARAGRAPHS), "{}", "Paragraphs that came before, in any document.").later(),
+    Field::new(
+        "mix",
+        Ty::Table(MIX),
+        "{}",
+        "How much of each source is taken of what deduplication left: documents are left out by the hash of their keys.",
+    )
+    .later(),
     Field::new(
         "memory",
         Ty::Int { min: 1 << 20, max: i64::MAX },
@@ -232,6 +281,8 @@ pub(crate) struct Config {
     pub near: Near,
     #[serde(default)]
     pub paragraphs: Paragraphs,
+    #[serde(default)]
+    pub mix: Mix,
     #[serde(default = "memory")]
     pub memory: u64,
     pub dedup: Dedup,
@@ -243,6 +294,10 @@ pub(crate) struct Config {
     pub invalid_licence: InvalidLicence,
 }
 
+fn one() -> f64 {
+    1.0
+}
+
 fn memory() -> u64 {
     1_000_000_000
 }
@@ -250,7 +305,12 @@ fn memory() -> u64 {
 impl Config {
     /// Whether the fate of a document depends on others than those of the same text before it.
     pub fn compares(&self) -> bool {
-        self.dedup_url || self.near.preset != "none" || self.paragraphs.wanted()
+        self.dedup_url || self.near.preset != "none" || self.paragraphs.wanted() || self.mixes()
+    }
+
+    /// Whether sources are taken in other shares than they have.
+    pub fn mixes(&self) -> bool {
+        self.mix.wanted(self.sources.iter().map(|source| source.weight))
     }
 }
 
@@ -312,6 +372,8 @@ pub(crate) struct Source {
     pub licence: String,
     pub text_field: String,
     pub id_field: String,
+    #[serde(default = "one")]
+    pub weight: f64,
     pub blocks: u64,
 }
 

@@ -17,6 +17,7 @@ mod flow;
 mod funnel;
 mod hash;
 mod licence;
+mod mix;
 mod names;
 mod output;
 mod part;

@@ -145,14 +145,14 @@ impl<'b> Reader<'b> {
             return Ok(None);
         }
         let mut r = Reader(self.bytes()?);
-        r.take(16)?;
+        let key = DocKey(r.array()?);
         let content = u128::from_le_bytes(r.array()?);
         r.take(12)?;
         let bytes = r.number()?;
         let (source, dropped) = (r.short()?, r.short()?);
         let created = i32::from_le_bytes(r.array()?);
         let day = (created != NO_DAY).then_some(created);
-        Ok(Some(Fate { content, kept: dropped == 0, source, day, bytes }))
+        Ok(Some(Fate { key, content, kept: dropped == 0, source, day, bytes }))
     }
 
     /// The next document's hashes; none at the end.
@@ -175,6 +175,7 @@ impl<'b> Reader<'b> {
 /// What deduplication asks of a document besides its hashes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Fate {
+    pub key: DocKey,
     pub content: u128,
     pub kept: bool,
     pub source: u16,

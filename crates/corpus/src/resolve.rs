@@ -1,8 +1,8 @@
 //! Deduplication between the two passes: from the hashes of all documents in document order to the fate of each.
 //!
-//! In this order: documents of one URL, of one text, near duplicates, then paragraphs of what is left. Each step sees only
+//! In this order: documents of one URL, of one text, near duplicates, the mix of sources, then paragraphs of what is left. Each step sees only
 //! what those before it kept, so that no document stands in for another that it was dropped before. Representatives are
-//! always documents that are kept. What stays is decided by document order and the stated policy, never by time.
+//! documents that are kept, unless the mix left them out. What stays is decided by document order and the stated policy, never by time.
 
 use std::path::Path;
 
@@ -15,6 +15,7 @@ use crate::dedup::{
     Bloom, Budget, Clusters, ExactKeys, ExactParagraphs, Facts, Keep, Kept, Lsh, Paragraphs, Sizing,
 };
 use crate::error::{Error, Result};
+use crate::mix;
 use crate::part::{Hashes, Reader};
 
 /// The files of one part.
@@ -29,6 +30,7 @@ pub(crate) struct Reasons {
     pub url: u16,
     pub text: u16,
     pub near: u16,
+    pub mixed: u16,
 }
 
 /// Why a document goes and which one stays in its place.
@@ -116,11 +118,30 @@ pub(crate) fn resolve(
             }
         }
     }
+    if config.mixes() {
+        let mut sources: Vec<(f64, u64)> = config.sources.iter().map(|source| (source.weight, 0)).collect();
+        for (ordinal, document) in (0u32..).zip(&documents) {
+            if stays(&gone, ordinal) {
+                sources[usize::from(document.source)].1 += u64::from(document.bytes);
+            }
+        }
+        let fractions = config.mix.fractions(&sources);
+        for (ordinal, document) in (0u32..).zip(&documents) {
+            if stays(&gone, ordinal) && !mix::takes(document.key, fractions[usize::from(document.source)]) {
+                gone[ordinal as usize] = Gone { reason: reasons.mixed, representative: ordinal };
+            }
+        }
+    }
     // A copy of what was dropped later stands behind what stayed instead.
     for ordinal in 0..gone.len() {
         let mut representative = gone[ordinal].representative;
         while gone[ordinal].reason != 0 && gone[representative as usize].reason != 0 {
-            representative = gone[representative as usize].representative;
+            let next = gone[representative as usize].representative;
+            if next == representative {
+                // Left out of the mix: nothing stayed.
+                break;
+            }
+            representative = next;
         }
         gone[ordinal].representative = representative;
     }

@@ -17,6 +17,7 @@ pub static TAGGERS: &[&Kind] = &[
     &super::c4::KIND,
     &super::fineweb::KIND,
     &super::pii_dolma::KIND,
+    &super::decontaminate::KIND,
     &super::length::KIND,
     &super::author::KIND,
 ];
@@ -87,6 +88,16 @@ impl Params<'_> {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(other) => Err(self.wrong(field, format!("it must be a text, found {other}"))),
+        }
+    }
+
+    /// A number, if it is given; a command line gives it as a text.
+    pub(crate) fn number(&self, field: &str) -> Result<Option<f64>> {
+        match self.of.get(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Number(number)) => Ok(number.as_f64()),
+            Some(Value::String(text)) if text.parse::<f64>().is_ok() => Ok(text.parse().ok()),
+            Some(other) => Err(self.wrong(field, format!("it must be a number, found {other}"))),
         }
     }
 

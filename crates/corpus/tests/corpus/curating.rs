@@ -166,6 +166,59 @@ fn the_bytes_do_not_depend_on_threads_or_memory() {
 }
 
 #[test]
+fn what_overlaps_with_an_evaluation_set_is_found_and_dropped() {
+    let item = "which planet of the solar system is known as the red one by all who look";
+    let list = [
+        ("a", "Which planet of the solar system is known as the red one by all who look at it?", "{}"),
+        ("b", "fine", "{}"),
+    ];
+    let items = rows(&[
+        ("q1", "something else that is long enough to be an item of the set", "{}"),
+        ("q2", item, "{}"),
+    ]);
+    let dir = project(&[("in/a.jsonl", rows(&list).as_bytes()), ("evals/q.jsonl", items.as_bytes())]);
+    let corpus = build(
+        dir.path(),
+        &config(
+            "tag = [{ tagger = \"decontaminate\", items = \"evals/q.jsonl\", n = 8 }]\n\
+             drop = [\"decontaminate.overlap > 0.5\"]",
+        ),
+    );
+    assert_eq!(fates(&corpus)["a"], "drop_1");
+    let hits = &corpus.tags(0).unwrap()[0].spans;
+    assert_eq!((hits.len(), hits[0].score, hits[0].start, hits[0].end), (1, 2.0, 0, item.len() as u32));
+    // The items are part of what makes the corpus.
+    let key = |items: &str| {
+        std::fs::write(dir.path().join("evals/q.jsonl"), items).unwrap();
+        let more = "tag = [{ tagger = \"decontaminate\", items = \"evals/q.jsonl\" }]";
+        stage(dir.path(), &config(more)).unwrap().key().to_string()
+    };
+    assert_ne!(key(&items), key("{\"text\":\"other words\"}\n"));
+}
+
+#[test]
+fn sources_are_mixed_by_weight_temperature_and_budget() {
+    let many = |prefix: &str, count: usize| -> String {
+        (0..count).map(|i| format!("{{\"id\":\"{prefix}{i}\",\"text\":\"{prefix} {i:05}\"}}\n")).collect()
+    };
+    let dir = project(&[("a.jsonl", many("a", 1000).as_bytes()), ("b.jsonl", many("b", 1000).as_bytes())]);
+    let kept = |a: &str, more: &str| {
+        let config = format!(
+            "sources = [{{ name = \"a\", path = \"a.jsonl\"{a} }}, {{ name = \"b\", path = \"b.jsonl\" }}]\n\
+             filter = {{ quality = \"none\" }}\nvalidation = 0\n{more}\n"
+        );
+        let corpus = build(dir.path(), &config);
+        let of = |source: u16| corpus.kept().filter(|&o| corpus.row(o).source == source).count();
+        (of(0), of(1))
+    };
+    assert_eq!(kept("", ""), (1000, 1000));
+    let (a, b) = kept(", weight = 0.25", "");
+    assert!(b == 1000 && (200..300).contains(&a), "{a} {b}");
+    let (a, b) = kept("", "mix = { budget_bytes = 7000 }");
+    assert!((420..580).contains(&a) && (420..580).contains(&b), "{a} {b}");
+}
+
+#[test]
 fn a_config_that_no_tagger_answers_is_refused_before_anything_is_read() {
     let dir = project(&[("in/a.jsonl", b"this is no row")]);
     let fault = |more: &str| stage(dir.path(), &config(more)).unwrap_err().to_string();

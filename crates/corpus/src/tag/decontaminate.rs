@@ -1,0 +1,348 @@
+//! Overlap with evaluation sets by n-grams of words, as GPT-3 measured it (Brown et al. 2020, appendix C: 13-grams, lower
+//! case, without punctuation).
+//!
+//! Words are runs without white space, of which only letters and numbers count, in lower case. `items` names a file of
+//! rows, each an evaluation item with its text in `field`. All n-grams of all items are looked up in every document; an
+//! item of fewer than n words (but at least 5) is looked up as a whole. Runs of hits of one item are one span, so a span
+//! is the longest stretch of words that document and item share, if that has at least n words.
+//!
+//! - `hits`: those spans, with the number of the item (its row, from 1) as score: the report of every hit
+//! - `overlap`: of the item that is covered best, the share of its different n-grams that occur in the document
+//! - `items`: how many items have a hit
+//!
+//! n-grams are told apart by 64 bits. Cost: one look into a table for each word and each length of n-gram.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use regimen_base::{Hash256, fs};
+use regimen_recipe::InputFile;
+
+use super::classes::{LETTER, NUMBER, of};
+use super::{Attribute, Document, Kind, Params, Scratch, Tagger, Tags, View, spans, value};
+use crate::error::Result;
+use crate::hash::fold;
+use crate::read::chunk::{Chunks, How};
+use crate::read::row::{Fields, Scalar, parse};
+use crate::read::stream::Stream;
+
+const N: usize = 13;
+/// Items of fewer words cannot be told from chance.
+const LEAST: usize = 5;
+
+static ATTRIBUTES: [Attribute; 3] = [
+    spans("hits", "stretches of words shared with an item; the score is the item's number"),
+    value("overlap", "greatest share of an item's n-grams that occur here"),
+    value("items", "items with a hit"),
+];
+
+pub(super) static KIND: Kind = Kind {
+    name: "decontaminate",
+    aliases: &[],
+    version: 1,
+    about: "Overlap with the evaluation items of the file `items` by n-grams of words (`n`, 13; text in `field`).",
+    attributes: &ATTRIBUTES,
+    make: |params| {
+        params.only(&["items", "field", "n"])?;
+        let path = params
+            .path("items")?
+            .ok_or_else(|| params.wrong("items", "it is missing: it names the file of items"))?;
+        let n = match params.number("n")? {
+            None => N,
+            Some(n) if (2.0..=100.0).contains(&n) && n.trunc() == n => n as usize,
+            Some(n) => return Err(params.wrong("n", format!("{n} is not a whole number from 2 to 100"))),
+        };
+        let items = items(&path, params.text("field")?.unwrap_or("text"), params)?;
+        Ok(Box::new(Index::new(&items, n)))
+    },
+};
+
+/// The texts of all items.
+fn items(path: &Path, field: &str, params: &Params) -> Result<Vec<String>> {
+    let name = path.display().to_string();
+    let file =
+        InputFile { path: name.clone(), full: path.into(), blake3: Hash256::of(&[]), bytes: fs::size(path)? };
+    let mut chunks = Chunks::new(Stream::open(&file, Arc::default())?, How::Lines, 0, 0);
+    let mut out = Vec::new();
+    while let Some(chunk) = chunks.next()? {
+        chunk.rows(&name, |line, place| {
+            let row = parse(line, Fields { text: field, id: "id" })
+                .map_err(|bad| params.wrong("items", format!("{}: {}", place(), bad.reason)))?;
+            match row.text {
+                Scalar::Text(text) => out.push(text.into_owned()),
+                other => {
+                    let found = other.kind();
+                    return Err(params.wrong(
+                        "items",
+                        format!("{}: field `{field}` must be a text, found {found}", place()),
+                    ));
+                }
+            }
+            Ok(())
+        })?;
+    }
+    if out.is_empty() {
+        return Err(params.wrong("items", format!("`{name}` has no rows")));
+    }
+    Ok(out)
+}
+
+/// A word that counts.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    start: u32,
+    end: u32,
+    hash: u64,
+}
+
+/// The words of a text as they are compared.
+fn pieces(view: &View) -> Vec<Piece> {
+    let bytes = view.text.as_bytes();
+    let mut out = Vec::with_capacity(view.words.len());
+    for word in view.words {
+        let mut state = 0xCBF2_9CE4_8422_2325u64;
+        let mut any = false;
+        let mut add = |byte: u8| {
+            any = true;
+            state = (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+        };
+        if word.characters == word.end - word.start {
+            let letters = bytes[word.start as usize..word.end as usize].iter();
+            letters.filter(|b| b.is_ascii_alphanumeric()).for_each(|b| add(b.to_ascii_lowercase()));
+        } else {
+            let letters = view.word(word).chars().filter(|&c| of(c) & (LETTER | NUMBER) != 0);
+            letters.flat_map(char::to_lowercase).for_each(|c| {
+                let mut buffer = [0; 4];
+                c.encode_utf8(&mut buffer).bytes().for_each(&mut add);
+            });
+        }
+        if any {
+            out.push(Piece {
+                start: word.start,
+                end: word.end,
+                hash: fold(state, 0x9E37_79B9_7F4A_7C15) | 1,
+            });
+        }
+    }
+    out
+}
+
+const BASE: u64 = 0xD6E8_FEB8_6659_FD93;
+
+/// The hash of every run of `n` words, by Rabin and Karp's rolling sum.
+fn grams(pieces: &[Piece], n: usize) -> impl Iterator<Item = u64> + '_ {
+    let out = (1..n).fold(1u64, |power, _| power.wrapping_mul(BASE));
+    let mut sum = 0u64;
+    pieces.iter().enumerate().filter_map(move |(i, piece)| {
+        if i >= n {
+            sum = sum.wrapping_sub(pieces[i - n].hash.wrapping_mul(out));
+        }
+        sum = sum.wrapping_mul(BASE).wrapping_add(piece.hash);
+        (i + 1 >= n).then(|| fold(sum, BASE))
+    })
+}
+
+/// All n-grams of one length.
+struct Length {
+    n: usize,
+    /// Hash and item, sorted.
+    entries: Vec<(u64, u32)>,
+    /// Places of hashes in `entries`, plus one; 0 is free.
+    table: Vec<u32>,
+}
+
+impl Length {
+    fn new(n: usize, mut entries: Vec<(u64, u32)>) -> Length {
+        entries.sort_unstable();
+        entries.dedup();
+        let mut table = vec![0; (2 * entries.len()).next_power_of_two().max(16)];
+        let mask = table.len() - 1;
+        for (at, &(hash, _)) in entries.iter().enumerate() {
+            if at > 0 && entries[at - 1].0 == hash {
+                continue;
+            }
+            let mut i = hash as usize & mask;
+            while table[i] > 0 {
+                i = (i + 1) & mask;
+            }
+            table[i] = at as u32 + 1;
+        }
+        Length { n, entries, table }
+    }
+
+    /// The place of the first entry with this hash.
+    fn find(&self, hash: u64) -> Option<usize> {
+        let mask = self.table.len() - 1;
+        let mut i = hash as usize & mask;
+        loop {
+            let at = self.table[i].checked_sub(1)? as usize;
+            if self.entries[at].0 == hash {
+                return Some(at);
+            }
+            i = (i + 1) & mask;
+        }
+    }
+}
+
+/// The n-grams of all items.
+struct Index {
+    lengths: Vec<Length>,
+    /// Different n-grams of each item.
+    sizes: Vec<u32>,
+}
+
+impl Index {
+    fn new(items: &[String], n: usize) -> Index {
+        let mut by_length: BTreeMap<usize, Vec<(u64, u32)>> = BTreeMap::new();
+        let mut buffers = super::Buffers::default();
+        for (item, text) in (0u32..).zip(items) {
+            let pieces = pieces(&buffers.view(text));
+            let length = pieces.len().min(n);
+            if length >= n.min(LEAST) {
+                by_length.entry(length).or_default().extend(grams(&pieces, length).map(|hash| (hash, item)));
+            }
+        }
+        let lengths: Vec<Length> =
+            by_length.into_iter().map(|(n, entries)| Length::new(n, entries)).collect();
+        let mut sizes = vec![0; items.len()];
+        lengths.iter().flat_map(|length| &length.entries).for_each(|&(_, item)| sizes[item as usize] += 1);
+        Index { lengths, sizes }
+    }
+}
+
+impl Tagger for Index {
+    fn tag(&self, document: &Document, _: &mut Scratch, out: &mut Tags) {
+        let pieces = pieces(&document.view);
+        // Item, n-gram, and the range of bytes.
+        let mut found: Vec<(u32, u64, u32, u32)> = Vec::new();
+        for length in &self.lengths {
+            for (i, hash) in grams(&pieces, length.n).enumerate() {
+                let Some(at) = length.find(hash) else { continue };
+                let (start, end) = (pieces[i].start, pieces[i + length.n - 1].end);
+                let same = length.entries[at..].iter().take_while(|entry| entry.0 == hash);
+                found.extend(same.map(|&(_, item)| (item, hash, start, end)));
+            }
+        }
+        found.sort_unstable();
+        let (mut overlap, mut items) = (0.0f64, 0);
+        let mut marked = Vec::new();
+        for of_item in found.chunk_by(|a, b| a.0 == b.0) {
+            let item = of_item[0].0;
+            let different = of_item.chunk_by(|a, b| a.1 == b.1).count();
+            overlap = overlap.max(different as f64 / f64::from(self.sizes[item as usize]));
+            items += 1;
+            let mut ranges: Vec<(u32, u32)> =
+                of_item.iter().map(|&(_, _, start, end)| (start, end)).collect();
+            ranges.sort_unstable();
+            for (start, end) in ranges {
+                match marked.last_mut() {
+                    Some((of, _, last)) if *of == item && start < *last => *last = end.max(*last),
+                    _ => marked.push((item, start, end)),
+                }
+            }
+        }
+        marked.sort_unstable_by_key(|&(item, start, _)| (start, item));
+        for (item, start, end) in marked {
+            out.span(0, start..end, f64::from(item + 1));
+        }
+        out.value(1, overlap);
+        out.value(2, f64::from(items));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tag::{Set, Wanted};
+    use proptest::prelude::*;
+
+    fn found(index: &Index, text: &str) -> (Vec<(u32, String)>, f64, f64) {
+        let mut buffers = super::super::Buffers::default();
+        let mut out = Tags::default();
+        out.begin(3, text.len() as u32);
+        index.tag(&Document { view: buffers.view(text), metadata: "" }, &mut Scratch::default(), &mut out);
+        let hits =
+            out.spans(0).iter().map(|s| (s.score as u32, text[s.start as usize..s.end as usize].into()));
+        (hits.collect(), out.spans(1)[0].score, out.spans(2)[0].score)
+    }
+
+    fn words(list: &[&str]) -> Vec<String> {
+        list.iter().map(|s| s.to_string()).collect()
+    }
+
+    #[test]
+    fn the_longest_shared_stretches_are_found_whatever_case_and_punctuation() {
+        let index = Index::new(
+            &words(&[
+                "one two three four five six seven",
+                "a b c d e f",
+                "what is the capital of France?",
+                "too short",
+            ]),
+            4,
+        );
+        let text = "So: One, two - THREE four (five) and six. What is the capital of France... too short";
+        let (hits, overlap, items) = found(&index, text);
+        assert_eq!(
+            hits,
+            [(1, "One, two - THREE four (five)".into()), (3, "What is the capital of France...".into())]
+        );
+        assert_eq!((overlap, items), (1.0, 2.0));
+        let (hits, overlap, items) = found(&index, "nothing of it one two three");
+        assert_eq!((hits.len(), overlap, items), (0, 0.0, 0.0));
+        // Items of fewer words than n are looked up whole.
+        let whole = Index::new(&words(&["alpha beta gamma delta epsilon", "a b"]), 13);
+        assert_eq!(found(&whole, "x Alpha beta, gamma delta epsilon y").0.len(), 1);
+        assert_eq!(found(&whole, "alpha beta gamma delta").0.len(), 0);
+        assert_eq!(found(&whole, "").1, 0.0);
+    }
+
+    #[test]
+    fn files_of_items_are_read_and_faults_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("items.jsonl");
+        let set = |content: &str, more: &[(&str, serde_json::Value)]| {
+            std::fs::write(&path, content).unwrap();
+            let mut params = serde_json::json!({"items": path}).as_object().unwrap().clone();
+            params.extend(more.iter().map(|(k, v)| (k.to_string(), v.clone())));
+            Set::new(&[Wanted { tagger: "decontaminate".into(), name: None, params }])
+                .map(drop)
+                .map_err(|e| e.to_string())
+        };
+        let field = ("field", serde_json::json!("question"));
+        assert!(set("{\"question\":\"what is that\"}\n", std::slice::from_ref(&field)).is_ok());
+        assert!(
+            set("{\"text\":\"what is that\"}\n", std::slice::from_ref(&field))
+                .unwrap_err()
+                .contains("line 1")
+        );
+        assert!(set("nonsense\n", &[]).unwrap_err().contains("line 1"));
+        assert!(set("", &[]).unwrap_err().contains("no rows"));
+        assert!(
+            set("{\"text\":\"x\"}", &[("n", serde_json::json!(1))]).unwrap_err().contains("whole number")
+        );
+        let none = Set::new(&[Wanted::named("decontaminate")]).err().unwrap().to_string();
+        assert!(none.contains("items"), "{none}");
+    }
+
+    proptest! {
+        #[test]
+        fn hits_are_those_of_the_book(text in "([abc] ){0,30}", items in prop::collection::vec("([abc] ){3,9}", 1..4)) {
+            let n = 3;
+            let index = Index::new(&items, n);
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let (hits, overlap, count) = found(&index, &text);
+            let (mut best, mut with) = (0.0f64, 0);
+            for (i, item) in items.iter().enumerate() {
+                let own: Vec<&str> = item.split_whitespace().collect();
+                let grams: std::collections::BTreeSet<&[&str]> = own.windows(n).collect();
+                let here = grams.iter().filter(|gram| words.windows(n).any(|w| w == **gram)).count();
+                best = best.max(here as f64 / grams.len() as f64);
+                with += usize::from(here > 0);
+                prop_assert_eq!(hits.iter().any(|(of, _)| *of as usize == i + 1), here > 0);
+            }
+            prop_assert_eq!((overlap, count as usize), (best, with));
+        }
+    }
+}
