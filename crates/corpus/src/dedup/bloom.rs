@@ -84,6 +84,10 @@ fn load(target: f64, per_word: u32) -> f64 {
 
 /// The rate at a mean of `load` keys a block.
 fn rate(load: f64, per_word: u32) -> f64 {
+    // So many keys set every bit; the sum would be long.
+    if load > 4096.0 {
+        return 1.0;
+    }
     // Beyond 20 deviations and 60 keys the tail of Poisson's law is below 1e-60.
     let most = (load + 20.0 * load.sqrt() + 60.0) as u32;
     let mut sum = 0.0;
@@ -128,6 +132,14 @@ pub struct Bloom {
     sizing: Sizing,
     pub(super) blocks: Vec<[u64; WORDS]>,
     pub(super) keys: u64,
+}
+
+/// A key of a batch that waits for its part of the filter; afterwards `block` says whether it was there before.
+#[derive(Clone, Copy, Default)]
+struct Visit {
+    hash: u64,
+    block: u32,
+    key: u32,
 }
 
 /// The block of a key, and the start of its bits.
@@ -194,45 +206,45 @@ impl Bloom {
     /// Inserts all `keys` in their order and says of each whether it was there before, itself inserted earlier in the same call
     /// included: the same as [`Bloom::insert`] one by one, on all threads. Each thread takes keys of its own part of the filter,
     /// in their order, so the result does not depend on threads.
+    ///
+    /// # Panics
+    /// With 2^32 keys or more at once. Some 10 000 to 100 000 are a good number.
     pub fn insert_all(&mut self, keys: &[u128], seen: &mut Vec<bool>) {
+        assert!(keys.len() < u32::MAX as usize, "a batch has less than 2^32 keys");
         seen.clear();
         seen.resize(keys.len(), false);
-        let blocks = self.sizing.blocks;
+        let (blocks, per_word) = (self.sizing.blocks, self.sizing.per_word);
         let length = self.blocks.len().div_ceil(PARTS).max(1);
-        // Keys by part, in order within each.
-        let mut ends = vec![0usize; self.blocks.len().div_ceil(length) + 1];
         let places: Vec<(usize, u64)> = keys.par_iter().map(|&key| place(key, blocks)).collect();
-        places.iter().for_each(|(block, _)| ends[block / length + 1] += 1);
-        for part in 1..ends.len() {
-            ends[part] += ends[part - 1];
+        // Keys by part of the filter, in their order within each.
+        let mut next = vec![0usize; self.blocks.len().div_ceil(length) + 1];
+        places.iter().for_each(|(block, _)| next[block / length + 1] += 1);
+        let counts: Vec<usize> = next[1..].to_vec();
+        for part in 1..next.len() {
+            next[part] += next[part - 1];
         }
-        let mut next = ends.clone();
-        let mut order = vec![0u32; keys.len().min(u32::MAX as usize)];
-        assert_eq!(order.len(), keys.len(), "a batch has less than 2^32 keys");
-        for (i, (block, _)) in (0u32..).zip(&places) {
+        let mut sorted = vec![Visit::default(); keys.len()];
+        for (key, &(block, hash)) in (0u32..).zip(&places) {
             let at = &mut next[block / length];
-            order[*at] = i;
+            sorted[*at] = Visit { hash, block: (block % length) as u32, key };
             *at += 1;
         }
-        let per_word = self.sizing.per_word;
-        let old: Vec<Vec<bool>> = self
-            .blocks
-            .par_chunks_mut(length)
-            .enumerate()
-            .map(|(part, blocks)| {
-                let of_part = &order[ends[part]..ends[part + 1]];
-                of_part
-                    .iter()
-                    .map(|&i| {
-                        let (block, hash) = places[i as usize];
-                        insert(&mut blocks[block - part * length], hash, per_word)
-                    })
-                    .collect()
-            })
-            .collect();
-        for (&i, &was) in order.iter().zip(old.iter().flatten()) {
-            seen[i as usize] = was;
-            self.keys += u64::from(!was);
+        let mut rest = &mut sorted[..];
+        let mut parts = Vec::with_capacity(counts.len());
+        for (blocks, &count) in self.blocks.chunks_mut(length).zip(&counts) {
+            let (visits, others) = std::mem::take(&mut rest).split_at_mut(count);
+            rest = others;
+            parts.push((blocks, visits));
+        }
+        parts.into_par_iter().for_each(|(blocks, visits)| {
+            for visit in visits {
+                let old = insert(&mut blocks[visit.block as usize], visit.hash, per_word);
+                visit.block = u32::from(old);
+            }
+        });
+        for visit in &sorted {
+            seen[visit.key as usize] = visit.block == 1;
+            self.keys += u64::from(visit.block == 0);
         }
     }
 
@@ -333,6 +345,7 @@ mod tests {
                 && Sizing::new(10, f64::NAN).is_err()
         );
         assert!(Sizing::new(u64::MAX, 0.1).is_err());
+        assert_eq!(Sizing::new(1000, 0.1).unwrap().rate_at(u64::MAX), 1.0);
         assert_eq!(Sizing::new(0, 0.1).unwrap().blocks, 1);
     }
 

@@ -121,6 +121,7 @@ impl Bloom {
 mod tests {
     use super::*;
     use crate::dedup::hash::mix;
+    use proptest::prelude::*;
 
     #[test]
     fn a_filter_comes_back_as_it_was_and_damage_is_found() {
@@ -147,6 +148,28 @@ mod tests {
         for length in [0, 63, 64, whole.len() - 1] {
             std::fs::write(&path, &whole[..length]).unwrap();
             assert!(matches!(Bloom::load(&path, 1 << 30), Err(Error::Damaged { .. })), "{length} bytes");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_refused_without_a_panic(
+            mut head in prop::collection::vec(any::<u8>(), 0..64),
+            blocks in prop::collection::vec(any::<u8>(), 0..200),
+            magic: bool,
+            few: bool,
+        ) {
+            if let Some(start) = head.first_chunk_mut::<24>().filter(|_| magic) {
+                start[..8].copy_from_slice(MAGIC);
+                start[8..16].copy_from_slice(&[1, 0, 0, 0, 2, 0, 0, 0]);
+                if few {
+                    start[16..].copy_from_slice(&(blocks.len() as u64 / 64).to_le_bytes());
+                }
+            }
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("b");
+            std::fs::write(&path, [head, blocks].concat()).unwrap();
+            prop_assert!(Bloom::load(&path, 1 << 20).is_err());
         }
     }
 }

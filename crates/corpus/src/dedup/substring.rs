@@ -4,16 +4,17 @@
 //! ACL 2022: every span of at least 500 bytes (their 50 tokens are of the same order) that occurs elsewhere is found by
 //! a suffix array over all documents. Here all occurrences but the first are marked.
 //!
-//! All documents lie in one text. Suffixes that begin with the same `N` bytes are neighbours in the suffix array, with longest
-//! common prefixes of at least `N` between them. Of each such group the positions with fewer than `N` bytes before the end of
-//! their document are left out, so no span crosses a border and no separators are needed; the smallest position `f` is the
-//! first occurrence, and every other position from `f + N` on starts `N` marked bytes. (An occurrence that overlaps the first one
-//! is not marked, so that the first stays whole: of a run of one character `N` stay.) Marked bytes that touch make one
-//! span. A span never begins or ends within a UTF-8 character: it is cut to whole ones.
+//! All documents lie in one text. Suffixes that begin with the same `N` bytes are neighbours in its suffix array, so each is
+//! compared with the one before it, from the last bytes of the `N` to the first: nearly all differ there at once. Of each group of
+//! equal ones the positions with fewer than `N` bytes before the end of their document are left out, so no span crosses a
+//! border and no separators are needed; the smallest position `f` is the first occurrence, and every other position from
+//! `f + N` on starts `N` marked bytes. (An occurrence that overlaps the first one is not marked, so that the first stays
+//! whole: of a run of one character `N` stay.) Marked bytes that touch make one span. A span never begins or ends within
+//! a UTF-8 character: it is cut to whole ones.
 //!
-//! Suffix array and prefixes are made by libsais (Grebnov; induced sorting after Nong, Zhang, Chan 2009; permuted prefixes
-//! after Karkkainen, Manzini, Puglisi 2009) in linear time on one thread; the groups are gone through on all of them. Memory
-//! a byte of text: 9.25 bytes below 2 GiB of text, 17.25 above.
+//! The suffix array is made by libsais (Grebnov; induced sorting after Nong, Zhang, Chan 2009) in linear time on one thread; the
+//! comparisons run on all of them, and take at most `N` bytes for a byte of text. Memory a byte of text: 5.25 bytes below 2 GiB of
+//! text, 9.25 above. Longest common prefixes would need no comparisons but another 4 or 8 bytes.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -26,6 +27,8 @@ use super::lsh::in_order;
 
 /// The least span of Lee et al., in bytes.
 pub const LEAST: usize = 500;
+/// The longest span that can be asked for.
+const LONGEST: usize = 1 << 16;
 /// Positions of the suffix array that a thread goes through at once.
 const CHUNK: usize = 1 << 20;
 
@@ -55,8 +58,8 @@ pub struct Substrings {
 impl Substrings {
     /// Spans of at least `least` bytes ([`LEAST`] by default), within `memory` bytes.
     pub fn new(least: usize, memory: u64) -> Result<Substrings> {
-        if least == 0 || least > 1 << 30 {
-            return Err(Error::option("span", least, "1 byte to 1 GiB"));
+        if !(1..=LONGEST).contains(&least) {
+            return Err(Error::option("span", least, "1 to 65536 bytes"));
         }
         Ok(Substrings { least, memory, text: Vec::new(), documents: Vec::new(), last: 0, any: false })
     }
@@ -64,8 +67,8 @@ impl Substrings {
     /// Bytes of memory for `text` bytes in `documents` documents.
     pub fn memory_for(text: u64, documents: u64) -> u64 {
         let position = if text > i32::MAX as u64 { 8 } else { 4 };
-        // Text, suffix array, prefixes; two bit sets; documents.
-        text.saturating_mul(1 + 2 * position).saturating_add(text / 4 + 16).saturating_add(documents * 16)
+        // Text, suffix array; two bit sets; documents.
+        text.saturating_mul(1 + position).saturating_add(text / 4 + 16).saturating_add(documents * 16)
     }
 
     /// The text of document `ordinal`. Documents come in document order, each at most once. An error if all so far would take more
@@ -101,19 +104,18 @@ impl Substrings {
         if self.text.len() < 2 {
             return Ok(Vec::new());
         }
-        let (suffixes, prefixes) = P::arrays(&self.text)?;
-        let starts = self.starts(&suffixes, &prefixes);
+        let starts = self.starts(&P::suffixes(&self.text)?);
         Ok(self.spans(&starts))
     }
 
     /// A bit for every position that starts an occurrence other than the first.
-    fn starts<P: Position>(&self, suffixes: &[P], prefixes: &[P]) -> Bits {
+    fn starts<P: Position>(&self, suffixes: &[P]) -> Bits {
         let inside = Bits::new(self.text.len());
         for (_, document) in self.ranges() {
             (document.start..(document.end + 1).saturating_sub(self.least)).for_each(|at| inside.set(at));
         }
         let starts = Bits::new(self.text.len());
-        let long = |place: usize| prefixes[suffixes[place].at()].at() >= self.least;
+        let long = |place: usize| self.alike(suffixes[place - 1].at(), suffixes[place].at());
         (0..suffixes.len().div_ceil(CHUNK)).into_par_iter().for_each(|chunk| {
             // Groups that begin in this chunk; the last may end in a later one.
             let end = (chunk * CHUNK + CHUNK).min(suffixes.len());
@@ -136,6 +138,17 @@ impl Substrings {
             }
         });
         starts
+    }
+
+    /// Whether the same `least` bytes begin at both positions.
+    #[inline]
+    fn alike(&self, a: usize, b: usize) -> bool {
+        let window = |at: usize| self.text.get(at..at + self.least);
+        let (Some(a), Some(b)) = (window(a), window(b)) else { return false };
+        match (a.split_last_chunk::<8>(), b.split_last_chunk::<8>()) {
+            (Some((a, last)), Some((b, other))) => last == other && a == b,
+            _ => a == b,
+        }
     }
 
     fn spans(&self, starts: &Bits) -> Vec<Span> {
@@ -182,8 +195,8 @@ impl Substrings {
 trait Position: Copy + Send + Sync + OutputElement {
     fn at(self) -> usize;
 
-    /// The suffix array of `text`, and for each position in the text the longest common prefix with the suffix before it.
-    fn arrays(text: &[u8]) -> Result<(Vec<Self>, Vec<Self>)>;
+    /// The suffix array of `text`.
+    fn suffixes(text: &[u8]) -> Result<Vec<Self>>;
 }
 
 macro_rules! position {
@@ -194,17 +207,12 @@ macro_rules! position {
                 self as usize
             }
 
-            fn arrays(text: &[u8]) -> Result<(Vec<$int>, Vec<$int>)> {
-                let failed = |_| Error::Memory {
-                    what: format!("the suffix array of {} bytes of text", text.len()),
-                    needed: Substrings::memory_for(text.len() as u64, 0),
-                    allowed: 0,
-                };
-                let suffixes =
-                    SuffixArrayConstruction::for_text(text).$owned().single_threaded().run().map_err(failed)?;
-                let both = suffixes.plcp_construction().single_threaded().run().map_err(failed)?;
-                let (suffixes, prefixes, _) = both.into_parts();
-                Ok((suffixes, prefixes))
+            fn suffixes(text: &[u8]) -> Result<Vec<$int>> {
+                let suffixes = SuffixArrayConstruction::for_text(text).$owned().single_threaded().run();
+                // It fails only for want of memory.
+                let what = || format!("the suffix array of {} bytes of text", text.len());
+                let needed = Substrings::memory_for(text.len() as u64, 0);
+                Ok(suffixes.map_err(|_| Error::Memory { what: what(), needed, allowed: 0 })?.into_vec())
             }
         }
     )+};
@@ -323,12 +331,12 @@ mod tests {
     #[test]
     fn too_much_text_and_wrong_order_are_errors_before_the_work() {
         let mut all = Substrings::new(LEAST, 10_000).unwrap();
-        all.push(0, &[b'x'; 1000]).unwrap();
+        all.push(0, &[b'x'; 1800]).unwrap();
         let error = all.push(1, &[b'x'; 100]).unwrap_err();
         assert!(matches!(error, Error::Memory { allowed: 10_000, .. }), "{error}");
         assert!(matches!(all.push(1, b""), Err(Error::Order { .. })));
         assert!(Substrings::new(0, 1).is_err());
-        assert!(Substrings::memory_for(3 << 30, 0) > 17 * (3 << 30));
+        assert!(Substrings::memory_for(3 << 30, 0) > 9 * (3 << 30));
     }
 
     #[test]
