@@ -52,11 +52,16 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Begin the file at `path`, made from what `key` stands for. None if it is there already.
+    /// Begin the file at `path`, made from what `key` stands for. None if it is there already, whole.
     pub fn begin(path: &Path, key: Hash256) -> Result<Option<Output>> {
         if done(path, key)?.is_some() {
             return Ok(None);
         }
+        Output::anew(path, key).map(Some)
+    }
+
+    /// The same, whatever is there.
+    pub fn anew(path: &Path, key: Hash256) -> Result<Output> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
@@ -68,7 +73,7 @@ impl Output {
         let temporary = note.with_extension(format!("tmp{}", std::process::id()));
         let file = fs::create(&temporary)?;
         let note = Note { key, rows: 0, bytes: 0, blake3: Hash256::of(&[]) };
-        Ok(Some(Output { path: path.into(), temporary, file, hasher: blake3::Hasher::new(), note }))
+        Ok(Output { path: path.into(), temporary, file, hasher: blake3::Hasher::new(), note })
     }
 
     /// Append a packed piece with so many rows.

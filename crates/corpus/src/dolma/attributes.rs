@@ -72,7 +72,7 @@ fn write_span(span: &Span, text: &str, offsets: &Offsets, out: &mut Vec<u8>) {
 }
 
 /// A whole number in decimal digits.
-fn decimal(mut n: u64, out: &mut Vec<u8>) {
+pub(crate) fn decimal(mut n: u64, out: &mut Vec<u8>) {
     let mut digits = [0u8; 20];
     let mut at = digits.len();
     loop {

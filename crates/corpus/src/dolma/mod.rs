@@ -5,6 +5,7 @@
 //! converted at the border ([`offsets`]).
 
 pub(crate) mod attributes;
+pub mod dedup;
 pub(crate) mod folder;
 pub(crate) mod offsets;
 pub(crate) mod row;

@@ -18,6 +18,8 @@ pub(crate) struct Row<'a> {
     pub source: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub metadata: Option<&'a RawValue>,
+    #[serde(skip)]
+    line: &'a str,
 }
 
 /// A text, borrowed where it has no escapes.
@@ -30,13 +32,14 @@ impl<'a> Row<'a> {
     /// # Errors
     /// [`Error::Json`] for what is no row, [`Error::MissingText`], [`Error::MissingId`].
     pub fn parse(line: &'a str, place: impl Fn() -> Place) -> Result<Row<'a>> {
-        let row: Row = serde_json::from_str(line).map_err(|error| {
+        let mut row: Row = serde_json::from_str(line).map_err(|error| {
             let mut reason = error.to_string();
             if let Some(at) = reason.rfind(" at line ") {
                 reason.truncate(at);
             }
             Error::Json { place: place(), column: error.column().max(1), reason }
         })?;
+        row.line = line;
         if row.text.is_none() {
             return Err(Error::MissingText { place: place(), field: "text".into() });
         }
@@ -55,6 +58,11 @@ impl<'a> Row<'a> {
     /// The text.
     pub fn text(&self) -> &str {
         self.text.as_ref().map_or("", |text| &text.0)
+    }
+
+    /// The whole row as it is written.
+    pub fn line(&self) -> &'a str {
+        self.line
     }
 
     /// The id as it is written: a JSON text or number.

@@ -226,6 +226,6 @@ fn a_config_that_no_tagger_answers_is_refused_before_anything_is_read() {
     assert!(fault("tag = [{ tagger = \"gofer\" }]").contains("no tagger `gofer`"));
     let shape = "tag = [{ tagger = \"length\" }]\nedit = [{ spans = \"length.words\" }]";
     assert!(fault(shape).contains("does not mark spans"));
-    let param = "tag = [{ tagger = \"length\", bad_words = \"x.txt\" }]";
-    assert!(fault(param).contains("`bad_words`"), "{}", fault(param));
+    let param = "tag = [{ tagger = \"length\", field = \"x\" }]";
+    assert!(fault(param).contains("`field`"), "{}", fault(param));
 }

@@ -9,6 +9,8 @@ mod common;
 #[cfg(test)]
 mod curating;
 #[cfg(test)]
+mod deduping;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod tagging;

@@ -1,5 +1,6 @@
 //! `regimen corpus ..`: one file a command.
 
+mod dedup;
 mod tag;
 mod taggers;
 
@@ -14,6 +15,7 @@ use crate::output::Explain;
 pub fn corpus(context: &Context, command: &Corpus) -> anyhow::Result<u8> {
     match command {
         Corpus::Tag(args) => tag::tag(context, args),
+        Corpus::Dedup(args) => dedup::dedup(context, args),
         Corpus::Taggers(args) => taggers::taggers(context, args),
     }
 }

@@ -1,0 +1,70 @@
+//! `regimen corpus dedup`: mark what came before in the documents of a Dolma folder.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use regimen_base::units;
+use regimen_corpus::dedup::{Keep, Preset};
+use regimen_corpus::dolma::dedup::{By, Options, dedup as run};
+use regimen_corpus::dolma::tag::Progress;
+
+use super::files;
+use crate::Context;
+use crate::args::DedupArgs;
+use crate::interrupt;
+use crate::meter::Meter;
+use crate::output::{Explain, Fault, INTERRUPTED, command_line, print_json, say};
+
+pub fn dedup(context: &Context, args: &DedupArgs) -> anyhow::Result<u8> {
+    let by = match args.by.as_str() {
+        "document" => By::Document,
+        "url" => By::Url,
+        "paragraph" => {
+            By::Paragraph { min_bytes: args.min_bytes, bloom: args.bloom.map(|keys| (keys, args.rate)) }
+        }
+        _ => {
+            let preset = Preset::by_name(&args.preset).ok_or_else(|| {
+                Fault::new(format!("there is no preset `{}`", args.preset), "`--help` lists them")
+            })?;
+            By::Near { preset, keep: Keep::by_name(&args.keep).unwrap_or_default() }
+        }
+    };
+    let files = files(&args.documents)?;
+    let options = Options { by, name: args.name.clone(), to: args.to.clone(), memory: args.memory };
+    let progress = Progress::default();
+    let cancel = interrupt::install(context.global.quiet)?;
+    let total = files.iter().map(|file| file.bytes).sum();
+    let began = Instant::now();
+    let found = Meter::new("dedup", total, context.global.quiet).watch(
+        &|| {
+            let documents = progress.documents.load(Ordering::Relaxed);
+            (progress.read.load(Ordering::Relaxed), units::plural(documents, "document"))
+        },
+        || run(&files, &options, &progress, &cancel),
+    );
+    if let Err(regimen_corpus::Error::Interrupted) = found {
+        say(&context.global, "stopped; what was read is kept");
+        say(&context.global, format!("hint: go on with `{}`", command_line()));
+        return Ok(INTERRUPTED);
+    }
+    let found = found.explain()?;
+    if context.global.json {
+        print_json(&found)?;
+        return Ok(0);
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let share = 100.0 * found.duplicates as f64 / found.compared.max(1) as f64;
+    say(
+        &context.global,
+        format!(
+            "{} of {} came before ({share:.1} %), in {}; {} of text in {} ({:.1} MB/s)",
+            found.duplicates,
+            units::plural(found.compared, if args.by == "paragraph" { "paragraph" } else { "document" }),
+            units::plural(found.summary.documents, "document"),
+            units::bytes(found.summary.text_bytes),
+            units::duration(seconds),
+            found.summary.text_bytes as f64 / 1e6 / seconds.max(1e-9),
+        ),
+    );
+    Ok(0)
+}

@@ -1,0 +1,86 @@
+//! Deduplicating Dolma folders: what is marked, in which units, for any number of threads.
+
+use std::path::Path;
+
+use regimen_base::Cancel;
+use regimen_corpus::dedup::{Keep, Preset};
+use regimen_corpus::dolma::dedup::{By, Found, Options, dedup};
+use regimen_corpus::dolma::tag::Progress;
+use regimen_recipe::input_files;
+
+use crate::common::{gzip, project};
+
+fn run(dir: &Path, by: By, threads: usize) -> Found {
+    let files = input_files(dir, "c/documents").unwrap();
+    let options = Options { by, name: "dup".into(), to: None, memory: 1 << 24 };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    pool.install(|| dedup(&files, &options, &Progress::default(), &Cancel::new()).unwrap())
+}
+
+fn row(id: &str, text: &str, more: &str) -> String {
+    format!("{{\"id\":\"{id}\",\"text\":{},\"source\":\"s\"{more}}}\n", serde_json::json!(text))
+}
+
+/// The spans of every row of an attributes file.
+fn spans(path: &Path) -> Vec<(String, Vec<(u64, u64)>)> {
+    let mut text = String::new();
+    let bytes = std::fs::read(path).unwrap();
+    std::io::Read::read_to_string(&mut flate2::read::MultiGzDecoder::new(&bytes[..]), &mut text).unwrap();
+    let row = |line: &str| {
+        let json: serde_json::Value = serde_json::from_str(line).unwrap();
+        let list = json["attributes"]["dup"].as_array().unwrap();
+        let span = |s: &serde_json::Value| (s[0].as_u64().unwrap(), s[1].as_u64().unwrap());
+        (json["id"].as_str().unwrap().to_string(), list.iter().map(span).collect())
+    };
+    text.lines().map(row).collect()
+}
+
+#[test]
+fn paragraphs_that_came_before_are_marked_in_code_points() {
+    let a = row("a1", "né\nfooter\n\nfooter", "") + &row("a2", "one\ntwo\n", "");
+    let b = row("b1", " footer \nthree\nné", "");
+    for bloom in [None, Some((1000, 1e-9))] {
+        for threads in [1, 3] {
+            let dir = project(&[
+                ("c/documents/a.jsonl.gz", &gzip(a.as_bytes())),
+                ("c/documents/b.jsonl.gz", &gzip(b.as_bytes())),
+            ]);
+            let found = run(dir.path(), By::Paragraph { min_bytes: 0, bloom }, threads);
+            assert_eq!((found.compared, found.duplicates, found.summary.documents), (8, 3, 3));
+            let of = |name: &str| spans(&dir.path().join("c/attributes/dup").join(name));
+            assert_eq!(of("a.jsonl.gz"), [("a1".into(), vec![(11, 17)]), ("a2".into(), vec![])]);
+            assert_eq!(of("b.jsonl.gz"), [("b1".into(), vec![(0, 9), (15, 17)])]);
+            assert!(!dir.path().join("c/attributes/dup/.regimen/work").exists());
+        }
+    }
+}
+
+#[test]
+fn documents_urls_and_near_texts_are_marked_whole() {
+    let long = |end: &str| {
+        let letter = |i: usize| char::from(b'a' + (i % 26) as u8);
+        let word = |i: usize| [i, i / 26, i / 676].map(letter).iter().collect::<String>();
+        (0..100).map(|i| word(i * 7919)).collect::<Vec<_>>().join(" ") + end
+    };
+    let url = |url: &str, day: u32| {
+        format!(",\"created\":\"2020-01-{day:02}T00:00:00Z\",\"metadata\":{{\"url\":\"{url}\"}}")
+    };
+    let rows = row("a", &long(""), &url("http://www.x.org/a/", 3))
+        + &row("b", &long(" x"), &url("https://x.org/a#b", 9))
+        + &row("c", &long(""), "")
+        + &row("d", "", "");
+    let marked = |by: By| {
+        let dir = project(&[("c/documents/a.jsonl.gz", &gzip(rows.as_bytes()))]);
+        let found = run(dir.path(), by, 2);
+        let list = spans(&dir.path().join("c/attributes/dup/a.jsonl.gz"));
+        let ids: Vec<String> = list.iter().filter(|(_, s)| !s.is_empty()).map(|(id, _)| id.clone()).collect();
+        assert_eq!(ids.len() as u64, found.duplicates);
+        ids
+    };
+    assert_eq!(marked(By::Document), ["c"]);
+    assert_eq!(marked(By::Url), ["b"]);
+    let near = |keep| By::Near { preset: Preset::by_name("fineweb").unwrap(), keep };
+    assert_eq!(marked(near(Keep::First)), ["b", "c"]);
+    assert_eq!(marked(near(Keep::Longest)), ["a", "c"]);
+    assert_eq!(marked(near(Keep::Newest)), ["a", "c"]);
+}
