@@ -1,0 +1,286 @@
+"""Rows of corpus.sh: ours and a peer on the same documents, in alternating runs."""
+
+import argparse
+import glob
+import gzip
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def tree_rss(pid):
+    """Bytes of memory of a process and of all its descendants."""
+    total, todo = 0, [pid]
+    while todo:
+        one = todo.pop()
+        try:
+            with open(f"/proc/{one}/statm") as f:
+                total += int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+            for task in os.listdir(f"/proc/{one}/task"):
+                with open(f"/proc/{one}/task/{task}/children") as f:
+                    todo += [int(child) for child in f.read().split()]
+        except (OSError, IndexError, ValueError):
+            pass
+    return total
+
+
+def run(command, cwd=None, env=None):
+    """Wall and CPU seconds, peak memory of the process tree, and stdout."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.perf_counter()
+    with tempfile.TemporaryFile() as log:
+        child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=cwd, env={**os.environ, **(env or {})})
+        peak, ended = [0], threading.Event()
+
+        def watch():
+            while not ended.wait(0.02):
+                peak[0] = max(peak[0], tree_rss(child.pid))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        code = child.wait()
+        wall = time.perf_counter() - start
+        ended.set()
+        watcher.join()
+        log.seek(0)
+        out = log.read().decode(errors="replace")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if code != 0:
+        sys.exit(f"corpus.py: {' '.join(map(str, command))} ended with {code}:\n{out[-2000:]}")
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"wall": wall, "cpu": cpu, "mib": peak[0] / 2**20, "out": out}
+
+
+def text_bytes(files):
+    return sum(len(json.loads(line)["text"].encode()) for f in files for line in gzip.open(f, "rt"))
+
+
+class Bench:
+    def __init__(self, args):
+        self.args = args
+        self.work = os.path.abspath(args.work or tempfile.mkdtemp(prefix="regimen-corpus-"))
+        self.dolma = os.path.abspath(os.path.join(args.venvs, "dolma/bin/dolma"))
+        self.python = os.path.abspath(os.path.join(args.venvs, "dolma/bin/python"))
+        self.datatrove = os.path.abspath(os.path.join(args.venvs, "datatrove/bin/python"))
+        self.ours = os.path.abspath(args.ours)
+        documents = sorted(glob.glob(os.path.join(args.corpus, "*.jsonl.gz")))
+        if not documents:
+            sys.exit(f"corpus.py: no *.jsonl.gz in {args.corpus}")
+        self.full = self.folder("full", documents)
+        self.sub1 = os.path.join(self.work, "sub1/documents")
+        if not os.path.exists(self.sub1):
+            os.makedirs(self.sub1)
+            parts = [gzip.open(f"{self.sub1}/s{i}.jsonl.gz", "wt", compresslevel=6) for i in range(4)]
+            for i, line in enumerate(gzip.open(documents[0], "rt")):
+                parts[i % 4].write(line)
+            [part.close() for part in parts]
+        self.half = self.folder("half", sorted(glob.glob(self.sub1 + "/*.gz"))[:2])
+        self.sizes = {}
+
+    def folder(self, name, files):
+        path = os.path.join(self.work, name, "documents")
+        if not os.path.exists(path):
+            os.makedirs(path)
+            for file in files:
+                os.symlink(os.path.abspath(file), os.path.join(path, os.path.basename(file)))
+        return path
+
+    def megabytes(self, folder):
+        if folder not in self.sizes:
+            self.sizes[folder] = text_bytes(sorted(glob.glob(folder + "/*.gz"))) / 1e6
+        return self.sizes[folder]
+
+    def clean(self, *paths):
+        for path in paths:
+            path = os.path.join(self.work, path)
+            shutil.rmtree(path, ignore_errors=True) if os.path.isdir(path) else os.path.exists(path) and os.remove(path)
+
+    def row(self, name, folder, ours, peer, peer_name, clean, goal, threads=1, ours_folder=None, net=0.0):
+        """`net` seconds are taken off the peer's time: its start-up."""
+        runs = 1 if self.args.quick else self.args.runs
+        mine, theirs = [], []
+        for _ in range(runs):
+            self.clean(*clean)
+            mine.append(run(ours, cwd=self.work))
+            if peer:
+                self.clean(*clean)
+                theirs.append(run(peer, cwd=self.work))
+        size = self.megabytes(ours_folder or folder)
+        speed = lambda all, size, net: [size / max(r["wall"] - net, 1e-9) for r in all]
+        own = speed(mine, size, 0)
+        line = {"name": name, "unit": "MB/s", "ours": statistics.median(own), "goal": goal, "threads": threads, "runs": runs,
+                "ours_mib": max(r["mib"] for r in mine), "ours_cpu_mb_s": size / statistics.median(r["cpu"] for r in mine)}
+        if theirs:
+            peers = speed(theirs, self.megabytes(folder), net)
+            line |= {"peer": statistics.median(peers), "peer_name": peer_name,
+                     "ratio": statistics.median(a / b for a, b in zip(own, peers)),
+                     "peer_mib": max(r["mib"] for r in theirs)}
+        print(json.dumps(line), flush=True)
+        ratio = f", {line['ratio']:.1f} times {peer_name}" if theirs else ""
+        print(f"{name}: {line['ours']:.1f} MB/s (goal {goal}){ratio}, {line['ours_mib']:.0f} MiB", file=sys.stderr)
+        return mine
+
+    def tag(self, tagger, folder, threads):
+        return [self.ours, "corpus", "tag", folder, "--taggers", tagger, "--experiment", "x", "--threads", str(threads), "--quiet"]
+
+    def tagger(self, name, tagger, goal):
+        peer = [self.dolma, "tag", "--documents", "half/documents/*.gz", "--experiment", "x", "--taggers", tagger, "--processes", "1"]
+        clean = ["half/attributes", "full/attributes"]
+        self.row(name, self.half, self.tag(tagger, self.full, 1), peer, "dolma 1.2.1", clean, goal, ours_folder=self.full)
+
+    def gopher(self):
+        self.tagger("gopher", "gopher_v1", 60)
+
+    def c4(self):
+        self.tagger("c4", "c4_v2", 200)
+
+    def pii(self):
+        self.tagger("pii", "pii_regex_with_counts_fast_v2", 200)
+
+    def paragraph_dedup(self):
+        for threads in (1, 2):
+            config = {"documents": ["full/documents/*.gz"],
+                      "dedupe": {"name": "para", "paragraphs": {"attribute_name": "dup_para"}, "skip_empty": True},
+                      "bloom_filter": {"file": "full/bloom.bin", "read_only": False, "estimated_doc_count": 20_000_000,
+                                       "desired_false_positive_rate": 1e-6},
+                      "processes": threads}
+            with open(os.path.join(self.work, f"dedup{threads}.yaml"), "w") as f:
+                json.dump(config, f)
+            ours = [self.ours, "corpus", "dedup", self.full, "--by", "paragraph", "--bloom", "20000000", "--rate", "1e-6",
+                    "--name", "para", "--threads", str(threads), "--quiet"]
+            peer = [self.dolma, "-c", f"dedup{threads}.yaml", "dedupe"]
+            self.row(f"paragraph-dedup-{threads}", self.full, ours, peer, "dolma 1.2.1",
+                     ["full/attributes", "full/bloom.bin"], [90, 170][threads - 1], threads)
+
+    def minhash(self):
+        ours = [self.ours, "corpus", "dedup", self.full, "--by", "near", "--preset", "fineweb", "--name", "near", "--threads", "1", "--quiet"]
+        peer = [self.python, os.path.join(HERE, "corpus_rensa.py"), self.sub1]
+        self.row("minhash", self.sub1, ours, peer, "rensa 0.5.0", ["full/attributes"], 80, ours_folder=self.full)
+        peer = [self.datatrove, os.path.join(HERE, "corpus_datatrove.py"), "minhash", "1", self.half, os.path.join(self.work, "o_dt")]
+        self.row("minhash-datatrove", self.half, ours, peer, "datatrove 0.10.1", ["full/attributes", "o_dt"], 80, ours_folder=self.full)
+
+    def tokenizer(self):
+        path = os.path.join(self.work, "bpe50k.json")
+        if not os.path.exists(path):
+            run([self.datatrove, os.path.join(HERE, "corpus_hf.py"), "train", path, self.sub1])
+        return path
+
+    def tokenize(self):
+        path = self.tokenizer()
+        for threads in (1, 2):
+            # Both print the speed of encoding alone: reading is not what is compared.
+            ours = run([self.args.encode, path, os.path.join(self.full, "part-00.jsonl.gz") if os.path.exists(os.path.join(self.full, "part-00.jsonl.gz")) else self.sub1, "--threads", str(threads), "--json"], cwd=self.work)
+            peer = run([self.datatrove, os.path.join(HERE, "corpus_hf.py"), "encode", path, self.sub1, str(threads)], cwd=self.work)
+            own, theirs = json.loads(ours["out"].strip().splitlines()[-1]), json.loads(peer["out"].strip().splitlines()[-1])
+            line = {"name": f"tokenize-{threads}", "unit": "MB/s", "ours": own["mb_s"], "peer": theirs["mb_s"], "peer_name": theirs["name"],
+                    "ratio": own["mb_s"] / theirs["mb_s"], "goal": [35, 65][threads - 1], "threads": threads, "runs": 1,
+                    "ours_mib": ours["mib"], "peer_mib": peer["mib"], "tokens": [own["tokens"], theirs["tokens"]]}
+            print(json.dumps(line), flush=True)
+            print(f"{line['name']}: {line['ours']:.1f} MB/s (goal {line['goal']}), {line['ratio']:.1f} times {line['peer_name']}", file=sys.stderr)
+
+    def chain_project(self, threads):
+        """A project whose recipe runs the whole chain on the full corpus."""
+        project = os.path.join(self.work, f"chain{threads}")
+        self.clean(project)
+        os.makedirs(project)
+        os.symlink(self.full, os.path.join(project, "documents"))
+        shutil.copy(self.tokenizer(), os.path.join(project, "bpe50k.json"))
+        with open(os.path.join(project, "chain.toml"), "w") as f:
+            f.write('''name = "chain"
+[corpus]
+kind = "corpus"
+sources = [{ name = "bench", path = "documents/*.jsonl.gz", format = "dolma" }]
+filter = { quality = "none" }
+tag = [{ tagger = "gopher_v1" }, { tagger = "c4_v2" }, { tagger = "pii_regex_with_counts_fast_v2" }]
+near = { preset = "fineweb" }
+paragraphs = { dedup = "exact" }
+invalid_licence = "noassertion"
+[tokenizer]
+kind = "tokenizer"
+type = "file"
+file = "bpe50k.json"
+corpus = "corpus"
+[tokens]
+kind = "tokens"
+corpus = "corpus"
+tokenizer = "tokenizer"
+''')
+        return [self.ours, "run", os.path.join(project, "chain.toml"), "--no-report", "--quiet", "--threads", str(threads)], os.path.relpath(project, self.work)
+
+    def chain(self):
+        """The chain of the all-Python tools is the sum of their times for a megabyte, as no tool does all of it."""
+        size = self.megabytes(self.full)
+        mine = []
+        for _ in range(1 if self.args.quick else self.args.runs):
+            ours, _ = self.chain_project(2)
+            mine.append(run(ours, cwd=self.work))
+        own = statistics.median(size / r["wall"] for r in mine)
+        per_mb = 0.0
+        half, sub1, full = self.megabytes(self.half), self.megabytes(self.sub1), size
+        self.clean("sub1/attributes", "full/attributes", "full/bloom.bin", "o_tok", "o_dt")
+        tag = run([self.dolma, "tag", "--documents", "sub1/documents/*.gz", "--experiment", "x", "--taggers", "c4_v2", "gopher_v1",
+                   "pii_regex_with_counts_fast_v2", "--processes", "2"], cwd=self.work)
+        per_mb += tag["wall"] / sub1
+        if not os.path.exists(os.path.join(self.work, "dedup2.yaml")):
+            sys.exit("corpus.py: run the row paragraph-dedup before chain")
+        per_mb += run([self.dolma, "-c", "dedup2.yaml", "dedupe"], cwd=self.work)["wall"] / full
+        per_mb += run([self.dolma, "tokens", "--documents", "sub1/documents/*.gz", "--destination", "o_tok", "--tokenizer.name_or_path",
+                       self.tokenizer(), "--tokenizer.eos_token_id", "0", "--tokenizer.pad_token_id", "1", "--dtype", "uint16",
+                       "--processes", "2", "--max_size", "100000000"], cwd=self.work)["wall"] / sub1
+        per_mb += run([self.datatrove, os.path.join(HERE, "corpus_datatrove.py"), "minhash", "2", self.half,
+                       os.path.join(self.work, "o_dt")], cwd=self.work)["wall"] / half
+        line = {"name": "chain", "unit": "MB/s", "ours": own, "peer": 1 / per_mb, "peer_name": "dolma tag, dedupe, tokens + datatrove MinHash",
+                "ratio": own * per_mb, "goal": 15, "threads": 2, "runs": len(mine), "ours_mib": max(r["mib"] for r in mine),
+                "ours_cpu_mb_s": size / statistics.median(r["cpu"] for r in mine)}
+        print(json.dumps(line), flush=True)
+        print(f"chain: {own:.1f} MB/s (goal 15, stretch 25), {line['ratio']:.0f} times {line['peer_name']}, {line['ours_mib']:.0f} MiB", file=sys.stderr)
+
+    def scaling(self):
+        speeds = []
+        for threads in (1, 2):
+            ours, project = self.chain_project(threads)
+            speeds.append(min(run(ours, cwd=self.work)["wall"] for _ in range(1)))
+            self.clean(project)
+        line = {"name": "scaling", "unit": "times faster with 2 threads than with 1", "ours": speeds[0] / speeds[1], "goal": 1.9, "runs": 1}
+        print(json.dumps(line), flush=True)
+        print(f"scaling: {line['ours']:.2f} times (goal 1.9)", file=sys.stderr)
+
+    def startup(self):
+        times = sorted(run([self.ours, "corpus", "taggers"])["wall"] for _ in range(11))
+        line = {"name": "startup", "unit": "ms", "ours": 1000 * times[5], "goal": 20, "runs": 11}
+        print(json.dumps(line), flush=True)
+        print(f"startup: {line['ours']:.1f} ms (goal below 20)", file=sys.stderr)
+
+
+ROWS = ["gopher", "c4", "pii", "paragraph-dedup", "minhash", "tokenize", "chain", "scaling", "startup"]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--ours", required=True)
+    parser.add_argument("--encode", required=True)
+    parser.add_argument("--venvs", required=True)
+    parser.add_argument("--corpus", required=True)
+    parser.add_argument("--work")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("rows", nargs="*")
+    args = parser.parse_args()
+    if unknown := [row for row in args.rows if row not in ROWS]:
+        sys.exit(f"corpus.py: unknown rows {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    bench = Bench(args)
+    for row in args.rows or ROWS:
+        getattr(bench, row.replace("-", "_"))()
+
+
+if __name__ == "__main__":
+    main()

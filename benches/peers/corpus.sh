@@ -1,0 +1,29 @@
+#!/bin/sh
+# Curation side by side with the peers: dolma, datatrove, rensa, Hugging Face's tokenizers, on the same files.
+#
+#     benches/peers/corpus.sh --corpus DIR [--work DIR] [--quick] [--runs N] [ROW...]
+#
+# DIR holds Dolma documents (*.jsonl.gz), of which the first file is split in four for the slow peers. Rows: gopher c4 pii
+# paragraph-dedup minhash tokenize chain scaling startup (all by default). One JSON line a row on stdout: megabytes of text
+# a second of ours and of the peer, their ratio, peak memory of the whole process tree, CPU seconds. Installs the peers into
+# environments of their own at the first call (a few minutes).
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+target=${CARGO_TARGET_DIR:-$root/target}
+venvs=${REGIMEN_CORPUS_VENVS:-$here/.venvs}
+if [ ! -e "$venvs/done" ]; then
+    mkdir -p "$venvs"
+    python3 -m venv "$venvs/uv" && "$venvs/uv/bin/pip" install -q uv
+    uv=$venvs/uv/bin/uv
+    # uv resolves these pins in seconds; pip's resolver takes many minutes.
+    $uv venv -q "$venvs/dolma" && $uv pip install -q --python "$venvs/dolma/bin/python" dolma==1.2.1 rensa==0.5.0
+    $uv venv -q "$venvs/datatrove"
+    $uv pip install -q --python "$venvs/datatrove/bin/python" 'datatrove[processing,io]==0.10.1' spacy
+    touch "$venvs/done"
+fi
+cd "$root"
+cargo build --release --quiet
+cargo build --release --quiet -p regimen-tokens --example encode
+exec python3 "$here/corpus.py" --ours "$target/release/regimen" --encode "$target/release/examples/encode" \
+    --venvs "$venvs" "$@"
