@@ -119,10 +119,10 @@ fn broken_utf8_is_decoded_with_replacement_characters() {
 fn files_of_other_shapes_are_left_to_the_tokenizers_crate() {
     let dir = tempfile::tempdir().unwrap();
     let mut outer = bpe(300);
-    outer.with_normalizer(Some(tokenizers::normalizers::unicode::NFC)).unwrap();
+    outer.with_normalizer(Some(tokenizers::normalizers::unicode::NFKC)).unwrap();
     save(&outer, dir.path()).unwrap();
     let foreign = Tokenizer::open(dir.path()).unwrap();
-    assert!(!foreign.is_lossless());
+    assert!(matches!(foreign.codec, Codec::Foreign(_)) && !foreign.is_lossless());
     let composed = foreign.encode("u\u{308}ber").unwrap();
     assert_eq!(composed, BPE.ours.encode("über").unwrap());
     assert_eq!(foreign.decode(&composed), "über");
@@ -212,7 +212,7 @@ fn what_a_file_says_of_truncation_and_padding_is_not_done() {
     let dir = tempfile::tempdir().unwrap();
     let mut outer = bpe(300);
     // With a normalizer, the crate itself encodes.
-    outer.with_normalizer(Some(tokenizers::normalizers::unicode::NFC)).unwrap();
+    outer.with_normalizer(Some(tokenizers::normalizers::unicode::NFKC)).unwrap();
     let plain = outer.clone();
     let cut = tokenizers::TruncationParams { max_length: 5, ..Default::default() };
     outer.with_truncation(Some(cut)).unwrap();
