@@ -21,7 +21,8 @@ fn main() -> Result<(), Failure> {
     let (mut files, mut check, mut most, mut threads) = (Vec::new(), false, usize::MAX, 2);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        let mut number = || -> Result<usize, Failure> { Ok(arguments.next().ok_or("a number is missing")?.parse()?) };
+        let mut number =
+            || -> Result<usize, Failure> { Ok(arguments.next().ok_or("a number is missing")?.parse()?) };
         match argument.as_str() {
             "--check" => check = true,
             "--megabytes" => most = number()? * 1_000_000,
@@ -29,7 +30,9 @@ fn main() -> Result<(), Failure> {
             file => files.push(PathBuf::from(file)),
         }
     }
-    let [json, documents @ ..] = &files[..] else { return Err("which tokenizer.json, and which documents?".into()) };
+    let [json, documents @ ..] = &files[..] else {
+        return Err("which tokenizer.json, and which documents?".into());
+    };
     let started = Instant::now();
     let tokenizer = Tokenizer::load(json)?;
     println!(
@@ -119,7 +122,9 @@ fn compare(json: &Path, tokenizer: &Tokenizer, documents: &[PathBuf], most: usiz
             });
             if let Some((text, _)) = different {
                 let start: String = text.chars().take(200).collect();
-                return Err(format!("other ids in a document of `{}` that begins {start:?}", file.display()).into());
+                return Err(
+                    format!("other ids in a document of `{}` that begins {start:?}", file.display()).into()
+                );
             }
             count += batch.len();
             bytes += batch.iter().map(|text| text.len()).sum::<usize>();

@@ -103,15 +103,13 @@ mod tests {
 
     #[test]
     fn the_longest_at_the_leftmost_place_is_taken() {
-        let set = added(&[("ab", Some(1)), ("abc", Some(2)), ("bcd", Some(3)), ("x", Some(4)), ("é", Some(5))]);
+        let set =
+            added(&[("ab", Some(1)), ("abc", Some(2)), ("bcd", Some(3)), ("x", Some(4)), ("é", Some(5))]);
         assert_eq!(set.cut("abcd"), [Cut::Token(2), Cut::Text("d")]);
-        assert_eq!(set.cut("zabdbcdx"), [
-            Cut::Text("z"),
-            Cut::Token(1),
-            Cut::Text("d"),
-            Cut::Token(3),
-            Cut::Token(4)
-        ]);
+        assert_eq!(
+            set.cut("zabdbcdx"),
+            [Cut::Text("z"), Cut::Token(1), Cut::Text("d"), Cut::Token(3), Cut::Token(4)]
+        );
         assert_eq!(set.cut("èé"), [Cut::Text("è"), Cut::Token(5)]);
         assert_eq!(set.cut(""), []);
     }

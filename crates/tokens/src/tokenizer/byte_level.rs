@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::added::{Added, Cut};
 use super::memory::{self, Memory};
 use super::merge::Merges;
-use super::quick::{Rule, length};
+use super::quick::{Rule, length, other_length};
 use super::split::{Contractions, Split, parts};
 use super::{PART, normal};
 
@@ -27,6 +27,17 @@ pub(crate) struct ByteLevel {
     pub(super) lossless: bool,
     /// Memories that no thread is using.
     pub(super) idle: Mutex<Vec<Memory>>,
+}
+
+/// Pieces that are looked up together.
+const TOGETHER: usize = 64;
+
+/// A piece that is to be looked up.
+#[derive(Clone, Copy, Default)]
+struct Found {
+    key: memory::Key,
+    hash: u32,
+    length: usize,
 }
 
 /// What is encoded on its own.
@@ -102,10 +113,12 @@ impl ByteLevel {
                         Cut::Text(text) => self.prefixed(Cow::Borrowed(text)),
                     }));
                 }
-                Cow::Owned(text) => stretches.extend(normalized.cut(&text).into_iter().map(|cut| match cut {
-                    Cut::Token(id) => Stretch::Token(id),
-                    Cut::Text(text) => self.prefixed(Cow::Owned(text.to_string())),
-                })),
+                Cow::Owned(text) => {
+                    stretches.extend(normalized.cut(&text).into_iter().map(|cut| match cut {
+                        Cut::Token(id) => Stretch::Token(id),
+                        Cut::Text(text) => self.prefixed(Cow::Owned(text.to_string())),
+                    }))
+                }
             }
         }
         stretches
@@ -139,34 +152,57 @@ impl ByteLevel {
         }
     }
 
+    /// First some pieces are found, then their tokens: looking all of them up in one short loop lets the processor wait
+    /// for several places of the memory at once.
     #[inline(always)]
     fn scan_by(&self, text: &str, memory: &mut Memory, out: &mut Vec<u32>, quick: impl Fn(u128) -> usize) {
         let bytes = text.as_bytes();
+        let mut found = [Found::default(); TOGETHER];
         let mut at = 0;
         while at < bytes.len() {
-            let (length, key) = match bytes[at..].first_chunk() {
-                Some(chunk) => {
-                    let word = u128::from_le_bytes(*chunk);
-                    let length = match quick(word) {
-                        0 => self.split.end(text, at) - at,
-                        length => length,
-                    };
-                    (length, if length <= memory::SHORT { memory::key_of(word, length) } else { 0 })
-                }
-                None => {
-                    let length = self.split.end(text, at) - at;
-                    let piece = &bytes[at..at + length];
-                    (length, if length <= memory::SHORT { memory::key(piece) } else { 0 })
-                }
-            };
-            let (ids, count) = if key == 0 { ([0; 3], 0) } else { memory.short(key) };
-            match count {
-                1 => out.push(ids[0]),
-                0 => self.seldom(&bytes[at..at + length], memory, out),
-                2 => out.extend_from_slice(&ids[..2]),
-                _ => out.extend_from_slice(&ids),
+            let start = at;
+            let mut count = 0;
+            while count < TOGETHER && at < bytes.len() {
+                let (length, key) = match bytes[at..].first_chunk() {
+                    Some(chunk) => {
+                        let word = u128::from_le_bytes(*chunk);
+                        let mut length = quick(word);
+                        if length == 0 {
+                            length = other_length(&self.split, chunk);
+                        }
+                        if length == 0 {
+                            length = self.split.end(text, at) - at;
+                        }
+                        (
+                            length,
+                            if length <= memory::SHORT {
+                                memory::key_of(word, length)
+                            } else {
+                                memory::NO_KEY
+                            },
+                        )
+                    }
+                    None => {
+                        let length = self.split.end(text, at) - at;
+                        let piece = &bytes[at..at + length];
+                        (length, if length <= memory::SHORT { memory::key(piece) } else { memory::NO_KEY })
+                    }
+                };
+                found[count] = Found { key, hash: memory::hash(key), length };
+                at += length;
+                count += 1;
             }
-            at += length;
+            let mut from = start;
+            for piece in &found[..count] {
+                let (ids, count) = memory.short(piece.key, piece.hash);
+                match count {
+                    1 => out.push(ids[0]),
+                    0 => self.seldom(&bytes[from..from + piece.length], memory, out),
+                    2 => out.extend_from_slice(&ids[..2]),
+                    _ => out.extend_from_slice(&ids),
+                }
+                from += piece.length;
+            }
         }
     }
 

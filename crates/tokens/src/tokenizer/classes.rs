@@ -55,9 +55,12 @@ fn classes(ranges: &[std::ops::Range<u32>]) -> Vec<u8> {
     classes
 }
 
-/// The bits of the ASCII characters; 0 for other bytes.
+/// In [`ASCII`], a byte of any other character. (No ASCII character is a mark.)
+pub(super) const FOREIGN: u8 = MARK;
+
+/// The bits of the ASCII characters, and [`FOREIGN`] for other bytes.
 pub(super) static ASCII: [u8; 256] = {
-    let mut classes = [0; 256];
+    let mut classes = [FOREIGN; 256];
     let mut c = 0;
     while c < 128 {
         let byte = c as u8;

@@ -103,7 +103,9 @@ pub(super) fn all() -> Vec<String> {
         for (word, ..) in WORDS {
             for (digits, _) in DIGITS {
                 for (others, ..) in OTHERS {
-                    all.extend(SPACES.iter().map(|(spaces, _)| [first, word, digits, others, spaces].concat()));
+                    all.extend(
+                        SPACES.iter().map(|(spaces, _)| [first, word, digits, others, spaces].concat()),
+                    );
                 }
             }
         }

@@ -8,10 +8,10 @@
 pub(super) const SHORT: usize = 15;
 /// Longest piece that is remembered at all.
 pub(super) const WIDE: usize = 31;
-/// At most 2^15 sets of two short slots: 2 MiB.
-const SHORT_BITS: u32 = 15;
-/// At most 2^14 wide slots: 1 MiB.
-const WIDE_BITS: u32 = 14;
+/// At most 2^17 sets of two short slots: 8 MiB.
+const SHORT_BITS: u32 = 17;
+/// At most 2^15 wide slots: 2 MiB.
+const WIDE_BITS: u32 = 15;
 /// Both begin with so few.
 const LEAST_BITS: u32 = 6;
 
@@ -19,6 +19,8 @@ const FACTORS: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0xD1B5_4A32_D192_ED03];
 
 /// A piece of up to 15 bytes: its bytes, zeros, and its length in the last byte. So no piece is 0.
 pub(super) type Key = u128;
+/// No piece has this key.
+pub(super) const NO_KEY: Key = Key::MAX;
 
 #[derive(Clone, Copy, Default)]
 struct Short {
@@ -68,15 +70,20 @@ fn wide_key(piece: &[u8]) -> [Key; 2] {
     [Key::from_le_bytes(words[0]), Key::from_le_bytes(words[1])]
 }
 
-fn fold(key: Key) -> u64 {
+/// The best bits of a product are its highest.
+pub(super) fn hash(key: Key) -> u32 {
     let (low, high) = (key as u64, (key >> 64) as u64);
     let product = u128::from(low ^ FACTORS[1]) * u128::from(high ^ FACTORS[0]);
-    (product as u64) ^ ((product >> 64) as u64)
+    let folded = (product as u64) ^ ((product >> 64) as u64);
+    (folded.wrapping_mul(FACTORS[0]) >> 32) as u32
 }
 
-fn place(hash: u64, slots: usize) -> usize {
-    // The best bits of a product are its highest.
-    (hash.wrapping_mul(FACTORS[0]) >> 32) as usize & (slots - 1)
+fn wide_hash([a, b]: [Key; 2]) -> u32 {
+    hash(a) ^ hash(b).rotate_left(16)
+}
+
+fn place(hash: u32, slots: usize) -> usize {
+    hash as usize & (slots - 1)
 }
 
 impl std::fmt::Debug for Memory {
@@ -88,13 +95,19 @@ impl std::fmt::Debug for Memory {
 impl Memory {
     pub(super) fn new() -> Memory {
         let least = 1 << LEAST_BITS;
-        Memory { sets: vec![Set::default(); least], taken: 0, wides: vec![Wide::default(); least], taken_wide: 0 }
+        Memory {
+            sets: vec![Set::default(); least],
+            taken: 0,
+            wides: vec![Wide::default(); least],
+            taken_wide: 0,
+        }
     }
 
-    /// The tokens of a short piece, padded to three, and how many there are; 0 if it is not known.
+    /// The tokens of a short piece by its key and the key's hash, padded to three, and how many there are; 0 if it is not
+    /// known.
     #[inline]
-    pub(super) fn short(&mut self, key: Key) -> ([u32; 3], u32) {
-        let place = place(fold(key), self.sets.len());
+    pub(super) fn short(&mut self, key: Key, hash: u32) -> ([u32; 3], u32) {
+        let place = place(hash, self.sets.len());
         let Set([first, second]) = &mut self.sets[place];
         if first.key == key {
             return (first.ids, first.count);
@@ -113,7 +126,7 @@ impl Memory {
             return &[];
         }
         let key = wide_key(piece);
-        let wide = &self.wides[place(fold(key[0]) ^ fold(key[1]).rotate_left(32), self.wides.len())];
+        let wide = &self.wides[place(wide_hash(key), self.wides.len())];
         if wide.key == key { &wide.ids[..wide.count as usize] } else { &[] }
     }
 
@@ -137,21 +150,20 @@ impl Memory {
     }
 
     fn insert(&mut self, short: Short) {
-        let place = place(fold(short.key), self.sets.len());
+        let place = place(hash(short.key), self.sets.len());
         let Set([first, second]) = &mut self.sets[place];
         self.taken += usize::from(second.key == 0);
         *(if first.key == 0 { first } else { second }) = short;
     }
 
     fn insert_wide(&mut self, wide: Wide) {
-        let [a, b] = wide.key;
-        let place = place(fold(a) ^ fold(b).rotate_left(32), self.wides.len());
+        let place = place(wide_hash(wide.key), self.wides.len());
         self.taken_wide += usize::from(self.wides[place].count == 0);
         self.wides[place] = wide;
     }
 
     fn grow(&mut self) {
-        let sets = vec![Set::default(); self.sets.len() * 8];
+        let sets = vec![Set::default(); (self.sets.len() * 8).min(1 << SHORT_BITS)];
         self.taken = 0;
         for Set(slots) in std::mem::replace(&mut self.sets, sets) {
             slots.into_iter().filter(|short| short.key != 0).for_each(|short| self.insert(short));
@@ -159,7 +171,7 @@ impl Memory {
     }
 
     fn grow_wide(&mut self) {
-        let wides = vec![Wide::default(); self.wides.len() * 4];
+        let wides = vec![Wide::default(); (self.wides.len() * 8).min(1 << WIDE_BITS)];
         self.taken_wide = 0;
         for wide in std::mem::replace(&mut self.wides, wides) {
             if wide.count > 0 {
@@ -198,7 +210,7 @@ mod tests {
             for (piece, _) in &pieces {
                 let right = &told[piece.as_str()];
                 if piece.len() <= SHORT {
-                    let (ids, count) = memory.short(key(piece.as_bytes()));
+                    let (ids, count) = memory.short(key(piece.as_bytes()), hash(key(piece.as_bytes())));
                     prop_assert!(count == 0 || &ids[..count as usize] == right);
                 }
                 let wide = memory.wide(piece.as_bytes());
@@ -216,9 +228,9 @@ mod tests {
             memory.remember(format!("{i:020}").as_bytes(), &[i]);
         }
         assert_eq!((memory.sets.len(), memory.wides.len()), (1 << SHORT_BITS, 1 << WIDE_BITS));
-        assert_eq!(size_of::<Set>() << SHORT_BITS, 2 << 20);
-        assert_eq!(size_of::<Wide>() << WIDE_BITS, 1 << 20);
-        let (_, count) = memory.short(key(b"299999"));
+        assert_eq!(size_of::<Set>() << SHORT_BITS, 8 << 20);
+        assert_eq!(size_of::<Wide>() << WIDE_BITS, 2 << 20);
+        let (_, count) = memory.short(key(b"299999"), hash(key(b"299999")));
         assert_eq!(count, 1);
     }
 }

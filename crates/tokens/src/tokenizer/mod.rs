@@ -178,10 +178,8 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::encode`].
     pub fn encode_all(&self, texts: &[&str]) -> Result<Vec<Vec<u32>>> {
-        let encoded: Vec<Vec<Vec<u32>>> = tasks(texts)
-            .into_par_iter()
-            .map(|task| self.encode_run(&texts[task]))
-            .collect::<Result<_>>()?;
+        let encoded: Vec<Vec<Vec<u32>>> =
+            tasks(texts).into_par_iter().map(|task| self.encode_run(&texts[task])).collect::<Result<_>>()?;
         Ok(encoded.into_iter().flatten().collect())
     }
 
@@ -200,7 +198,9 @@ impl Tokenizer {
                 };
                 texts.iter().map(&mut one).collect()
             })),
-            Codec::Characters(characters) => Ok(texts.iter().map(|text| characters.encode_long(text)).collect()),
+            Codec::Characters(characters) => {
+                Ok(texts.iter().map(|text| characters.encode_long(text)).collect())
+            }
             Codec::Foreign(_) => texts.iter().map(|text| self.encode(text)).collect(),
         }
     }

@@ -4,7 +4,7 @@
 //! loop or a branch for each of them (Warren, "Hacker's Delight", chapter 6). Whatever is not plainly such a piece is
 //! left to the scanner.
 
-use super::classes::{ASCII, LETTER, NEWLINE, NUMBER};
+use super::classes::{ASCII, FOREIGN, LETTER, NEWLINE, NUMBER, SPACE};
 use super::split::{Contractions, Family, Letters, Split};
 
 const ONES: u128 = u128::MAX / 255;
@@ -99,6 +99,68 @@ pub(super) fn length(rule: Rule, word: u128) -> usize {
     if follower < 128 && !contracted { end as usize } else { 0 }
 }
 
+/// The bytes of the piece that begins with these sixteen, if all of them up to the one behind it are ASCII and it is made
+/// of digits, white space or other characters; otherwise 0.
+pub(super) fn other_length(split: &Split, chunk: &[u8; 16]) -> usize {
+    const KINDS: u8 = LETTER | NUMBER | SPACE | FOREIGN;
+    let bits = |i: usize| chunk.get(i).map_or(FOREIGN, |&byte| ASCII[usize::from(byte)]);
+    let kind = |i: usize| bits(i) & KINDS;
+    let run = |from: usize, most: usize, of: u8| (from..most).find(|&i| kind(i) != of).unwrap_or(most);
+    let led = usize::from(chunk[0] == b' ');
+    // What a space leads: itself a run of white space, or a part of what follows.
+    let of = match (led, kind(led)) {
+        (1, NUMBER) if split.each_digit || split.family != Family::Gpt2 => SPACE,
+        (_, of) => of,
+    };
+    let decided = |end: usize| if end < 16 && kind(end) & FOREIGN == 0 { end } else { 0 };
+    match of {
+        NUMBER if split.each_digit => 1,
+        NUMBER => {
+            let most = match split.family {
+                Family::Later(later) => later.digits.min(16),
+                Family::Gpt2 => 16,
+            };
+            match run(led, most, NUMBER) {
+                end if end == most && most < 16 => end,
+                end => decided(end),
+            }
+        }
+        SPACE => {
+            let end = run(0, 16, SPACE);
+            // A digit may end what the expression sees.
+            if decided(end) == 0 || (split.each_digit && kind(end) == NUMBER) {
+                return 0;
+            }
+            if let Family::Later(_) = split.family {
+                if let Some(newline) = (0..end).rev().find(|&i| bits(i) & NEWLINE != 0) {
+                    return newline + 1;
+                }
+                // A tab may lead a word.
+                if end == 1 && kind(1) == LETTER {
+                    return 0;
+                }
+            }
+            end.max(2) - 1
+        }
+        0 => match split.family {
+            Family::Gpt2 if chunk[0] == b'\'' => 0,
+            Family::Gpt2 => decided(run(led, 16, 0)),
+            Family::Later(later) => {
+                // One other character alone would lead a word.
+                if led == 0
+                    && (kind(1) == LETTER || (chunk[0] == b'\'' && later.contractions == Contractions::First))
+                {
+                    return 0;
+                }
+                let end = run(led, 16, 0);
+                let tail = |i: &usize| bits(*i) & NEWLINE != 0 || (later.slash && chunk[*i] == b'/');
+                decided((end..16).find(|i| !tail(i)).unwrap_or(16))
+            }
+        },
+        _ => 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::LazyLock;
@@ -108,6 +170,9 @@ mod tests {
     use super::super::expression;
     use super::*;
 
+    const GPT2: &str = expression::GPT2;
+    const LLAMA: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
     static SPLITS: LazyLock<Vec<Split>> = LazyLock::new(expression::splits);
 
     fn agrees(text: &str) -> Result<(), TestCaseError> {
@@ -116,6 +181,8 @@ mod tests {
         for split in SPLITS.iter() {
             let quick = length(Rule::of(split), word);
             prop_assert!(quick == 0 || quick == split.end(text, 0), "{quick} {split:?} {text:?}");
+            let other = other_length(split, &word.to_le_bytes());
+            prop_assert!(other == 0 || other == split.end(text, 0), "{other} {split:?} {text:?}");
         }
         Ok(())
     }
@@ -127,14 +194,46 @@ mod tests {
         }
 
         #[test]
+        fn other_pieces_too(text in "[ '!/\n\r\t1A\u{a0}\u{301}]{1,8}[a '!/\n\r\t1].{16}") {
+            agrees(&text)?;
+        }
+
+        #[test]
         fn whatever_the_bytes(text in "(?s).{16}") {
             agrees(&text)?;
         }
     }
 
     #[test]
+    fn other_pieces_are_found() {
+        let [gpt2, llama] =
+            [GPT2, LLAMA].map(|text| Split { family: expression::family(text).unwrap(), each_digit: false });
+        for (text, in_gpt2, in_llama) in [
+            ("(x), and so on, and", 1, 0),
+            ("), and so on and so", 2, 2),
+            (" == x and so on, and", 3, 3),
+            ("1234 and so on, and so", 4, 3),
+            (" 12 and so on, and so", 3, 1),
+            ("\n    x and so on, and", 4, 1),
+            (";\n\nx and so on, and so", 1, 3),
+            ("    x and so on, and so", 3, 3),
+            ("\nx and so on, and so on", 1, 1),
+            ("                   x", 0, 0),
+            ("é, and so on and so", 0, 0),
+        ] {
+            let chunk = text.as_bytes()[..16].try_into().unwrap();
+            assert_eq!(
+                [gpt2, llama].map(|split| other_length(&split, chunk)),
+                [in_gpt2, in_llama],
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
     fn words_are_found() {
-        let length_of = |rule, text: &str| length(rule, u128::from_le_bytes(text.as_bytes()[..16].try_into().unwrap()));
+        let length_of =
+            |rule, text: &str| length(rule, u128::from_le_bytes(text.as_bytes()[..16].try_into().unwrap()));
         let all = [Rule::Spaced, Rule::Led(Contractions::First), Rule::Cased(Contractions::After)];
         for rule in all {
             assert_eq!(length_of(rule, " the weather is fine"), 4);

@@ -6,7 +6,7 @@
 //!   `Digits` (each alone), a `Split` by an expression that [`super::expression`] knows (isolated), and `ByteLevel`
 //!   without a prefix space,
 //! - its model is a BPE without dropout, subword prefix and word suffix, that has all 256 bytes (so that nothing is
-//!   unknown and nothing falls back), and whose ids are distinct,
+//!   unknown and nothing falls back), and whose ids are distinct and below 2^21,
 //! - its added tokens that are not special take no neighbouring space with them, may stand inside a word, and share no id
 //!   with a token of other bytes,
 //! - and its post-processor adds nothing but special tokens.
@@ -21,13 +21,16 @@ use serde_json::Value;
 use tokenizers::models::bpe::BPE;
 use tokenizers::pre_tokenizers::split::SplitPattern;
 use tokenizers::tokenizer::SplitDelimiterBehavior;
-use tokenizers::{ModelWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer as Outer};
+use tokenizers::{
+    ModelWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer as Outer,
+};
 
 use super::added::Added;
 use super::byte_level::ByteLevel;
 use super::hash::QuickMap;
 use super::make::byte_token;
 use super::merge::Merges;
+use super::pairs::MOST;
 use super::split::{Family, GPT2, Split};
 use super::{Codec, PART, alphabet, expression, guard, normal, split};
 
@@ -86,8 +89,9 @@ impl Characters {
 pub(crate) fn read(json: &Value, outer: Outer, end: u32) -> Result<(Codec, Vec<Token>), String> {
     let vocab = outer.get_vocab(true);
     let size = vocab.values().max().map_or(0, |&id| id as usize + 1);
-    if size == 0 || size > 1 << 24 {
-        return Err(format!("its ids go up to {size}"));
+    // A table of all ids is made: one great id among few is no reason for a great table.
+    if size == 0 || size > 1 << 24 || size > (vocab.len() << 6) + (1 << 20) {
+        return Err(format!("it has {} tokens, but its ids go up to {size}", vocab.len()));
     }
     let mut tokens = vec![Token::default(); size];
     let is_text = |token: &str, id: u32| id != end && !outer.get_added_vocabulary().is_special_token(token);
@@ -102,7 +106,8 @@ pub(crate) fn read(json: &Value, outer: Outer, end: u32) -> Result<(Codec, Vec<T
             }
         }
         let stands = |id: u32| !tokens[id as usize].bytes.is_empty();
-        all_text &= codec.merges.reachable().all(stands) && codec.added.iter().all(|set| set.ids().all(stands));
+        all_text &=
+            codec.merges.reachable().all(stands) && codec.added.iter().all(|set| set.ids().all(stands));
         // A whole piece may be a special token where merges do not count.
         let special = outer.get_added_tokens_decoder().into_values().map(|token| token.content);
         let special = special.chain(outer.id_to_token(end)).filter_map(|token| {
@@ -212,7 +217,9 @@ fn pre_tokenization(pre_tokenizer: &PreTokenizerWrapper) -> Option<(Split, bool)
     };
     match steps {
         // After `Digits` the prefix space would go to every run between them.
-        [PreTokenizerWrapper::ByteLevel(last)] if last.use_regex && !(each_digit && last.add_prefix_space) => {
+        [PreTokenizerWrapper::ByteLevel(last)]
+            if last.use_regex && !(each_digit && last.add_prefix_space) =>
+        {
             Some((Split { each_digit, ..GPT2 }, last.add_prefix_space))
         }
         [PreTokenizerWrapper::Split(split), PreTokenizerWrapper::ByteLevel(last)]
@@ -235,7 +242,9 @@ fn pre_tokenization(pre_tokenizer: &PreTokenizerWrapper) -> Option<(Split, bool)
 /// Whether a post-processor that is told to add no special tokens leaves the ids as they are.
 fn adds_nothing(processor: &PostProcessorWrapper, json: &Value) -> bool {
     match processor {
-        PostProcessorWrapper::ByteLevel(_) | PostProcessorWrapper::Bert(_) | PostProcessorWrapper::Roberta(_) => true,
+        PostProcessorWrapper::ByteLevel(_)
+        | PostProcessorWrapper::Bert(_)
+        | PostProcessorWrapper::Roberta(_) => true,
         // A template may name the text twice or not at all.
         PostProcessorWrapper::Template(_) => {
             let parts = json["single"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -258,7 +267,9 @@ fn merges(json: &Value, model: &BPE, vocab: &Names) -> Option<Merges> {
     }
     let mut ids: Vec<u32> = vocab.values().copied().collect();
     ids.sort_unstable();
-    if ids.windows(2).any(|pair| pair[0] == pair[1]) {
+    let merges = json["model"]["merges"].as_array()?;
+    let large = ids.last().is_none_or(|&id| id as usize >= MOST) || merges.len() >= MOST;
+    if large || ids.windows(2).any(|pair| pair[0] == pair[1]) {
         return None;
     }
     let mut bytes = [0; 256];
@@ -267,7 +278,7 @@ fn merges(json: &Value, model: &BPE, vocab: &Names) -> Option<Merges> {
     }
     let mut list = Vec::new();
     let mut both = String::new();
-    for merge in json["model"]["merges"].as_array()? {
+    for merge in merges {
         // A first line that the crate skips.
         if merge.as_str().is_some_and(|line| line.starts_with("#version")) {
             continue;
@@ -302,7 +313,8 @@ fn added_tokens(outer: &Outer, vocab: &Names, nfc: bool) -> Option<[Added; 2]> {
         if !special && !(plain && same()) {
             return None;
         }
-        let content = if nfc && token.normalized { normal::nfc(&token.content).into() } else { token.content.clone() };
+        let content =
+            if nfc && token.normalized { normal::nfc(&token.content).into() } else { token.content.clone() };
         let set = &mut sets[usize::from(token.normalized)];
         set.push((content.into_bytes().into_boxed_slice(), (!special).then_some(id)));
     }

@@ -9,6 +9,9 @@ use super::*;
 use crate::error::Error;
 use regimen_base::Hint;
 
+mod broken;
+mod shapes;
+
 const TEXT: &str = "The weather there is rather mild, and the others don't mind; we're here for 42 days.\n\
      \"Über den Wolken\" - naïve façade, 日本語のテキスト. The weather there is rather mild, and the others\n\n\
      don't mind; we've been here for 420 days.\t\tUnd über den Wolken there is the other weather.";

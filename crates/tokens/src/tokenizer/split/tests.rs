@@ -36,10 +36,55 @@ fn spellings(from: usize) -> impl Iterator<Item = &'static (String, Split, SysRe
 /// Text with much of what the expressions look at.
 pub(crate) fn tricky() -> impl Strategy<Value = String> {
     let bits = prop::sample::select(vec![
-        " ", "  ", "\n", "\t", "\r\n", "\n\n ", "\u{a0}", "\u{2003}", "\u{85}", "'", "'s", "'re", "'ll", "'LL", "'Ve",
-        "'ſ", "'S", "ſ", "a", "Zq", "ABC", "fooBar", "é", "É", "ǅ", "ʰ", "ª", "日本", "ابت", "1", "23", "4567", "²",
-        "Ⅷ", "½", "-", "...", "/", "/\n", "!\r\n", "<|endoftext|>", "\u{345}", "\u{301}", "\u{200d}", "🦀", "\0", "_",
-        "ⓘ", "क्षि",
+        " ",
+        "  ",
+        "\n",
+        "\t",
+        "\r\n",
+        "\n\n ",
+        "\u{a0}",
+        "\u{2003}",
+        "\u{85}",
+        "'",
+        "'s",
+        "'re",
+        "'ll",
+        "'LL",
+        "'Ve",
+        "'ſ",
+        "'S",
+        "ſ",
+        "a",
+        "Zq",
+        "ABC",
+        "fooBar",
+        "é",
+        "É",
+        "ǅ",
+        "ʰ",
+        "ª",
+        "日本",
+        "ابت",
+        "1",
+        "23",
+        "4567",
+        "²",
+        "Ⅷ",
+        "½",
+        "-",
+        "...",
+        "/",
+        "/\n",
+        "!\r\n",
+        "<|endoftext|>",
+        "\u{345}",
+        "\u{301}",
+        "\u{200d}",
+        "🦀",
+        "\0",
+        "_",
+        "ⓘ",
+        "क्षि",
     ]);
     prop::collection::vec(
         prop_oneof![4 => bits.prop_map(String::from), 1 => any::<char>().prop_map(String::from)],
@@ -90,7 +135,13 @@ fn every_character_stands_alone_and_between_others_as_in_the_engine() {
         .filter(|&c| classes::of(c) != 0 || c < '\u{500}')
         .collect();
     // Most characters of a script are alike.
-    let all: Vec<char> = all.iter().copied().enumerate().filter(|(i, c)| *c < '\u{2500}' || i % 50 == 0).map(|(_, c)| c).collect();
+    let all: Vec<char> = all
+        .iter()
+        .copied()
+        .enumerate()
+        .filter(|(i, c)| *c < '\u{2500}' || i % 50 == 0)
+        .map(|(_, c)| c)
+        .collect();
     for (expression, split, engine) in spellings(0) {
         for chunk in all.chunks(64) {
             let text: String =
