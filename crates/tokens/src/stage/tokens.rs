@@ -210,3 +210,36 @@ impl Iterator for Encoding<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use regimen_base::Hint;
+    use tokenizers::normalizers::unicode::NFC;
+
+    use super::*;
+    use crate::tokenizer::{Learned, byte_level, byte_order, save};
+
+    #[test]
+    fn a_tokenizer_that_normalizes_addresses_texts_that_are_normal_and_refuses_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let tokens = byte_order().iter().map(|&byte| vec![byte]).collect();
+        let mut outer = byte_level(&Learned { tokens, merges: Vec::new() }).unwrap();
+        outer.with_normalizer(Some(NFC)).unwrap();
+        save(&outer, dir.path()).unwrap();
+        let tokenizer = Tokenizer::open(dir.path()).unwrap();
+        assert!(!tokenizer.is_lossless());
+        // The last one has letters that become shorter and one that becomes longer: the sum of all lengths is the same.
+        let sly = "\u{212b}\u{212b}\u{344}";
+        assert_eq!(tokenizer.encode(sly).unwrap().len(), sly.len());
+        for (text, normal) in [("Übung", true), ("", true), ("U\u{308}bung", false), (sly, false)] {
+            let ids = tokenizer.encode(text).unwrap();
+            match check_spelling(&tokenizer, &tokenizer.token_lengths(), text, &ids, 7) {
+                Ok(()) => assert!(normal, "{text}"),
+                Err(error) => {
+                    assert!(!normal && matches!(error, Error::Lossy { ordinal: 7, .. }), "{text}");
+                    assert!(error.hint().unwrap().contains("NFC"));
+                }
+            }
+        }
+    }
+}

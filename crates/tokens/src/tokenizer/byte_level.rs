@@ -117,7 +117,7 @@ impl ByteLevel {
                     stretches.extend(normalized.cut(&text).into_iter().map(|cut| match cut {
                         Cut::Token(id) => Stretch::Token(id),
                         Cut::Text(text) => self.prefixed(Cow::Owned(text.to_string())),
-                    }))
+                    }));
                 }
             }
         }

@@ -27,31 +27,27 @@ pub(super) const NEWLINE: u8 = 128;
 /// Planes 4 to 13 are empty and 15 and 16 are private: no character there has any bit.
 const TABLE: [std::ops::Range<u32>; 2] = [0..0x4_0000, 0xE_0000..0xE_1000];
 
-static CLASSES: LazyLock<Vec<u8>> = LazyLock::new(|| classes(&TABLE));
+static CLASSES: LazyLock<Vec<u8>> = LazyLock::new(|| TABLE.into_iter().flat_map(classes).collect());
 
-fn classes(ranges: &[std::ops::Range<u32>]) -> Vec<u8> {
-    let mut classes: Vec<u8> = vec![0; ranges.iter().map(|range| range.len()).sum()];
-    let mut base = 0;
-    for range in ranges {
-        let all: String = range.clone().filter_map(char::from_u32).collect();
-        let place = |c: char| base + (c as u32 - range.start) as usize;
-        for (expression, bits) in [
-            (r"\p{L}+", LETTER),
-            (r"\p{N}+", NUMBER),
-            (r"\s+", SPACE),
-            (r"\p{M}+", MARK),
-            (r"[\p{Lu}\p{Lt}]+", UPPER),
-            (r"\p{Ll}+", LOWER),
-        ] {
-            let regex = SysRegex::new(expression).expect("the expression is valid");
-            for (start, end) in regex.find_iter(&all) {
-                all[start..end].chars().for_each(|c| classes[place(c)] |= bits);
-            }
+fn classes(range: std::ops::Range<u32>) -> Vec<u8> {
+    let mut classes = vec![0; range.len()];
+    let all: String = range.clone().filter_map(char::from_u32).collect();
+    let place = |c: char| (c as u32 - range.start) as usize;
+    for (expression, bits) in [
+        (r"\p{L}+", LETTER),
+        (r"\p{N}+", NUMBER),
+        (r"\s+", SPACE),
+        (r"\p{M}+", MARK),
+        (r"[\p{Lu}\p{Lt}]+", UPPER),
+        (r"\p{Ll}+", LOWER),
+    ] {
+        let regex = SysRegex::new(expression).expect("the expression is valid");
+        for (start, end) in regex.find_iter(&all) {
+            all[start..end].chars().for_each(|c| classes[place(c)] |= bits);
         }
-        all.chars().filter(|c| c.is_numeric()).for_each(|c| classes[place(c)] |= NUMERIC);
-        all.chars().filter(|c| matches!(c, '\r' | '\n')).for_each(|c| classes[place(c)] |= NEWLINE);
-        base += range.len();
     }
+    all.chars().filter(|c| c.is_numeric()).for_each(|c| classes[place(c)] |= NUMERIC);
+    all.chars().filter(|c| matches!(c, '\r' | '\n')).for_each(|c| classes[place(c)] |= NEWLINE);
     classes
 }
 
@@ -111,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_table_is_that_of_all_characters() {
-        let all = classes(&[0..char::MAX as u32 + 1]);
+        let all = classes(0..char::MAX as u32 + 1);
         for c in (0..=char::MAX as u32).filter_map(char::from_u32) {
             assert_eq!(of(c), all[c as usize], "{c:?}");
         }

@@ -310,7 +310,8 @@ fn added_tokens(outer: &Outer, vocab: &Names, nfc: bool) -> Option<[Added; 2]> {
             Some(_) => byte_level_bytes(&token.content) == token.content.as_bytes(),
             None => taken.binary_search(&id).is_err(),
         };
-        if !special && !(plain && same()) {
+        let exact = special || (plain && same());
+        if !exact {
             return None;
         }
         let content =

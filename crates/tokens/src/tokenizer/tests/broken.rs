@@ -182,7 +182,10 @@ fn merges_beyond_the_longest_token_are_refused_with_their_number() {
     file["model"]["merges"].as_array_mut().unwrap().push(json!([END, "the"]));
     std::fs::write(dir.path().join(JSON), file.to_string()).unwrap();
     let error = Tokenizer::open(dir.path()).unwrap_err().to_string();
-    assert!(error.contains("merge 5 (`<|endoftext|>` and `the`) makes no token of its vocabulary"), "{error}");
+    assert!(
+        error.contains("merge 5 (`<|endoftext|>` and `the`) makes no token of its vocabulary"),
+        "{error}"
+    );
 }
 
 #[test]
