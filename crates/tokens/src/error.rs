@@ -141,7 +141,11 @@ impl Hint for Error {
             }
             Error::NoText { .. } => Some("leave `sources` out to train on all of them".into()),
             Error::UnknownSource { hint, .. } => Some(hint.clone()),
-            Error::Lossy { .. } => Some("use a byte-level, character or byte tokenizer".into()),
+            Error::Lossy { .. } => Some(
+                "use a byte-level, character or byte tokenizer that neither normalizes nor puts a space before the \
+                 text, or bring the documents into the form that it makes of them (Unicode NFC) first"
+                    .into(),
+            ),
             Error::TooManyTokens => Some("split the corpus over several stages".into()),
         }
     }

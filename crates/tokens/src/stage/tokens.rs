@@ -1,7 +1,5 @@
 //! The stage `tokens`: encode every kept document and pack the ids into shards.
 
-use std::path::Path;
-
 use regimen_base::Failure;
 use regimen_corpus::Corpus;
 use regimen_recipe::{Field, Forecast, Input, Job, Planning, StageKind, Ty, no_check};
@@ -167,17 +165,28 @@ impl<'a> Encoding<'a> {
         self.left = later;
         let encoded = self.tokenizer.encode_all(&texts)?;
         for ((text, ids), &ordinal) in texts.iter().zip(&encoded).zip(now) {
-            check_lossless(self.tokenizer.path(), &self.lengths, text, ids, ordinal)?;
+            check_spelling(self.tokenizer, &self.lengths, text, ids, ordinal)?;
         }
         (self.report)(bytes as u64)?;
         Ok(now.iter().copied().zip(encoded).collect())
     }
 }
 
-/// Addresses are sums of token lengths, so these must add up to the text.
-fn check_lossless(path: &Path, lengths: &[u32], text: &str, ids: &[u32], ordinal: u32) -> Result<()> {
-    let spelled: u64 = ids.iter().map(|&id| u64::from(lengths[id as usize])).sum();
-    if spelled == text.len() as u64 { Ok(()) } else { Err(Error::Lossy { path: path.into(), ordinal }) }
+/// Addresses are sums of token lengths, so the tokens must spell the text. Of a tokenizer that spells every text only the
+/// sum is checked; of one that normalizes, say, equal sums might still hide a letter that grew and another that shrank.
+fn check_spelling(
+    tokenizer: &Tokenizer,
+    lengths: &[u32],
+    text: &str,
+    ids: &[u32],
+    ordinal: u32,
+) -> Result<()> {
+    let spelled = if tokenizer.is_lossless() {
+        ids.iter().map(|&id| u64::from(lengths[id as usize])).sum::<u64>() == text.len() as u64
+    } else {
+        tokenizer.spells(text, ids)
+    };
+    if spelled { Ok(()) } else { Err(Error::Lossy { path: tokenizer.path().into(), ordinal }) }
 }
 
 impl Iterator for Encoding<'_> {
@@ -196,6 +205,39 @@ impl Iterator for Encoding<'_> {
                 Err(error) => {
                     self.left = &[];
                     return Some(Err(error));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use regimen_base::Hint;
+    use tokenizers::normalizers::unicode::NFC;
+
+    use super::*;
+    use crate::tokenizer::{Learned, byte_level, byte_order, save};
+
+    #[test]
+    fn a_tokenizer_that_normalizes_addresses_texts_that_are_normal_and_refuses_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let tokens = byte_order().iter().map(|&byte| vec![byte]).collect();
+        let mut outer = byte_level(&Learned { tokens, merges: Vec::new() }).unwrap();
+        outer.with_normalizer(Some(NFC)).unwrap();
+        save(&outer, dir.path()).unwrap();
+        let tokenizer = Tokenizer::open(dir.path()).unwrap();
+        assert!(!tokenizer.is_lossless());
+        // The last one has letters that become shorter and one that becomes longer: the sum of all lengths is the same.
+        let sly = "\u{212b}\u{212b}\u{344}";
+        assert_eq!(tokenizer.encode(sly).unwrap().len(), sly.len());
+        for (text, normal) in [("Übung", true), ("", true), ("U\u{308}bung", false), (sly, false)] {
+            let ids = tokenizer.encode(text).unwrap();
+            match check_spelling(&tokenizer, &tokenizer.token_lengths(), text, &ids, 7) {
+                Ok(()) => assert!(normal, "{text}"),
+                Err(error) => {
+                    assert!(!normal && matches!(error, Error::Lossy { ordinal: 7, .. }), "{text}");
+                    assert!(error.hint().unwrap().contains("NFC"));
                 }
             }
         }

@@ -5,110 +5,134 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::hash::QuickMap;
-use super::split::pieces;
+use super::pairs::{NONE, Pairs};
 
 /// Longest piece, in bytes, that is merged by looking at all its pairs each time; longer ones use a heap.
 const SHORT: usize = 48;
-/// Distinct pieces that one encoding remembers; beyond them it starts anew.
-const REMEMBERED: usize = 1 << 17;
 /// Longest piece that is merged in one go; longer ones (a line of letters without a space) are merged in windows.
 const WINDOW: usize = 1 << 15;
-const NONE: u32 = u32::MAX;
 
 /// The merges of a vocabulary over bytes.
 #[derive(Debug)]
 pub(crate) struct Merges {
     /// Token of each byte.
     bytes: [u32; 256],
-    /// Rank and token of each pair that merges.
-    pairs: QuickMap<(u32, u32), (u32, u32)>,
+    /// Ranks of the pairs of bytes, by both bytes: where the work on a piece begins.
+    first: Vec<u32>,
+    pairs: Pairs,
+    /// Token that the pair of each rank becomes.
+    made: Vec<u32>,
     /// Whether every pair ranks behind all pairs that make its halves.
     ordered: bool,
-}
-
-/// Room for the work on one piece, kept from piece to piece.
-#[derive(Default)]
-struct Room {
-    ids: Vec<u32>,
-    ranks: Vec<(u32, u32)>,
+    /// Tokens that a whole piece becomes whatever the merges say, by their bytes.
+    whole: QuickMap<Box<[u8]>, u32>,
 }
 
 impl Merges {
-    pub(crate) fn new(bytes: [u32; 256], pairs: QuickMap<(u32, u32), (u32, u32)>) -> Merges {
-        let mut made: QuickMap<u32, u32> = QuickMap::default();
-        for &(rank, id) in pairs.values() {
-            let last = made.entry(id).or_default();
-            *last = rank.max(*last);
+    /// Merges in the order of their ranks, each with the two tokens and the one they become. Of a pair that is listed
+    /// twice the last counts, as in the tokenizers crate.
+    pub(crate) fn new(
+        bytes: [u32; 256],
+        merges: &[(u32, u32, u32)],
+        whole: QuickMap<Box<[u8]>, u32>,
+    ) -> Merges {
+        let pairs = Pairs::new(merges.iter().map(|&(left, right, _)| (left, right)));
+        let made: Vec<u32> = merges.iter().map(|&(.., id)| id).collect();
+        let mut last: QuickMap<u32, u32> = QuickMap::default();
+        for (.., rank) in pairs.iter() {
+            let known = last.entry(made[rank as usize]).or_default();
+            *known = rank.max(*known);
         }
-        let behind = |half: &u32, rank: u32| made.get(half).is_none_or(|&last| last < rank);
-        let ordered = pairs.iter().all(|((a, b), &(rank, _))| behind(a, rank) && behind(b, rank));
-        Merges { bytes, pairs, ordered }
+        let behind = |half: u32, rank: u32| last.get(&half).is_none_or(|&last| last < rank);
+        let ordered = pairs.iter().all(|(left, right, rank)| behind(left, rank) && behind(right, rank));
+        let first = (0..1usize << 16).map(|both| pairs.rank(bytes[both >> 8], bytes[both & 255])).collect();
+        Merges { bytes, first, pairs, made, ordered, whole }
+    }
+
+    /// Whether all pieces are left as bytes.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pairs.is_empty() && self.whole.is_empty()
+    }
+
+    /// The token of a byte.
+    pub(crate) fn byte(&self, byte: u8) -> u32 {
+        self.bytes[usize::from(byte)]
+    }
+
+    /// Every token that is a byte or that merges make.
+    pub(crate) fn reachable(&self) -> impl Iterator<Item = u32> {
+        self.bytes.iter().chain(&self.made).copied()
+    }
+
+    /// The token of a piece that does not depend on the merges.
+    pub(crate) fn whole(&self, piece: &[u8]) -> Option<u32> {
+        self.whole.get(piece).copied()
     }
 
     fn pair(&self, left: u32, right: u32) -> (u32, u32) {
-        self.pairs.get(&(left, right)).copied().unwrap_or((NONE, NONE))
-    }
-
-    /// Append the tokens of some texts, and to `ends` where those of each end in `out`. What a piece became is
-    /// remembered from one text to the next.
-    pub(crate) fn encode(&self, texts: &[&str], out: &mut Vec<u32>, ends: &mut Vec<usize>) {
-        let mut room = Room::default();
-        // Where the tokens of a piece stand in `out` since it was met first.
-        let mut known: QuickMap<&[u8], (usize, usize)> = QuickMap::default();
-        for text in texts {
-            if self.pairs.is_empty() {
-                out.extend(text.bytes().map(|byte| self.bytes[usize::from(byte)]));
-            } else {
-                pieces(text).for_each(|piece| self.piece(piece.as_bytes(), &mut room, &mut known, out));
-            }
-            ends.push(out.len());
+        match self.pairs.rank(left, right) {
+            NONE => (NONE, NONE),
+            rank => (rank, self.made[rank as usize]),
         }
     }
 
-    fn piece<'t>(
-        &self,
-        piece: &'t [u8],
-        room: &mut Room,
-        known: &mut QuickMap<&'t [u8], (usize, usize)>,
-        out: &mut Vec<u32>,
-    ) {
-        if let [byte] = piece {
-            out.push(self.bytes[usize::from(*byte)]);
+    /// Append the tokens of a piece.
+    pub(crate) fn piece(&self, piece: &[u8], out: &mut Vec<u32>) {
+        if let Some(id) = self.whole(piece) {
+            out.push(id);
         } else if piece.len() > SHORT {
             self.long(piece, out);
-        } else if let Some(&(start, end)) = known.get(piece) {
-            out.extend_from_within(start..end);
         } else {
-            let start = out.len();
-            self.short(piece, room, out);
-            if known.len() >= REMEMBERED {
-                known.clear();
-            }
-            known.insert(piece, (start, out.len()));
+            self.short(piece, out);
         }
     }
 
-    fn short(&self, piece: &[u8], room: &mut Room, out: &mut Vec<u32>) {
-        let Room { ids, ranks } = room;
-        ids.clear();
-        ids.extend(piece.iter().map(|&byte| self.bytes[usize::from(byte)]));
-        ranks.clear();
-        ranks.extend(ids.windows(2).map(|pair| self.pair(pair[0], pair[1])));
-        while let Some((at, &(rank, id))) = ranks.iter().enumerate().min_by_key(|(_, (rank, _))| *rank) {
-            if rank == NONE {
+    /// All merges of a piece of at most [`SHORT`] bytes. A token stands at the place of its first byte; the best merge is
+    /// the least of the entries, each a rank and the place of its left token.
+    fn short(&self, piece: &[u8], out: &mut Vec<u32>) {
+        const GONE: u64 = u64::MAX;
+        let n = piece.len();
+        let entry = |rank: u32, place: usize| match rank {
+            NONE => GONE,
+            rank => u64::from(rank) << 8 | place as u64,
+        };
+        let (mut ids, mut entries) = ([0u32; SHORT + 1], [GONE; SHORT + 1]);
+        let (mut next, mut before) = ([0u8; SHORT + 1], [0u8; SHORT + 1]);
+        for (i, &byte) in piece.iter().enumerate() {
+            ids[i] = self.bytes[usize::from(byte)];
+            next[i] = i as u8 + 1;
+            before[i] = (i as u8).wrapping_sub(1);
+        }
+        for (i, pair) in piece.windows(2).enumerate() {
+            entries[i] = entry(self.first[usize::from(pair[0]) << 8 | usize::from(pair[1])], i);
+        }
+        loop {
+            let best = entries[..n].iter().fold(GONE, |best, &entry| best.min(entry));
+            if best == GONE {
                 break;
             }
+            let at = (best & 255) as usize;
+            let id = self.made[(best >> 8) as usize];
+            let swallowed = usize::from(next[at]);
+            let follower = usize::from(next[swallowed]);
             ids[at] = id;
-            ids.remove(at + 1);
-            ranks.remove(at);
-            if at < ranks.len() {
-                ranks[at] = self.pair(id, ids[at + 1]);
+            next[at] = follower as u8;
+            entries[swallowed] = GONE;
+            entries[at] = GONE;
+            if follower < n {
+                before[follower] = at as u8;
+                entries[at] = entry(self.pairs.rank(id, ids[follower]), at);
             }
             if at > 0 {
-                ranks[at - 1] = self.pair(ids[at - 1], id);
+                let left = usize::from(before[at]);
+                entries[left] = entry(self.pairs.rank(ids[left], id), left);
             }
         }
-        out.extend_from_slice(ids);
+        let mut at = 0;
+        while at < n {
+            out.push(ids[at]);
+            at = usize::from(next[at]);
+        }
     }
 
     fn long(&self, piece: &[u8], out: &mut Vec<u32>) {
@@ -214,12 +238,14 @@ mod tests {
 
     /// Bytes 0..=255 are tokens 0..=255; each further token is a pair of earlier ones.
     fn merges(pairs: &[(u32, u32)]) -> Merges {
-        let mut map = QuickMap::default();
-        for (rank, &(a, b)) in pairs.iter().enumerate() {
-            let id = 256 + rank as u32;
-            map.entry((a % id, b % id)).or_insert((rank as u32, id));
+        let mut list: Vec<(u32, u32, u32)> = Vec::new();
+        for (&(a, b), id) in pairs.iter().zip(256..) {
+            let pair = (a % id, b % id);
+            // One that is there already is made into a pair that never occurs, so that ids stay as they are.
+            let known = list.iter().any(|&(left, right, _)| (left, right) == pair);
+            list.push(if known { (1, 1, id) } else { (pair.0, pair.1, id) });
         }
-        Merges::new(std::array::from_fn(|i| i as u32), map)
+        Merges::new(std::array::from_fn(|i| i as u32), &list, QuickMap::default())
     }
 
     proptest! {
@@ -227,11 +253,11 @@ mod tests {
         fn short_and_long_pieces_are_merged_alike(
             first in prop::collection::vec((97u32..100, 97u32..100), 1..4),
             later in prop::collection::vec((97u32..300, 97u32..300), 0..20),
-            piece in prop::collection::vec(97u8..100, 2..60),
+            piece in prop::collection::vec(97u8..100, 2..SHORT + 1),
         ) {
             let merges = merges(&[first, later].concat());
             let (mut short, mut long) = (Vec::new(), Vec::new());
-            merges.short(&piece, &mut Room::default(), &mut short);
+            merges.short(&piece, &mut short);
             merges.long(&piece, &mut long);
             prop_assert_eq!(short, long);
         }
@@ -260,7 +286,7 @@ mod tests {
         let merges = merges(&[(97, 97), (256, 256), (257, 257)]);
         assert!(merges.ordered);
         let mut out = Vec::new();
-        merges.encode(&[&"a".repeat(1_000_001)], &mut out, &mut Vec::new());
+        merges.piece("a".repeat(1_000_001).as_bytes(), &mut out);
         assert_eq!(out.len(), 125_001);
         assert!(out[..125_000].iter().all(|&id| id == 258));
         assert_eq!(out[125_000], 97);

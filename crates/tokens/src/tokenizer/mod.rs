@@ -1,14 +1,24 @@
 //! Tokenizers: text to token ids and back, with the exact bytes of every token.
 //!
 //! A tokenizer is a Hugging Face `tokenizer.json`. The two shapes that are trained here (byte-level BPE with GPT-2's
-//! pre-tokenization, characters with byte fallback) and everything of the same shape, GPT-2 itself among it, are encoded
-//! by this crate's own loops; any other file is left to the `tokenizers` crate.
+//! pre-tokenization, characters with byte fallback) and every byte-level BPE of the GPT-2, Llama 3, Qwen, GPT-4o or
+//! StarCoder kind are encoded by this crate's own loops, to the very ids of the `tokenizers` crate; any other file is left
+//! to that crate. [`shape`] says which is which.
 
+mod added;
 mod alphabet;
+mod byte_level;
+mod classes;
 mod end;
+mod expression;
+mod guard;
 mod hash;
 mod make;
+mod memory;
 mod merge;
+mod normal;
+mod pairs;
+mod quick;
 mod shape;
 mod split;
 mod train;
@@ -16,13 +26,13 @@ mod train;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use byte_level::ByteLevel;
 use rayon::prelude::*;
 use regimen_base::fs;
 use serde_json::Value;
 use tokenizers::Tokenizer as Outer;
 
 use crate::error::{Error, Result};
-use merge::Merges;
 
 pub(crate) use make::{byte_level, byte_order, characters, characters_of, save};
 pub(crate) use train::{Learned, count_pieces, learn};
@@ -50,7 +60,7 @@ pub struct Tokenizer {
 /// How text becomes ids.
 #[derive(Debug)]
 enum Codec {
-    ByteLevel(Box<Merges>),
+    ByteLevel(Box<ByteLevel>),
     Characters(Box<shape::Characters>),
     Foreign(Box<Outer>),
 }
@@ -70,7 +80,8 @@ impl Tokenizer {
         let text = fs::read(path)?;
         let bad = |what: &dyn std::fmt::Display| Error::tokenizer(path, what);
         let json: Value = serde_json::from_slice(&text).map_err(|e| bad(&e))?;
-        let mut outer = Outer::from_bytes(&text).map_err(|e| bad(&e))?;
+        guard::merges(&json).map_err(|what| bad(&what))?;
+        let mut outer = guard::foreign(|| Outer::from_bytes(&text)).map_err(|what| bad(&what))?;
         // Text is data: a special token spelled out in it is encoded as any other text.
         outer.set_encode_special_tokens(true);
         // Whole documents are encoded, each without padding, whatever the file's author cut them to.
@@ -121,67 +132,77 @@ impl Tokenizer {
         self.begins.windows(2).map(|pair| (pair[1] - pair[0]) as u32).collect()
     }
 
-    /// Whether the bytes of a text's tokens are the text, so that every token has an address in it.
+    /// Whether the bytes of a text's tokens are the text, so that every token has an address in it, whatever the text.
+    ///
+    /// A tokenizer that normalizes, puts a space before the text or is left to the `tokenizers` crate may spell some texts
+    /// otherwise; [`Tokenizer::spells`] tells of one text.
     pub fn is_lossless(&self) -> bool {
-        !matches!(self.codec, Codec::Foreign(_))
+        match &self.codec {
+            Codec::ByteLevel(codec) => codec.lossless,
+            Codec::Characters(_) => true,
+            Codec::Foreign(_) => false,
+        }
+    }
+
+    /// Whether the bytes of these tokens are the text.
+    pub fn spells(&self, text: &str, ids: &[u32]) -> bool {
+        let mut rest = text.as_bytes();
+        let spelled = ids.iter().all(|&id| {
+            let known = (id as usize) < self.vocab_size();
+            known && rest.strip_prefix(self.token_bytes(id)).map(|left| rest = left).is_some()
+        });
+        spelled && rest.is_empty()
     }
 
     /// The tokens of a text, without special tokens around them. A special token spelled out in the text is text.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`] from the `tokenizers` crate, for the files that are left to it.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let mut out = Vec::with_capacity(text.len() / 3 + 1);
-        self.encode_parts(&[text], &mut out, &mut Vec::new())?;
-        Ok(out)
-    }
-
-    fn encode_parts(&self, texts: &[&str], out: &mut Vec<u32>, ends: &mut Vec<usize>) -> Result<()> {
+        let mut out = Vec::with_capacity(text.len() / 4 + 1);
         match &self.codec {
-            Codec::ByteLevel(merges) => merges.encode(texts, out, ends),
-            Codec::Characters(characters) => {
-                for text in texts {
-                    characters.encode(text, out);
-                    ends.push(out.len());
-                }
-            }
+            Codec::ByteLevel(codec) => codec.with_memory(|memory| codec.encode(text, memory, &mut out)),
+            Codec::Characters(characters) => characters.encode(text, &mut out),
             Codec::Foreign(outer) => {
-                for text in texts {
-                    let encoding =
-                        outer.encode_fast(*text, false).map_err(|e| Error::tokenizer(&self.path, &e))?;
-                    out.extend_from_slice(encoding.get_ids());
-                    ends.push(out.len());
-                }
+                let encoded = guard::foreign(|| outer.encode_fast(text, false));
+                let encoding = encoded.map_err(|what| Error::tokenizer(&self.path, &what))?;
+                out.extend_from_slice(encoding.get_ids());
             }
         }
-        Ok(())
+        Ok(out)
     }
 
     /// The tokens of many texts, on all threads. Long texts are shared out between threads as well; the ids are those
     /// of [`Tokenizer::encode`].
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
     pub fn encode_all(&self, texts: &[&str]) -> Result<Vec<Vec<u32>>> {
-        // Only where pieces are known to end may a text be cut.
-        let most = if self.is_lossless() { PART } else { usize::MAX };
-        let (owners, parts): (Vec<usize>, Vec<&str>) = texts
-            .iter()
-            .enumerate()
-            .flat_map(|(i, text)| split::parts(text, most).map(move |part| (i, part)))
-            .unzip();
-        let tasks = tasks(&parts);
-        let encoded: Vec<(Vec<u32>, Vec<usize>)> = tasks
-            .par_iter()
-            .map(|task| {
-                let (mut out, mut ends) = (Vec::new(), Vec::with_capacity(task.len()));
-                self.encode_parts(&parts[task.clone()], &mut out, &mut ends)?;
-                Ok((out, ends))
-            })
-            .collect::<Result<_>>()?;
-        let mut all = vec![Vec::new(); texts.len()];
-        for (task, (out, ends)) in tasks.into_iter().zip(encoded) {
-            let mut start = 0;
-            for (&owner, end) in owners[task].iter().zip(ends) {
-                all[owner].extend_from_slice(&out[start..end]);
-                start = end;
+        let encoded: Vec<Vec<Vec<u32>>> =
+            tasks(texts).into_par_iter().map(|task| self.encode_run(&texts[task])).collect::<Result<_>>()?;
+        Ok(encoded.into_iter().flatten().collect())
+    }
+
+    fn encode_run(&self, texts: &[&str]) -> Result<Vec<Vec<u32>>> {
+        let is_long = |text: &str| text.len() > 2 * PART;
+        match &self.codec {
+            Codec::ByteLevel(codec) => Ok(codec.with_memory(|memory| {
+                let mut room = Vec::new();
+                let mut one = |text: &&str| {
+                    if is_long(text) {
+                        return codec.encode_long(text);
+                    }
+                    room.clear();
+                    codec.encode(text, memory, &mut room);
+                    room.as_slice().to_vec()
+                };
+                texts.iter().map(&mut one).collect()
+            })),
+            Codec::Characters(characters) => {
+                Ok(texts.iter().map(|text| characters.encode_long(text)).collect())
             }
+            Codec::Foreign(_) => texts.iter().map(|text| self.encode(text)).collect(),
         }
-        Ok(all)
     }
 
     /// The bytes that tokens stand for.
@@ -198,7 +219,7 @@ impl Tokenizer {
     /// If an id is not below [`Tokenizer::vocab_size`].
     pub fn decode(&self, ids: &[u32]) -> String {
         if let Codec::Foreign(outer) = &self.codec
-            && let Ok(text) = outer.decode(ids, true)
+            && let Ok(text) = guard::foreign(|| outer.decode(ids, true))
         {
             return text;
         }
@@ -206,7 +227,7 @@ impl Tokenizer {
     }
 }
 
-/// Runs of neighbouring parts that have about [`PART`] bytes together.
+/// Runs of neighbouring texts that have about [`PART`] bytes together.
 fn tasks(parts: &[&str]) -> Vec<Range<usize>> {
     let mut tasks = Vec::new();
     let (mut start, mut bytes) = (0, 0);

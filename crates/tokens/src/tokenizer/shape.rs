@@ -1,12 +1,38 @@
 //! Recognising the shape of a `tokenizer.json`: which loop encodes it, and the bytes of its tokens.
+//!
+//! A byte-level BPE is encoded here if
+//! - its normalizer is none or NFC,
+//! - its pre-tokenizer is `ByteLevel` with the expression of GPT-2, with or without a prefix space, or a sequence of
+//!   `Digits` (each alone), a `Split` by an expression that [`super::expression`] knows (isolated), and `ByteLevel`
+//!   without a prefix space,
+//! - its model is a BPE without dropout, subword prefix and word suffix, that has all 256 bytes (so that nothing is
+//!   unknown and nothing falls back), and whose ids are distinct and below 2^21,
+//! - its added tokens that are not special take no neighbouring space with them, may stand inside a word, and share no id
+//!   with a token of other bytes,
+//! - and its post-processor adds nothing but special tokens.
+//!
+//! Everything else is left to the `tokenizers` crate.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use rayon::prelude::*;
 use serde_json::Value;
-use tokenizers::Tokenizer as Outer;
+use tokenizers::models::bpe::BPE;
+use tokenizers::pre_tokenizers::split::SplitPattern;
+use tokenizers::tokenizer::SplitDelimiterBehavior;
+use tokenizers::{
+    ModelWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer as Outer,
+};
 
+use super::added::Added;
+use super::byte_level::ByteLevel;
 use super::hash::QuickMap;
 use super::make::byte_token;
 use super::merge::Merges;
-use super::{Codec, alphabet};
+use super::pairs::MOST;
+use super::split::{Family, GPT2, Split};
+use super::{Codec, PART, alphabet, expression, guard, normal, split};
 
 /// A token of the vocabulary.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +52,20 @@ pub(crate) struct Characters {
 const NONE: u32 = u32::MAX;
 
 impl Characters {
+    /// The tokens of a text, whose parts are shared out between threads.
+    pub(crate) fn encode_long(&self, text: &str) -> Vec<u32> {
+        let parts: Vec<&str> = split::parts(text, PART).collect();
+        let encoded: Vec<Vec<u32>> = parts
+            .par_iter()
+            .map(|part| {
+                let mut out = Vec::with_capacity(part.len());
+                self.encode(part, &mut out);
+                out
+            })
+            .collect();
+        encoded.concat()
+    }
+
     /// Append the tokens of `text`.
     pub(crate) fn encode(&self, text: &str, out: &mut Vec<u32>) {
         let mut buffer = [0; 4];
@@ -49,29 +89,55 @@ impl Characters {
 pub(crate) fn read(json: &Value, outer: Outer, end: u32) -> Result<(Codec, Vec<Token>), String> {
     let vocab = outer.get_vocab(true);
     let size = vocab.values().max().map_or(0, |&id| id as usize + 1);
-    if size == 0 || size > 1 << 24 {
-        return Err(format!("its ids go up to {size}"));
+    // A table of all ids is made: one great id among few is no reason for a great table.
+    if size == 0 || size > 1 << 24 || size > (vocab.len() << 6) + (1 << 20) {
+        return Err(format!("it has {} tokens, but its ids go up to {size}", vocab.len()));
     }
-    let special: Vec<&str> =
-        added(json).filter(|t| t["special"] == true).filter_map(|t| t["content"].as_str()).collect();
-    let spelling = if uses_decoder(&json["decoder"], "ByteLevel") { byte_level_bytes } else { plain_bytes };
     let mut tokens = vec![Token::default(); size];
-    for (token, &id) in &vocab {
-        if id != end && !special.contains(&token.as_str()) {
-            tokens[id as usize].bytes = spelling(token);
+    let is_text = |token: &str, id: u32| id != end && !outer.get_added_vocabulary().is_special_token(token);
+    if let Some(mut codec) = byte_level(json, &outer) {
+        for (token, &id) in outer.get_vocab(false).iter().filter(|(token, id)| is_text(token, **id)) {
+            tokens[id as usize].bytes = byte_level_bytes(token);
+        }
+        let mut all_text = true;
+        for (id, token) in outer.get_added_tokens_decoder() {
+            if is_text(&token.content, id) {
+                tokens[id as usize].bytes = token.content.into_bytes();
+            }
+        }
+        let stands = |id: u32| !tokens[id as usize].bytes.is_empty();
+        all_text &=
+            codec.merges.reachable().all(stands) && codec.added.iter().all(|set| set.ids().all(stands));
+        // A whole piece may be a special token where merges do not count.
+        let special = outer.get_added_tokens_decoder().into_values().map(|token| token.content);
+        let special = special.chain(outer.id_to_token(end)).filter_map(|token| {
+            let bytes = alphabet::bytes_of(&token)?;
+            codec.merges.whole(&bytes).filter(|&id| !stands(id))?;
+            String::from_utf8(bytes).ok()
+        });
+        for token in special {
+            all_text &= codec.split.pieces(&token).count() != 1;
+        }
+        codec.lossless = all_text && !codec.nfc && !codec.prefix_space;
+        return Ok((Codec::ByteLevel(Box::new(codec)), tokens));
+    }
+    let spelling = if uses_decoder(&json["decoder"], "ByteLevel") { byte_level_bytes } else { plain_bytes };
+    for (token, &id) in vocab.iter().filter(|(token, id)| is_text(token, **id)) {
+        let bytes = spelling(token);
+        // Of two tokens with one id, the order of a map must not decide.
+        let known = &mut tokens[id as usize].bytes;
+        if known.is_empty() || bytes < *known {
+            *known = bytes;
         }
     }
-    let codec = if let Some(merges) = byte_level(json, &vocab) {
-        Codec::ByteLevel(Box::new(merges))
-    } else if let Some(characters) = characters(json, &vocab) {
-        Codec::Characters(Box::new(characters))
-    } else {
-        Codec::Foreign(Box::new(outer))
+    let codec = match characters(json, &vocab) {
+        Some(characters) => Codec::Characters(Box::new(characters)),
+        None => Codec::Foreign(Box::new(outer)),
     };
     Ok((codec, tokens))
 }
 
-type Names = std::collections::HashMap<String, u32>;
+type Names = HashMap<String, u32>;
 
 fn added(json: &Value) -> impl Iterator<Item = &Value> {
     json["added_tokens"].as_array().into_iter().flatten()
@@ -99,7 +165,7 @@ fn byte_named(token: &str) -> Option<u8> {
     u8::from_str_radix(digits, 16).ok().filter(|&byte| byte_token(byte) == token)
 }
 
-/// Whether the model is a plain BPE: nothing before it but the pre-tokenizer, nothing random, nothing unknown.
+/// Whether the model is a plain BPE of characters: nothing before it, nothing random.
 fn is_plain(json: &Value) -> bool {
     let model = &json["model"];
     let absent = |value: &Value| value.is_null() || value == "";
@@ -113,28 +179,147 @@ fn is_plain(json: &Value) -> bool {
         && added(json).all(|token| token["special"] == true)
 }
 
-fn byte_level(json: &Value, vocab: &Names) -> Option<Merges> {
-    let (model, before) = (&json["model"], &json["pre_tokenizer"]);
-    let gpt2 =
-        before["type"] == "ByteLevel" && before["add_prefix_space"] == false && before["use_regex"] != false;
-    if !is_plain(json) || !gpt2 {
+/// The codec of a byte-level BPE that is encoded here; whether it is lossless is still to be seen.
+fn byte_level(json: &Value, outer: &Outer) -> Option<ByteLevel> {
+    let ModelWrapper::BPE(model) = outer.get_model() else { return None };
+    let nfc = outer.get_normalizer().map_or(Some(false), is_nfc)?;
+    let (split, prefix_space) = pre_tokenization(outer.get_pre_tokenizer()?)?;
+    if !outer.get_post_processor().is_none_or(|processor| adds_nothing(processor, &json["post_processor"])) {
+        return None;
+    }
+    let vocab = model.get_vocab();
+    let merges = merges(json, model, &vocab)?;
+    let added = added_tokens(outer, &vocab, nfc)?;
+    let idle = Mutex::default();
+    Some(ByteLevel { added, nfc, prefix_space, split, merges, lossless: false, idle })
+}
+
+fn is_nfc(normalizer: &NormalizerWrapper) -> Option<bool> {
+    match normalizer {
+        NormalizerWrapper::NFC(_) => Some(true),
+        // Once more makes no difference.
+        NormalizerWrapper::Sequence(steps) => {
+            steps.as_ref().iter().try_fold(false, |before, step| Some(is_nfc(step)? || before))
+        }
+        _ => None,
+    }
+}
+
+/// How text is cut, and whether a space is put before it.
+fn pre_tokenization(pre_tokenizer: &PreTokenizerWrapper) -> Option<(Split, bool)> {
+    let steps = match pre_tokenizer {
+        PreTokenizerWrapper::Sequence(steps) => steps.as_ref(),
+        one => std::slice::from_ref(one),
+    };
+    let (each_digit, steps) = match steps {
+        [PreTokenizerWrapper::Digits(digits), steps @ ..] if digits.individual_digits => (true, steps),
+        steps => (false, steps),
+    };
+    match steps {
+        // After `Digits` the prefix space would go to every run between them.
+        [PreTokenizerWrapper::ByteLevel(last)]
+            if last.use_regex && !(each_digit && last.add_prefix_space) =>
+        {
+            Some((Split { each_digit, ..GPT2 }, last.add_prefix_space))
+        }
+        [PreTokenizerWrapper::Split(split), PreTokenizerWrapper::ByteLevel(last)]
+            if !last.use_regex && !last.add_prefix_space =>
+        {
+            let SplitPattern::Regex(expression) = &split.pattern else { return None };
+            let family: Family = expression::family(expression)?;
+            // The expressions match all of a text, so keeping the matches is the same as cutting at them.
+            let whole = match split.behavior {
+                SplitDelimiterBehavior::Isolated => true,
+                SplitDelimiterBehavior::Removed => split.invert,
+                _ => false,
+            };
+            whole.then_some((Split { family, each_digit }, false))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a post-processor that is told to add no special tokens leaves the ids as they are.
+fn adds_nothing(processor: &PostProcessorWrapper, json: &Value) -> bool {
+    match processor {
+        PostProcessorWrapper::ByteLevel(_)
+        | PostProcessorWrapper::Bert(_)
+        | PostProcessorWrapper::Roberta(_) => true,
+        // A template may name the text twice or not at all.
+        PostProcessorWrapper::Template(_) => {
+            let parts = json["single"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let texts: Vec<&Value> = parts.iter().filter_map(|part| part.get("Sequence")).collect();
+            parts.iter().all(Value::is_object) && matches!(texts[..], [text] if text["id"] == "A")
+        }
+        PostProcessorWrapper::Sequence(steps) => {
+            let each = json["processors"].as_array().map(Vec::as_slice).unwrap_or_default();
+            steps.as_ref().len() == each.len()
+                && steps.as_ref().iter().zip(each).all(|(step, json)| adds_nothing(step, json))
+        }
+    }
+}
+
+fn merges(json: &Value, model: &BPE, vocab: &Names) -> Option<Merges> {
+    let absent = |affix: &Option<String>| affix.as_deref().unwrap_or_default().is_empty();
+    let random = model.dropout.is_some_and(|dropout| dropout != 0.0);
+    if random || !absent(&model.continuing_subword_prefix) || !absent(&model.end_of_word_suffix) {
+        return None;
+    }
+    let mut ids: Vec<u32> = vocab.values().copied().collect();
+    ids.sort_unstable();
+    let merges = json["model"]["merges"].as_array()?;
+    let large = ids.last().is_none_or(|&id| id as usize >= MOST) || merges.len() >= MOST;
+    if large || ids.windows(2).any(|pair| pair[0] == pair[1]) {
         return None;
     }
     let mut bytes = [0; 256];
     for byte in 0..=255u8 {
-        bytes[usize::from(byte)] = *vocab.get(&alphabet::char_of(byte).to_string())?;
+        bytes[usize::from(byte)] = *vocab.get(alphabet::char_of(byte).encode_utf8(&mut [0; 4]) as &str)?;
     }
-    let mut pairs = QuickMap::default();
-    for (merge, rank) in model["merges"].as_array()?.iter().zip(0..) {
-        let (a, b) = match merge {
-            Value::String(both) => both.split_once(' ')?,
-            pair => (pair[0].as_str()?, pair[1].as_str()?),
+    let mut list = Vec::new();
+    let mut both = String::new();
+    for merge in merges {
+        // A first line that the crate skips.
+        if merge.as_str().is_some_and(|line| line.starts_with("#version")) {
+            continue;
+        }
+        let (left, right) = guard::halves(merge)?;
+        both.clear();
+        both.push_str(left);
+        both.push_str(right);
+        list.push((*vocab.get(left)?, *vocab.get(right)?, *vocab.get(&both)?));
+    }
+    let mut whole = QuickMap::default();
+    if model.ignore_merges {
+        let spelled = vocab.iter().filter_map(|(token, &id)| Some((alphabet::bytes_of(token)?, id)));
+        whole = spelled.map(|(bytes, id)| (bytes.into_boxed_slice(), id)).collect();
+    }
+    Some(Merges::new(bytes, &list, whole))
+}
+
+/// The added tokens that are looked for in the text as it is and in the normalized text.
+fn added_tokens(outer: &Outer, vocab: &Names, nfc: bool) -> Option<[Added; 2]> {
+    let mut sets = [Vec::new(), Vec::new()];
+    let mut taken: Vec<u32> = vocab.values().copied().collect();
+    taken.sort_unstable();
+    for (id, token) in outer.get_added_tokens_decoder() {
+        let special = outer.get_added_vocabulary().is_special_token(&token.content);
+        let plain = !token.single_word && !token.lstrip && !token.rstrip;
+        // A token of the model with this id must be the same text.
+        let same = || match vocab.get(&token.content) {
+            Some(_) => byte_level_bytes(&token.content) == token.content.as_bytes(),
+            None => taken.binary_search(&id).is_err(),
         };
-        let ids = (*vocab.get(a)?, *vocab.get(b)?);
-        // As in the tokenizers crate, a pair listed twice counts with its last rank.
-        pairs.insert(ids, (rank, *vocab.get(&format!("{a}{b}"))?));
+        let exact = special || (plain && same());
+        if !exact {
+            return None;
+        }
+        let content =
+            if nfc && token.normalized { normal::nfc(&token.content).into() } else { token.content.clone() };
+        let set = &mut sets[usize::from(token.normalized)];
+        set.push((content.into_bytes().into_boxed_slice(), (!special).then_some(id)));
     }
-    Some(Merges::new(bytes, pairs))
+    Some(sets.map(Added::new))
 }
 
 fn characters(json: &Value, vocab: &Names) -> Option<Characters> {

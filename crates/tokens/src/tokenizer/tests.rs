@@ -9,6 +9,9 @@ use super::*;
 use crate::error::Error;
 use regimen_base::Hint;
 
+mod broken;
+mod shapes;
+
 const TEXT: &str = "The weather there is rather mild, and the others don't mind; we're here for 42 days.\n\
      \"Über den Wolken\" - naïve façade, 日本語のテキスト. The weather there is rather mild, and the others\n\n\
      don't mind; we've been here for 420 days.\t\tUnd über den Wolken there is the other weather.";
@@ -119,10 +122,10 @@ fn broken_utf8_is_decoded_with_replacement_characters() {
 fn files_of_other_shapes_are_left_to_the_tokenizers_crate() {
     let dir = tempfile::tempdir().unwrap();
     let mut outer = bpe(300);
-    outer.with_normalizer(Some(tokenizers::normalizers::unicode::NFC)).unwrap();
+    outer.with_normalizer(Some(tokenizers::normalizers::unicode::NFKC)).unwrap();
     save(&outer, dir.path()).unwrap();
     let foreign = Tokenizer::open(dir.path()).unwrap();
-    assert!(!foreign.is_lossless());
+    assert!(matches!(foreign.codec, Codec::Foreign(_)) && !foreign.is_lossless());
     let composed = foreign.encode("u\u{308}ber").unwrap();
     assert_eq!(composed, BPE.ours.encode("über").unwrap());
     assert_eq!(foreign.decode(&composed), "über");
@@ -212,7 +215,7 @@ fn what_a_file_says_of_truncation_and_padding_is_not_done() {
     let dir = tempfile::tempdir().unwrap();
     let mut outer = bpe(300);
     // With a normalizer, the crate itself encodes.
-    outer.with_normalizer(Some(tokenizers::normalizers::unicode::NFC)).unwrap();
+    outer.with_normalizer(Some(tokenizers::normalizers::unicode::NFKC)).unwrap();
     let plain = outer.clone();
     let cut = tokenizers::TruncationParams { max_length: 5, ..Default::default() };
     outer.with_truncation(Some(cut)).unwrap();

@@ -13,7 +13,7 @@ use regimen_base::Cancel;
 use regimen_base::hint::Interrupted;
 
 use super::hash::QuickMap;
-use super::split::{parts, pieces};
+use super::split::{GPT2, parts};
 
 /// A pair must occur this often to be worth a token.
 const LEAST: u64 = 2;
@@ -39,7 +39,7 @@ pub(crate) fn count_pieces<'t>(texts: &[&'t str]) -> Vec<(&'t str, u64)> {
     let total = all
         .par_iter()
         .fold(QuickMap::<&str, u64>::default, |mut counts, part| {
-            for piece in pieces(part).flat_map(cut) {
+            for piece in GPT2.pieces(part).flat_map(cut) {
                 *counts.entry(piece).or_default() += 1;
             }
             counts
