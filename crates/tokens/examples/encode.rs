@@ -1,6 +1,6 @@
 //! How fast documents are encoded, and whether the ids are those of the `tokenizers` crate.
 //!
-//! `encode TOKENIZER_JSON FILE.. [--check] [--megabytes N] [--threads N]`: each FILE is JSON lines with a field `text`
+//! `encode TOKENIZER_JSON FILE.. [--check] [--megabytes N] [--threads N] [--json]`: each FILE is JSON lines with a field `text`
 //! (`.jsonl`, also `.gz` and `.zst`) or else one document of plain text. Prints megabytes (10^6 bytes of text) a second
 //! with one thread and with N (default 2), best of three. `--check` encodes every document with both and compares.
 #![allow(clippy::print_stdout)]
@@ -19,12 +19,14 @@ type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
     let (mut files, mut check, mut most, mut threads) = (Vec::new(), false, usize::MAX, 2);
+    let mut json_lines = false;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut number =
             || -> Result<usize, Failure> { Ok(arguments.next().ok_or("a number is missing")?.parse()?) };
         match argument.as_str() {
             "--check" => check = true,
+            "--json" => json_lines = true,
             "--megabytes" => most = number()? * 1_000_000,
             "--threads" => threads = number()?,
             file => files.push(PathBuf::from(file)),
@@ -64,6 +66,11 @@ fn main() -> Result<(), Failure> {
             let started = Instant::now();
             tokens = pool.install(|| encode(&tokenizer, &texts))?;
             best = best.min(started.elapsed().as_secs_f64());
+        }
+        if json_lines {
+            let speed = bytes as f64 / 1e6 / best;
+            println!("{}", serde_json::json!({"threads": threads, "mb_s": speed, "tokens": tokens}));
+            continue;
         }
         println!(
             "{threads} thread{}: {} documents, {:.1} MB, {tokens} tokens, {best:.3} s, {:.1} MB/s",

@@ -1,7 +1,7 @@
 //! The stage `tokenizer`: learn a vocabulary from the training split.
 
 use regimen_base::units::plural;
-use regimen_base::{Cancel, Failure, suggest};
+use regimen_base::{Cancel, Failure, fs, suggest};
 use regimen_corpus::Corpus;
 use regimen_recipe::{Field, Forecast, Input, Job, Planning, Problem, StageKind, Ty};
 use serde::Deserialize;
@@ -11,7 +11,8 @@ use super::split_bytes;
 use crate::Split;
 use crate::error::{Error, Result};
 use crate::tokenizer::{
-    Learned, Tokenizer, byte_level, byte_order, characters, characters_of, count_pieces, learn, save,
+    CONFIG, JSON, Learned, Tokenizer, byte_level, byte_order, characters, characters_of, count_pieces, learn,
+    save,
 };
 
 /// Ids that every vocabulary over bytes has: the end token and 256 bytes.
@@ -33,10 +34,18 @@ pub(crate) static TOKENIZER: StageKind = StageKind {
     fields: &[
         Field::new(
             "type",
-            Ty::OneOf(&["bpe", "char", "byte"]),
+            Ty::OneOf(&["bpe", "char", "byte", "file"]),
             r#""bpe""#,
-            "Byte-level BPE with GPT-2's pre-tokenization, one token a character, or one token a byte.",
+            "Byte-level BPE with GPT-2's pre-tokenization, one token a character, one token a byte, or the one in `file`.",
         ),
+        Field::new(
+            "file",
+            Ty::Maybe(&Ty::Files),
+            "null",
+            "A tokenizer.json to take as it is, for the type file; nothing is learned then. The files beside it that name the \
+             end token are taken along.",
+        )
+        .later(),
         Field::new(
             "vocab",
             Ty::Int { min: 1, max: 1 << 24 },
@@ -58,19 +67,37 @@ pub(crate) static TOKENIZER: StageKind = StageKind {
 #[derive(Deserialize)]
 struct Config {
     r#type: Type,
+    #[serde(default)]
+    file: Option<String>,
     vocab: usize,
     sources: Vec<String>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Type {
     Bpe,
     Char,
     Byte,
+    File,
 }
 
+/// Bytes of training text on which the tokens of a given tokenizer are counted.
+const SAMPLE: u64 = 8 << 20;
+
 fn check(config: &Value) -> std::result::Result<(), Problem> {
+    let (file, given) = (config["type"] == "file", config["file"].is_string());
+    if file != given {
+        return Err(Problem {
+            path: "file".into(),
+            message: if file {
+                "the type file needs a `file`".into()
+            } else {
+                "`file` is only for the type file".into()
+            },
+            hint: Some("write type = \"file\", file = \"PATH/tokenizer.json\"".into()),
+        });
+    }
     let vocab = config["vocab"].as_u64().unwrap_or(0);
     if config["type"] == "bpe" && vocab < BASE as u64 {
         return Err(Problem {
@@ -93,6 +120,8 @@ fn forecast(planning: &Planning) -> std::result::Result<Forecast, Failure> {
     let (vocab, bytes_per_token) = match planning.config["type"].as_str() {
         Some("bpe") => (asked, bytes_per_bpe_token(asked)),
         Some("char") => (BASE as f64 + 100.0, 1.0),
+        // What is in the file is not looked at here.
+        Some("file") => (50_000.0, bytes_per_bpe_token(50_000.0)),
         _ => (BASE as f64, 1.0),
     };
     let bytes = split_bytes(planning, Split::Train);
@@ -116,11 +145,22 @@ fn run(job: &mut Job) -> std::result::Result<(), Failure> {
 }
 
 fn make(job: &mut Job, corpus: &Corpus, config: &Config) -> Result<Value> {
-    let texts = training_texts(corpus, &config.sources)?;
+    let mut texts = training_texts(corpus, &config.sources)?;
+    if let Some(file) = &config.file {
+        take(&job.root.join(file), job.dir())?;
+        let mut bytes = 0;
+        let enough = texts.iter().position(|text| {
+            bytes += text.len() as u64;
+            bytes >= SAMPLE
+        });
+        texts.truncate(enough.map_or(texts.len(), |last| last + 1));
+    }
     let bytes: u64 = texts.iter().map(|text| text.len() as u64).sum();
     let words = format!("learning from {}", plural(texts.len() as u64, "document"));
     job.log.progress(0, bytes, "bytes", words)?;
-    train(&texts, config, job.dir(), &job.cancel)?;
+    if config.r#type != Type::File {
+        train(&texts, config, job.dir(), &job.cancel)?;
+    }
     let tokenizer = Tokenizer::open(job.dir())?;
     job.cancel.check()?;
     let mut tokens = 0u64;
@@ -135,6 +175,19 @@ fn make(job: &mut Job, corpus: &Corpus, config: &Config) -> Result<Value> {
         "tokens": tokens,
         "bytes_per_token": bytes as f64 / tokens.max(1) as f64,
     }))
+}
+
+/// Copy a tokenizer that can be read, with the files that name its end token, into the folder `dir`.
+fn take(path: &std::path::Path, dir: &std::path::Path) -> Result<()> {
+    Tokenizer::load(path)?;
+    fs::write(&dir.join(JSON), &fs::read(path)?)?;
+    for name in [CONFIG, "config.json"] {
+        let beside = path.with_file_name(name);
+        if beside.is_file() {
+            fs::write(&dir.join(name), &fs::read(&beside)?)?;
+        }
+    }
+    Ok(())
 }
 
 /// The texts to learn from, in document order.
@@ -172,6 +225,7 @@ fn train(texts: &[&str], config: &Config, dir: &std::path::Path, cancel: &Cancel
             byte_level(&learned)?
         }
         Type::Char => characters(&characters_of(texts))?,
+        Type::File => return Ok(()),
         Type::Byte => {
             let tokens = byte_order().iter().map(|&byte| vec![byte]).collect();
             byte_level(&Learned { tokens, merges: Vec::new() })?
