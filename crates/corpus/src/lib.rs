@@ -9,6 +9,7 @@ mod config;
 mod corpus;
 mod date;
 mod error;
+pub mod fasttext;
 mod funnel;
 mod licence;
 mod names;
