@@ -11,6 +11,7 @@ mod date;
 mod error;
 pub mod fasttext;
 mod funnel;
+pub mod kenlm;
 mod licence;
 mod names;
 mod quality;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod classifiers;
+mod language_models;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
