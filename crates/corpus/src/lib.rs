@@ -12,6 +12,7 @@ mod error;
 pub mod fasttext;
 mod funnel;
 pub mod kenlm;
+pub mod language;
 mod licence;
 mod names;
 mod quality;

@@ -1,0 +1,104 @@
+"""Sentences of translators, by language, from Debian packages: for measuring language identification.
+
+    apt-get download manpages-de manpages-fr ... coreutils gcc-12-locales ...; dpkg -x each of them to FOLDER
+    debian_sentences.py FOLDER OUT
+
+Writes OUT/catalogues.tsv (programs' message catalogues) and OUT/pages.tsv (manual pages): language, name of the file,
+sentence of at least 50 characters. A string that several languages have is none of a translator: it was left as it is.
+"""
+
+import collections
+import gettext
+import gzip
+import re
+import sys
+from pathlib import Path
+
+root, out = Path(sys.argv[1]), Path(sys.argv[2])
+LEAST, MOST = 50, 400
+
+
+def clean(text):
+    """Without what is the same in every language: options, formats, names in capitals, paths, markup."""
+    text = re.sub(r"%[-#0 +'I]*[\d*$.]*(?:hh|h|ll|l|z|j|t|L)?[a-zA-Z%]|%<[^>]*>|<[^>]*>|\\[nt]", " ", text)
+    text = re.sub(r"(?<!\w)(?:--?[\w-]+=?|[\w.]*[/_][\w./_-]*|[A-Z_]{2,}\b)", " ", text)
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def sentences(text):
+    for sentence in re.split(r"(?<=[.!?。！？])\s*", text):
+        sentence = clean(sentence)
+        letters = sum(c.isalpha() for c in sentence)
+        if LEAST <= len(sentence) <= MOST and letters * 10 >= len(sentence) * 7:
+            yield sentence
+
+
+def catalogues():
+    for path in sorted(root.glob("usr/share/locale/*/LC_MESSAGES/*.mo")):
+        language = path.parent.parent.name
+        try:
+            with path.open("rb") as file:
+                messages = gettext.GNUTranslations(file)._catalog
+        except (UnicodeDecodeError, OSError, ValueError):
+            continue
+        english = set()
+        for source, text in messages.items():
+            source = source[0] if isinstance(source, tuple) else source
+            if not source or not text or text == source:
+                continue
+            english.update(sentences(source))
+            for sentence in sentences(text):
+                yield language, path.stem, sentence
+        for sentence in sorted(english):
+            yield "en", path.stem, sentence
+
+
+def page(path):
+    """The running text of a manual page."""
+    try:
+        text = gzip.open(path).read().decode()
+    except (UnicodeDecodeError, OSError, EOFError):
+        return
+    paragraph, skip = [], False
+    for line in [*text.splitlines(), ".PP"]:
+        if re.match(r"[.'](?:nf|EX|TS)", line):
+            skip = True
+        elif re.match(r"[.'](?:fi|EE|TE)", line):
+            skip = False
+        if line.startswith((".", "'")):
+            if not re.match(r"[.'](?:B|I|BR|IR|RB|RI|BI|IB)\b", line):
+                yield from sentences(" ".join(paragraph))
+                paragraph = []
+                continue
+            line = line.split(" ", 1)[1] if " " in line else ""
+        if not skip:
+            line = re.sub(r"\\f(?:\[[^]]*\]|\(..|.)|\\[&%/,^|)]|\\s[-+]?\d", "", line)
+            line = re.sub(r"\\\((?:lq|rq|oq|cq|aq|dq)", '"', line.replace("\\-", "-").replace("\\~", " "))
+            paragraph.append(re.sub(r"\\\[(?:u?[0-9A-F]{4}|\w+)\]|\\\(..|\\.", " ", line))
+
+
+def pages():
+    for path in sorted(root.glob("usr/share/man/**/*.gz")):
+        folder = path.relative_to(root / "usr/share/man").parts[0]
+        language = "en" if folder.startswith("man") else folder
+        for sentence in page(path):
+            yield language, path.name.removesuffix(".gz"), sentence
+
+
+def write(name, rows):
+    rows = [(re.split("[_@.]", language)[0], file, sentence) for language, file, sentence in rows if "@" not in language]
+    of = collections.defaultdict(set)
+    for language, _, sentence in rows:
+        of[sentence].add(language)
+    seen = set()
+    with (out / name).open("w") as file:
+        for language, source, sentence in rows:
+            # English sentences are in English pages, and wherever they were not translated.
+            if (of[sentence] == {language} or language == "en") and (language, sentence) not in seen:
+                seen.add((language, sentence))
+                file.write(f"{language}\t{source}\t{sentence}\n")
+
+
+out.mkdir(parents=True, exist_ok=True)
+write("catalogues.tsv", catalogues())
+write("pages.tsv", pages())
