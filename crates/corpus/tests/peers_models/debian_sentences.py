@@ -16,6 +16,8 @@ from pathlib import Path
 
 root, out = Path(sys.argv[1]), Path(sys.argv[2])
 LEAST, MOST = 50, 400
+# Languages that are not written in Latin letters: sentences that are mostly Latin were not translated.
+OTHER_LETTERS = set("ar be bg el fa he hy ja ka kk ko ky mk mn ru sr ta tg th ug uk yi zh".split())
 
 
 def clean(text):
@@ -39,7 +41,7 @@ def catalogues():
         try:
             with path.open("rb") as file:
                 messages = gettext.GNUTranslations(file)._catalog
-        except (UnicodeDecodeError, OSError, ValueError):
+        except (UnicodeDecodeError, OSError, ValueError, IndexError):
             continue
         english = set()
         for source, text in messages.items():
@@ -83,6 +85,19 @@ def pages():
         language = "en" if folder.startswith("man") else folder
         for sentence in page(path):
             yield language, path.name.removesuffix(".gz"), sentence
+# Words of English that hardly stand in another language: sentences with them were not translated, either.
+ENGLISH = set("the this with which and that from".split())
+
+
+def translated(language, sentence):
+    if language == "en":
+        return True
+    if ENGLISH & set(sentence.lower().split()):
+        return False
+    if language not in OTHER_LETTERS:
+        return True
+    letters = [c for c in sentence if c.isalpha()]
+    return sum(c < "\u0250" for c in letters) * 2 < len(letters)
 
 
 def write(name, rows):
@@ -94,7 +109,8 @@ def write(name, rows):
     with (out / name).open("w") as file:
         for language, source, sentence in rows:
             # English sentences are in English pages, and wherever they were not translated.
-            if (of[sentence] == {language} or language == "en") and (language, sentence) not in seen:
+            own = of[sentence] == {language} or language == "en"
+            if own and translated(language, sentence) and (language, sentence) not in seen:
                 seen.add((language, sentence))
                 file.write(f"{language}\t{source}\t{sentence}\n")
 
