@@ -4,7 +4,7 @@
 //!     cargo run --release -p regimen-corpus --example classify -- MODEL TEXTS [SHOWN]
 //!     cargo run --release -p regimen-corpus --example classify -- train TEXTS MODEL [dim=16] [minn=2] [maxn=4] ...
 //!
-//! MODEL is a file (.bin, .ftz; ARPA or KenLM's binary), or `language`. TEXTS has a text on each line; a line `LABEL`, tab,
+//! MODEL is a file (.bin, .ftz; .arpa, .arpa.gz, .arpa.zst or KenLM's binary), or `language`. TEXTS has a text on each line; a line `LABEL`, tab,
 //! text says what is right, and then the share that was is shown for each label. SHOWN lines are shown, 5 if not said.
 
 use std::collections::BTreeMap;
@@ -14,8 +14,8 @@ use std::time::Instant;
 
 use regimen_base::{Failure, fs};
 use regimen_corpus::fasttext::{self, Options, Scratch};
-use regimen_corpus::language::{Guess, Identifier};
 use regimen_corpus::kenlm;
+use regimen_corpus::language::{Guess, Identifier};
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -26,7 +26,9 @@ fn main() -> Result<(), Failure> {
             let shown = shown.first().and_then(|n| n.parse().ok()).unwrap_or(5);
             classify(model, &fs::read_text(texts.as_ref())?, shown, out)?;
         }
-        _ => *out += "usage: classify MODEL TEXTS [SHOWN], or classify train TEXTS MODEL [dim=16] [epochs=5] ...\n",
+        _ => out.push_str(
+            "usage: classify MODEL TEXTS [SHOWN] | classify train TEXTS MODEL [dim=16] [epochs=5]\n",
+        ),
     }
     let written = std::io::stdout().write_all(out.as_bytes());
     Ok(written.map_err(|e| fs::Error::new("write to", "stdout".as_ref(), e))?)
@@ -37,6 +39,17 @@ fn labelled(line: &str) -> (Option<&str>, &str) {
     line.split_once('\t').map_or((None, line), |(label, text)| (Some(label), text))
 }
 
+/// KenLM's binary files have a signature; of a text file only the name can tell.
+fn is_kenlm(path: &Path) -> Result<bool, Failure> {
+    if path.as_os_str() == "language" {
+        return Ok(false);
+    }
+    let mut start = Vec::new();
+    let read = std::io::Read::read_to_end(&mut std::io::Read::take(fs::open(path)?, 7), &mut start);
+    read.map_err(|e| fs::Error::new("read", path, e))?;
+    Ok(start == b"mmap lm" || path.to_string_lossy().contains(".arpa"))
+}
+
 fn classify(model: &str, texts: &str, shown: usize, out: &mut String) -> Result<(), Failure> {
     if texts.is_empty() {
         *out += "no texts\n";
@@ -45,7 +58,7 @@ fn classify(model: &str, texts: &str, shown: usize, out: &mut String) -> Result<
     let lines: Vec<(Option<&str>, &str)> = texts.lines().map(labelled).collect();
     let path = Path::new(model);
     let opened = Instant::now();
-    let scorer = kenlm::Model::open(path).ok();
+    let scorer = if is_kenlm(path)? { Some(kenlm::Model::open(path)?) } else { None };
     let identifier = match &scorer {
         None if model != "language" => Identifier::open(path)?,
         _ => Identifier::BuiltIn,
@@ -101,7 +114,8 @@ fn shares(lines: &[(Option<&str>, &str)], found: &[Guess<'_>], out: &mut String)
     for (label, (all, right, wrong)) in rows {
         let mut wrong: Vec<(&str, usize)> = wrong.into_iter().collect();
         wrong.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
-        let wrong: Vec<String> = wrong.iter().take(4).map(|(code, count)| format!("{code} {count}")).collect();
+        let wrong: Vec<String> =
+            wrong.iter().take(4).map(|(code, count)| format!("{code} {count}")).collect();
         let share = 100.0 * right as f64 / all as f64;
         *out += &format!("{label}\t{all}\t{share:.2} %\t{}\n", wrong.join(", "));
     }
@@ -127,11 +141,13 @@ fn train(texts: &str, model: &str, settings: &[&str], out: &mut String) -> Resul
     }
     let texts = fs::read_text(texts.as_ref())?;
     let lines = texts.lines().map(labelled);
-    let lines: Vec<String> = lines.map(|(label, text)| fasttext::line(label.unwrap_or("none"), text)).collect();
+    let lines: Vec<String> =
+        lines.map(|(label, text)| fasttext::line(label.unwrap_or("none"), text)).collect();
     let start = Instant::now();
     let bytes = fasttext::train(&lines, &options)?;
     fs::write(model.as_ref(), &bytes)?;
     let seconds = start.elapsed().as_secs_f64();
-    *out += &format!("{} lines in {seconds:.1} s, a model of {:.1} MB\n", lines.len(), bytes.len() as f64 / 1e6);
+    *out +=
+        &format!("{} lines in {seconds:.1} s, a model of {:.1} MB\n", lines.len(), bytes.len() as f64 / 1e6);
     Ok(())
 }

@@ -120,7 +120,8 @@ impl<'a> Cursor<'a> {
 
     /// `count` numbers, copied.
     pub fn floats(&mut self, count: u64, what: &str) -> Result<Vec<f32>> {
-        let length = count.checked_mul(4).ok_or_else(|| self.refuse(format!("{what} has {count} numbers")))?;
+        let length =
+            count.checked_mul(4).ok_or_else(|| self.refuse(format!("{what} has {count} numbers")))?;
         let (numbers, _) = self.take(length, what)?.as_chunks::<4>();
         Ok(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
     }

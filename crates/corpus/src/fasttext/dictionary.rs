@@ -46,6 +46,9 @@ pub(crate) struct Dictionary {
     table: Table,
     ngrams: Ngrams,
     cut: Cut,
+    /// Rows of the most frequent words with their n-grams of characters: word `i` has those between ends `i` and `i + 1`.
+    known: Vec<u32>,
+    ends: Vec<usize>,
 }
 
 /// Which row an n-gram has, by its bucket.
@@ -95,7 +98,9 @@ impl Dictionary {
             counts.push(cursor.i64("the count of an entry")?);
             let kind = cursor.u8("the kind of an entry")?;
             if kind != u8::from(number >= words) {
-                return Err(cursor.refuse(format!("entry {number} is of kind {kind}; words come first, then labels")));
+                return Err(
+                    cursor.refuse(format!("entry {number} is of kind {kind}; words come first, then labels"))
+                );
             }
         }
         let ngrams = Ngrams::read(cursor, pruned, cut)?;
@@ -106,12 +111,26 @@ impl Dictionary {
         };
         let table = Table::new(entries.len());
         let (words, ngrams) = (words as u32, ngrams.0);
-        let dictionary = Dictionary { entries, counts, words, table, ngrams, cut };
+        let dictionary =
+            Dictionary { entries, counts, words, table, ngrams, cut, known: Vec::new(), ends: vec![0] };
         Ok((dictionary, pruned >= 0, u64::from(words) + last))
     }
 
-    /// Fill the table of words. False if their hashes crowd.
+    /// Fill the table of words, and note the rows of words in as much memory as the file takes. False if hashes crowd.
     pub fn index(&mut self, file: &[u8]) -> bool {
+        let (mut known, mut ends, mut buffer) = (Vec::new(), vec![0], Vec::new());
+        for word in 0..if self.cut.maxn > 0 { self.words } else { 0 } {
+            let text = &file[self.entries[word as usize].clone()];
+            if known.len() + text.len() * self.cut.maxn as usize > file.len() / 4 {
+                break;
+            }
+            known.push(word);
+            if text != END {
+                self.add_characters(text, &mut buffer, &mut known);
+            }
+            ends.push(known.len());
+        }
+        (self.known, self.ends) = (known, ends);
         let entries = &self.entries;
         entries.iter().enumerate().all(|(number, range)| {
             let word = &file[range.clone()];
@@ -136,7 +155,9 @@ impl Dictionary {
 
     /// The number of a label.
     pub fn find_label(&self, file: &[u8], label: &[u8]) -> Option<usize> {
-        self.find(file, label, Fnv::of(label)).and_then(|entry| entry.checked_sub(self.words)).map(|n| n as usize)
+        self.find(file, label, Fnv::of(label))
+            .and_then(|entry| entry.checked_sub(self.words))
+            .map(|n| n as usize)
     }
 
     fn find(&self, file: &[u8], word: &[u8], hash: u32) -> Option<u32> {
@@ -164,7 +185,11 @@ impl Dictionary {
                 Some(entry) => entry >= self.words,
                 None => token.starts_with(LABEL),
             };
-            if !is_label {
+            let known = entry.and_then(|entry| self.ends.get(entry as usize..entry as usize + 2));
+            if let Some(&[start, end]) = known {
+                hashes.push(hash);
+                rows.extend_from_slice(&self.known[start..end]);
+            } else if !is_label {
                 hashes.push(hash);
                 rows.extend(entry);
                 if token != END && (entry.is_none() || self.cut.maxn > 0) {
@@ -253,7 +278,9 @@ impl Ngrams {
         match self {
             Ngrams::None => {}
             Ngrams::All(bucket) => rows.push(words + ngram(*bucket)),
-            Ngrams::Kept(bucket, table) => rows.extend(table.find(ngram(*bucket), |_| true).map(|row| words + row)),
+            Ngrams::Kept(bucket, table) => {
+                rows.extend(table.find(ngram(*bucket), |_| true).map(|row| words + row));
+            }
         }
     }
 }

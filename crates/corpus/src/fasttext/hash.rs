@@ -128,7 +128,10 @@ mod tests {
     #[test]
     fn crowded_keys_are_refused() {
         let mut table = Table::new(10_000);
-        assert!(!(0..10_000).all(|n| table.put(7, n, |_| false)), "equal hashes fill a table in quadratic time");
+        assert!(
+            !(0..10_000).all(|n| table.put(7, n, |_| false)),
+            "equal hashes fill a table in quadratic time"
+        );
         let mut table = Table::new(10_000);
         assert!((0..10_000u32).all(|n| table.put(Fnv::of(&n.to_le_bytes()), n, |_| false)));
     }

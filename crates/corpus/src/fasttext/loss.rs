@@ -84,7 +84,14 @@ impl Loss {
     }
 
     /// The log-probability of one label.
-    pub fn one(&self, file: &[u8], matrix: &Matrix, hidden: &[f32], label: usize, output: &mut [f32]) -> Option<f32> {
+    pub fn one(
+        &self,
+        file: &[u8],
+        matrix: &Matrix,
+        hidden: &[f32],
+        label: usize,
+        output: &mut [f32],
+    ) -> Option<f32> {
         match self {
             Loss::Hierarchical(tree) => tree.one(file, matrix, hidden, label),
             _ => {
@@ -128,7 +135,7 @@ impl Tree {
         let sound = labels > 0 && counts.iter().all(|&n| n >= 0) && counts.is_sorted_by(|a, b| a >= b);
         let total = counts.iter().try_fold(0i64, |sum, &n| sum.checked_add(n));
         // fastText marks nodes that are not there yet by 1e15.
-        if !sound || !total.is_some_and(|total| total < 1_000_000_000_000_000) {
+        if !sound || total.is_none_or(|total| total >= 1_000_000_000_000_000) {
             return None;
         }
         let mut weights = counts.to_vec();
@@ -161,7 +168,14 @@ impl Tree {
         (!x.is_nan()).then(|| (1.0 / f64::from(1.0 + (-x).exp())) as f32)
     }
 
-    fn best(&self, file: &[u8], matrix: &Matrix, hidden: &[f32], k: usize, best: &mut Vec<Scored>) -> Option<()> {
+    fn best(
+        &self,
+        file: &[u8],
+        matrix: &Matrix,
+        hidden: &[f32],
+        k: usize,
+        best: &mut Vec<Scored>,
+    ) -> Option<()> {
         let mut stack = vec![(2 * self.labels - 2, 0.0f32)];
         while let Some((node, score)) = stack.pop() {
             if score < log(0.0) || best.len() == k && score < best[0].0 {

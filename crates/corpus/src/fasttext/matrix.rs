@@ -11,6 +11,11 @@ use super::bytes::Cursor;
 use crate::error::Result;
 
 const CENTROIDS: u64 = 256;
+/// Numbers of a cache line.
+const LINE: usize = 16;
+/// Matrices of whole cache lines are copied up to this size: in the file a row lies across one line more than it fills,
+/// and each line of a random row is a wait.
+const COPIED: u64 = 256 << 20;
 
 /// A matrix within the bytes of a model file.
 #[derive(Debug)]
@@ -23,9 +28,18 @@ pub(crate) struct Matrix {
 #[derive(Debug)]
 enum Kind {
     /// Numbers, row after row, from this offset.
-    Dense { at: usize },
+    Dense {
+        at: usize,
+    },
+    /// The same, copied onto cache lines.
+    Lines(Vec<Line>),
     Quantised(Quantised),
 }
+
+/// Sixteen numbers on one cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Line([f32; LINE]);
 
 #[derive(Debug)]
 struct Quantised {
@@ -47,8 +61,13 @@ impl Matrix {
         let (rows, columns) = sizes(cursor, what)?;
         let at = cursor.at();
         let length = rows.checked_mul(columns as u64).and_then(|n| n.checked_mul(4)).unwrap_or(u64::MAX);
-        cursor.take(length, what)?;
-        Ok(Matrix { rows, columns, kind: Kind::Dense { at } })
+        let bytes = cursor.take(length, what)?;
+        let kind = if columns.is_multiple_of(LINE) && length <= COPIED {
+            Kind::Lines(bytes.as_chunks().0.iter().map(|line| Line(floats(line))).collect())
+        } else {
+            Kind::Dense { at }
+        };
+        Ok(Matrix { rows, columns, kind })
     }
 
     /// Read a product-quantised matrix.
@@ -56,7 +75,9 @@ impl Matrix {
         let with_norms = match cursor.u8(what)? {
             0 => false,
             1 => true,
-            other => return Err(cursor.refuse(format!("{what} has {other} where 0 or 1 says if norms follow"))),
+            other => {
+                return Err(cursor.refuse(format!("{what} has {other} where 0 or 1 says if norms follow")));
+            }
         };
         let (rows, columns) = sizes(cursor, what)?;
         let codes = cursor.i32(what)?;
@@ -77,20 +98,21 @@ impl Matrix {
         } else {
             None
         };
-        Ok(Matrix { rows, columns, kind: Kind::Quantised(Quantised { codes, parts, width, centroids, norms }) })
+        Ok(Matrix {
+            rows,
+            columns,
+            kind: Kind::Quantised(Quantised { codes, parts, width, centroids, norms }),
+        })
     }
 
     /// Add rows to `sum`, in their order. All of them exist: who makes row numbers checks them against `rows` once.
     pub fn add_rows(&self, file: &[u8], rows: &[u32], sum: &mut [f32]) {
         match &self.kind {
-            Kind::Dense { at } => {
-                let data = file.get(*at..).unwrap_or_default().as_chunks::<4>().0;
-                // The widths of published language models, for which the sum stays in registers.
-                match self.columns {
-                    16 => add_dense::<16>(data, rows, sum),
-                    _ => add_dense_any(data, rows, sum),
-                }
-            }
+            Kind::Dense { at } => add_dense(file.get(*at..).unwrap_or_default().as_chunks().0, rows, sum),
+            Kind::Lines(lines) => match sum.as_chunks_mut().0 {
+                [sum] => add_line(lines, rows, sum),
+                sums => add_lines(lines, rows, sums),
+            },
             Kind::Quantised(q) => q.add_rows(file, rows, sum),
         }
     }
@@ -103,6 +125,11 @@ impl Matrix {
                 let start = at + row * self.columns * 4;
                 let data = file.get(start..start + self.columns * 4).unwrap_or_default().as_chunks::<4>().0;
                 data.iter().zip(vector).fold(0.0, |sum, (x, y)| sum + f32::from_le_bytes(*x) * y)
+            }
+            Kind::Lines(lines) => {
+                let width = self.columns / LINE;
+                let data = lines.get(row * width..(row + 1) * width).unwrap_or_default();
+                data.iter().flat_map(|line| line.0).zip(vector).fold(0.0, |sum, (x, y)| sum + x * y)
             }
             Kind::Quantised(q) => q.dot(file, row, vector),
         }
@@ -138,21 +165,32 @@ fn quantiser(cursor: &mut Cursor<'_>, dim: usize, what: &str) -> Result<(usize, 
     Ok((width as usize, cursor.floats(CENTROIDS * dim as u64, what)?))
 }
 
-fn add_dense<const N: usize>(data: &[[u8; 4]], rows: &[u32], sum: &mut [f32]) {
-    let Ok(sum) = <&mut [f32; N]>::try_from(sum) else { return };
+fn floats(bytes: &[u8; 4 * LINE]) -> [f32; LINE] {
+    let numbers = bytes.as_chunks::<4>().0;
+    std::array::from_fn(|i| f32::from_le_bytes(numbers[i]))
+}
+
+/// Rows of one line: the sum stays in registers.
+fn add_line(lines: &[Line], rows: &[u32], sum: &mut [f32; LINE]) {
     let mut total = *sum;
     for &row in rows {
-        let start = row as usize * N;
-        if let Some(numbers) = data.get(start..start + N) {
-            for (total, number) in total.iter_mut().zip(numbers) {
-                *total += f32::from_le_bytes(*number);
-            }
-        }
+        let Some(line) = lines.get(row as usize) else { continue };
+        total.iter_mut().zip(&line.0).for_each(|(total, number)| *total += number);
     }
     *sum = total;
 }
 
-fn add_dense_any(data: &[[u8; 4]], rows: &[u32], sum: &mut [f32]) {
+fn add_lines(lines: &[Line], rows: &[u32], sums: &mut [[f32; LINE]]) {
+    for &row in rows {
+        let start = row as usize * sums.len();
+        let row = lines.get(start..start + sums.len()).unwrap_or_default();
+        for (sum, line) in sums.iter_mut().zip(row) {
+            sum.iter_mut().zip(&line.0).for_each(|(sum, number)| *sum += number);
+        }
+    }
+}
+
+fn add_dense(data: &[[u8; 4]], rows: &[u32], sum: &mut [f32]) {
     for &row in rows {
         let start = row as usize * sum.len();
         let numbers = data.get(start..start + sum.len()).unwrap_or_default();

@@ -240,7 +240,9 @@ impl Header {
             return Err(cursor.refuse(format!("it is of version {version}; versions 11 and 12 can be read")));
         }
         let dim = cursor.i32("the dimension")?;
-        for name in ["the context window", "the number of epochs", "the least count", "the number of negatives"] {
+        for name in
+            ["the context window", "the number of epochs", "the least count", "the number of negatives"]
+        {
             cursor.i32(name)?;
         }
         let word_ngrams = cursor.i32("the length of word n-grams")?;

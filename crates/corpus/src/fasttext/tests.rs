@@ -58,15 +58,19 @@ impl Numbers {
         match self {
             Numbers::Dense(rows) => rows[row].iter().map(|&x| f64::from(x)).collect(),
             Numbers::Quantised(codes, _, centroids, norms) => {
-                let norm = norms.as_ref().map_or(1.0, |(codes, lengths)| f64::from(lengths[codes[row] as usize]));
+                let norm =
+                    norms.as_ref().map_or(1.0, |(codes, lengths)| f64::from(lengths[codes[row] as usize]));
                 let parts = codes[row].iter().zip(centroids);
-                parts.flat_map(|(&code, part)| part[code as usize].iter().map(|&x| f64::from(x) * norm)).collect()
+                parts
+                    .flat_map(|(&code, part)| part[code as usize].iter().map(|&x| f64::from(x) * norm))
+                    .collect()
             }
         }
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        let floats = |out: &mut Vec<u8>, numbers: &[f32]| numbers.iter().for_each(|x| out.extend(x.to_le_bytes()));
+        let floats =
+            |out: &mut Vec<u8>, numbers: &[f32]| numbers.iter().for_each(|x| out.extend(x.to_le_bytes()));
         match self {
             Numbers::Dense(rows) => {
                 out.extend((rows.len() as i64).to_le_bytes());
@@ -216,7 +220,8 @@ impl Toy {
         match self.loss {
             1 => {
                 let mut chances = vec![1.0; labels];
-                let mut trees: Vec<(i64, Vec<usize>)> = LABELS.iter().enumerate().map(|(i, l)| (l.1, vec![i])).collect();
+                let mut trees: Vec<(i64, Vec<usize>)> =
+                    LABELS.iter().enumerate().map(|(i, l)| (l.1, vec![i])).collect();
                 for node in 0..labels - 1 {
                     trees.sort();
                     let (first, second) = (trees.remove(0), trees.remove(0));
@@ -316,7 +321,11 @@ fn claims_beyond_the_file_are_refused() {
         assert!(error.starts_with("`toy.bin`, byte "), "{error}");
     }
     let message = |bytes: &[u8]| Model::from_bytes(bytes.to_vec(), "toy.bin").err().unwrap().to_string();
-    assert!(message(&toy[..toy.len() - 1]).contains("output matrix should have"), "{}", message(&toy[..toy.len() - 1]));
+    assert!(
+        message(&toy[..toy.len() - 1]).contains("output matrix should have"),
+        "{}",
+        message(&toy[..toy.len() - 1])
+    );
     let mut vectors = toy.clone();
     vectors[36] = 1;
     assert!(message(&vectors).contains("word vectors"), "{}", message(&vectors));
@@ -346,7 +355,7 @@ fn a_trained_model_knows_its_lines() {
     };
     let bytes = train(&lines, &options).unwrap();
     assert!(bytes == train(&lines, &options).unwrap(), "a seed fixes every byte");
-    assert!(bytes != train(&lines, &Options { seed: 1, ..options.clone() }).unwrap());
+    assert!(bytes != train(&lines, &Options { seed: 1, ..options }).unwrap());
     let model = Model::from_bytes(bytes, "new").unwrap();
     assert_eq!(model.labels(), ["__label__sea", "__label__land", "__label__sky"]);
     for line in &lines {

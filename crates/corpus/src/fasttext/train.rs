@@ -160,14 +160,18 @@ fn vocabulary<S: AsRef<str>>(lines: &[S], options: &Options, cut: Cut, out: &mut
             total += 1;
         }
     }
-    let (mut labels, mut words): (Vec<_>, Vec<_>) =
-        counts.into_iter().map(|(text, (count, met))| (text, count, met)).partition(|e| e.0.starts_with(LABEL));
+    let (mut labels, mut words): (Vec<_>, Vec<_>) = counts
+        .into_iter()
+        .map(|(text, (count, met))| (text, count, met))
+        .partition(|e| e.0.starts_with(LABEL));
     if labels.is_empty() {
         return Err(Error::Training { reason: "no line has a label `__label__NAME`".into() });
     }
     words.retain(|word| word.1 >= i64::from(options.min_count));
     if i32::try_from(words.len() + labels.len()).is_err() {
-        return Err(Error::Training { reason: "there are more than 2147483647 words; raise `min_count`".into() });
+        return Err(Error::Training {
+            reason: "there are more than 2147483647 words; raise `min_count`".into(),
+        });
     }
     for entries in [&mut words, &mut labels] {
         entries.sort_unstable_by_key(|&(_, count, met)| (std::cmp::Reverse(count), met));

@@ -157,14 +157,18 @@ impl Lines<'_> {
             self.filled()?;
         }
         if self.line != b"\\data\\" {
-            return Err(self.refuse(format!("an ARPA file begins with `\\data\\`, this with `{}`", self.shown())));
+            return Err(
+                self.refuse(format!("an ARPA file begins with `\\data\\`, this with `{}`", self.shown()))
+            );
         }
         let mut counts = Vec::new();
         while self.next()? && !self.line.iter().all(u8::is_ascii_whitespace) {
             let wanted = format!("ngram {}=", counts.len() + 1);
             let count = std::str::from_utf8(&self.line).ok().and_then(|line| line.strip_prefix(&wanted));
             let Some(count) = count.and_then(|count| count.trim().parse().ok()) else {
-                return Err(self.refuse(format!("there should be `{wanted}COUNT`, there is `{}`", self.shown())));
+                return Err(
+                    self.refuse(format!("there should be `{wanted}COUNT`, there is `{}`", self.shown()))
+                );
             };
             counts.push(count);
             if counts.len() > LONGEST {
@@ -190,7 +194,8 @@ impl Lines<'_> {
             if !self.next()? {
                 return Err(self.refuse(format!("the file ends before {count} {order}-grams")));
             }
-            let taken = fields(&self.line, order, last).and_then(|(words, log10, backoff)| each(&words, log10, backoff));
+            let taken = fields(&self.line, order, last)
+                .and_then(|(words, log10, backoff)| each(&words, log10, backoff));
             taken.map_err(|what| self.refuse(format!("in `{}`: {what}", self.shown())))?;
         }
         Ok(())

@@ -39,7 +39,7 @@ impl Regions<'_> {
     /// Where a region of `count` entries of `size` bytes begins.
     pub fn take(&mut self, count: u64, size: u64, what: &str) -> Result<usize> {
         let at = self.cursor.at();
-        self.cursor.take(count.checked_mul(size).unwrap_or(u64::MAX), what)?;
+        self.cursor.take(count.saturating_mul(size), what)?;
         Ok(at)
     }
 }
@@ -59,9 +59,12 @@ impl Binary {
         let mut cursor = Cursor::new(&bytes, file, FORMAT);
         let magic = cursor.take(56, "the signature")?;
         if !magic.starts_with(MAGIC) {
-            let version = magic.iter().skip(START.len()).take_while(|byte| byte.is_ascii_graphic() || **byte == b' ');
+            let version =
+                magic.iter().skip(START.len()).take_while(|byte| byte.is_ascii_graphic() || **byte == b' ');
             let version: String = version.map(|&byte| char::from(byte)).collect();
-            return Err(cursor.refuse(format!("the signature says `{}`, not `format version 5`", version.trim())));
+            return Err(
+                cursor.refuse(format!("the signature says `{}`, not `format version 5`", version.trim()))
+            );
         }
         let constants = [0.0f32.to_bits(), 1.0f32.to_bits(), (-0.5f32).to_bits(), 1, u32::MAX, 0, 1, 0];
         for constant in constants {
@@ -79,7 +82,9 @@ impl Binary {
             return Err(cursor.refuse(format!("its order is {order}, not 2 to {LONGEST}")));
         }
         if !(1.0..1e6).contains(&factor) {
-            return Err(cursor.refuse(format!("its hash tables are {factor} times as large as their contents")));
+            return Err(
+                cursor.refuse(format!("its hash tables are {factor} times as large as their contents"))
+            );
         }
         let counts = (0..order).map(|_| cursor.u64("the number of n-grams")).collect::<Result<Vec<u64>>>()?;
         let odd = cursor.at() % 8;
@@ -105,7 +110,8 @@ impl Binary {
         let binary = Binary { order, kind, bytes };
         for mark in ["<s>", "</s>"] {
             if binary.index(mark.as_bytes()) == 0 {
-                return Err(Cursor::new(&binary.bytes, file, FORMAT).refuse(format!("`{mark}` is not among its words")));
+                return Err(Cursor::new(&binary.bytes, file, FORMAT)
+                    .refuse(format!("`{mark}` is not among its words")));
             }
         }
         Ok(binary)

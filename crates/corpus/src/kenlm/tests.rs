@@ -208,7 +208,11 @@ fn a_small_model_by_hand() {
 fn messages_name_line_or_byte() {
     let message = |bytes: Vec<u8>| Model::from_bytes(bytes, "m").err().unwrap().to_string();
     for (old, new, told) in [
-        ("\\data\\", "data", "`m`, line 1: this is not a KenLM model that can be read: an ARPA file begins with"),
+        (
+            "\\data\\",
+            "data",
+            "`m`, line 1: this is not a KenLM model that can be read: an ARPA file begins with",
+        ),
         ("ngram 2=2", "ngram 3=2", "line 3"),
         ("ngram 2=2", "ngram 2=3", "line 14"),
         ("-0.2\ta a", "-0.2\ta z", "the word `z` is not among the 1-grams"),

@@ -39,7 +39,10 @@ struct Level {
 enum Weights {
     Plain,
     /// Bits of an index and where its table is, for each of the two.
-    Quantised { log10: (u32, usize), backoff: (u32, usize) },
+    Quantised {
+        log10: (u32, usize),
+        backoff: (u32, usize),
+    },
 }
 
 /// How the begin of a range is kept.
@@ -76,7 +79,9 @@ impl Trie {
         for n in 1..=last {
             let what = format!("the {}-grams", n + 1);
             let next = match counts.get(n + 1) {
-                Some(&longer) if compressed => Some(upper(regions, counts[n] + 1, longer, &mut limit, &what)?),
+                Some(&longer) if compressed => {
+                    Some(upper(regions, counts[n] + 1, longer, &mut limit, &what)?)
+                }
                 Some(&longer) => Some(Next { bits: bits_of(longer), upper: None }),
                 None => None,
             };
@@ -84,14 +89,23 @@ impl Trie {
             let weight_bits = match (weights[n - 1], n == last) {
                 (Weights::Plain, false) => 63,
                 (Weights::Plain, true) => 31,
-                (Weights::Quantised { log10, backoff }, longest) => log10.0 + if longest { 0 } else { backoff.0 },
+                (Weights::Quantised { log10, backoff }, longest) => {
+                    log10.0 + if longest { 0 } else { backoff.0 }
+                }
             };
             let next_bits = next.as_ref().map_or(0, |next| next.bits);
             let entry_bits = u64::from(word_bits + weight_bits + next_bits);
             // One more entry for the end of the last range, and 8 bytes so that reading whole words stays inside.
             let length = (1 + counts[n]).checked_mul(entry_bits).map_or(u64::MAX, |all| all.div_ceil(8) + 8);
             let at = regions.take(length, 1, &what)?;
-            levels.push(Level { at, entries: counts[n], word_bits, weights: weights[n - 1], entry_bits, next });
+            levels.push(Level {
+                at,
+                entries: counts[n],
+                word_bits,
+                weights: weights[n - 1],
+                entry_bits,
+                next,
+            });
         }
         Ok(Trie { words_at, words, unigrams, levels })
     }
@@ -110,7 +124,9 @@ impl Trie {
 
     pub fn walk(&self, file: &[u8], word: u32, context: &[u32], mut each: impl FnMut(usize, f32, f32)) {
         let at = self.unigrams + word as usize * UNIGRAM as usize;
-        let unigram = || Some((f32_at(file, at)?, f32_at(file, at + 4)?, u64_at(file, at + 8)?, u64_at(file, at + 24)?));
+        let unigram = || {
+            Some((f32_at(file, at)?, f32_at(file, at + 4)?, u64_at(file, at + 8)?, u64_at(file, at + 24)?))
+        };
         let Some((log10, backoff, begin, end)) = unigram() else { return };
         each(1, log10, backoff);
         let mut range = begin..end;
@@ -158,7 +174,9 @@ fn upper(
     let start = regions.cursor.at();
     let header = regions.file.get(start..start + 2).unwrap_or(&[u8::MAX; 2]);
     if header[0] != 0 {
-        return Err(regions.cursor.refuse(format!("{what} have compressed pointers of version {}", header[0])));
+        return Err(regions
+            .cursor
+            .refuse(format!("{what} have compressed pointers of version {}", header[0])));
     }
     let limit = *limit.get_or_insert(u32::from(header[1]));
     let needed = bits_of(longer);
@@ -233,7 +251,11 @@ impl Level {
             let (mut low, mut high) = (0, length);
             while low < high {
                 let middle = low + (high - low) / 2;
-                if u64_at(file, at + middle as usize * 8)? <= entry { low = middle + 1 } else { high = middle }
+                if u64_at(file, at + middle as usize * 8)? <= entry {
+                    low = middle + 1;
+                } else {
+                    high = middle;
+                }
             }
             Some(low.checked_sub(1)? << next.bits | lower)
         };

@@ -33,7 +33,8 @@ pub struct Guess<'a> {
 /// The language of a text, without any file: nothing for a text without letters, else the best guess.
 pub fn detect(text: &str) -> Vec<Guess<'static>> {
     let found = whatlang::detect(head(text, LIMIT));
-    let guess = found.map(|found| Guess { code: codes::short(found.lang().code()), score: found.confidence() as f32 });
+    let guess = found
+        .map(|found| Guess { code: codes::short(found.lang().code()), score: found.confidence() as f32 });
     guess.into_iter().collect()
 }
 
@@ -89,9 +90,18 @@ mod tests {
     #[test]
     fn languages_are_told() {
         for (code, text) in [
-            ("en", "The committee met in the morning and decided that nothing should change for the time being."),
-            ("de", "Der Ausschuss trat am Morgen zusammen und beschloss, dass sich vorerst nichts ändern soll."),
-            ("fr", "La commission s'est réunie dans la matinée et a décidé que rien ne changerait pour le moment."),
+            (
+                "en",
+                "The committee met in the morning and decided that nothing should change for the time being.",
+            ),
+            (
+                "de",
+                "Der Ausschuss trat am Morgen zusammen und beschloss, dass sich vorerst nichts ändern soll.",
+            ),
+            (
+                "fr",
+                "La commission s'est réunie dans la matinée et a décidé que rien ne changerait pour le moment.",
+            ),
             ("ru", "Комитет собрался утром и решил, что пока ничего менять не следует."),
             ("el", "Η επιτροπή συνεδρίασε το πρωί και αποφάσισε να μην αλλάξει τίποτα προς το παρόν."),
             ("ja", "委員会は朝に集まり、当面は何も変えないことを決めた。"),

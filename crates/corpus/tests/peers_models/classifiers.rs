@@ -66,7 +66,11 @@ fn compare(name: &str, model: &Model, texts: &[String], answers: &Answers) -> f3
             assert_eq!(alone, Some(prediction.probability), "{name}: {text:?} {}", prediction.label);
         }
     }
-    eprintln!("{name}: {} labels, {} texts, largest difference {largest:.2e}", model.labels().len(), texts.len());
+    eprintln!(
+        "{name}: {} labels, {} texts, largest difference {largest:.2e}",
+        model.labels().len(),
+        texts.len()
+    );
     assert!(largest <= TOLERANCE, "{name}: {largest}");
     largest
 }
@@ -101,7 +105,10 @@ fn fasttext_opens_what_we_train() {
     let (few, _, texts) = material(&folder);
     for (name, options) in [
         ("words.bin", Options { dim: 8, ..Options::default() }),
-        ("bigrams.bin", Options { dim: 16, word_ngrams: 2, bucket: 3000, min_count: 2, ..Options::default() }),
+        (
+            "bigrams.bin",
+            Options { dim: 16, word_ngrams: 2, bucket: 3000, min_count: 2, ..Options::default() },
+        ),
         ("characters.bin", Options { dim: 12, minn: 2, maxn: 4, bucket: 3000, ..Options::default() }),
     ] {
         let bytes = fasttext::train(&few, &options).unwrap();

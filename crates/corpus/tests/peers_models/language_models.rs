@@ -23,7 +23,8 @@ fn models_of_every_kind_score_what_kenlm_scores() {
     let folder = folder("kenlm");
     let (mut train, mut sentences): (Vec<String>, Vec<String>) = Default::default();
     for (_, text) in documents() {
-        for sentence in text.split_inclusive(['.', '\n']).map(str::trim).filter(|s| s.split(' ').count() > 2) {
+        for sentence in text.split_inclusive(['.', '\n']).map(str::trim).filter(|s| s.split(' ').count() > 2)
+        {
             if train.len() <= 2 * sentences.len() {
                 train.push(sentence.to_lowercase().replace(['<', '>', '\0'], " "));
             } else if sentences.len() < 1200 {
@@ -34,7 +35,9 @@ fn models_of_every_kind_score_what_kenlm_scores() {
             break;
         }
     }
-    sentences.extend(["", " ", "the <unk> of <UNK>", "the\tsea \u{b}of \u{c} state", "the\u{a0}sea"].map(str::to_owned));
+    sentences.extend(
+        ["", " ", "the <unk> of <UNK>", "the\tsea \u{b}of \u{c} state", "the\u{a0}sea"].map(str::to_owned),
+    );
     sentences.push(sentences.concat().chars().take(60_000).collect());
     std::fs::write(folder.join("train.json"), serde_json::to_vec(&train).unwrap()).unwrap();
     std::fs::write(folder.join("sentences.json"), serde_json::to_vec(&sentences).unwrap()).unwrap();
@@ -45,7 +48,9 @@ fn models_of_every_kind_score_what_kenlm_scores() {
 
     let mut names: Vec<String> = std::fs::read_dir(&folder)
         .unwrap()
-        .filter_map(|entry| entry.unwrap().file_name().to_string_lossy().strip_suffix(".json").map(str::to_owned))
+        .filter_map(|entry| {
+            entry.unwrap().file_name().to_string_lossy().strip_suffix(".json").map(str::to_owned)
+        })
         .filter(|name| !["train", "sentences"].contains(&name.as_str()))
         .collect();
     names.sort();
@@ -63,7 +68,8 @@ fn models_of_every_kind_score_what_kenlm_scores() {
             let perplexity = model.perplexity(sentence);
             assert!((perplexity / answer.perplexity - 1.0).abs() < 1e-6, "{name}: {sentence:?} {perplexity}");
             let mut state = model.begin();
-            let words = sentence.split([' ', '\t', '\n', '\r', '\u{b}', '\u{c}']).filter(|word| !word.is_empty());
+            let words =
+                sentence.split([' ', '\t', '\n', '\r', '\u{b}', '\u{c}']).filter(|word| !word.is_empty());
             let mut scores: Vec<_> = words.map(|word| model.word(&mut state, word)).collect();
             scores.push(model.end(&mut state));
             assert_eq!(scores.len(), answer.lengths.len(), "{sentence:?}");
@@ -75,7 +81,11 @@ fn models_of_every_kind_score_what_kenlm_scores() {
                 }
             }
         }
-        eprintln!("{name}: order {}, {} sentences, largest difference {largest:.2e}", model.order(), answers.len());
+        eprintln!(
+            "{name}: order {}, {} sentences, largest difference {largest:.2e}",
+            model.order(),
+            answers.len()
+        );
         assert!(largest <= TOLERANCE, "{name}: {largest}");
     }
 }

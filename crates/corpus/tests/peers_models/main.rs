@@ -17,7 +17,10 @@ fn python() -> Option<PathBuf> {
     if venv.join("installed.txt").is_file() && python.exists() {
         return Some(python);
     }
-    eprintln!("skipped: no fastText and KenLM in {}; run crates/corpus/tests/peers_models/setup.sh", venv.display());
+    eprintln!(
+        "skipped: no fastText and KenLM in {}; run crates/corpus/tests/peers_models/setup.sh",
+        venv.display()
+    );
     None
 }
 
