@@ -12,11 +12,11 @@ use crate::error::Error;
 const VOCABULARY: &[&str] = &["</s>", "the", "sea", "naïve", "日本", "x", "whale-oil", "_"];
 const LABELS: &[(&str, i64)] =
     &[("__label__en", 90), ("__label__de", 40), ("__label__fr", 22), ("__label__日", 9), ("__label__e", 3)];
-const DIM: usize = 5;
 
 /// A model in the plainest form.
 struct Toy {
     version: i32,
+    dim: usize,
     loss: i32,
     cut: Cut,
     /// Rows of n-grams that were kept.
@@ -36,15 +36,15 @@ fn number(random: &mut Philox) -> f32 {
 }
 
 impl Numbers {
-    fn random(random: &mut Philox, rows: usize, quantised: bool) -> Numbers {
+    fn random(random: &mut Philox, rows: usize, dim: usize, quantised: bool) -> Numbers {
         let mut vector = |n: usize| -> Vec<f32> { (0..n).map(|_| number(random)).collect() };
         if !quantised {
-            return Numbers::Dense((0..rows).map(|_| vector(DIM)).collect());
+            return Numbers::Dense((0..rows).map(|_| vector(dim)).collect());
         }
         let width = 1 + (vector(1)[0].abs() * 2.0) as usize;
-        let parts = DIM.div_ceil(width);
+        let parts = dim.div_ceil(width);
         let centroids: Vec<Vec<Vec<f32>>> = (0..parts)
-            .map(|part| (0..256).map(|_| vector(width.min(DIM - part * width))).collect())
+            .map(|part| (0..256).map(|_| vector(width.min(dim - part * width))).collect())
             .collect();
         let lengths = vector(256);
         let with_norms = vector(1)[0] > 0.0;
@@ -68,24 +68,24 @@ impl Numbers {
         }
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, dim: usize, out: &mut Vec<u8>) {
         let floats =
             |out: &mut Vec<u8>, numbers: &[f32]| numbers.iter().for_each(|x| out.extend(x.to_le_bytes()));
         match self {
             Numbers::Dense(rows) => {
                 out.extend((rows.len() as i64).to_le_bytes());
-                out.extend((DIM as i64).to_le_bytes());
+                out.extend((dim as i64).to_le_bytes());
                 rows.iter().for_each(|row| floats(out, row));
             }
             Numbers::Quantised(codes, width, centroids, norms) => {
                 out.push(u8::from(norms.is_some()));
                 out.extend((codes.len() as i64).to_le_bytes());
-                out.extend((DIM as i64).to_le_bytes());
+                out.extend((dim as i64).to_le_bytes());
                 let flat = codes.concat();
                 out.extend((flat.len() as i32).to_le_bytes());
                 out.extend(flat);
-                let last = DIM - (centroids.len() - 1) * width;
-                for x in [DIM, centroids.len(), *width, last] {
+                let last = dim - (centroids.len() - 1) * width;
+                for x in [dim, centroids.len(), *width, last] {
                     out.extend((x as i32).to_le_bytes());
                 }
                 centroids.iter().flatten().for_each(|centroid| floats(out, centroid));
@@ -103,6 +103,8 @@ impl Toy {
     fn random(seed: u64, loss: i32) -> Toy {
         let mut random = Philox::new(seed, &["toy"]);
         let maxn = random.below(5) as i32;
+        // Rows of whole cache lines are kept in another way.
+        let dim = [1, 5, 16, 32][random.below(4) as usize];
         let cut = Cut {
             word_ngrams: 1 + random.below(3) as i32,
             bucket: 1 + random.below(60) as i32,
@@ -116,17 +118,31 @@ impl Toy {
         });
         let rows = VOCABULARY.len() + kept.as_ref().map_or(cut.bucket as usize, Vec::len);
         let version = 11 + random.below(2) as i32;
-        let input = Numbers::random(&mut random, rows, quantised);
+        let input = Numbers::random(&mut random, rows, dim, quantised);
         let quantised_output = quantised && random.below(2) == 1;
-        let output = Numbers::random(&mut random, LABELS.len(), quantised_output);
-        Toy { version, loss, cut, kept, input, output }
+        let output = Numbers::random(&mut random, LABELS.len(), dim, quantised_output);
+        Toy { version, dim, loss, cut, kept, input, output }
     }
 
     fn write(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let Cut { word_ngrams, bucket, minn, maxn } = self.cut;
-        let header =
-            [MAGIC, self.version, DIM as i32, 5, 5, 1, 5, word_ngrams, self.loss, 3, bucket, minn, maxn, 100];
+        let header = [
+            MAGIC,
+            self.version,
+            self.dim as i32,
+            5,
+            5,
+            1,
+            5,
+            word_ngrams,
+            self.loss,
+            3,
+            bucket,
+            minn,
+            maxn,
+            100,
+        ];
         header.iter().for_each(|x| out.extend(x.to_le_bytes()));
         out.extend(1e-4f64.to_le_bytes());
         for size in [VOCABULARY.len() + LABELS.len(), VOCABULARY.len(), LABELS.len()] {
@@ -148,7 +164,7 @@ impl Toy {
         }
         for numbers in [&self.input, &self.output] {
             out.push(u8::from(matches!(numbers, Numbers::Quantised(..))));
-            numbers.write(&mut out);
+            numbers.write(self.dim, &mut out);
         }
         out
     }
@@ -208,7 +224,7 @@ impl Toy {
     /// The probability of each label.
     fn probabilities(&self, text: &str) -> Vec<f64> {
         let rows = self.rows(text);
-        let mut hidden = vec![0.0; DIM];
+        let mut hidden = vec![0.0; self.dim];
         for &row in &rows {
             for (sum, x) in hidden.iter_mut().zip(self.input.row(row)) {
                 *sum += x / rows.len() as f64;

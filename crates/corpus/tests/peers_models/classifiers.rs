@@ -4,7 +4,7 @@ use std::path::Path;
 
 use regimen_corpus::fasttext::{self, Model, Options, Prediction, Scratch};
 
-use super::{documents, folder, python, run_python};
+use super::{damaged, documents, folder, python, run_python};
 
 /// Texts on which cutting goes astray.
 const ODD: &[&str] = &[
@@ -95,6 +95,11 @@ fn models_of_every_kind_predict_what_fasttext_predicts() {
     for name in names {
         let model = Model::open(&folder.join(&name)).unwrap();
         compare(&name, &model, &texts, &answers(&folder, &name));
+        for bytes in damaged(&std::fs::read(folder.join(&name)).unwrap()) {
+            if let Ok(model) = Model::from_bytes(bytes, &name) {
+                let _ = model.predict(&texts[0], 3);
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use regimen_corpus::kenlm::Model;
 
-use super::{documents, folder, python, run_python};
+use super::{damaged, documents, folder, python, run_python};
 
 /// Largest difference of a log10-probability.
 const TOLERANCE: f32 = 1e-4;
@@ -87,5 +87,10 @@ fn models_of_every_kind_score_what_kenlm_scores() {
             answers.len()
         );
         assert!(largest <= TOLERANCE, "{name}: {largest}");
+        for bytes in damaged(&std::fs::read(folder.join(&name)).unwrap()) {
+            if let Ok(model) = Model::from_bytes(bytes, &name) {
+                model.score(&sentences[0], true, true);
+            }
+        }
     }
 }

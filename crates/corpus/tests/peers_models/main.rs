@@ -62,3 +62,20 @@ fn documents() -> Vec<(String, String)> {
     }
     documents
 }
+
+/// Copies of a file with some bytes changed, half of them near its begin, and some of them cut.
+fn damaged(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let mut random = regimen_base::Philox::new(5, &["damaged"]);
+    (0..60).map(move |round| {
+        let mut copy = bytes.to_vec();
+        for change in 0..1 + round % 4 {
+            let within = if change % 2 == 0 { copy.len().min(400) } else { copy.len() };
+            let at = random.below(within as u64) as usize;
+            copy[at] = random.next_u32() as u8;
+        }
+        if round % 10 == 0 {
+            copy.truncate(random.below(copy.len() as u64) as usize);
+        }
+        copy
+    })
+}
