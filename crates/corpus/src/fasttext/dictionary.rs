@@ -70,6 +70,14 @@ pub(crate) struct Lines {
     word: Vec<u8>,
 }
 
+#[cfg(test)]
+impl Lines {
+    /// Rows that memory was set aside for.
+    pub fn capacity(&self) -> usize {
+        self.rows.capacity()
+    }
+}
+
 impl Dictionary {
     /// Read the dictionary. Gives back the rows that the input matrix must have, too.
     pub fn read(cursor: &mut Cursor<'_>, cut: Cut) -> Result<(Dictionary, bool, u64)> {
@@ -126,7 +134,7 @@ impl Dictionary {
             }
             known.push(word);
             if text != END {
-                self.add_characters(text, &mut buffer, &mut known);
+                self.add_characters(text, &mut buffer, &mut known, &mut |_, _| {});
             }
             ends.push(known.len());
         }
@@ -193,7 +201,7 @@ impl Dictionary {
                 hashes.push(hash);
                 rows.extend(entry);
                 if token != END && (entry.is_none() || self.cut.maxn > 0) {
-                    self.add_characters(token, word, rows);
+                    self.add_characters(token, word, rows, &mut flush);
                 }
             }
             if token == END {
@@ -215,8 +223,15 @@ impl Dictionary {
         total
     }
 
-    /// N-grams of the characters of `<token>`. A character is a byte and the continuation bytes that follow it.
-    fn add_characters(&self, token: &[u8], word: &mut Vec<u8>, rows: &mut Vec<u32>) {
+    /// N-grams of the characters of `<token>`. A character is a byte and the continuation bytes that follow it. `flush` may
+    /// empty `rows` on the way: a token can be as long as the text.
+    fn add_characters(
+        &self,
+        token: &[u8],
+        word: &mut Vec<u8>,
+        rows: &mut Vec<u32>,
+        flush: &mut impl FnMut(&mut Vec<u32>, usize),
+    ) {
         if self.cut.maxn <= 0 || matches!(self.ngrams, Ngrams::None) {
             return;
         }
@@ -228,6 +243,7 @@ impl Dictionary {
             if is_continuation(word[start]) {
                 continue;
             }
+            flush(rows, BLOCK);
             let mut hash = Fnv::START;
             let (mut at, mut length) = (start, 1);
             while at < word.len() && length <= self.cut.maxn {

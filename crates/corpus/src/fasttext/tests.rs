@@ -384,6 +384,39 @@ fn a_trained_model_knows_its_lines() {
 }
 
 #[test]
+fn files_are_mapped_and_shared() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("toy.bin");
+    for bytes in [&b""[..], b"a"] {
+        std::fs::write(&path, bytes).unwrap();
+        let error = Model::open(&path).err().unwrap();
+        assert!(matches!(error, Error::Model { .. }), "{error}");
+    }
+    assert!(matches!(Model::open(dir.path().join("none").as_path()), Err(Error::File(_))));
+    std::fs::write(&path, Toy::random(9, 3).write()).unwrap();
+    let model = Model::open(&path).unwrap();
+    let alone = model.predict("the sea", 2).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| assert_eq!(model.predict("the sea", 2).unwrap(), alone));
+        }
+    });
+}
+
+#[test]
+fn a_token_as_long_as_the_text_needs_little_memory() {
+    let mut toy = Toy::random(9, 3);
+    (toy.version, toy.cut.maxn, toy.kept) = (12, 4, None);
+    let rows = VOCABULARY.len() + toy.cut.bucket as usize;
+    toy.input = Numbers::random(&mut Philox::new(1, &["long"]), rows, toy.dim, false);
+    toy.output = Numbers::random(&mut Philox::new(2, &["long"]), LABELS.len(), toy.dim, false);
+    let model = Model::from_bytes(toy.write(), "toy").unwrap();
+    let mut scratch = super::Scratch::default();
+    model.predict_with(&mut scratch, "ab".repeat(1 << 19).as_bytes(), 1, &mut Vec::new()).unwrap();
+    assert!(scratch.lines.capacity() < 1 << 14, "{}", scratch.lines.capacity());
+}
+
+#[test]
 fn training_needs_labels() {
     let error = train(&["no label here"], &Options::default()).unwrap_err();
     assert!(error.to_string().contains("no line has a label"), "{error}");

@@ -3,15 +3,22 @@
     apt-get download manpages-de manpages-fr ... coreutils gcc-12-locales ...; dpkg -x each of them to FOLDER
     debian_sentences.py FOLDER OUT
 
-Writes OUT/catalogues.tsv (programs' message catalogues) and OUT/pages.tsv (manual pages): language, name of the file,
-sentence of at least 50 characters. A string that several languages have is none of a translator: it was left as it is.
+Sentences have at least 50 characters and come from programs' message catalogues and from manual pages. A string that
+several languages have is none of a translator: it was left as it is. A quarter of the files, by the hash of their names, is
+for testing: OUT/test-catalogues.tsv and OUT/test-pages.tsv, up to 1,000 sentences a language; OUT/train.tsv has up to 8,000
+of the others for each language with at least 400. Lines are language, tab, sentence, as the example `classify` reads them:
+
+    classify train OUT/train.tsv MODEL minn=2 maxn=4 bucket=32768 min_count=100 epochs=8 lr=0.4
+    classify MODEL OUT/test-pages.tsv 0
 """
 
 import collections
 import gettext
 import gzip
+import random
 import re
 import sys
+import zlib
 from pathlib import Path
 
 root, out = Path(sys.argv[1]), Path(sys.argv[2])
@@ -100,21 +107,36 @@ def translated(language, sentence):
     return sum(c < "\u0250" for c in letters) * 2 < len(letters)
 
 
-def write(name, rows):
+def own(rows):
+    """Language, file and sentence, each sentence once, of those that a translator wrote."""
     rows = [(re.split("[_@.]", language)[0], file, sentence) for language, file, sentence in rows if "@" not in language]
     of = collections.defaultdict(set)
     for language, _, sentence in rows:
         of[sentence].add(language)
-    seen = set()
-    with (out / name).open("w") as file:
-        for language, source, sentence in rows:
-            # English sentences are in English pages, and wherever they were not translated.
-            own = of[sentence] == {language} or language == "en"
-            if own and translated(language, sentence) and (language, sentence) not in seen:
-                seen.add((language, sentence))
-                file.write(f"{language}\t{source}\t{sentence}\n")
+    # English sentences are in English pages, and wherever they were not translated.
+    return sorted({row for row in rows if (of[row[2]] == {row[0]} or row[0] == "en") and translated(row[0], row[2])})
 
 
+def write(name, of, least, most):
+    rows = []
+    for language in sorted(of):
+        sentences = sorted(set(of[language]))
+        random.shuffle(sentences)
+        if len(sentences) >= least:
+            rows += [(language, sentence) for sentence in sentences[:most]]
+    random.shuffle(rows)
+    (out / name).write_text("".join(f"{language}\t{sentence}\n" for language, sentence in rows))
+
+
+random.seed(1)
 out.mkdir(parents=True, exist_ok=True)
-write("catalogues.tsv", catalogues())
-write("pages.tsv", pages())
+train, tests = collections.defaultdict(list), {}
+for kind, rows in {"pages": pages(), "catalogues": catalogues()}.items():
+    tests[kind] = collections.defaultdict(list)
+    for language, file, sentence in own(rows):
+        for_test = zlib.crc32(file.split(".")[0].encode()) % 4 == 0
+        (tests[kind] if for_test else train)[language].append(sentence)
+train = {language: sentences for language, sentences in train.items() if len(sentences) >= 400}
+write("train.tsv", train, 400, 8000)
+for kind, of in tests.items():
+    write(f"test-{kind}.tsv", {language: of[language] for language in of if language in train}, 100, 1000)

@@ -25,7 +25,7 @@ def predict(name, model):
 
 
 def train(name, lines, quantised=None, **options):
-    model = fasttext.train_supervised(lines, thread=1, verbose=0, seed=7, epoch=5, lr=0.5, **options)
+    model = fasttext.train_supervised(lines, thread=1, verbose=0, seed=7, epoch=10, lr=1.0, **options)
     model.save_model(str(folder / f"{name}.bin"))
     predict(f"{name}.bin", model)
     for kind, how in (quantised or {}).items():
