@@ -15,7 +15,7 @@ use std::time::Instant;
 use regimen_base::{Failure, fs};
 use regimen_corpus::fasttext::{self, Options, Scratch};
 use regimen_corpus::kenlm;
-use regimen_corpus::language::{Guess, Identifier};
+use regimen_corpus::language::{Guess, Identifier, LIMIT};
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -74,7 +74,7 @@ fn classify(model: &str, texts: &str, shown: usize, out: &mut String) -> Result<
             found.push(match &scorer {
                 Some(model) => Guess { code: "perplexity", score: model.perplexity(text) as f32 },
                 None => {
-                    let guess = identifier.detect(&mut scratch, text, 1)?;
+                    let guess = identifier.detect(&mut scratch, text, LIMIT, 1)?;
                     guess.first().copied().unwrap_or(Guess { code: "", score: 0.0 })
                 }
             });
