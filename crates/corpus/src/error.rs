@@ -277,6 +277,22 @@ pub enum Error {
         /// Some of them as `source:id (key)`.
         candidates: Vec<String>,
     },
+    /// A classifier or language model does not follow its format.
+    #[error("{place}: this is not a {format} model that can be read: {what}")]
+    Model {
+        /// Where: a byte of a binary file, a line of a text file.
+        place: Place,
+        /// `fastText` or `KenLM`.
+        format: &'static str,
+        /// What is wrong.
+        what: String,
+    },
+    /// A classifier could not be trained.
+    #[error("cannot train a classifier: {reason}")]
+    Training {
+        /// Why.
+        reason: String,
+    },
 }
 
 impl Place {
@@ -371,6 +387,15 @@ impl Hint for Error {
             }
             Error::NotFound { .. } => "documents are named by key, by id or by source and id".into(),
             Error::Ambiguous { .. } => "give more digits of the key, or source and id".into(),
+            Error::Model { format: "fastText", .. } => "give a supervised model as fastText saves it (.bin or .ftz); if it \
+                 is one, fetch it again"
+                .into(),
+            Error::Model { .. } => "give an ARPA file (also .gz or .zst) or a file that KenLM's build_binary made; if it is \
+                 one, fetch it again"
+                .into(),
+            Error::Training { .. } => {
+                "give lines such as `__label__en The text`, and options within the ranges of the help".into()
+            }
         })
     }
 }

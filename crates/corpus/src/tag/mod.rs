@@ -8,6 +8,7 @@ mod author;
 mod c4;
 mod c4_dolma;
 mod classes;
+mod classify;
 mod decontaminate;
 mod fineweb;
 mod gopher_datatrove;

@@ -17,6 +17,9 @@ pub static TAGGERS: &[&Kind] = &[
     &super::c4::KIND,
     &super::fineweb::KIND,
     &super::pii_dolma::KIND,
+    &super::classify::LANGUAGE,
+    &super::classify::FASTTEXT,
+    &super::classify::PERPLEXITY,
     &super::decontaminate::KIND,
     &super::length::KIND,
     &super::author::KIND,
@@ -50,6 +53,11 @@ pub struct Params<'p> {
 }
 
 impl Params<'_> {
+    /// The tagger.
+    pub(crate) fn tagger(&self) -> &str {
+        self.tagger
+    }
+
     /// There must be none.
     pub(crate) fn none(&self) -> Result<()> {
         self.only(&[])

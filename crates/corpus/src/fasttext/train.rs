@@ -1,0 +1,244 @@
+//! Training small classifiers in fastText's format.
+//!
+//! Joulin et al., "Bag of Tricks for Efficient Text Classification", 2016, arXiv:1607.01759: stochastic gradient descent
+//! on the softmax loss, one line at a time, with a learning rate that falls linearly to 0. Defaults are those of fastText's
+//! `supervised`. Unlike it, lines are shuffled in each epoch and one thread does all, so that a seed fixes every byte.
+//!
+//! Limits: softmax only, no pre-trained vectors, all lines in memory.
+
+use std::collections::HashMap;
+
+use regimen_base::Philox;
+
+use super::bytes::Cursor;
+use super::dictionary::{Cut, Dictionary, END, LABEL, Lines, is_space};
+use super::write::{self, Training};
+use super::{FORMAT, Header};
+use crate::error::{Error, Result};
+
+const SOFTMAX: i32 = 3;
+
+/// How a classifier is trained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Numbers in the vector of a word.
+    pub dim: usize,
+    /// Learning rate at the start.
+    pub learning_rate: f32,
+    /// How often every line is seen.
+    pub epochs: u32,
+    /// Words that are rarer have no vector.
+    pub min_count: u32,
+    /// Longest n-gram of words.
+    pub word_ngrams: u32,
+    /// Rows that n-grams share by hash; none are made if there are no n-grams.
+    pub bucket: u32,
+    /// Shortest n-gram of characters.
+    pub minn: u32,
+    /// Longest n-gram of characters; none if 0.
+    pub maxn: u32,
+    /// Fixes the first values and the order of the lines.
+    pub seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            dim: 100,
+            learning_rate: 0.1,
+            epochs: 5,
+            min_count: 1,
+            word_ngrams: 1,
+            bucket: 2_000_000,
+            minn: 0,
+            maxn: 0,
+            seed: 0,
+        }
+    }
+}
+
+/// A line for [`train`]: `__label__LABEL` and the text, with its line ends as spaces. Spaces in the label become `-`.
+pub fn line(label: &str, text: &str) -> String {
+    let label = label.replace(|c: char| c.is_whitespace() || c == '\0', "-");
+    format!("__label__{label} {}", text.replace('\n', " "))
+}
+
+/// Train on lines of text, each with one or more tokens `__label__NAME`; of several labels one is picked each time. Lines
+/// without a label count for the vocabulary alone. Gives back the bytes of a `.bin` file, for [`Model::from_bytes`] or the
+/// disk.
+///
+/// [`Model::from_bytes`]: super::Model::from_bytes
+///
+/// # Errors
+/// [`Error::Training`] if there is no label or an option is out of range.
+pub fn train<S: AsRef<str>>(lines: &[S], options: &Options) -> Result<Vec<u8>> {
+    let cut = options.cut()?;
+    let mut bytes = Vec::new();
+    vocabulary(lines, options, cut, &mut bytes)?;
+    let file = bytes.clone();
+    let mut cursor = Cursor::new(&file, "a new model", FORMAT);
+    Header::read(&mut cursor)?;
+    let (mut dictionary, _, rows) = Dictionary::read(&mut cursor, cut)?;
+    if !dictionary.index(&file) {
+        return Err(Error::Training { reason: "too many words share their hashes".into() });
+    }
+
+    let examples: Vec<(&[u8], Vec<usize>)> = lines
+        .iter()
+        .filter_map(|line| {
+            let line = line.as_ref().as_bytes();
+            let labels: Vec<usize> = tokens(line).filter_map(|t| dictionary.find_label(&file, t)).collect();
+            (!labels.is_empty()).then_some((line, labels))
+        })
+        .collect();
+    let mut descent = Descent::new(options, rows as usize, dictionary.labels());
+    let mut order: Vec<usize> = (0..examples.len()).collect();
+    let mut memory = Lines::default();
+    let mut rows = Vec::new();
+    let steps = f64::from(options.epochs) * examples.len() as f64;
+    let mut done = 0.0;
+    for epoch in 0..options.epochs {
+        let mut random = Philox::new(options.seed, &["fasttext", "order", &epoch.to_string()]);
+        for i in (1..order.len()).rev() {
+            order.swap(i, random.below(i as u64 + 1) as usize);
+        }
+        for &example in &order {
+            let (line, labels) = &examples[example];
+            let label = labels[random.below(labels.len() as u64) as usize];
+            rows.clear();
+            dictionary.rows(&file, line, &mut memory, |block| rows.extend_from_slice(block));
+            descent.step(&rows, label, (f64::from(options.learning_rate) * (1.0 - done / steps)) as f32);
+            done += 1.0;
+        }
+    }
+    write::dense(&mut bytes, &descent.input, options.dim);
+    write::dense(&mut bytes, &descent.output, options.dim);
+    Ok(bytes)
+}
+
+impl Options {
+    fn cut(&self) -> Result<Cut> {
+        let refuse = |what: &str| Err(Error::Training { reason: what.into() });
+        if self.dim == 0 || self.dim > 1 << 16 {
+            return refuse("`dim` must be between 1 and 65536");
+        }
+        if self.epochs == 0 || self.epochs > i32::MAX as u32 {
+            return refuse("`epochs` must be at least 1");
+        }
+        if self.word_ngrams > 16 || self.maxn > 16 || self.minn > self.maxn {
+            return refuse("n-grams may have up to 16 words or characters, and `minn` is at most `maxn`");
+        }
+        let mut cut = Cut {
+            word_ngrams: self.word_ngrams.max(1) as i32,
+            bucket: 0,
+            minn: self.minn as i32,
+            maxn: self.maxn as i32,
+        };
+        if cut.has_ngrams() {
+            if self.bucket == 0 || self.bucket > i32::MAX as u32 {
+                return refuse("n-grams need a `bucket` between 1 and 2147483647");
+            }
+            cut.bucket = self.bucket as i32;
+        }
+        Ok(cut)
+    }
+}
+
+fn tokens(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|byte| is_space(*byte)).filter(|token| !token.is_empty())
+}
+
+/// Count words and labels, and write all that stands before the matrices. The most frequent come first; of equally
+/// frequent ones, the one that was met first.
+fn vocabulary<S: AsRef<str>>(lines: &[S], options: &Options, cut: Cut, out: &mut Vec<u8>) -> Result<()> {
+    let mut counts: HashMap<&[u8], (i64, usize)> = HashMap::new();
+    let mut total = 0;
+    for line in lines {
+        for token in tokens(line.as_ref().as_bytes()).chain([END]) {
+            let met = counts.len();
+            counts.entry(token).or_insert((0, met)).0 += 1;
+            total += 1;
+        }
+    }
+    let (mut labels, mut words): (Vec<_>, Vec<_>) = counts
+        .into_iter()
+        .map(|(text, (count, met))| (text, count, met))
+        .partition(|e| e.0.starts_with(LABEL));
+    if labels.is_empty() {
+        return Err(Error::Training { reason: "no line has a label `__label__NAME`".into() });
+    }
+    words.retain(|word| word.1 >= i64::from(options.min_count));
+    if i32::try_from(words.len() + labels.len()).is_err() {
+        return Err(Error::Training {
+            reason: "there are more than 2147483647 words; raise `min_count`".into(),
+        });
+    }
+    for entries in [&mut words, &mut labels] {
+        entries.sort_unstable_by_key(|&(_, count, met)| (std::cmp::Reverse(count), met));
+    }
+    let training =
+        Training { epochs: options.epochs as i32, min_count: options.min_count as i32, tokens: total };
+    let all: Vec<(&[u8], i64)> = words.iter().chain(&labels).map(|&(text, count, _)| (text, count)).collect();
+    write::head(out, options.dim, SOFTMAX, cut, training, words.len(), all.into_iter());
+    Ok(())
+}
+
+/// The two matrices while they are trained.
+struct Descent {
+    dim: usize,
+    input: Vec<f32>,
+    output: Vec<f32>,
+    hidden: Vec<f32>,
+    gradient: Vec<f32>,
+    scores: Vec<f32>,
+}
+
+impl Descent {
+    /// The input uniform in +-1/dim, the output 0.
+    fn new(options: &Options, rows: usize, labels: usize) -> Descent {
+        let dim = options.dim;
+        let mut random = Philox::new(options.seed, &["fasttext", "input"]);
+        let input = (0..rows * dim)
+            .map(|_| (f64::from(random.next_u32()) / f64::from(u32::MAX) * 2.0 - 1.0) as f32 / dim as f32)
+            .collect();
+        let (output, scores) = (vec![0.0; labels * dim], vec![0.0; labels]);
+        Descent { dim, input, output, hidden: vec![0.0; dim], gradient: vec![0.0; dim], scores }
+    }
+
+    /// One line: the gradient of `-ln p(label)` with respect to both matrices.
+    fn step(&mut self, rows: &[u32], label: usize, rate: f32) {
+        if rows.is_empty() {
+            return;
+        }
+        let Descent { dim, input, output, hidden, gradient, scores } = self;
+        let row = |row: u32| row as usize * *dim..(row as usize + 1) * *dim;
+        hidden.fill(0.0);
+        for &number in rows {
+            add(hidden, &input[row(number)], 1.0);
+        }
+        let share = 1.0 / rows.len() as f32;
+        hidden.iter_mut().for_each(|x| *x *= share);
+        for (score, weights) in scores.iter_mut().zip(output.chunks(*dim)) {
+            *score = weights.iter().zip(&*hidden).map(|(x, y)| x * y).sum();
+        }
+        let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        scores.iter_mut().for_each(|score| *score = (*score - most).exp());
+        let sum: f32 = scores.iter().sum();
+        gradient.fill(0.0);
+        for (number, (score, weights)) in scores.iter().zip(output.chunks_mut(*dim)).enumerate() {
+            let alpha = rate * (f32::from(u8::from(number == label)) - score / sum);
+            add(gradient, weights, alpha);
+            add(weights, hidden, alpha);
+        }
+        gradient.iter_mut().for_each(|x| *x *= share);
+        for &number in rows {
+            add(&mut input[row(number)], gradient, 1.0);
+        }
+    }
+}
+
+fn add(to: &mut [f32], from: &[f32], factor: f32) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to += factor * from;
+    }
+}

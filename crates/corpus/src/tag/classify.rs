@@ -1,0 +1,236 @@
+//! Models as taggers: what language a text is in, what a fastText classifier says of it, and how an n-gram model finds it.
+//!
+//! - `language`: the built-in identifier, or a fastText model such as lid.176 (`model`), on the first 1,000 bytes with line
+//!   feeds as spaces; `label` is the language asked for (`en`)
+//! - `fasttext`: a supervised model (`model`) for quality, toxicity or anything else, on the whole text with line feeds as
+//!   spaces, as Dolma's document taggers do; `label` is the label asked for, with or without `__label__`
+//! - `perplexity`: a KenLM model (`model`, ARPA or binary); words are runs without white space, sentences are lines, and the
+//!   perplexity is 10 to the power of minus the mean log10 probability of a token, a token being a word or the end of a line
+//!   (Wenzek et al. 2020, "CCNet"). A model of SentencePiece tokens wants text that is cut so already.
+
+use std::cell::RefCell;
+
+use super::{Attribute, Document, Kind, Params, Scratch, Tagger, Tags, flag, value};
+use crate::error::{Error, Result};
+use crate::language::{Identifier, LIMIT};
+use crate::{fasttext, kenlm};
+
+static CLASS: [Attribute; 3] = [
+    value("score", "probability of the label asked for"),
+    value("top_score", "probability of the likeliest label"),
+    flag("is_top", "the label asked for is the likeliest"),
+];
+
+static ODDS: [Attribute; 2] = [
+    value("perplexity", "perplexity by token; words and ends of lines are tokens"),
+    value("log10", "log10 probability of the whole text"),
+];
+
+pub(super) static LANGUAGE: Kind = Kind {
+    name: "language",
+    aliases: &[],
+    version: 1,
+    about: "Whether the text is in the language `label` (en), by the built-in identifier or the fastText file `model`.",
+    attributes: &CLASS,
+    make: |params| {
+        params.only(&["model", "label"])?;
+        let identifier = match params.path("model")? {
+            None => Identifier::BuiltIn,
+            Some(path) => Identifier::open(&path)?,
+        };
+        let label = params.text("label")?.unwrap_or("en").to_string();
+        if let Identifier::Model(model) = &identifier {
+            known(params, model, &label)?;
+        }
+        Ok(Box::new(Language { identifier, label }))
+    },
+};
+
+pub(super) static FASTTEXT: Kind = Kind {
+    name: "fasttext",
+    aliases: &[],
+    version: 1,
+    about: "What the fastText classifier `model` (.bin or .ftz) says of the text: the probability of `label`.",
+    attributes: &CLASS,
+    make: |params| {
+        params.only(&["model", "label"])?;
+        let path = params
+            .path("model")?
+            .ok_or_else(|| params.wrong("model", "it is missing: it names the model's file"))?;
+        let model = fasttext::Model::open(&path)?;
+        let label =
+            params.text("label")?.ok_or_else(|| params.wrong("label", "it is missing: it names a label"))?;
+        let label = known(params, &model, label)?;
+        Ok(Box::new(Classifier { model, label }))
+    },
+};
+
+pub(super) static PERPLEXITY: Kind = Kind {
+    name: "perplexity",
+    aliases: &[],
+    version: 1,
+    about: "How well the n-gram model `model` (KenLM: ARPA or binary) foresees the text.",
+    attributes: &ODDS,
+    make: |params| {
+        params.only(&["model"])?;
+        let path = params
+            .path("model")?
+            .ok_or_else(|| params.wrong("model", "it is missing: it names the model's file"))?;
+        Ok(Box::new(Odds(kenlm::Model::open(&path)?)))
+    },
+};
+
+/// What fastText puts before labels.
+const PREFIX: &str = "__label__";
+
+/// The label as the model has it.
+fn known(params: &Params, model: &fasttext::Model, label: &str) -> Result<String> {
+    let found = model.labels().iter().find(|l| **l == label || l.strip_prefix(PREFIX) == Some(label));
+    match found {
+        Some(label) => Ok(label.to_string()),
+        None => {
+            let names = model.labels().iter().map(|l| l.strip_prefix(PREFIX).unwrap_or(l));
+            let hint = regimen_base::suggest::hint(label, names);
+            Err(Error::TaggerField {
+                tagger: params.tagger().into(),
+                field: "label".into(),
+                reason: format!("the model has no label `{label}`"),
+                hint,
+            })
+        }
+    }
+}
+
+thread_local! {
+    /// Buffers of fastText models, and the text on one line.
+    static ROOM: RefCell<(fasttext::Scratch, String)> = RefCell::default();
+}
+
+struct Language {
+    identifier: Identifier,
+    label: String,
+}
+
+impl Tagger for Language {
+    fn tag(&self, document: &Document, _: &mut Scratch, out: &mut Tags) {
+        let guesses = ROOM.with_borrow_mut(|(scratch, _)| {
+            self.identifier.detect(scratch, document.view.text, LIMIT, usize::MAX)
+        });
+        let Ok(guesses) = guesses else { return };
+        let plain = |code: &str| code.strip_prefix(PREFIX).unwrap_or(code) == self.label;
+        let score = guesses.iter().find(|guess| plain(&guess.code)).map_or(0.0, |guess| guess.score);
+        put(f64::from(score), guesses.first().map(|guess| (f64::from(guess.score), plain(&guess.code))), out);
+    }
+}
+
+/// Put the attributes of a classifier, from the score asked for and the best one, with whether they are of one label.
+fn put(score: f64, top: Option<(f64, bool)>, out: &mut Tags) {
+    out.value(0, score);
+    if let Some((best, same)) = top {
+        out.value(1, best);
+        if same {
+            out.value(2, 1.0);
+        }
+    }
+}
+
+struct Classifier {
+    model: fasttext::Model,
+    label: String,
+}
+
+impl Tagger for Classifier {
+    fn tag(&self, document: &Document, _: &mut Scratch, out: &mut Tags) {
+        ROOM.with_borrow_mut(|(scratch, line)| {
+            line.clear();
+            line.extend(document.view.text.chars().map(|c| if c == '\n' { ' ' } else { c }));
+            let mut found = Vec::new();
+            if self.model.predict_with(scratch, line.trim().as_bytes(), usize::MAX, &mut found).is_err() {
+                return;
+            }
+            let score =
+                found.iter().find(|p| p.label == self.label).map_or(0.0, |p| f64::from(p.probability));
+            let top = found.first().map(|p| (f64::from(p.probability), p.label == self.label));
+            put(score, top, out);
+        });
+    }
+}
+
+struct Odds(kenlm::Model);
+
+impl Tagger for Odds {
+    fn tag(&self, document: &Document, _: &mut Scratch, out: &mut Tags) {
+        let view = document.view;
+        if view.words.is_empty() {
+            return;
+        }
+        let (mut sum, mut tokens) = (0.0, 0u64);
+        for line in view.lines.iter().filter(|line| line.words > 0) {
+            sum += f64::from(self.0.score(view.line(line), true, true));
+            tokens += u64::from(line.words) + 1;
+        }
+        out.value(0, 10f64.powf(-sum / tokens as f64));
+        out.value(1, sum);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tag::{Buffers, Set, Wanted};
+
+    fn tagged(tagger: &str, params: &serde_json::Value, text: &str) -> Result<Vec<Option<f64>>> {
+        let params = params.as_object().unwrap().clone();
+        let set = Set::new(&[Wanted { tagger: tagger.into(), name: None, params }])?;
+        let mut out = Tags::default();
+        set.tag(text, "", &mut Buffers::default(), &mut Scratch::default(), &mut out);
+        Ok((0..set.attributes().len()).map(|slot| out.spans(slot).first().map(|s| s.score)).collect())
+    }
+
+    #[test]
+    fn the_language_asked_for_is_told_with_its_score() {
+        let english =
+            "The quick brown fox jumps over the lazy dog, and everybody who sees it is happy about that.";
+        let found = tagged("language", &serde_json::json!({}), english).unwrap();
+        assert!(found[0].unwrap() > 0.5 && found[2] == Some(1.0), "{found:?}");
+        let found = tagged("language", &serde_json::json!({"label": "de"}), english).unwrap();
+        assert!(found[0].unwrap() < 0.5 && found[2].is_none() && found[1].unwrap() > 0.5, "{found:?}");
+    }
+
+    #[test]
+    fn a_classifier_of_our_own_tells_its_labels_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("m.bin");
+        let lines: Vec<String> = (0..60)
+            .map(|i| match i % 2 {
+                0 => fasttext::line("good", "a calm and useful text about trees"),
+                _ => fasttext::line("bad", "buy cheap pills now click here"),
+            })
+            .collect();
+        std::fs::write(&path, fasttext::train(&lines, &fasttext::Options::default()).unwrap()).unwrap();
+        let of = |label: &str, text: &str| {
+            tagged("fasttext", &serde_json::json!({"model": path, "label": label}), text)
+        };
+        let good = of("good", "a calm\ntext about trees").unwrap();
+        assert!(good[0].unwrap() > 0.5 && good[2] == Some(1.0), "{good:?}");
+        let bad = of("__label__good", "cheap pills, click").unwrap();
+        assert!(bad[0].unwrap() < 0.5 && bad[2].is_none(), "{bad:?}");
+        assert!(of("god", "x").unwrap_err().to_string().contains("no label `god`"));
+        let missing = tagged("fasttext", &serde_json::json!({"label": "good"}), "x").unwrap_err().to_string();
+        assert!(missing.contains("`model`"), "{missing}");
+    }
+
+    #[test]
+    fn perplexity_is_that_of_the_words_and_line_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("m.arpa");
+        let arpa =
+            "\\data\\\nngram 1=4\n\n\\1-grams:\n-1.0\t<unk>\n0\t<s>\n-0.5\t</s>\n-0.25\ta\n\n\\end\\\n";
+        std::fs::write(&path, arpa).unwrap();
+        let found = tagged("perplexity", &serde_json::json!({"model": path}), "a b\n\na").unwrap();
+        // a, an unknown word, the end; a, the end: 0.25 + 1 + 0.5 + 0.25 + 0.5.
+        assert!((found[1].unwrap() + 2.5).abs() < 1e-6, "{found:?}");
+        assert!((found[0].unwrap() - 10f64.powf(0.5)).abs() < 1e-5);
+        assert_eq!(tagged("perplexity", &serde_json::json!({"model": path}), " \n").unwrap(), [None, None]);
+    }
+}
