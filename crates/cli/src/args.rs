@@ -127,7 +127,7 @@ $XDG_CONFIG_HOME/regimen/regimen.toml, that over the default.")]
     Config(ConfigArgs),
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct RecipeArgs {
     /// The recipe file
     pub recipe: PathBuf,

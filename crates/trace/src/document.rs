@@ -1,6 +1,7 @@
 //! The fate of one document: what the corpus made of it, and every step that saw it.
 
-use regimen_corpus::Corpus;
+use regimen_corpus::tag::Shape;
+use regimen_corpus::{Corpus, KeptRange};
 use serde::Serialize;
 
 use crate::error::Result;
@@ -33,6 +34,12 @@ pub struct DocumentTrace {
     pub copies: Vec<String>,
     /// Its value on every rule of the filter.
     pub rules: Vec<Rule>,
+    /// What the taggers gave it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<TagValue>,
+    /// The ranges of its source text that were kept, with what stands behind each; none if all of it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_ranges: Option<Vec<Kept>>,
     /// Tokens of its text and the end token; none if no token shard is known or holds it.
     pub slots: Option<u64>,
     /// The runs that could see it, or the copy that stayed.
@@ -50,6 +57,28 @@ pub struct Rule {
     pub threshold: String,
     /// Whether it passed.
     pub passed: bool,
+}
+
+/// What a tagger gave.
+#[derive(Clone, Debug, Serialize)]
+pub struct TagValue {
+    /// `tagger.attribute`.
+    pub attribute: String,
+    /// The value; of spans how many there are, of a mark 1 if it is there.
+    pub number: Option<f64>,
+    /// The spans in bytes of the source text, with their scores; empty for values and marks.
+    pub spans: Vec<(u32, u32, f64)>,
+}
+
+/// A range of the source text that was kept.
+#[derive(Clone, Debug, Serialize)]
+pub struct Kept {
+    /// First byte.
+    pub start: u32,
+    /// Bytes.
+    pub bytes: u32,
+    /// What was put behind it.
+    pub replacement: Option<String>,
 }
 
 /// What one run saw of it.
@@ -115,6 +144,8 @@ pub fn document(view: &View, ordinal: u32) -> Result<DocumentTrace> {
                 passed: rule.passed,
             })
             .collect(),
+        tags: tags(corpus, ordinal)?,
+        kept_ranges: corpus.keep_map(ordinal)?.map(|map| kept_ranges(corpus, &map)),
         slots,
         runs: view
             .runs
@@ -127,6 +158,30 @@ pub fn document(view: &View, ordinal: u32) -> Result<DocumentTrace> {
             })
             .collect(),
     })
+}
+
+fn tags(corpus: &Corpus, ordinal: u32) -> Result<Vec<TagValue>> {
+    let each = corpus.tags(ordinal)?.into_iter().map(|tagged| {
+        let spans = &tagged.spans;
+        let (number, spans) = match tagged.attribute.shape {
+            Shape::Value => (spans.first().map(|span| span.score), Vec::new()),
+            Shape::Flag => (Some(spans.len() as f64), Vec::new()),
+            Shape::Spans => {
+                (Some(spans.len() as f64), spans.iter().map(|s| (s.start, s.end, s.score)).collect())
+            }
+        };
+        let attribute = format!("{}.{}", tagged.attribute.tagger, tagged.attribute.name);
+        TagValue { attribute, number, spans }
+    });
+    Ok(each.collect())
+}
+
+fn kept_ranges(corpus: &Corpus, map: &[KeptRange]) -> Vec<Kept> {
+    let words = &corpus.names().replacements;
+    let replacement = |number: u8| usize::from(number).checked_sub(1).and_then(|i| words.get(i)).cloned();
+    map.iter()
+        .map(|range| Kept { start: range.start, bytes: range.length, replacement: replacement(range.replacement) })
+        .collect()
 }
 
 fn copies(corpus: &Corpus, ordinal: u32) -> Vec<String> {

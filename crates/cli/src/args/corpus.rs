@@ -4,8 +4,18 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::RecipeArgs;
+
 #[derive(Debug, Subcommand)]
 pub enum Corpus {
+    /// Build the corpora of a recipe: read, tag, deduplicate, edit, mix, split
+    #[command(after_help = "Examples:
+  regimen corpus build recipes/curate.toml
+  regimen corpus build recipes/curate.toml --set corpus.near.preset=dolma3
+
+The same as `regimen run` for the stages of the kind `corpus`. Ctrl-C stops; the same command goes on from the parts that
+are whole.")]
+    Build(RecipeArgs),
     /// Write the attributes of documents in Dolma's layout
     #[command(after_help = "Examples:
   regimen corpus tag 'wiki/documents/*.jsonl.gz' --taggers gopher_v1,c4_v2 --experiment rules

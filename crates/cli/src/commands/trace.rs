@@ -86,6 +86,30 @@ fn document(d: &DocumentTrace) -> String {
             lines.push(format!("    {:<28} {:>12.4}  {:<18} {mark}", rule.name, rule.value, rule.threshold));
         }
     }
+    if !d.tags.is_empty() {
+        lines.push("  tags".into());
+        for tag in &d.tags {
+            let number = tag.number.map_or("-".into(), |n| format!("{n:.4}"));
+            let number = number.strip_suffix(".0000").unwrap_or(&number);
+            let spans: Vec<String> =
+                tag.spans.iter().take(LISTED).map(|(start, end, _)| format!("{start}..{end}")).collect();
+            let more = if tag.spans.len() > LISTED { ", .." } else { "" };
+            lines.push(format!("    {:<60} {number:>12}  {}{more}", tag.attribute, spans.join(", ")).trim_end().into());
+        }
+    }
+    if let Some(ranges) = &d.kept_ranges {
+        let kept: u64 = ranges.iter().map(|range| u64::from(range.bytes)).sum();
+        let shown: Vec<String> = ranges
+            .iter()
+            .take(LISTED)
+            .map(|r| {
+                let put = r.replacement.as_ref().map(|words| format!(" + {words:?}")).unwrap_or_default();
+                format!("{}..{}{put}", r.start, r.start + r.bytes)
+            })
+            .collect();
+        let more = if ranges.len() > LISTED { ", .." } else { "" };
+        lines.push(format!("  edited   {} of the source kept: bytes {}{more}", units::bytes(kept), shown.join(", ")));
+    }
     for run in &d.runs {
         let about = format!("  run {} ({})", run.stage, run.key);
         if run.withheld {
