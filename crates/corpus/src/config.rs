@@ -72,6 +72,13 @@ static TAG: &[Field] = &[
         "File with a word or phrase a line, for `c4@dolma`.",
     ),
     Field::new(
+        "model",
+        Ty::Maybe(&Ty::Files),
+        "null",
+        "File of a model: fastText for `fasttext` and `language`, KenLM for `perplexity`.",
+    ),
+    Field::new("label", Ty::Maybe(&Ty::Str), "null", "Label asked for of a classifier; `en` for `language`."),
+    Field::new(
         "items",
         Ty::Maybe(&Ty::Files),
         "null",
