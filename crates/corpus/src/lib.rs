@@ -5,19 +5,23 @@
 mod arena;
 mod author;
 mod build;
+pub mod code;
 mod config;
 mod corpus;
 mod date;
 mod error;
 mod funnel;
+pub mod html;
 mod licence;
 mod names;
+pub mod parquet;
 mod quality;
 mod read;
 mod split;
 mod stage;
 mod table;
 mod tally;
+pub mod warc;
 mod words;
 mod write;
 

@@ -1,0 +1,6 @@
+//! x
+pub mod charset;
+mod entity;
+mod tag;
+mod token;
+mod tree;
