@@ -45,8 +45,8 @@ impl<'a> Tree<'a> {
             match token {
                 Token::Start { tag, attributes, closed } => builder.start(tag, narrow(&attributes), closed),
                 Token::End(tag) => builder.end(tag),
-                Token::Text(range) => builder.leaf(Tag::Text, narrow(&range)),
-                Token::Raw(range) => builder.leaf(Tag::Raw, narrow(&range)),
+                Token::Text(range) => drop(builder.leaf(Tag::Text, narrow(&range))),
+                Token::Raw(range) => drop(builder.leaf(Tag::Raw, narrow(&range))),
             }
             tokens.foreign = builder.foreign > 0;
         }
