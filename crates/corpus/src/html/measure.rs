@@ -42,6 +42,8 @@ pub(super) struct Measures {
     pub says: Vec<u8>,
     /// Left out with all in it.
     pub dropped: Vec<bool>,
+    /// Text of the page outside of links, before anything was dropped for standing beside the text.
+    pub whole: u32,
 }
 
 /// Elements that hold no text to read.
@@ -58,7 +60,7 @@ fn never_text(tag: Tag) -> bool {
 /// Elements that say themselves that they stand beside the text.
 fn beside(tag: Tag) -> bool {
     use Tag::*;
-    matches!(tag, Nav | Aside | Footer | Menu | Search | Noscript)
+    matches!(tag, Nav | Aside | Footer | Menu | Search | Noscript | Figcaption)
 }
 
 #[derive(Clone, Copy, Default)]
@@ -132,17 +134,19 @@ fn count(text: &str) -> (u32, u32) {
 }
 
 impl Measures {
-    pub fn new(tree: &Tree) -> Measures {
+    pub fn new(tree: &Tree, names_count: bool) -> Measures {
         let n = tree.nodes.len();
         let mut measures = Measures {
             sums: vec![Sums::default(); n],
             own: vec![Own::default(); n],
             says: vec![0; n],
             dropped: vec![false; n],
+            whole: 0,
         };
         let names = measures.leaves(tree);
         let whole = measures.totals(tree);
-        measures.drop_beside(tree, &names, &whole);
+        measures.whole = whole[ROOT as usize];
+        measures.drop_beside(tree, &names, &whole, names_count);
         measures.own_texts(tree);
         measures.sum(tree);
         measures
@@ -193,7 +197,7 @@ impl Measures {
     }
 
     /// Drop elements whose names say that they are beside the text, unless they hold most of it.
-    fn drop_beside(&mut self, tree: &Tree, names: &[Names], whole: &[u32]) {
+    fn drop_beside(&mut self, tree: &Tree, names: &[Names], whole: &[u32], names_count: bool) {
         let all = whole[ROOT as usize];
         let mut at = 1;
         while at < tree.nodes.len() {
@@ -207,7 +211,9 @@ impl Measures {
             let third = whole[at] > all / 3;
             let body = self.says[at] & says::BODY != 0;
             let outer = matches!(tag, Tag::Html | Tag::Body | Tag::Main | Tag::Article);
-            let named = self.says[at] & says::BESIDE != 0 && !body && !third;
+            // `content-behind-paywall` may well be the content.
+            let text = self.says[at] & says::TEXT != 0 && whole[at] > all / 6;
+            let named = names_count && self.says[at] & says::BESIDE != 0 && !body && !third && !text;
             let drop = names[at].hidden && !half
                 || !outer && (beside(tag) && !half || names[at].beside && !half || named);
             if drop {

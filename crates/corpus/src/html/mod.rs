@@ -9,6 +9,7 @@ mod clean;
 mod entity;
 mod head;
 mod measure;
+mod phrases;
 mod select;
 mod tag;
 mod token;
@@ -46,14 +47,57 @@ pub struct Page {
 /// The main text of a page and what the page says of itself.
 pub fn extract(page: &str, options: Options) -> Page {
     let tree = Tree::parse(page);
-    let mut measures = Measures::new(&tree);
+    let mut text = main_text(&tree, options, true);
+    // Where the names of classes leave next to nothing of a page, they are not to be believed.
+    if text.1 && text.0.len() < SHORT {
+        let other = main_text(&tree, options, false);
+        if other.0.len() > text.0.len() * 2 {
+            text = other;
+        }
+    }
+    Page { text: text.0, ..head::read(&tree) }
+}
+
+/// Bytes of a main text that is tried again.
+const SHORT: usize = 300;
+
+/// The main text, and whether the page has much more text than that.
+fn main_text(tree: &Tree, options: Options, names_count: bool) -> (String, bool) {
+    let mut measures = Measures::new(tree, names_count);
+    let nodes = select::select(tree, &measures);
+    for &node in &nodes {
+        clean::clean(tree, &mut measures, node);
+    }
+    clean::headline(tree, &mut measures, &nodes);
+    let mut writer = Writer::new(tree, &measures, options.headings);
+    nodes.iter().for_each(|&node| writer.write(node));
+    let text = writer.finish();
+    let more = measures.whole as usize > text.len() * 2;
+    (text, more)
+}
+
+#[doc(hidden)]
+pub fn explain(page: &str, needle: &str) -> String {
+    let tree = Tree::parse(page);
+    let mut measures = Measures::new(&tree, true);
+    let first = measures.dropped.clone();
     let nodes = select::select(&tree, &measures);
     for &node in &nodes {
         clean::clean(&tree, &mut measures, node);
     }
-    let mut writer = Writer::new(&tree, &measures, options.headings);
-    for &node in &nodes {
-        writer.write(node);
+    let mut out = String::new();
+    let show = |at: usize| format!("{at} {:?} [{}] says {} text {} link {} prose {} whole", tree.nodes[at].tag, tree.attributes(at as u32).chars().take(90).collect::<String>().replace('\n', " "), measures.says[at], measures.sums[at].text, measures.sums[at].link, measures.sums[at].prose);
+    out += &format!("total {:?}\n", measures.sums[0]);
+    for &n in &nodes { out += &format!("CHOSEN {}\n", show(n as usize)); }
+    for (at, node) in tree.nodes.iter().enumerate() {
+        if matches!(node.tag, tag::Tag::Text | tag::Tag::Raw) && tree.bytes(at as u32).contains(needle) {
+            let mut up = at;
+            out += "--\n";
+            while up != 0 {
+                up = tree.nodes[up].parent as usize;
+                out += &format!("{}{}{} {}\n", if first[up] { "DROP1 " } else { "" }, if measures.dropped[up] && !first[up] { "DROP2 " } else { "" }, if nodes.contains(&(up as u32)) { "CHOSEN" } else { "" }, show(up));
+            }
+        }
     }
-    Page { text: writer.finish(), ..head::read(&tree) }
+    out
 }

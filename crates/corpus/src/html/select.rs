@@ -155,26 +155,23 @@ fn climb(tree: &Tree, measures: &Measures, scores: &[f32], top: u32) -> u32 {
         }
         parent = tree.nodes[parent as usize].parent;
     }
-    // Several elements of nearly the same score side by side are one text.
-    loop {
-        let parent = tree.nodes[top as usize].parent;
-        if parent == ROOT || tree.nodes[parent as usize].tag == Tag::Body {
-            return top;
+    gather(tree, measures, top)
+}
+
+/// Go up to an element that holds much more prose and few more links: a text may be cut into many parts.
+fn gather(tree: &Tree, measures: &Measures, top: u32) -> u32 {
+    let mut top = top as usize;
+    let mut above = top;
+    while above != ROOT as usize && tree.nodes[above].tag != Tag::Body {
+        above = tree.nodes[above].parent as usize;
+        let (inner, outer) = (measures.sums[top], measures.sums[above]);
+        let (text, link) = (outer.text - inner.text, outer.link - inner.link);
+        let more = (outer.prose - inner.prose) * 3 > inner.prose;
+        if more && link * 4 < text || text == 0 {
+            top = above;
         }
-        let mut at = parent + 1;
-        let (mut others, mut more) = (0, 0.0f32);
-        while at < tree.nodes[parent as usize].end {
-            if at != top && !measures.dropped[at as usize] {
-                others += measures.sums[at as usize].text;
-                more = more.max(scores[at as usize]);
-            }
-            at = tree.nodes[at as usize].end;
-        }
-        if others > 0 && more < scores[top as usize] * 0.75 {
-            return top;
-        }
-        top = parent;
     }
+    top as u32
 }
 
 /// The element and those beside it that go on with the text.

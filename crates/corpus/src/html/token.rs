@@ -174,13 +174,13 @@ impl<'a> Tokens<'a> {
         let start = name.end;
         let mut attributes = attributes(&self.page[start..]);
         while attributes.next().is_some() {}
-        let end = start + attributes.at;
+        let (end, unquoted) = (start + attributes.at, attributes.unquoted);
         if end >= bytes.len() {
             self.at = bytes.len();
             return None;
         }
         self.at = end + 1;
-        Some((tag, start..end, bytes[end - 1] == b'/'))
+        Some((tag, start..end, bytes[end - 1] == b'/' && end - start != unquoted))
     }
 }
 
@@ -240,11 +240,13 @@ pub(super) struct Attributes<'a> {
     text: &'a str,
     /// Where reading stands; at the end, the place of `>` or the length of the text.
     pub at: usize,
+    /// Where the last value without quotes ends.
+    unquoted: usize,
 }
 
 /// The attributes in `text`, which starts behind the name of a tag and may go on behind its end.
 pub(super) fn attributes(text: &str) -> Attributes<'_> {
-    Attributes { text, at: 0 }
+    Attributes { text, at: 0, unquoted: 0 }
 }
 
 impl Attributes<'_> {
@@ -292,6 +294,7 @@ impl<'a> Iterator for Attributes<'a> {
             _ => {
                 let start = self.at;
                 self.skip(|b| !(b.is_ascii_whitespace() || b == b'>'));
+                self.unquoted = self.at;
                 Some((name, &self.text[start..self.at]))
             }
         }

@@ -3,6 +3,7 @@
 //! range behind it.
 
 use std::ops::Range;
+use std::option::Option as StdOption;
 
 use super::tag::{TAGS, Tag};
 use super::token::{Token, Tokens};
@@ -172,7 +173,7 @@ impl Builder {
     }
 
     /// The innermost open element that is `wanted`, as an index of the stack, unless one that `stops` lies within it.
-    fn find(&self, wanted: impl Fn(Tag) -> bool, stops: impl Fn(Tag) -> bool) -> std::option::Option<usize> {
+    fn find(&self, wanted: impl Fn(Tag) -> bool, stops: impl Fn(Tag) -> bool) -> StdOption<usize> {
         for (at, &(tag, _)) in self.stack.iter().enumerate().skip(1).rev() {
             if wanted(tag) {
                 return Some(at);

@@ -32,7 +32,8 @@ fn beside(word: &str) -> bool {
             | "meta" | "postmeta" | "metadata" | "timestamp" | "shoutbox" | "supplemental" | "supplementary" | "jp" | "authorbox" | "bio"
             | "permalink" | "headerlink" | "toc" | "viafoura" | "livefyre" | "onesignal" | "optin" | "donate" | "donation" | "callout"
             | "readmore" | "readnext" | "moreon" | "linkbox" | "linklist" | "siteheader" | "sitefooter" | "pageheader"
-            | "hidden" | "invisible" | "sociable" | "tag" | "credit" | "credits"
+            | "sociable" | "credit" | "credits" | "caption" | "captions" | "figcaption" | "imagecaption" | "photocaption"
+            | "dateline" | "pubdate" | "printonly" | "screenreader" | "sronly" | "kicker"
     )
 }
 
@@ -73,7 +74,10 @@ fn is_frame(word: &str) -> bool {
 
 /// Words before which something is only said to be there: `has-sidebar`.
 fn is_state(word: &str) -> bool {
-    matches!(word, "has" | "no" | "with" | "without" | "is" | "not" | "show" | "hide" | "enable" | "enabled" | "disable" | "js")
+    matches!(word, "has" | "no" | "with" | "without" | "is" | "not" | "show" | "hide" | "enable" | "enabled" | "disable" | "js"
+            // WordPress marks an article with its tags, categories and type.
+            | "tag" | "category" | "cat" | "type" | "status" | "format" | "postid" | "pageid" | "author" | "term"
+            | "label" | "dialog")
 }
 
 const WORDS: usize = 8;
