@@ -199,6 +199,14 @@ impl Measures {
     /// Drop elements whose names say that they are beside the text, unless they hold most of it.
     fn drop_beside(&mut self, tree: &Tree, names: &[Names], whole: &[u32], names_count: bool) {
         let all = whole[ROOT as usize];
+        // What holds the body of an article is not beside it.
+        let mut holds = vec![false; tree.nodes.len()];
+        for at in (1..tree.nodes.len()).rev() {
+            let body = self.says[at] & says::BODY != 0 && self.says[at] & says::BESIDE == 0;
+            if holds[at] || body && whole[at] > all / 10 {
+                holds[tree.nodes[at].parent as usize] = true;
+            }
+        }
         let mut at = 1;
         while at < tree.nodes.len() {
             let node = &tree.nodes[at];
@@ -213,6 +221,8 @@ impl Measures {
             let outer = matches!(tag, Tag::Html | Tag::Body | Tag::Main | Tag::Article);
             // `content-behind-paywall` may well be the content.
             let text = self.says[at] & says::TEXT != 0 && whole[at] > all / 6;
+            let body = body || holds[at];
+            let half = if names_count { half } else { whole[at] > all / 4 };
             let named = names_count && self.says[at] & says::BESIDE != 0 && !body && !third && !text;
             let drop = names[at].hidden && !half
                 || !outer && (beside(tag) && !half || names[at].beside && !half || named);

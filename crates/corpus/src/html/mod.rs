@@ -49,7 +49,7 @@ pub fn extract(page: &str, options: Options) -> Page {
     let tree = Tree::parse(page);
     let mut text = main_text(&tree, options, true);
     // Where the names of classes leave next to nothing of a page, they are not to be believed.
-    if text.1 && text.0.len() < SHORT {
+    if text.0.len() < SHORT && text.1 > 2 * text.0.len() {
         let other = main_text(&tree, options, false);
         if other.0.len() > text.0.len() * 2 {
             text = other;
@@ -61,8 +61,8 @@ pub fn extract(page: &str, options: Options) -> Page {
 /// Bytes of a main text that is tried again.
 const SHORT: usize = 300;
 
-/// The main text, and whether the page has much more text than that.
-fn main_text(tree: &Tree, options: Options, names_count: bool) -> (String, bool) {
+/// The main text, and how much text outside of links the page has in all.
+fn main_text(tree: &Tree, options: Options, names_count: bool) -> (String, usize) {
     let mut measures = Measures::new(tree, names_count);
     let nodes = select::select(tree, &measures);
     for &node in &nodes {
@@ -71,9 +71,7 @@ fn main_text(tree: &Tree, options: Options, names_count: bool) -> (String, bool)
     clean::headline(tree, &mut measures, &nodes);
     let mut writer = Writer::new(tree, &measures, options.headings);
     nodes.iter().for_each(|&node| writer.write(node));
-    let text = writer.finish();
-    let more = measures.whole as usize > text.len() * 2;
-    (text, more)
+    (writer.finish(), measures.whole as usize)
 }
 
 #[doc(hidden)]
