@@ -219,7 +219,7 @@ pub enum Error {
         file: String,
         /// `WARC`, `Parquet`, `tar`.
         format: &'static str,
-        /// Where in the file, from 0; of a compressed file, where its member starts.
+        /// Where in the file, from 0: in WARC the start of the compressed member, in tar after decompression.
         offset: u64,
         /// The field or part that is wrong.
         field: String,
