@@ -65,7 +65,11 @@ impl<R: Read> Archive<R> {
         let passed = io::copy(&mut self.reader.by_ref().take(bytes), &mut io::sink());
         let passed = passed.map_err(|e| self.io("content", &e))?;
         self.offset += passed;
-        if passed < bytes { Err(self.fault("content", "the archive ends in the middle of it")) } else { Ok(()) }
+        if passed < bytes {
+            Err(self.fault("content", "the archive ends in the middle of it"))
+        } else {
+            Ok(())
+        }
     }
 
     /// Add up to `most` bytes of the last entry to `out`.
@@ -94,9 +98,16 @@ impl<R: Read> Archive<R> {
         }
         header.as_mut_bytes().copy_from_slice(&block);
         // The checksum counts its own field as spaces.
-        let sum: u32 = block.iter().enumerate().map(|(at, &b)| if (148..156).contains(&at) { 32 } else { u32::from(b) }).sum();
+        let sum: u32 = block
+            .iter()
+            .enumerate()
+            .map(|(at, &b)| if (148..156).contains(&at) { 32 } else { u32::from(b) })
+            .sum();
         if header.cksum().ok() != Some(sum) {
-            return Err(self.fault("checksum", "the header does not have the sum that it says; this is no tar archive, or a damaged one"));
+            return Err(self.fault(
+                "checksum",
+                "the header does not have the sum that it says; this is no tar archive, or a damaged one",
+            ));
         }
         let size = header.entry_size().map_err(|e| self.fault("size", e.to_string()))?;
         self.offset += BLOCK;
@@ -110,7 +121,11 @@ impl<R: Read> Archive<R> {
         let (mut long, mut size) = (None, None);
         while let Some(header) = self.header()? {
             let kind = header.entry_type();
-            if kind.is_gnu_longname() || kind.is_gnu_longlink() || kind.is_pax_local_extensions() || kind.is_pax_global_extensions() {
+            if kind.is_gnu_longname()
+                || kind.is_gnu_longlink()
+                || kind.is_pax_local_extensions()
+                || kind.is_pax_global_extensions()
+            {
                 if self.left > NAME {
                     return Err(self.fault("name", format!("a name of {} bytes, more than 65536", self.left)));
                 }
@@ -123,7 +138,9 @@ impl<R: Read> Archive<R> {
                     for (key, value) in pax(&text) {
                         match key {
                             b"path" => long = Some(value.to_vec()),
-                            b"size" => size = std::str::from_utf8(value).ok().and_then(|v| v.parse::<u64>().ok()),
+                            b"size" => {
+                                size = std::str::from_utf8(value).ok().and_then(|v| v.parse::<u64>().ok())
+                            }
                             _ => {}
                         }
                     }

@@ -113,11 +113,17 @@ impl Files {
     /// When it cannot be read.
     pub fn open(name: impl Into<String>, path: &Path, options: Options) -> Result<Files> {
         let name = name.into();
-        let mut files =
-            Files { licences: Found::new(), entries: Entries::open(&name, path)?, name, options, done: false };
+        let mut files = Files {
+            licences: Found::new(),
+            entries: Entries::open(&name, path)?,
+            name,
+            options,
+            done: false,
+        };
         while let Some(entry) = files.entry()? {
             if entry.what == What::File && is_licence_file(&entry.path) {
-                let text = String::from_utf8_lossy(&files.content(&entry, LICENCE_BYTES as u64)?.0).into_owned();
+                let text =
+                    String::from_utf8_lossy(&files.content(&entry, LICENCE_BYTES as u64)?.0).into_owned();
                 let found = identify(&text);
                 files.licences.entry(scope(&entry.path).into()).or_default().push((entry.path, found));
             }
@@ -265,7 +271,11 @@ fn join(files: &[(String, Vec<&'static str>)]) -> Option<Licence> {
         if found.is_empty() && !name.starts_with("copyright") {
             return None;
         }
-        found.iter().for_each(|id| if !ids.contains(id) { ids.push(id) });
+        found.iter().for_each(|id| {
+            if !ids.contains(id) {
+                ids.push(id)
+            }
+        });
         paths.push(path.clone());
     }
     // The LGPL 3 adds permissions to the GPL 3, whose text must lie beside it.
@@ -279,6 +289,12 @@ fn join(files: &[(String, Vec<&'static str>)]) -> Option<Licence> {
 
 impl super::archive::Fault {
     fn at(self, file: &str) -> Error {
-        Error::Foreign { file: file.into(), format: "tar", offset: self.offset, field: self.field.into(), reason: self.reason }
+        Error::Foreign {
+            file: file.into(),
+            format: "tar",
+            offset: self.offset,
+            field: self.field.into(),
+            reason: self.reason,
+        }
     }
 }

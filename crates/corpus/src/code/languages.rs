@@ -120,8 +120,13 @@ const TABLE: &[(&str, &str, &str)] = &[
 static ENDS: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| words(|row| row.1));
 static NAMES: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| words(|row| row.2));
 
-fn words(column: fn(&(&'static str, &'static str, &'static str)) -> &'static str) -> HashMap<&'static str, &'static str> {
-    TABLE.iter().flat_map(|row| column(row).split(' ').filter(|word| !word.is_empty()).map(|word| (word, row.0))).collect()
+fn words(
+    column: fn(&(&'static str, &'static str, &'static str)) -> &'static str,
+) -> HashMap<&'static str, &'static str> {
+    TABLE
+        .iter()
+        .flat_map(|row| column(row).split(' ').filter(|word| !word.is_empty()).map(|word| (word, row.0)))
+        .collect()
 }
 
 /// The language of a file, if its name or the first line of its text says.
@@ -179,7 +184,8 @@ mod tests {
             assert_eq!(language(path, text), expected, "{path}");
         }
         assert!(TABLE.len() >= 100);
-        let ends: usize = TABLE.iter().map(|row| row.1.split_whitespace().count() + row.2.split_whitespace().count()).sum();
+        let ends: usize =
+            TABLE.iter().map(|row| row.1.split_whitespace().count() + row.2.split_whitespace().count()).sum();
         assert_eq!(ends, ENDS.len() + NAMES.len(), "each end stands for one language");
     }
 }

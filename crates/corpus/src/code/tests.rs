@@ -56,7 +56,9 @@ fn read(path: &Path) -> crate::Result<Vec<String>> {
         .map(|item| {
             Ok(match item? {
                 Item::File(file) => {
-                    let licence = file.licence.map_or("-".into(), |l| format!("{} {}", l.expression, l.files.join(",")));
+                    let licence = file
+                        .licence
+                        .map_or("-".into(), |l| format!("{} {}", l.expression, l.files.join(",")));
                     format!("{} {} {licence}", file.path, file.language.unwrap_or("?"))
                 }
                 Item::Licence { path, found } => format!("{path} = {}", found.join(",")),
@@ -137,7 +139,15 @@ fn long_names_links_and_names_that_lead_elsewhere() {
     builder.append(&header, &b"x"[..]).unwrap();
     let got = read(on_disk(&builder.into_inner().unwrap()).path()).unwrap();
     let long = long.replace("//", "/");
-    assert_eq!(got, [format!("{long} Python -"), "link NoFile 0".into(), "../up.txt NoFile 1".into(), "p\u{e4}x.rs Rust -".into()]);
+    assert_eq!(
+        got,
+        [
+            format!("{long} Python -"),
+            "link NoFile 0".into(),
+            "../up.txt NoFile 1".into(),
+            "p\u{e4}x.rs Rust -".into()
+        ]
+    );
 }
 
 #[test]

@@ -40,7 +40,9 @@ fn leaves(tag: Tag, measures: &Measures, at: usize) -> bool {
     match tag {
         Form | Fieldset | Table | Ul | Ol | Dl | Div | Section | Header | Figure | Article | Details => {}
         // A line of links alone.
-        P | Span | H1 | H2 | H3 | H4 | H5 | H6 => return density > 0.9 && text > 40 && tag == P && text < 200,
+        P | Span | H1 | H2 | H3 | H4 | H5 | H6 => {
+            return density > 0.9 && text > 40 && tag == P && text < 200;
+        }
         _ => return false,
     }
     if prose > 200 || commas >= 10 && density < 0.33 {

@@ -71,7 +71,8 @@ fn reference(rest: &str, attribute: bool, out: &mut String) -> Option<usize> {
             return Some(length + 1);
         }
     }
-    let bare = (2..=length.min(LONGEST_BARE)).rev().find_map(|n| named(&rest[..n]).filter(|found| found.bare))?;
+    let bare =
+        (2..=length.min(LONGEST_BARE)).rev().find_map(|n| named(&rest[..n]).filter(|found| found.bare))?;
     let used = bare.name.len();
     let next = rest.as_bytes().get(used);
     if attribute && next.is_some_and(|&b| b == b'=' || b.is_ascii_alphanumeric()) {
@@ -100,9 +101,9 @@ fn numeric(digits: &str, out: &mut String) -> Option<usize> {
 /// Numbers of the C1 controls mean the characters of windows-1252, as pages of the nineties have it.
 fn character(code: u32) -> char {
     const WINDOWS: [u16; 32] = [
-        0x20ac, 0x81, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160, 0x2039, 0x0152, 0x8d,
-        0x017d, 0x8f, 0x90, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a,
-        0x0153, 0x9d, 0x017e, 0x0178,
+        0x20ac, 0x81, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160, 0x2039, 0x0152,
+        0x8d, 0x017d, 0x8f, 0x90, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x02dc, 0x2122,
+        0x0161, 0x203a, 0x0153, 0x9d, 0x017e, 0x0178,
     ];
     let code = match code {
         0x80..=0x9f => u32::from(WINDOWS[(code - 0x80) as usize]),

@@ -51,9 +51,34 @@ fn never_text(tag: Tag) -> bool {
     use Tag::*;
     matches!(
         tag,
-        Script | Style | Template | Svg | Math | Iframe | Noembed | Noframes | Object | Audio | Video | Canvas | Map
-            | Select | Textarea | Button | Head | Title | Rp | Rt | Progress | Input | Link | Meta | Dialog | Option
-            | Optgroup | Embed
+        Script
+            | Style
+            | Template
+            | Svg
+            | Math
+            | Iframe
+            | Noembed
+            | Noframes
+            | Object
+            | Audio
+            | Video
+            | Canvas
+            | Map
+            | Select
+            | Textarea
+            | Button
+            | Head
+            | Title
+            | Rp
+            | Rt
+            | Progress
+            | Input
+            | Link
+            | Meta
+            | Dialog
+            | Option
+            | Optgroup
+            | Embed
     )
 }
 
@@ -76,14 +101,27 @@ fn names(text: &str, tag: Tag, scratch: &mut String) -> Names {
         match name.len() {
             2 if name.eq_ignore_ascii_case("id") => names.says |= name_says(value, scratch),
             5 if name.eq_ignore_ascii_case("class") => {
-                value.split_ascii_whitespace().take(16).for_each(|class| names.says |= name_says(class, scratch));
+                value
+                    .split_ascii_whitespace()
+                    .take(16)
+                    .for_each(|class| names.says |= name_says(class, scratch));
             }
             5 if name.eq_ignore_ascii_case("style") => names.hidden |= hides(value),
             4 if name.eq_ignore_ascii_case("role") => {
                 names.beside |= matches!(
                     value,
-                    "navigation" | "banner" | "contentinfo" | "complementary" | "dialog" | "alertdialog" | "search"
-                        | "menu" | "menubar" | "toolbar" | "tooltip" | "form"
+                    "navigation"
+                        | "banner"
+                        | "contentinfo"
+                        | "complementary"
+                        | "dialog"
+                        | "alertdialog"
+                        | "search"
+                        | "menu"
+                        | "menubar"
+                        | "toolbar"
+                        | "tooltip"
+                        | "form"
                 );
                 names.says |= if matches!(value, "main" | "article") { says::TEXT } else { 0 };
             }
@@ -92,7 +130,9 @@ fn names(text: &str, tag: Tag, scratch: &mut String) -> Names {
                 let body = value.split_ascii_whitespace().any(|v| v.eq_ignore_ascii_case("articleBody"));
                 names.says |= if body { says::BODY } else { 0 };
             }
-            11 if name.eq_ignore_ascii_case("aria-hidden") => names.hidden |= value == "true" && tag != Tag::Span,
+            11 if name.eq_ignore_ascii_case("aria-hidden") => {
+                names.hidden |= value == "true" && tag != Tag::Span
+            }
             _ => {}
         }
     }
@@ -168,7 +208,8 @@ impl Measures {
                 Tag::Raw => {}
                 tag if never_text(tag) => {
                     self.dropped[at] = true;
-                    self.sums[at].inputs = u32::from(matches!(tag, Tag::Input | Tag::Select | Tag::Textarea | Tag::Button));
+                    self.sums[at].inputs =
+                        u32::from(matches!(tag, Tag::Input | Tag::Select | Tag::Textarea | Tag::Button));
                     at = node.end as usize;
                     continue;
                 }
@@ -251,7 +292,12 @@ impl Measures {
             match node.tag {
                 Tag::Text => {
                     let Sums { text, link, commas, .. } = self.sums[at];
-                    *own = Own { text: own.text + text, link: own.link + link, commas: own.commas + commas, ..*own };
+                    *own = Own {
+                        text: own.text + text,
+                        link: own.link + link,
+                        commas: own.commas + commas,
+                        ..*own
+                    };
                 }
                 Tag::Br => own.breaks += 1,
                 _ => {}

@@ -12,6 +12,8 @@ mod measure;
 mod phrases;
 mod select;
 mod tag;
+#[cfg(test)]
+mod tests;
 mod token;
 mod tree;
 mod words;
@@ -72,30 +74,4 @@ fn main_text(tree: &Tree, options: Options, names_count: bool) -> (String, usize
     let mut writer = Writer::new(tree, &measures, options.headings);
     nodes.iter().for_each(|&node| writer.write(node));
     (writer.finish(), measures.whole as usize)
-}
-
-#[doc(hidden)]
-pub fn explain(page: &str, needle: &str) -> String {
-    let tree = Tree::parse(page);
-    let mut measures = Measures::new(&tree, true);
-    let first = measures.dropped.clone();
-    let nodes = select::select(&tree, &measures);
-    for &node in &nodes {
-        clean::clean(&tree, &mut measures, node);
-    }
-    let mut out = String::new();
-    let show = |at: usize| format!("{at} {:?} [{}] says {} text {} link {} prose {} whole", tree.nodes[at].tag, tree.attributes(at as u32).chars().take(90).collect::<String>().replace('\n', " "), measures.says[at], measures.sums[at].text, measures.sums[at].link, measures.sums[at].prose);
-    out += &format!("total {:?}\n", measures.sums[0]);
-    for &n in &nodes { out += &format!("CHOSEN {}\n", show(n as usize)); }
-    for (at, node) in tree.nodes.iter().enumerate() {
-        if matches!(node.tag, tag::Tag::Text | tag::Tag::Raw) && tree.bytes(at as u32).contains(needle) {
-            let mut up = at;
-            out += "--\n";
-            while up != 0 {
-                up = tree.nodes[up].parent as usize;
-                out += &format!("{}{}{} {}\n", if first[up] { "DROP1 " } else { "" }, if measures.dropped[up] && !first[up] { "DROP2 " } else { "" }, if nodes.contains(&(up as u32)) { "CHOSEN" } else { "" }, show(up));
-            }
-        }
-    }
-    out
 }

@@ -183,7 +183,8 @@ fn with_siblings(tree: &Tree, measures: &Measures, scores: &[f32], top: u32) -> 
     while at < tree.nodes[parent as usize].end {
         let index = at as usize;
         let node = &tree.nodes[index];
-        if !measures.dropped[index] && (at == top || goes_on(node.tag, measures, scores[index], index, least)) {
+        if !measures.dropped[index] && (at == top || goes_on(node.tag, measures, scores[index], index, least))
+        {
             nodes.push(at);
         }
         at = node.end;

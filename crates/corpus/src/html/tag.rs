@@ -59,7 +59,20 @@ impl Tag {
         use Tag::*;
         matches!(
             self,
-            Area | Base | Br | Col | Embed | Hr | Img | Input | Link | Meta | Param | Source | Track | Wbr | Frame
+            Area | Base
+                | Br
+                | Col
+                | Embed
+                | Hr
+                | Img
+                | Input
+                | Link
+                | Meta
+                | Param
+                | Source
+                | Track
+                | Wbr
+                | Frame
         )
     }
 
@@ -93,9 +106,38 @@ impl Tag {
         self.is_heading()
             || matches!(
                 self,
-                Address | Article | Aside | Blockquote | Center | Details | Dialog | Dir | Div | Dl | Fieldset
-                    | Figcaption | Figure | Footer | Form | Header | Hgroup | Hr | Listing | Main | Menu | Nav | Ol | P
-                    | Plaintext | Pre | Search | Section | Summary | Table | Ul | Xmp
+                Address
+                    | Article
+                    | Aside
+                    | Blockquote
+                    | Center
+                    | Details
+                    | Dialog
+                    | Dir
+                    | Div
+                    | Dl
+                    | Fieldset
+                    | Figcaption
+                    | Figure
+                    | Footer
+                    | Form
+                    | Header
+                    | Hgroup
+                    | Hr
+                    | Listing
+                    | Main
+                    | Menu
+                    | Nav
+                    | Ol
+                    | P
+                    | Plaintext
+                    | Pre
+                    | Search
+                    | Section
+                    | Summary
+                    | Table
+                    | Ul
+                    | Xmp
             )
     }
 
@@ -105,9 +147,32 @@ impl Tag {
         self.ends_paragraph()
             || matches!(
                 self,
-                Html | Body | Head | Dd | Dt | Li | Tr | Td | Th | Thead | Tbody | Tfoot | Caption | Legend | Option
-                    | Optgroup | Frameset | Noscript | Template | Title | Button | Select | Textarea | Video | Audio
-                    | Iframe | Object
+                Html | Body
+                    | Head
+                    | Dd
+                    | Dt
+                    | Li
+                    | Tr
+                    | Td
+                    | Th
+                    | Thead
+                    | Tbody
+                    | Tfoot
+                    | Caption
+                    | Legend
+                    | Option
+                    | Optgroup
+                    | Frameset
+                    | Noscript
+                    | Template
+                    | Title
+                    | Button
+                    | Select
+                    | Textarea
+                    | Video
+                    | Audio
+                    | Iframe
+                    | Object
             )
     }
 

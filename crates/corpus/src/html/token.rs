@@ -88,7 +88,9 @@ impl<'a> Tokens<'a> {
         }
         let bytes = self.page.as_bytes();
         let (mut at, mut escaped, mut nested) = (self.at, false, false);
-        while let Some(next) = bytes.get(at..).and_then(|rest| rest.iter().position(|&b| b == b'<' || b == b'-')) {
+        while let Some(next) =
+            bytes.get(at..).and_then(|rest| rest.iter().position(|&b| b == b'<' || b == b'-'))
+        {
             at += next;
             let rest = &bytes[at..];
             if rest[0] == b'-' {
@@ -338,9 +340,15 @@ mod tests {
             ("<!DOCTYPE html><?php x ?>a</ b>c</>d", "'a''c''d'"),
             ("<![CDATA[a>b]]>", "'b]]>'"),
             ("<script>if (a<b) '</p>'</script >x", "<Script>\"if (a<b) '</p>'\"</Script>'x'"),
-            ("<script><!-- <script> </script> --></script>x", "<Script>\"<!-- <script> </script> -->\"</Script>'x'"),
+            (
+                "<script><!-- <script> </script> --></script>x",
+                "<Script>\"<!-- <script> </script> -->\"</Script>'x'",
+            ),
             ("<script><!-- a</script>x", "<Script>\"<!-- a\"</Script>'x'"),
-            ("<script><!--<script></script>x<script>y</script>", "<Script>\"<!--<script>\"</Script>'x'<Script>\"y\"</Script>"),
+            (
+                "<script><!--<script></script>x<script>y</script>",
+                "<Script>\"<!--<script>\"</Script>'x'<Script>\"y\"</Script>",
+            ),
             ("<title>a &amp; <b></TITLE>", "<Title>'a &amp; <b>'</Title>"),
             ("<style></style><style>a</styles></style>", "<Style></Style><Style>\"a</styles>\"</Style>"),
             ("<textarea>a", "<Textarea>'a'"),

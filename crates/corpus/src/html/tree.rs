@@ -38,8 +38,12 @@ impl<'a> Tree<'a> {
         }
         let page = &page[..end];
         let root = Node { tag: Tag::Html, parent: ROOT, end: 0, bytes: 0..0 };
-        let mut builder =
-            Builder { nodes: Vec::with_capacity(page.len() / 32 + 1), stack: vec![(Tag::Html, ROOT)], open: [0; TAGS], foreign: 0 };
+        let mut builder = Builder {
+            nodes: Vec::with_capacity(page.len() / 32 + 1),
+            stack: vec![(Tag::Html, ROOT)],
+            open: [0; TAGS],
+            foreign: 0,
+        };
         builder.nodes.push(root);
         let mut tokens = Tokens::new(page);
         while let Some(token) = tokens.next() {
@@ -162,7 +166,9 @@ impl Builder {
                 }
             }
             Table | Template => self.close(tag, |_| false),
-            Tr | Tbody | Thead | Tfoot | Caption | Colgroup => self.close(tag, |t| t == Table || t == Template),
+            Tr | Tbody | Thead | Tfoot | Caption | Colgroup => {
+                self.close(tag, |t| t == Table || t == Template)
+            }
             Td | Th => self.close(tag, |t| matches!(t, Table | Template | Tr)),
             Li => self.close(Li, |t| t.is_scope() || matches!(t, Ol | Ul)),
             Svg | Math => self.close(tag, |_| false),
@@ -241,7 +247,10 @@ mod tests {
             ("<ul><li>a<li>b<ul><li>c</ul>d</ul>e", "ul[li[a]li[bul[li[c]]d]]e"),
             ("<dl><dt>a<dd>b<dt>c</dl>", "dl[dt[a]dd[b]dt[c]]"),
             ("<table><tr><td>a<td>b<tr><th>c</table>d", "table[tr[td[a]td[b]]tr[th[c]]]d"),
-            ("<table><tbody><tr><td><table><tr><td>a</table>b<tr><td>c</table>", "table[tbody[tr[td[table[tr[td[a]]]b]]tr[td[c]]]]"),
+            (
+                "<table><tbody><tr><td><table><tr><td>a</table>b<tr><td>c</table>",
+                "table[tbody[tr[td[table[tr[td[a]]]b]]tr[td[c]]]]",
+            ),
             ("<p>a<b>b</p>c", "p[ab[b]]c"),
             ("<div><b>a</div>b</b>", "div[b[a]]b"),
             ("<b>a<p>b</b>c</p>d", "b[ap[bc]d]"),
@@ -265,7 +274,22 @@ mod tests {
         let deep = "<div>".repeat(200_000) + "x" + &"</div>".repeat(200_000);
         let tree = Tree::parse(&deep);
         assert_eq!(tree.nodes.len(), 200_002);
-        for unit in ["<b>", "<p><b>", "</b>", "<a>", "<table>", "<td>", "<li>", "<h1>", "<", "<!--", "<script><!--<script></script>", "<x y='", "&", "<svg>"] {
+        for unit in [
+            "<b>",
+            "<p><b>",
+            "</b>",
+            "<a>",
+            "<table>",
+            "<td>",
+            "<li>",
+            "<h1>",
+            "<",
+            "<!--",
+            "<script><!--<script></script>",
+            "<x y='",
+            "&",
+            "<svg>",
+        ] {
             Tree::parse(&unit.repeat(100_000));
         }
     }

@@ -14,26 +14,179 @@ pub(super) mod says {
 fn beside(word: &str) -> bool {
     matches!(
         word,
-        "nav" | "navbar" | "navi" | "navigation" | "subnav" | "topnav" | "menu" | "menus" | "submenu" | "navmenu"
-            | "sidebar" | "sidebars" | "sidenav" | "rail" | "footer" | "foot" | "colophon" | "breadcrumb" | "breadcrumbs"
-            | "crumbs" | "comment" | "comments" | "commentlist" | "disqus" | "respond" | "replies" | "share"
-            | "shares" | "sharing" | "sharer" | "sharebar" | "sharedaddy" | "sharethis" | "addthis" | "addtoany" | "shareaholic"
-            | "social" | "socials" | "socialmedia" | "follow" | "related" | "relateds" | "recommend" | "recommended"
-            | "recommendation" | "recommendations" | "recirc" | "recirculation" | "promo" | "promos" | "promotion"
-            | "ad" | "ads" | "adv" | "advert" | "adverts" | "advertisement" | "advertising" | "advertise" | "adsense" | "adbox"
-            | "sponsor" | "sponsors" | "sponsored" | "outbrain" | "taboola" | "cookie" | "cookies" | "consent" | "gdpr"
-            | "popup" | "popups" | "modal" | "overlay" | "lightbox" | "newsletter" | "newsletters" | "subscribe"
-            | "subscription" | "signup" | "signin" | "login" | "register" | "paywall" | "pagination" | "pager" | "paging"
-            | "pagenav" | "tags" | "taglist" | "tagcloud" | "widget" | "widgets" | "toolbar" | "tooltip" | "tooltips"
-            | "skiplink" | "masthead" | "byline" | "bylines" | "teaser" | "teasers" | "trending" | "popular" | "mostread"
-            | "mostpopular" | "rating" | "ratings" | "vote" | "votes" | "poll" | "copyright" | "disclaimer" | "editsection"
-            | "navbox" | "catlinks" | "jumpbox" | "printfooter" | "noprint" | "search" | "searchbox" | "searchform"
-            | "dropdown" | "flyout" | "hamburger" | "carousel" | "slick" | "infinite" | "upsell" | "ticker" | "feedback"
-            | "meta" | "postmeta" | "metadata" | "timestamp" | "shoutbox" | "supplemental" | "supplementary" | "jp" | "authorbox" | "bio"
-            | "permalink" | "headerlink" | "toc" | "viafoura" | "livefyre" | "onesignal" | "optin" | "donate" | "donation" | "callout"
-            | "readmore" | "readnext" | "moreon" | "linkbox" | "linklist" | "siteheader" | "sitefooter" | "pageheader"
-            | "sociable" | "credit" | "credits" | "caption" | "captions" | "figcaption" | "imagecaption" | "photocaption"
-            | "dateline" | "pubdate" | "printonly" | "screenreader" | "sronly" | "kicker"
+        "nav"
+            | "navbar"
+            | "navi"
+            | "navigation"
+            | "subnav"
+            | "topnav"
+            | "menu"
+            | "menus"
+            | "submenu"
+            | "navmenu"
+            | "sidebar"
+            | "sidebars"
+            | "sidenav"
+            | "rail"
+            | "footer"
+            | "foot"
+            | "colophon"
+            | "breadcrumb"
+            | "breadcrumbs"
+            | "crumbs"
+            | "comment"
+            | "comments"
+            | "commentlist"
+            | "disqus"
+            | "respond"
+            | "replies"
+            | "share"
+            | "shares"
+            | "sharing"
+            | "sharer"
+            | "sharebar"
+            | "sharedaddy"
+            | "sharethis"
+            | "addthis"
+            | "addtoany"
+            | "shareaholic"
+            | "social"
+            | "socials"
+            | "socialmedia"
+            | "follow"
+            | "related"
+            | "relateds"
+            | "recommend"
+            | "recommended"
+            | "recommendation"
+            | "recommendations"
+            | "recirc"
+            | "recirculation"
+            | "promo"
+            | "promos"
+            | "promotion"
+            | "ad"
+            | "ads"
+            | "adv"
+            | "advert"
+            | "adverts"
+            | "advertisement"
+            | "advertising"
+            | "advertise"
+            | "adsense"
+            | "adbox"
+            | "sponsor"
+            | "sponsors"
+            | "sponsored"
+            | "outbrain"
+            | "taboola"
+            | "cookie"
+            | "cookies"
+            | "consent"
+            | "gdpr"
+            | "popup"
+            | "popups"
+            | "modal"
+            | "overlay"
+            | "lightbox"
+            | "newsletter"
+            | "newsletters"
+            | "subscribe"
+            | "subscription"
+            | "signup"
+            | "signin"
+            | "login"
+            | "register"
+            | "paywall"
+            | "pagination"
+            | "pager"
+            | "paging"
+            | "pagenav"
+            | "tags"
+            | "taglist"
+            | "tagcloud"
+            | "widget"
+            | "widgets"
+            | "toolbar"
+            | "tooltip"
+            | "tooltips"
+            | "skiplink"
+            | "masthead"
+            | "byline"
+            | "bylines"
+            | "teaser"
+            | "teasers"
+            | "trending"
+            | "popular"
+            | "mostread"
+            | "mostpopular"
+            | "rating"
+            | "ratings"
+            | "vote"
+            | "votes"
+            | "poll"
+            | "copyright"
+            | "disclaimer"
+            | "editsection"
+            | "navbox"
+            | "catlinks"
+            | "jumpbox"
+            | "printfooter"
+            | "noprint"
+            | "search"
+            | "searchbox"
+            | "searchform"
+            | "dropdown"
+            | "flyout"
+            | "hamburger"
+            | "carousel"
+            | "slick"
+            | "infinite"
+            | "upsell"
+            | "ticker"
+            | "feedback"
+            | "meta"
+            | "postmeta"
+            | "metadata"
+            | "timestamp"
+            | "shoutbox"
+            | "supplemental"
+            | "supplementary"
+            | "jp"
+            | "authorbox"
+            | "bio"
+            | "permalink"
+            | "headerlink"
+            | "toc"
+            | "viafoura"
+            | "livefyre"
+            | "onesignal"
+            | "optin"
+            | "donate"
+            | "donation"
+            | "callout"
+            | "readmore"
+            | "readnext"
+            | "moreon"
+            | "linkbox"
+            | "linklist"
+            | "siteheader"
+            | "sitefooter"
+            | "pageheader"
+            | "sociable"
+            | "credit"
+            | "credits"
+            | "caption"
+            | "captions"
+            | "figcaption"
+            | "imagecaption"
+            | "photocaption"
+            | "dateline"
+            | "pubdate"
+            | "printonly"
+            | "screenreader"
+            | "sronly"
+            | "kicker"
     )
 }
 
@@ -41,8 +194,23 @@ fn beside(word: &str) -> bool {
 fn text(word: &str) -> bool {
     matches!(
         word,
-        "article" | "body" | "content" | "contents" | "entry" | "hentry" | "main" | "page" | "post" | "text" | "blog"
-            | "story" | "copy" | "column" | "articles" | "paragraph" | "prose"
+        "article"
+            | "body"
+            | "content"
+            | "contents"
+            | "entry"
+            | "hentry"
+            | "main"
+            | "page"
+            | "post"
+            | "text"
+            | "blog"
+            | "story"
+            | "copy"
+            | "column"
+            | "articles"
+            | "paragraph"
+            | "prose"
     )
 }
 
@@ -50,11 +218,44 @@ fn text(word: &str) -> bool {
 fn is_body(name: &str) -> bool {
     matches!(
         name,
-        "articlebody" | "articlecontent" | "articletext" | "articlecopy" | "postbody" | "postcontent" | "posttext" | "entrycontent"
-            | "entrytext" | "entrybody" | "storybody" | "storycontent" | "storytext" | "contentbody" | "bodytext" | "bodycopy" | "maintext" | "newsbody"
-            | "newscontent" | "newstext" | "blogcontent" | "blogbody" | "blogpost" | "postarticle" | "singlecontent" | "articlemain"
-            | "bodycontent" | "contenttext" | "textcontent" | "pagecontent" | "postentry" | "contentarticle" | "mwparseroutput"
-            | "articlepage" | "articledetail" | "fulltext" | "storyarticle" | "articlestory"
+        "articlebody"
+            | "articlecontent"
+            | "articletext"
+            | "articlecopy"
+            | "postbody"
+            | "postcontent"
+            | "posttext"
+            | "entrycontent"
+            | "entrytext"
+            | "entrybody"
+            | "storybody"
+            | "storycontent"
+            | "storytext"
+            | "contentbody"
+            | "bodytext"
+            | "bodycopy"
+            | "maintext"
+            | "newsbody"
+            | "newscontent"
+            | "newstext"
+            | "blogcontent"
+            | "blogbody"
+            | "blogpost"
+            | "postarticle"
+            | "singlecontent"
+            | "articlemain"
+            | "bodycontent"
+            | "contenttext"
+            | "textcontent"
+            | "pagecontent"
+            | "postentry"
+            | "contentarticle"
+            | "mwparseroutput"
+            | "articlepage"
+            | "articledetail"
+            | "fulltext"
+            | "storyarticle"
+            | "articlestory"
     )
 }
 
@@ -62,22 +263,93 @@ fn is_body(name: &str) -> bool {
 fn is_frame(word: &str) -> bool {
     matches!(
         word,
-        "container" | "wrapper" | "wrap" | "box" | "block" | "section" | "area" | "inner" | "outer" | "list" | "items"
-            | "item" | "holder" | "module" | "panel" | "bar" | "links" | "link" | "icons" | "icon" | "buttons" | "button" | "btn"
-            | "group" | "row" | "col" | "zone" | "slot" | "unit" | "component" | "div" | "region" | "top" | "bottom" | "left"
-            | "right" | "header" | "title" | "heading" | "mobile" | "desktop" | "v2" | "small" | "large" | "outside" | "menu"
-            | "form" | "count" | "count1" | "posts" | "post" | "articles" | "article" | "stories" | "story" | "news" | "content" | "text"
-            | "message" | "info" | "label" | "tools" | "ul" | "li" | "primary" | "secondary" | "main" | "site" | "page" | "global"
-            | "entry" | "single" | "body" | "block1" | "tag"
+        "container"
+            | "wrapper"
+            | "wrap"
+            | "box"
+            | "block"
+            | "section"
+            | "area"
+            | "inner"
+            | "outer"
+            | "list"
+            | "items"
+            | "item"
+            | "holder"
+            | "module"
+            | "panel"
+            | "bar"
+            | "links"
+            | "link"
+            | "icons"
+            | "icon"
+            | "buttons"
+            | "button"
+            | "btn"
+            | "group"
+            | "row"
+            | "col"
+            | "zone"
+            | "slot"
+            | "unit"
+            | "component"
+            | "div"
+            | "region"
+            | "top"
+            | "bottom"
+            | "left"
+            | "right"
+            | "header"
+            | "title"
+            | "heading"
+            | "mobile"
+            | "desktop"
+            | "v2"
+            | "small"
+            | "large"
+            | "outside"
+            | "menu"
+            | "form"
+            | "count"
+            | "count1"
+            | "posts"
+            | "post"
+            | "articles"
+            | "article"
+            | "stories"
+            | "story"
+            | "news"
+            | "content"
+            | "text"
+            | "message"
+            | "info"
+            | "label"
+            | "tools"
+            | "ul"
+            | "li"
+            | "primary"
+            | "secondary"
+            | "main"
+            | "site"
+            | "page"
+            | "global"
+            | "entry"
+            | "single"
+            | "body"
+            | "block1"
+            | "tag"
     )
 }
 
 /// Words before which something is only said to be there: `has-sidebar`.
 fn is_state(word: &str) -> bool {
-    matches!(word, "has" | "no" | "with" | "without" | "is" | "not" | "show" | "hide" | "enable" | "enabled" | "disable" | "js"
+    matches!(
+        word,
+        "has" | "no" | "with" | "without" | "is" | "not" | "show" | "hide" | "enable" | "enabled" | "disable" | "js"
             // WordPress marks an article with its tags, categories and type.
             | "tag" | "category" | "cat" | "type" | "status" | "format" | "postid" | "pageid" | "author" | "term"
-            | "label" | "dialog")
+            | "label" | "dialog"
+    )
 }
 
 const WORDS: usize = 8;
@@ -91,7 +363,10 @@ pub(super) fn name_says(name: &str, scratch: &mut String) -> u8 {
     for &byte in name.as_bytes().iter().take(64) {
         let part = byte.is_ascii_alphanumeric();
         let starts = byte.is_ascii_uppercase() && before.is_ascii_lowercase();
-        if (!part || starts) && count < WORDS && scratch.len() > count.checked_sub(1).map_or(0, |last| ends[last]) {
+        if (!part || starts)
+            && count < WORDS
+            && scratch.len() > count.checked_sub(1).map_or(0, |last| ends[last])
+        {
             ends[count] = scratch.len();
             count += 1;
         }
@@ -109,7 +384,10 @@ pub(super) fn name_says(name: &str, scratch: &mut String) -> u8 {
     if count == 0 {
         return 0;
     }
-    if is_body(scratch) || count > 2 && (1..count).any(|at| is_body(&scratch[if at == 1 { 0 } else { ends[at - 2] }..ends[at]])) {
+    if is_body(scratch)
+        || count > 2
+            && (1..count).any(|at| is_body(&scratch[if at == 1 { 0 } else { ends[at - 2] }..ends[at]]))
+    {
         bits |= says::BODY;
     }
     if (0..count).any(|at| text(word(at))) {
@@ -133,13 +411,27 @@ mod tests {
     #[test]
     fn names_by_their_words() {
         let says = |name| name_says(name, &mut String::new());
-        for name in ["nav", "main-nav", "comments-wrapper", "post_comments", "shareBar", "sidebar-2", "relatedArticles", "ad-slot", "cookie_banner"] {
+        for name in [
+            "nav",
+            "main-nav",
+            "comments-wrapper",
+            "post_comments",
+            "shareBar",
+            "sidebar-2",
+            "relatedArticles",
+            "ad-slot",
+            "cookie_banner",
+        ] {
             assert_eq!(says(name) & says::BESIDE, says::BESIDE, "{name}");
         }
-        for name in ["has-sidebar", "content", "article-text", "header", "adventure", "shared-memory", "loading", ""] {
+        for name in
+            ["has-sidebar", "content", "article-text", "header", "adventure", "shared-memory", "loading", ""]
+        {
             assert_eq!(says(name) & says::BESIDE, 0, "{name}");
         }
-        for name in ["article-body", "articleBody", "entry_content", "post-content", "td-post-content", "StoryBody"] {
+        for name in
+            ["article-body", "articleBody", "entry_content", "post-content", "td-post-content", "StoryBody"]
+        {
             assert_eq!(says(name) & says::BODY, says::BODY, "{name}");
         }
         assert_eq!(says("my-article") & (says::TEXT | says::BODY), says::TEXT);

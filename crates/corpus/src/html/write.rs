@@ -162,7 +162,11 @@ impl<'t> Writer<'t> {
         if self.cells > 0 {
             return;
         }
-        let list = self.open.iter_mut().rev().find(|open| matches!(open.tag, Tag::Ul | Tag::Ol | Tag::Menu | Tag::Dir));
+        let list = self
+            .open
+            .iter_mut()
+            .rev()
+            .find(|open| matches!(open.tag, Tag::Ul | Tag::Ol | Tag::Menu | Tag::Dir));
         self.mark.clear();
         self.mark.extend(std::iter::repeat_n("  ", self.lists.saturating_sub(1).min(8)));
         match list {
@@ -233,7 +237,9 @@ impl<'t> Writer<'t> {
             Gap::Paragraph => "\n\n",
         };
         if self.gap >= Gap::Cell {
-            let length = self.out.trim_end_matches(' ').len();
+            // Also the line feeds at the end of preformatted text.
+            let ends: &[char] = if self.gap > Gap::Cell { &[' ', '\n'] } else { &[' '] };
+            let length = self.out.trim_end_matches(ends).len();
             self.out.truncate(length);
         }
         self.out.push_str(between);
@@ -292,11 +298,19 @@ impl<'t> Writer<'t> {
     /// Text of which every space counts.
     fn kept(&mut self, text: &str) {
         // A line feed right behind `<pre>` is for the source's looks.
-        let text = if self.gap >= Gap::Line { text.strip_prefix("\r\n").or(text.strip_prefix('\n')).unwrap_or(text) } else { text };
+        let text = if self.gap >= Gap::Line {
+            text.strip_prefix("\r\n").or(text.strip_prefix('\n')).unwrap_or(text)
+        } else {
+            text
+        };
         let begins = self.gap >= Gap::Line || self.out.is_empty();
         let text = if begins && text.trim().is_empty() { return } else { text };
         self.due();
-        self.out.extend(text.chars().filter(|&c| c != '\r' && !is_unseen(c) || c == '\n').map(|c| if c == '\u{a0}' { ' ' } else { c }));
+        self.out.extend(
+            text.chars()
+                .filter(|&c| c != '\r' && !is_unseen(c) || c == '\n')
+                .map(|c| if c == '\u{a0}' { ' ' } else { c }),
+        );
     }
 }
 

@@ -105,13 +105,25 @@ impl Reader {
     ///
     /// # Errors
     /// As for [`Reader::open`].
-    pub fn new<R: ChunkReader + 'static>(file: impl Into<String>, source: R, options: Options) -> Result<Reader> {
+    pub fn new<R: ChunkReader + 'static>(
+        file: impl Into<String>,
+        source: R,
+        options: Options,
+    ) -> Result<Reader> {
         let file = file.into();
         let opened = guard(&file, 0, "footer", || SerializedFileReader::new(source))?;
         let reader: Arc<dyn FileReader> = Arc::new(opened);
         let projection = projection(&file, reader.metadata().file_metadata().schema(), &options)?;
-        let mut reader =
-            Reader { file, options, reader, projection, groups: VecDeque::new(), group: 0, next: 0, rows: None };
+        let mut reader = Reader {
+            file,
+            options,
+            reader,
+            projection,
+            groups: VecDeque::new(),
+            group: 0,
+            next: 0,
+            rows: None,
+        };
         reader.read_groups(0..reader.groups());
         Ok(reader)
     }
@@ -149,8 +161,11 @@ impl Reader {
                 return Ok(None);
             }
             let Some(rows) = &mut self.rows else { return Ok(None) };
-            let (offset, field) = (self.reader.metadata().row_group(self.group).file_offset(), format!("row {}", self.next));
-            match guard(&self.file, offset.unwrap_or(0).try_into().unwrap_or(0), &field, || rows.next().transpose()) {
+            let (offset, field) =
+                (self.reader.metadata().row_group(self.group).file_offset(), format!("row {}", self.next));
+            match guard(&self.file, offset.unwrap_or(0).try_into().unwrap_or(0), &field, || {
+                rows.next().transpose()
+            }) {
                 Ok(Some(row)) => {
                     let number = self.next;
                     self.next += 1;
@@ -180,7 +195,9 @@ impl Reader {
         let reader = OneGroup { all: Arc::clone(&self.reader), group };
         let projection = self.projection.clone();
         let rows = guard(&self.file, 0, &format!("row group {group}"), || {
-            RowIter::from_file_into(Box::new(reader)).project(Some(projection)).map(|rows| rows.with_batch_size(BATCH))
+            RowIter::from_file_into(Box::new(reader))
+                .project(Some(projection))
+                .map(|rows| rows.with_batch_size(BATCH))
         });
         if rows.is_err() {
             self.stop();
@@ -267,12 +284,18 @@ impl FileReader for OneGroup {
 }
 
 /// Run a piece of the Parquet library. It meets some damaged bytes with a panic, which is an error like others here.
-fn guard<T>(file: &str, offset: u64, field: &str, run: impl FnOnce() -> parquet::errors::Result<T>) -> Result<T> {
+fn guard<T>(
+    file: &str,
+    offset: u64,
+    field: &str,
+    run: impl FnOnce() -> parquet::errors::Result<T>,
+) -> Result<T> {
     let reason = match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(value)) => return Ok(value),
         Ok(Err(error)) => error.to_string(),
         Err(panic) => {
-            let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            let said =
+                panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
             format!("the data is damaged ({})", said.unwrap_or("no reason given"))
         }
     };
@@ -332,7 +355,10 @@ fn is_text(field: &Type) -> bool {
     let converted = field.get_basic_info().converted_type();
     single(field)
         && field.get_physical_type() == Physical::BYTE_ARRAY
-        && matches!(converted, ConvertedType::UTF8 | ConvertedType::NONE | ConvertedType::ENUM | ConvertedType::JSON)
+        && matches!(
+            converted,
+            ConvertedType::UTF8 | ConvertedType::NONE | ConvertedType::ENUM | ConvertedType::JSON
+        )
 }
 
 fn is_whole(field: &Type) -> bool {
@@ -371,19 +397,28 @@ mod tests {
         let schema = "message m { required int64 id; optional binary text (UTF8); required binary raw;
              optional group meta { required double score; } }";
         let schema = Arc::new(parse_message_type(schema).unwrap());
-        let properties = Arc::new(WriterProperties::builder().set_compression(parquet::basic::Compression::SNAPPY).build());
+        let properties = Arc::new(
+            WriterProperties::builder().set_compression(parquet::basic::Compression::SNAPPY).build(),
+        );
         let mut writer = SerializedFileWriter::new(Vec::new(), schema, properties).unwrap();
         for group in 0..2i64 {
             let mut rows = writer.next_row_group().unwrap();
             let mut column = rows.next_column().unwrap().unwrap();
-            column.typed::<Int64Type>().write_batch(&[group * 10, group * 10 + 1, group * 10 + 2], None, None).unwrap();
+            column
+                .typed::<Int64Type>()
+                .write_batch(&[group * 10, group * 10 + 1, group * 10 + 2], None, None)
+                .unwrap();
             column.close().unwrap();
             let mut column = rows.next_column().unwrap().unwrap();
-            let texts = [ByteArray::from("first \u{e4}"), ByteArray::from("third, much longer than the others")];
+            let texts =
+                [ByteArray::from("first \u{e4}"), ByteArray::from("third, much longer than the others")];
             column.typed::<ByteArrayType>().write_batch(&texts, Some(&[1, 0, 1]), None).unwrap();
             column.close().unwrap();
             let mut column = rows.next_column().unwrap().unwrap();
-            column.typed::<ByteArrayType>().write_batch(&["a", "b", "c"].map(ByteArray::from), None, None).unwrap();
+            column
+                .typed::<ByteArrayType>()
+                .write_batch(&["a", "b", "c"].map(ByteArray::from), None, None)
+                .unwrap();
             column.close().unwrap();
             let mut column = rows.next_column().unwrap().unwrap();
             column.typed::<DoubleType>().write_batch(&[0.5, 1.0], Some(&[1, 1, 0]), None).unwrap();
@@ -427,15 +462,25 @@ mod tests {
 
     #[test]
     fn columns_are_chosen_and_checked() {
-        let options = Options { text: "raw".into(), id: None, other: Other::Named(vec!["text".into()]), max_bytes: 9 };
+        let options =
+            Options { text: "raw".into(), id: None, other: Other::Named(vec!["text".into()]), max_bytes: 9 };
         let Item::Row(row) = &read(file(), options).unwrap()[1] else { panic!() };
-        assert_eq!((row.text.as_deref(), &row.id, Value::Object(row.other.clone())), (Some("b"), &None, json!({"text": null})));
+        assert_eq!(
+            (row.text.as_deref(), &row.id, Value::Object(row.other.clone())),
+            (Some("b"), &None, json!({"text": null}))
+        );
         let named = |text: &str| Options { text: text.into(), ..Options::default() };
         assert_eq!(why(named("body")), "`x.parquet`: column `body`: the file has no such column");
         assert_eq!(why(named("id")), "`x.parquet`: column `id`: must hold text, found INT64");
-        assert_eq!(why(named("meta")), "`x.parquet`: column `meta`: must hold text, found a group of columns");
+        assert_eq!(
+            why(named("meta")),
+            "`x.parquet`: column `meta`: must hold text, found a group of columns"
+        );
         let id = Options { id: Some("meta".into()), ..Options::default() };
-        assert_eq!(why(id), "`x.parquet`: column `meta`: must hold text or whole numbers, found a group of columns");
+        assert_eq!(
+            why(id),
+            "`x.parquet`: column `meta`: must hold text or whole numbers, found a group of columns"
+        );
         let other = Options { other: Other::Named(vec!["nothing".into()]), ..Options::default() };
         let error = read(file(), other).unwrap_err();
         assert_eq!(regimen_base::Hint::hint(&error).unwrap(), "the file has the columns id, text, raw, meta");

@@ -106,7 +106,10 @@ mod tests {
 
     #[test]
     fn dates_times_and_decimals() {
-        assert_eq!((date(0), date(-1), date(11_016)), ("1970-01-01".into(), "1969-12-31".into(), "2000-02-29".into()));
+        assert_eq!(
+            (date(0), date(-1), date(11_016)),
+            ("1970-01-01".into(), "1969-12-31".into(), "2000-02-29".into())
+        );
         assert_eq!(timestamp(1_700_000_000_123_456), "2023-11-14T22:13:20.123456Z");
         assert_eq!(timestamp(-1_000_000), "1969-12-31T23:59:59Z");
         date(i64::from(i32::MIN));

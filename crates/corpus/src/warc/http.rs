@@ -186,8 +186,9 @@ fn undo(coding: &str, body: Vec<u8>, limit: u64) -> Result<(Vec<u8>, bool), Unre
         "gzip" | "x-gzip" if body.starts_with(&[0x1f, 0x8b]) => unpack(GzDecoder::new(&body[..]), limit),
         "deflate" if zlib(&body) => unpack(ZlibDecoder::new(&body[..]), limit),
         // Many servers send bare deflate data under this name. Text cannot be told from it for sure: try.
-        "deflate" => Ok(unpack(DeflateDecoder::new(&body[..]), limit)
-            .or_else(|error| if error == (Unreadable::TooLarge { limit }) { Err(error) } else { Ok((body, true)) })?),
+        "deflate" => Ok(unpack(DeflateDecoder::new(&body[..]), limit).or_else(|error| {
+            if error == (Unreadable::TooLarge { limit }) { Err(error) } else { Ok((body, true)) }
+        })?),
         "gzip" | "x-gzip" => Ok((body, true)),
         other => Err(Unreadable::Encoding { name: other.chars().take(40).collect() }),
     }
@@ -286,11 +287,17 @@ mod tests {
     fn what_cannot_be_read_says_why() {
         let why = |result: Result<Response, Unreadable>| result.unwrap_err().to_string();
         assert_eq!(why(answer("Content-Encoding: br\r\n", b"xx")), "the encoding `br` is not supported");
-        assert_eq!(why(Response::parse(b"GET / HTTP/1.1\r\n\r\n", 9)), "expected `HTTP/1.1 200 OK`, found `GET / HTTP/1.1`");
+        assert_eq!(
+            why(Response::parse(b"GET / HTTP/1.1\r\n\r\n", 9)),
+            "expected `HTTP/1.1 200 OK`, found `GET / HTTP/1.1`"
+        );
         assert_eq!(why(Response::parse(b"", 9)), "expected `HTTP/1.1 200 OK`, found ``");
         // A megabyte and one byte of zeros from one kilobyte.
         let bomb = gzip(&vec![0; (1 << 20) + 1]);
-        assert_eq!(why(answer("Content-Encoding: gzip\r\n", &bomb)), "the body unpacks to more than 1048576 bytes");
+        assert_eq!(
+            why(answer("Content-Encoding: gzip\r\n", &bomb)),
+            "the body unpacks to more than 1048576 bytes"
+        );
         let mut bad = gzip(b"hello hello hello hello");
         bad[12] ^= 0xff;
         assert!(why(answer("Content-Encoding: gzip\r\n", &bad)).starts_with("the body does not unpack: "));
@@ -298,7 +305,8 @@ mod tests {
 
     #[test]
     fn headers_of_all_kinds() {
-        let got = answer("A: 1\r\nB:2\n c\r\nContent-Type: Text/HTML ; x=y; Charset=\"utf-8\"\r\n", b"").unwrap();
+        let got =
+            answer("A: 1\r\nB:2\n c\r\nContent-Type: Text/HTML ; x=y; Charset=\"utf-8\"\r\n", b"").unwrap();
         assert_eq!((got.headers.get("a"), got.headers.get("b")), (Some("1"), Some("2 c")));
         assert_eq!((got.media_type().as_deref(), got.charset()), (Some("text/html"), Some("utf-8")));
         let bare = Response::parse(b"HTTP/1.0 404 Not Found\n\nx", 9).unwrap();

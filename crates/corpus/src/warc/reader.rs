@@ -76,8 +76,7 @@ impl<R: Read> Reader<R> {
     /// When the source cannot be read, or begins as neither WARC nor gzip nor zstd does.
     pub fn new(file: impl Into<String>, source: R, options: Options) -> Result<Reader<R>> {
         let file = file.into();
-        let (stream, known) =
-            Stream::new(source).map_err(|e| fs::Error::new("read", Path::new(&file), e))?;
+        let (stream, known) = Stream::new(source).map_err(|e| fs::Error::new("read", Path::new(&file), e))?;
         if !known {
             let reason = "the file begins with neither `WARC/` nor a gzip or zstd header".to_string();
             return Err(Error::Foreign { file, format: "WARC", offset: 0, field: "version".into(), reason });
@@ -216,8 +215,14 @@ impl<R: Read> Reader<R> {
                 units::bytes(self.options.max_bytes)
             );
             let length = end.unwrap_or_else(|| self.stream.offset()).saturating_sub(offset);
-            let skipped =
-                Skipped { why: Why::TooLarge, offset, length, id: Some(header.id), field: "Content-Length", reason };
+            let skipped = Skipped {
+                why: Why::TooLarge,
+                offset,
+                length,
+                id: Some(header.id),
+                field: "Content-Length",
+                reason,
+            };
             return Ok(Item::Skipped(skipped));
         }
         let payload = self.block(header.length).map_err(with_id)?;
@@ -251,9 +256,15 @@ impl<R: Read> Reader<R> {
             let taken = line_end.map_or(next.len(), |at| at + 1);
             block.extend_from_slice(&next[..taken]);
             self.stream.consume(taken);
-            if first_line.is_none() && (block.len() >= 5 || line_end.is_some()) && !block.starts_with(b"WARC/") {
+            if first_line.is_none()
+                && (block.len() >= 5 || line_end.is_some())
+                && !block.starts_with(b"WARC/")
+            {
                 let found = String::from_utf8_lossy(&block[..block.len().min(20)]).trim_end().to_string();
-                return Err(Fault::new("version", format!("expected `WARC/1.0` or `WARC/1.1`, found `{found}`")));
+                return Err(Fault::new(
+                    "version",
+                    format!("expected `WARC/1.0` or `WARC/1.1`, found `{found}`"),
+                ));
             }
             if block.len() > HEADER {
                 return Err(Fault::new("header", "more than 1 MiB before the first empty line"));
@@ -311,7 +322,11 @@ impl<R: Read> Reader<R> {
         if !ended {
             let next = self.stream.fill().map_err(|e| Fault::of_io("member", &e))?;
             let starts = b"WARC/".iter().zip(next).all(|(a, b)| a == b);
-            return if starts { Ok(None) } else { Err(Fault::new("Content-Length", "the member goes on behind the block")) };
+            return if starts {
+                Ok(None)
+            } else {
+                Err(Fault::new("Content-Length", "the member goes on behind the block"))
+            };
         }
         self.stream.open = false;
         Ok(Some(self.stream.offset()))

@@ -88,7 +88,9 @@ impl Fields {
                     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_string();
                     fields.push((text(&line[..colon]), text(&line[colon + 1..])));
                 }
-                _ if odd.is_none() => odd = Some(String::from_utf8_lossy(&line[..line.len().min(60)]).into_owned()),
+                _ if odd.is_none() => {
+                    odd = Some(String::from_utf8_lossy(&line[..line.len().min(60)]).into_owned())
+                }
                 _ => {}
             }
         }

@@ -254,7 +254,11 @@ impl<R: Read> Stream<R> {
             input.consume(1);
         }
         self.open = self.packing == Packing::Plain;
-        let found = if self.open { find_plain(&mut input) } else { find_member(&mut input, self.dictionary.as_deref()) };
+        let found = if self.open {
+            find_plain(&mut input)
+        } else {
+            find_member(&mut input, self.dictionary.as_deref())
+        };
         self.within = input.offset();
         self.layer = Some(Layer::Plain(input));
         found
@@ -338,9 +342,8 @@ fn begins_a_record(member: &[u8], dictionary: Option<&[u8]>) -> bool {
     let read = match (member.starts_with(&GZIP), dictionary) {
         (true, _) => GzDecoder::new(member).read_exact(&mut start),
         (_, None) => Decoder::with_buffer(member).and_then(|mut decoder| decoder.read_exact(&mut start)),
-        (_, Some(dictionary)) => {
-            Decoder::with_dictionary(member, dictionary).and_then(|mut decoder| decoder.read_exact(&mut start))
-        }
+        (_, Some(dictionary)) => Decoder::with_dictionary(member, dictionary)
+            .and_then(|mut decoder| decoder.read_exact(&mut start)),
     };
     read.is_ok() && &start == b"WARC/"
 }

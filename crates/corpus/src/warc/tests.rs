@@ -38,7 +38,12 @@ fn three() -> [Vec<u8>; 3] {
     let html = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>one</p>";
     let noise: Vec<u8> = (0..40_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     [
-        record("response", "a", "WARC-Target-URI: <http://a.b/c>\r\nContent-Type: application/http\r\n", html),
+        record(
+            "response",
+            "a",
+            "WARC-Target-URI: <http://a.b/c>\r\nContent-Type: application/http\r\n",
+            html,
+        ),
         record("conversion", "b", "Content-Type: text/plain\r\n", "zwei \u{e9}".as_bytes()),
         record("resource", "c", "Content-Type: image/png\r\nwarc-truncated: length\r\n", &noise),
     ]
@@ -184,7 +189,11 @@ fn damage_is_named_or_skipped_and_the_next_record_is_found() {
             assert!(error.hint().unwrap().contains("skip"));
             let (items, error, counts) = read(&file, SKIP);
             assert!(error.is_none());
-            assert_eq!(ids(&items), ["a".to_string(), format!("Damaged {field}"), "b".into(), "c".into()], "{packing:?}");
+            assert_eq!(
+                ids(&items),
+                ["a".to_string(), format!("Damaged {field}"), "b".into(), "c".into()],
+                "{packing:?}"
+            );
             let expected = Counts { records: 3, damaged: 1, too_large: 0, skipped_bytes: bad.len() as u64 };
             assert_eq!(counts, expected, "{packing:?} {field}");
         }
@@ -306,7 +315,8 @@ fn bomb(head: &[u8], zeros: u64) -> Vec<u8> {
 #[test]
 fn ten_gigabytes_of_zeros_stay_small() {
     let zeros = 10_000 << 20;
-    let head = format!("WARC/1.0\r\nWARC-Type: response\r\nWARC-Record-ID: <x>\r\nContent-Length: {zeros}\r\n\r\n");
+    let head =
+        format!("WARC/1.0\r\nWARC-Type: response\r\nWARC-Record-ID: <x>\r\nContent-Length: {zeros}\r\n\r\n");
     let bomb = bomb(head.as_bytes(), zeros);
     assert!(bomb.len() < 20 << 20);
     let parts = three().map(|part| pack(Packing::Gzip, &part));
