@@ -139,7 +139,7 @@ impl<R: Read> Archive<R> {
                         match key {
                             b"path" => long = Some(value.to_vec()),
                             b"size" => {
-                                size = std::str::from_utf8(value).ok().and_then(|v| v.parse::<u64>().ok())
+                                size = std::str::from_utf8(value).ok().and_then(|v| v.parse::<u64>().ok());
                             }
                             _ => {}
                         }

@@ -273,7 +273,7 @@ fn join(files: &[(String, Vec<&'static str>)]) -> Option<Licence> {
         }
         found.iter().for_each(|id| {
             if !ids.contains(id) {
-                ids.push(id)
+                ids.push(id);
             }
         });
         paths.push(path.clone());

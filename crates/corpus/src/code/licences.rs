@@ -13,8 +13,6 @@ use spdx::Expression;
 const RUN: usize = 5;
 /// Share of a licence's runs that must be in a text. In short ones names of holders and firms differ.
 const LEAST: f64 = 0.8;
-/// Of long licences, one run of so many is kept.
-const MANY: u32 = 16;
 /// Share of a text's runs that may belong to no known licence. What is longer might say anything.
 const UNKNOWN: f64 = 0.2;
 /// The same for those of which only some runs are kept, which are long and carry no names.
@@ -368,6 +366,9 @@ mod tests {
         "EUPL-1.2",
         "CPL-1.0",
     ];
+
+    /// Of long licences, one run of so many is kept.
+    const MANY: u32 = 16;
 
     /// The table as it stands in `known.txt`.
     fn table() -> String {

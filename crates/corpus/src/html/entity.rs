@@ -65,11 +65,11 @@ fn reference(rest: &str, attribute: bool, out: &mut String) -> Option<usize> {
     }
     let length = rest.bytes().take(LONGEST).take_while(u8::is_ascii_alphanumeric).count();
     let after = rest.as_bytes().get(length);
-    if after == Some(&b';') {
-        if let Some(found) = named(&rest[..length]) {
-            out.push_str(&found.text);
-            return Some(length + 1);
-        }
+    if after == Some(&b';')
+        && let Some(found) = named(&rest[..length])
+    {
+        out.push_str(&found.text);
+        return Some(length + 1);
     }
     let bare =
         (2..=length.min(LONGEST_BARE)).rev().find_map(|n| named(&rest[..n]).filter(|found| found.bare))?;

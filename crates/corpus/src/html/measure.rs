@@ -131,7 +131,7 @@ fn names(text: &str, tag: Tag, scratch: &mut String) -> Names {
                 names.says |= if body { says::BODY } else { 0 };
             }
             11 if name.eq_ignore_ascii_case("aria-hidden") => {
-                names.hidden |= value == "true" && tag != Tag::Span
+                names.hidden |= value == "true" && tag != Tag::Span;
             }
             _ => {}
         }
@@ -265,8 +265,8 @@ impl Measures {
             let body = body || holds[at];
             let half = if names_count { half } else { whole[at] > all / 4 };
             let named = names_count && self.says[at] & says::BESIDE != 0 && !body && !third && !text;
-            let drop = names[at].hidden && !half
-                || !outer && (beside(tag) && !half || names[at].beside && !half || named);
+            let drop =
+                names[at].hidden && !half || !outer && (named || !half && (beside(tag) || names[at].beside));
             if drop {
                 self.dropped[at] = true;
                 at = node.end as usize;

@@ -1,5 +1,8 @@
 //! Short lines that stand on pages and say nothing: labels of buttons and boxes, in some languages.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 /// Lines that are left out where they stand alone, in lower case without punctuation around them.
 const WHOLE: &[&str] = &[
     "ad",
@@ -208,13 +211,25 @@ const BEGINNINGS: &[&str] = &[
     "download the app",
 ];
 
+static LABELS: LazyLock<HashSet<&str>> = LazyLock::new(|| WHOLE.iter().copied().collect());
+
+/// The beginnings by their first byte, so that few are compared with a line.
+static BY_BYTE: LazyLock<Vec<Vec<&str>>> = LazyLock::new(|| {
+    let mut table = vec![Vec::new(); 256];
+    BEGINNINGS.iter().for_each(|start| table[usize::from(start.as_bytes()[0])].push(*start));
+    table
+});
+
 /// Whether a line of up to 120 bytes says nothing of the subject.
 pub(super) fn says_nothing(line: &str) -> bool {
     let lower = line.trim().to_lowercase();
     let bare = lower.trim_matches(|c: char| !c.is_alphanumeric());
     bare.is_empty() && lower.len() < 6
-        || WHOLE.contains(&bare)
-        || BEGINNINGS.iter().any(|start| lower.starts_with(start))
+        || LABELS.contains(bare)
+        || lower
+            .bytes()
+            .next()
+            .is_some_and(|byte| BY_BYTE[usize::from(byte)].iter().any(|start| lower.starts_with(start)))
         || is_byline(&lower)
 }
 

@@ -167,7 +167,7 @@ impl Builder {
             }
             Table | Template => self.close(tag, |_| false),
             Tr | Tbody | Thead | Tfoot | Caption | Colgroup => {
-                self.close(tag, |t| t == Table || t == Template)
+                self.close(tag, |t| t == Table || t == Template);
             }
             Td | Th => self.close(tag, |t| matches!(t, Table | Template | Tr)),
             Li => self.close(Li, |t| t.is_scope() || matches!(t, Ol | Ul)),

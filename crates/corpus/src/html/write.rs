@@ -137,12 +137,9 @@ impl<'t> Writer<'t> {
                 number = u32::from(tag == Ol);
             }
             Li => self.item(),
-            Table => {
-                if self.cells > 0 || self.is_data(at, end) {
-                    self.cells += 1;
-                    self.open.push(Open { tag, end, number: 1 });
-                    return;
-                }
+            Table if self.cells > 0 || self.is_data(at, end) => {
+                self.cells += 1;
+                number = 1;
             }
             _ if tag.is_heading() && self.headings && self.cells == 0 => {
                 self.mark.clear();
@@ -151,11 +148,7 @@ impl<'t> Writer<'t> {
             }
             _ => {}
         }
-        if end > at + 1 {
-            self.open.push(Open { tag, end, number });
-        } else {
-            self.open.push(Open { tag, end: at + 1, number });
-        }
+        self.open.push(Open { tag, end, number });
     }
 
     fn item(&mut self) {

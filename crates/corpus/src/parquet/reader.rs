@@ -434,17 +434,17 @@ mod tests {
         disk
     }
 
-    fn read(bytes: Vec<u8>, options: Options) -> Result<Vec<Item>> {
-        Reader::new("x.parquet", on_disk(&bytes), options)?.collect()
+    fn read(bytes: &[u8], options: Options) -> Result<Vec<Item>> {
+        Reader::new("x.parquet", on_disk(bytes), options)?.collect()
     }
 
     fn why(options: Options) -> String {
-        read(file(), options).unwrap_err().to_string()
+        read(&file(), options).unwrap_err().to_string()
     }
 
     #[test]
     fn rows_of_all_groups_with_their_numbers() {
-        let items = read(file(), Options::default()).unwrap();
+        let items = read(&file(), Options::default()).unwrap();
         assert_eq!(items.len(), 6);
         let Item::Row(row) = &items[3] else { panic!() };
         assert_eq!((row.number, row.group, row.id.as_deref()), (3, 1, Some("10")));
@@ -464,7 +464,7 @@ mod tests {
     fn columns_are_chosen_and_checked() {
         let options =
             Options { text: "raw".into(), id: None, other: Other::Named(vec!["text".into()]), max_bytes: 9 };
-        let Item::Row(row) = &read(file(), options).unwrap()[1] else { panic!() };
+        let Item::Row(row) = &read(&file(), options).unwrap()[1] else { panic!() };
         assert_eq!(
             (row.text.as_deref(), &row.id, Value::Object(row.other.clone())),
             (Some("b"), &None, json!({"text": null}))
@@ -482,24 +482,24 @@ mod tests {
             "`x.parquet`: column `meta`: must hold text or whole numbers, found a group of columns"
         );
         let other = Options { other: Other::Named(vec!["nothing".into()]), ..Options::default() };
-        let error = read(file(), other).unwrap_err();
+        let error = read(&file(), other).unwrap_err();
         assert_eq!(regimen_base::Hint::hint(&error).unwrap(), "the file has the columns id, text, raw, meta");
     }
 
     #[test]
     fn long_texts_are_passed_over() {
-        let items = read(file(), Options { max_bytes: 20, ..Options::default() }).unwrap();
+        let items = read(&file(), Options { max_bytes: 20, ..Options::default() }).unwrap();
         assert_eq!(items[2], Item::TooLarge { number: 2, id: Some("2".into()), bytes: 34 });
     }
 
     #[test]
     fn what_is_no_parquet_file_is_refused() {
         for bytes in [&b""[..], b"PAR1", b"{\"a\": 1}\n{\"a\": 2}\n"] {
-            let error = read(bytes.to_vec(), Options::default()).unwrap_err().to_string();
+            let error = read(bytes, Options::default()).unwrap_err().to_string();
             assert!(error.starts_with("`x.parquet`, byte 0: Parquet footer: "), "{error}");
         }
         let whole = file();
-        assert!(read(whole[..whole.len() - 1].to_vec(), Options::default()).is_err());
+        assert!(read(&whole[..whole.len() - 1], Options::default()).is_err());
     }
 
     proptest! {
@@ -510,7 +510,7 @@ mod tests {
             for (at, flip) in flips {
                 bytes[at % length] ^= flip;
             }
-            if let Ok(items) = read(bytes, Options::default()) {
+            if let Ok(items) = read(&bytes, Options::default()) {
                 prop_assert!(items.len() <= 1 << 20);
             }
         }

@@ -89,7 +89,7 @@ impl Fields {
                     fields.push((text(&line[..colon]), text(&line[colon + 1..])));
                 }
                 _ if odd.is_none() => {
-                    odd = Some(String::from_utf8_lossy(&line[..line.len().min(60)]).into_owned())
+                    odd = Some(String::from_utf8_lossy(&line[..line.len().min(60)]).into_owned());
                 }
                 _ => {}
             }

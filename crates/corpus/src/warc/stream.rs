@@ -45,7 +45,7 @@ impl Packing {
 
 enum Layer<R: Read> {
     Plain(Input<R>),
-    Gzip(GzDecoder<Input<R>>),
+    Gzip(Box<GzDecoder<Input<R>>>),
     Zstd(Decoder<'static, Input<R>>),
 }
 
@@ -168,7 +168,7 @@ impl<R: Read> Stream<R> {
         let gzip = input.peek(2)? == GZIP;
         self.open = true;
         self.layer = Some(if gzip {
-            Layer::Gzip(GzDecoder::new(input))
+            Layer::Gzip(Box::new(GzDecoder::new(input)))
         } else {
             let decoder = match &self.dictionary {
                 Some(dictionary) => Decoder::with_dictionary(input, dictionary)?,
