@@ -57,9 +57,18 @@ pub fn extract(page: &str, options: Options) -> Page {
             text = other;
         }
     }
+    // Indexes and other pages of links alone have no main text: all outside of navigation is given.
+    if text.0.len() < TINY && text.1 > 2 * text.0.len() {
+        let measures = Measures::new(&tree, false);
+        let mut writer = Writer::new(&tree, &measures, options.headings);
+        writer.write(tree::ROOT);
+        text.0 = writer.finish();
+    }
     Page { text: text.0, ..head::read(&tree) }
 }
 
+/// Bytes of what is hardly a text.
+const TINY: usize = 50;
 /// Bytes of a main text that is tried again.
 const SHORT: usize = 300;
 
