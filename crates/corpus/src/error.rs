@@ -293,6 +293,32 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A file of another format than rows or text (WARC, Parquet, tar) is not what it should be.
+    #[error("`{file}`, byte {offset}: {format} {field}: {reason}")]
+    Foreign {
+        /// The file.
+        file: String,
+        /// `WARC`, `Parquet`, `tar`.
+        format: &'static str,
+        /// Where in the file, from 0: in WARC the start of the compressed member, in tar after decompression.
+        offset: u64,
+        /// The field or part that is wrong.
+        field: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A column of a table is not there or holds something else than it should.
+    #[error("`{file}`: column `{column}`: {reason}")]
+    Column {
+        /// The file.
+        file: String,
+        /// The column.
+        column: String,
+        /// What is wrong with it.
+        reason: String,
+        /// The columns that the file has.
+        columns: Vec<String>,
+    },
 }
 
 impl Place {
@@ -396,6 +422,11 @@ impl Hint for Error {
             Error::Training { .. } => {
                 "give lines such as `__label__en The text`, and options within the ranges of the help".into()
             }
+            Error::Foreign { format: "WARC", .. } => {
+                "fetch the file again, or set damaged = \"skip\" to pass over such records and count them".into()
+            }
+            Error::Foreign { .. } => "fetch or write the file again; its bytes are damaged".into(),
+            Error::Column { columns, .. } => format!("the file has the columns {}", columns.join(", ")),
         })
     }
 }

@@ -180,7 +180,11 @@ fn kept_ranges(corpus: &Corpus, map: &[KeptRange]) -> Vec<Kept> {
     let words = &corpus.names().replacements;
     let replacement = |number: u8| usize::from(number).checked_sub(1).and_then(|i| words.get(i)).cloned();
     map.iter()
-        .map(|range| Kept { start: range.start, bytes: range.length, replacement: replacement(range.replacement) })
+        .map(|range| Kept {
+            start: range.start,
+            bytes: range.length,
+            replacement: replacement(range.replacement),
+        })
         .collect()
 }
 

@@ -94,7 +94,11 @@ fn document(d: &DocumentTrace) -> String {
             let spans: Vec<String> =
                 tag.spans.iter().take(LISTED).map(|(start, end, _)| format!("{start}..{end}")).collect();
             let more = if tag.spans.len() > LISTED { ", .." } else { "" };
-            lines.push(format!("    {:<60} {number:>12}  {}{more}", tag.attribute, spans.join(", ")).trim_end().into());
+            lines.push(
+                format!("    {:<60} {number:>12}  {}{more}", tag.attribute, spans.join(", "))
+                    .trim_end()
+                    .into(),
+            );
         }
     }
     if let Some(ranges) = &d.kept_ranges {
@@ -108,7 +112,11 @@ fn document(d: &DocumentTrace) -> String {
             })
             .collect();
         let more = if ranges.len() > LISTED { ", .." } else { "" };
-        lines.push(format!("  edited   {} of the source kept: bytes {}{more}", units::bytes(kept), shown.join(", ")));
+        lines.push(format!(
+            "  edited   {} of the source kept: bytes {}{more}",
+            units::bytes(kept),
+            shown.join(", ")
+        ));
     }
     for run in &d.runs {
         let about = format!("  run {} ({})", run.stage, run.key);

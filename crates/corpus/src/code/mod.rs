@@ -1,0 +1,16 @@
+//! Source code in: folders and tar archives, file by file, with the licence that applies to each.
+//!
+//! [`Files`] goes through a tree in a fixed order. A file's licence is the one that its first lines name, else that of the
+//! licence files in its folder or the nearest one above. What is no readable text is passed over with a reason.
+
+mod archive;
+mod files;
+mod folder;
+mod languages;
+mod licences;
+#[cfg(test)]
+mod tests;
+
+pub use files::{Files, Item, Licence, Options, SourceFile, Why};
+pub use languages::language;
+pub use licences::{identify, in_header, is_licence_file};

@@ -1,0 +1,518 @@
+//! The rows of a Parquet file.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use parquet::basic::{ConvertedType, Repetition, Type as Physical};
+use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
+use parquet::record::reader::RowIter;
+use parquet::record::{Field, Row as Record};
+use parquet::schema::types::Type;
+use regimen_base::fs;
+use serde_json::{Map, Value};
+
+use super::value::{hex, json};
+use crate::error::{Error, Result};
+
+/// Rows taken from the pages at a time.
+const BATCH: usize = 64;
+
+/// Which columns come along besides text and id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Other {
+    /// All.
+    #[default]
+    All,
+    /// These.
+    Named(Vec<String>),
+}
+
+/// How a file is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The column of the text.
+    pub text: String,
+    /// The column of the id: text or whole numbers. None where there is none.
+    pub id: Option<String>,
+    /// What else is read.
+    pub other: Other,
+    /// A text above so many bytes is passed over.
+    pub max_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { text: "text".into(), id: Some("id".into()), other: Other::All, max_bytes: 64 << 20 }
+    }
+}
+
+/// One row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Number of the row in the file, from 0.
+    pub number: u64,
+    /// Number of its row group, from 0.
+    pub group: usize,
+    /// The id, if there is one.
+    pub id: Option<String>,
+    /// The text, if it is not null.
+    pub text: Option<String>,
+    /// The other columns.
+    pub other: Map<String, Value>,
+}
+
+/// What a file holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Item {
+    /// A row.
+    Row(Row),
+    /// A row whose text is above [`Options::max_bytes`].
+    TooLarge {
+        /// Number of the row in the file, from 0.
+        number: u64,
+        /// Its id, if there is one.
+        id: Option<String>,
+        /// Bytes of the text.
+        bytes: u64,
+    },
+}
+
+/// Reads a file row by row.
+pub struct Reader {
+    file: String,
+    options: Options,
+    reader: Arc<dyn FileReader>,
+    projection: Type,
+    /// Row groups still to be read, and the number of the first row of each.
+    groups: VecDeque<(usize, u64)>,
+    group: usize,
+    next: u64,
+    rows: Option<RowIter<'static>>,
+}
+
+impl Reader {
+    /// Open a file. `file` is its name for messages.
+    ///
+    /// # Errors
+    /// When it cannot be opened, is no Parquet file, or lacks a column.
+    pub fn open(file: impl Into<String>, path: &Path, options: Options) -> Result<Reader> {
+        Reader::new(file, fs::open(path)?, options)
+    }
+
+    /// Read from anything that has chunks of bytes.
+    ///
+    /// # Errors
+    /// As for [`Reader::open`].
+    pub fn new<R: ChunkReader + 'static>(
+        file: impl Into<String>,
+        source: R,
+        options: Options,
+    ) -> Result<Reader> {
+        let file = file.into();
+        let opened = guard(&file, 0, "footer", || SerializedFileReader::new(source))?;
+        let reader: Arc<dyn FileReader> = Arc::new(opened);
+        let projection = projection(&file, reader.metadata().file_metadata().schema(), &options)?;
+        let mut reader = Reader {
+            file,
+            options,
+            reader,
+            projection,
+            groups: VecDeque::new(),
+            group: 0,
+            next: 0,
+            rows: None,
+        };
+        reader.read_groups(0..reader.groups());
+        Ok(reader)
+    }
+
+    /// Row groups of the file.
+    pub fn groups(&self) -> usize {
+        self.reader.num_row_groups()
+    }
+
+    /// Rows by the footer.
+    pub fn rows(&self) -> u64 {
+        self.reader.metadata().file_metadata().num_rows().try_into().unwrap_or(0)
+    }
+
+    /// Start again with these row groups only.
+    pub fn read_groups(&mut self, groups: std::ops::Range<usize>) {
+        let mut first = 0u64;
+        let all = self.reader.metadata().row_groups().iter().enumerate().map(|(at, group)| {
+            let start = first;
+            first = first.saturating_add(u64::try_from(group.num_rows()).unwrap_or(0));
+            (at, start)
+        });
+        self.groups = all.filter(|(at, _)| groups.contains(at)).collect();
+        self.rows = None;
+    }
+
+    /// The next row; none at the end, and after an error.
+    ///
+    /// # Errors
+    /// When the bytes of a page are damaged.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Result<Option<Item>> {
+        loop {
+            if self.rows.is_none() && !self.open_group()? {
+                return Ok(None);
+            }
+            let Some(rows) = &mut self.rows else { return Ok(None) };
+            let (offset, field) =
+                (self.reader.metadata().row_group(self.group).file_offset(), format!("row {}", self.next));
+            match guard(&self.file, offset.unwrap_or(0).try_into().unwrap_or(0), &field, || {
+                rows.next().transpose()
+            }) {
+                Ok(Some(row)) => {
+                    let number = self.next;
+                    self.next += 1;
+                    let item = self.item(number, row);
+                    if item.is_err() {
+                        self.stop();
+                    }
+                    return item.map(Some);
+                }
+                Ok(None) => self.rows = None,
+                Err(error) => {
+                    self.stop();
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn stop(&mut self) {
+        self.rows = None;
+        self.groups.clear();
+    }
+
+    fn open_group(&mut self) -> Result<bool> {
+        let Some((group, first)) = self.groups.pop_front() else { return Ok(false) };
+        (self.group, self.next) = (group, first);
+        let reader = OneGroup { all: Arc::clone(&self.reader), group };
+        let projection = self.projection.clone();
+        let rows = guard(&self.file, 0, &format!("row group {group}"), || {
+            RowIter::from_file_into(Box::new(reader))
+                .project(Some(projection))
+                .map(|rows| rows.with_batch_size(BATCH))
+        });
+        if rows.is_err() {
+            self.stop();
+        }
+        self.rows = Some(rows?);
+        Ok(true)
+    }
+
+    fn item(&self, number: u64, record: Record) -> Result<Item> {
+        let (mut id, mut text, mut bytes) = (None, None, 0);
+        let mut other = Map::new();
+        for (name, field) in record.into_columns() {
+            if name == self.options.text {
+                text = self.text(number, field)?;
+                bytes = text.as_ref().map_or(0, |text| text.len() as u64);
+            } else if self.options.id.as_ref() == Some(&name) {
+                id = match json(&field) {
+                    Value::Null => None,
+                    Value::String(id) => Some(id),
+                    other => Some(other.to_string()),
+                };
+            } else {
+                other.insert(name, json(&field));
+            }
+        }
+        if bytes > self.options.max_bytes {
+            return Ok(Item::TooLarge { number, id, bytes });
+        }
+        Ok(Item::Row(Row { number, group: self.group, id, text, other }))
+    }
+
+    fn text(&self, number: u64, field: Field) -> Result<Option<String>> {
+        match field {
+            Field::Null => Ok(None),
+            Field::Str(text) => Ok(Some(text)),
+            Field::Bytes(bytes) => String::from_utf8(bytes.data().to_vec()).map(Some).map_err(|error| {
+                let at = error.utf8_error().valid_up_to();
+                let near = &error.as_bytes()[at..error.as_bytes().len().min(at + 4)];
+                self.column(format!("row {number} is not UTF-8 at byte {at} (0x{})", hex(near)))
+            }),
+            _ => Err(self.column(format!("row {number} holds no text"))),
+        }
+    }
+
+    fn column(&self, reason: String) -> Error {
+        let columns = names(self.reader.metadata().file_metadata().schema());
+        Error::Column { file: self.file.clone(), column: self.options.text.clone(), reason, columns }
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Result<Item>;
+
+    fn next(&mut self) -> Option<Result<Item>> {
+        Reader::next(self).transpose()
+    }
+}
+
+/// A file of which one row group is seen.
+struct OneGroup {
+    all: Arc<dyn FileReader>,
+    group: usize,
+}
+
+impl FileReader for OneGroup {
+    fn metadata(&self) -> &parquet::file::metadata::ParquetMetaData {
+        self.all.metadata()
+    }
+
+    fn num_row_groups(&self) -> usize {
+        1
+    }
+
+    fn get_row_group(
+        &self,
+        _: usize,
+    ) -> parquet::errors::Result<Box<dyn parquet::file::reader::RowGroupReader + '_>> {
+        self.all.get_row_group(self.group)
+    }
+
+    fn get_row_iter(&self, projection: Option<Type>) -> parquet::errors::Result<RowIter<'_>> {
+        RowIter::from_file(projection, self)
+    }
+}
+
+/// Run a piece of the Parquet library. It meets some damaged bytes with a panic, which is an error like others here.
+fn guard<T>(
+    file: &str,
+    offset: u64,
+    field: &str,
+    run: impl FnOnce() -> parquet::errors::Result<T>,
+) -> Result<T> {
+    let reason = match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => {
+            let said =
+                panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            format!("the data is damaged ({})", said.unwrap_or("no reason given"))
+        }
+    };
+    // The library puts whole values into some of its messages.
+    let reason: String = reason.chars().take(200).collect();
+    Err(Error::Foreign { file: file.into(), format: "Parquet", offset, field: field.into(), reason })
+}
+
+fn names(schema: &Type) -> Vec<String> {
+    schema.get_fields().iter().map(|field| field.name().to_string()).collect()
+}
+
+/// The schema cut down to what is read, with the types of text and id checked.
+fn projection(file: &str, schema: &Type, options: &Options) -> Result<Type> {
+    let fail = |column: &str, reason: String| Error::Column {
+        file: file.into(),
+        column: column.into(),
+        reason,
+        columns: names(schema),
+    };
+    let find = |column: &str| {
+        let found = schema.get_fields().iter().find(|field| field.name() == column);
+        found.ok_or_else(|| fail(column, "the file has no such column".into()))
+    };
+    let text = find(&options.text)?;
+    if !is_text(text) {
+        return Err(fail(&options.text, format!("must hold text, found {}", kind(text))));
+    }
+    if let Some(id) = &options.id {
+        let field = find(id)?;
+        if !is_text(field) && !is_whole(field) {
+            return Err(fail(id, format!("must hold text or whole numbers, found {}", kind(field))));
+        }
+    }
+    if let Other::Named(columns) = &options.other {
+        columns.iter().try_for_each(|column| find(column).map(drop))?;
+    }
+    let wanted = |name: &str| {
+        name == options.text
+            || options.id.as_deref() == Some(name)
+            || match &options.other {
+                Other::All => true,
+                Other::Named(columns) => columns.iter().any(|column| column == name),
+            }
+    };
+    let fields = schema.get_fields().iter().filter(|field| wanted(field.name())).cloned().collect();
+    let built = Type::group_type_builder(schema.name()).with_fields(fields).build();
+    built.map_err(|error| fail(&options.text, error.to_string()))
+}
+
+fn single(field: &Type) -> bool {
+    let info = field.get_basic_info();
+    field.is_primitive() && !(info.has_repetition() && info.repetition() == Repetition::REPEATED)
+}
+
+fn is_text(field: &Type) -> bool {
+    let converted = field.get_basic_info().converted_type();
+    single(field)
+        && field.get_physical_type() == Physical::BYTE_ARRAY
+        && matches!(
+            converted,
+            ConvertedType::UTF8 | ConvertedType::NONE | ConvertedType::ENUM | ConvertedType::JSON
+        )
+}
+
+fn is_whole(field: &Type) -> bool {
+    use ConvertedType::*;
+    let converted = field.get_basic_info().converted_type();
+    single(field)
+        && matches!(field.get_physical_type(), Physical::INT32 | Physical::INT64)
+        && matches!(converted, NONE | INT_8 | INT_16 | INT_32 | INT_64 | UINT_8 | UINT_16 | UINT_32 | UINT_64)
+}
+
+fn kind(field: &Type) -> String {
+    if !field.is_primitive() {
+        return "a group of columns".into();
+    }
+    let converted = field.get_basic_info().converted_type();
+    let note = if converted == ConvertedType::NONE { String::new() } else { format!(" ({converted})") };
+    let list = if single(field) { "" } else { "a list of " };
+    format!("{list}{}{note}", field.get_physical_type())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
+    use parquet::file::properties::WriterProperties;
+    use parquet::file::writer::SerializedFileWriter;
+    use parquet::schema::parser::parse_message_type;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    /// Two row groups of three rows; the second text of each is null.
+    fn file() -> Vec<u8> {
+        let schema = "message m { required int64 id; optional binary text (UTF8); required binary raw;
+             optional group meta { required double score; } }";
+        let schema = Arc::new(parse_message_type(schema).unwrap());
+        let properties = Arc::new(
+            WriterProperties::builder().set_compression(parquet::basic::Compression::SNAPPY).build(),
+        );
+        let mut writer = SerializedFileWriter::new(Vec::new(), schema, properties).unwrap();
+        for group in 0..2i64 {
+            let mut rows = writer.next_row_group().unwrap();
+            let mut column = rows.next_column().unwrap().unwrap();
+            column
+                .typed::<Int64Type>()
+                .write_batch(&[group * 10, group * 10 + 1, group * 10 + 2], None, None)
+                .unwrap();
+            column.close().unwrap();
+            let mut column = rows.next_column().unwrap().unwrap();
+            let texts =
+                [ByteArray::from("first \u{e4}"), ByteArray::from("third, much longer than the others")];
+            column.typed::<ByteArrayType>().write_batch(&texts, Some(&[1, 0, 1]), None).unwrap();
+            column.close().unwrap();
+            let mut column = rows.next_column().unwrap().unwrap();
+            column
+                .typed::<ByteArrayType>()
+                .write_batch(&["a", "b", "c"].map(ByteArray::from), None, None)
+                .unwrap();
+            column.close().unwrap();
+            let mut column = rows.next_column().unwrap().unwrap();
+            column.typed::<DoubleType>().write_batch(&[0.5, 1.0], Some(&[1, 1, 0]), None).unwrap();
+            column.close().unwrap();
+            rows.close().unwrap();
+        }
+        writer.into_inner().unwrap()
+    }
+
+    fn on_disk(bytes: &[u8]) -> std::fs::File {
+        let mut disk = tempfile::tempfile().unwrap();
+        disk.write_all(bytes).unwrap();
+        disk
+    }
+
+    fn read(bytes: &[u8], options: Options) -> Result<Vec<Item>> {
+        Reader::new("x.parquet", on_disk(bytes), options)?.collect()
+    }
+
+    fn why(options: Options) -> String {
+        read(&file(), options).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn rows_of_all_groups_with_their_numbers() {
+        let items = read(&file(), Options::default()).unwrap();
+        assert_eq!(items.len(), 6);
+        let Item::Row(row) = &items[3] else { panic!() };
+        assert_eq!((row.number, row.group, row.id.as_deref()), (3, 1, Some("10")));
+        assert_eq!(row.text.as_deref(), Some("first \u{e4}"));
+        assert_eq!(Value::Object(row.other.clone()), json!({"raw": "61", "meta": {"score": 0.5}}));
+        let Item::Row(row) = &items[4] else { panic!() };
+        assert_eq!(row.text, None);
+        let Item::Row(row) = &items[5] else { panic!() };
+        assert_eq!(row.other["meta"], Value::Null);
+        let mut reader = Reader::new("x", on_disk(&file()), Options::default()).unwrap();
+        assert_eq!((reader.groups(), reader.rows()), (2, 6));
+        reader.read_groups(1..2);
+        assert_eq!(reader.map(|item| item.unwrap()).collect::<Vec<_>>(), items[3..]);
+    }
+
+    #[test]
+    fn columns_are_chosen_and_checked() {
+        let options =
+            Options { text: "raw".into(), id: None, other: Other::Named(vec!["text".into()]), max_bytes: 9 };
+        let Item::Row(row) = &read(&file(), options).unwrap()[1] else { panic!() };
+        assert_eq!(
+            (row.text.as_deref(), &row.id, Value::Object(row.other.clone())),
+            (Some("b"), &None, json!({"text": null}))
+        );
+        let named = |text: &str| Options { text: text.into(), ..Options::default() };
+        assert_eq!(why(named("body")), "`x.parquet`: column `body`: the file has no such column");
+        assert_eq!(why(named("id")), "`x.parquet`: column `id`: must hold text, found INT64");
+        assert_eq!(
+            why(named("meta")),
+            "`x.parquet`: column `meta`: must hold text, found a group of columns"
+        );
+        let id = Options { id: Some("meta".into()), ..Options::default() };
+        assert_eq!(
+            why(id),
+            "`x.parquet`: column `meta`: must hold text or whole numbers, found a group of columns"
+        );
+        let other = Options { other: Other::Named(vec!["nothing".into()]), ..Options::default() };
+        let error = read(&file(), other).unwrap_err();
+        assert_eq!(regimen_base::Hint::hint(&error).unwrap(), "the file has the columns id, text, raw, meta");
+    }
+
+    #[test]
+    fn long_texts_are_passed_over() {
+        let items = read(&file(), Options { max_bytes: 20, ..Options::default() }).unwrap();
+        assert_eq!(items[2], Item::TooLarge { number: 2, id: Some("2".into()), bytes: 34 });
+    }
+
+    #[test]
+    fn what_is_no_parquet_file_is_refused() {
+        for bytes in [&b""[..], b"PAR1", b"{\"a\": 1}\n{\"a\": 2}\n"] {
+            let error = read(bytes, Options::default()).unwrap_err().to_string();
+            assert!(error.starts_with("`x.parquet`, byte 0: Parquet footer: "), "{error}");
+        }
+        let whole = file();
+        assert!(read(&whole[..whole.len() - 1], Options::default()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_bytes_are_errors(flips in proptest::collection::vec((any::<usize>(), 1u8..=255), 1..4)) {
+            let mut bytes = file();
+            let length = bytes.len();
+            for (at, flip) in flips {
+                bytes[at % length] ^= flip;
+            }
+            if let Ok(items) = read(&bytes, Options::default()) {
+                prop_assert!(items.len() <= 1 << 20);
+            }
+        }
+    }
+}
