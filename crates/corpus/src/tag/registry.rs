@@ -17,6 +17,18 @@ pub static TAGGERS: &[&Kind] = &[
     &super::c4::KIND,
     &super::fineweb::KIND,
     &super::pii_dolma::KIND,
+    &super::pii::KIND,
+    &super::pii_datatrove::KIND,
+    &super::code_redpajama::KIND,
+    &super::code_starcoder::KIND,
+    &super::code_copyright::KIND,
+    &super::url::KIND,
+    &super::licence::KIND,
+    &super::repetition::KIND,
+    &super::readability::KIND,
+    &super::punctuation::KIND,
+    &super::paragraph_length::KIND,
+    &super::random_number::KIND,
     &super::length::KIND,
     &super::author::KIND,
 ];
@@ -86,6 +98,19 @@ impl Params<'_> {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(other) => Err(self.wrong(field, format!("it must be a text, found {other}"))),
+        }
+    }
+
+    /// A whole number that is not negative, if it is given: as a number, or as a text of digits.
+    pub(crate) fn integer(&self, field: &str) -> Result<Option<u64>> {
+        match self.of.get(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => {
+                let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+                number.map(Some).ok_or_else(|| {
+                    self.wrong(field, format!("it must be a whole number from 0 on, found {value}"))
+                })
+            }
         }
     }
 
