@@ -213,7 +213,7 @@ def datatrove(args):
             subprocess.run([f"{args.datatrove}/bin/python", os.path.abspath(__file__), "--child", args.documents],
                            check=True, stdout=to, stderr=subprocess.DEVNULL)
         os.rename(cache + ".part", cache)
-    found = ours(args, ["gopher_datatrove", "c4", "fineweb"], "ours-datatrove")
+    found = ours(args, ["gopher@datatrove", "c4", "fineweb"], "ours-datatrove")
     documents = 0
     unequal = {name: [] for name in [*RULES, *NUMBERS, *SETS]}
     with open(cache) as lines:
