@@ -119,9 +119,9 @@ fn iban(bytes: &[u8], digits: usize, free: usize) -> Option<(usize, usize, usize
             return None;
         }
         if count < 4 {
-            head = digit(head, byte)
+            head = digit(head, byte);
         } else {
-            rest = digit(rest, byte)
+            rest = digit(rest, byte);
         }
         count += 1;
         end += 1;
@@ -195,14 +195,12 @@ impl Groups {
 /// Neither before `start` nor behind `end` does the number go on.
 fn alone(bytes: &[u8], start: usize, end: usize) -> bool {
     let (ahead, next) = (before(bytes, start), at(bytes, end));
-    !wordy(ahead)
-        && !matches!(
-            ahead,
-            b'.' | b'-' | b'_' | b'/' | b'+' | b'$' | b'#' | b'=' | b'&' | b'%' | b',' | b'\\'
-        )
-        && !wordy(next)
-        && !matches!(next, b'_' | b'%' | b'=' | b'/' | b'\\')
-        && !(matches!(next, b'.' | b'-' | b':' | b',') && wordy(at(bytes, end + 1)))
+    let edge = |byte: u8| wordy(byte) || matches!(byte, b'_' | b'%' | b'=' | b'/' | b'\\');
+    if edge(ahead) || matches!(ahead, b'.' | b'-' | b'+' | b'$' | b'#' | b'&' | b',') || edge(next) {
+        return false;
+    }
+    let goes_on = matches!(next, b'.' | b'-' | b':' | b',') && wordy(at(bytes, end + 1));
+    !goes_on
 }
 
 /// A card number: together, or in groups of four (4-6-5, 4-6-4) parted by spaces or hyphens.
@@ -223,16 +221,15 @@ fn issued(digits: &[u8]) -> bool {
         return false;
     }
     let prefix = digits[..4].iter().fold(0u32, |sum, digit| sum * 10 + u32::from(digit - b'0'));
-    match (prefix, digits.len()) {
-        (4000..=4999, 13 | 16 | 19) => true,
-        (5100..=5599 | 2221..=2720, 16) => true,
-        (3400..=3499 | 3700..=3799, 15) => true,
-        (3000..=3059 | 3600..=3699 | 3800..=3999, 14) => true,
-        (6011 | 6440..=6599 | 6200..=6299, 16..=19) => true,
-        (3528..=3589, 16..=19) => true,
-        (5018 | 5020 | 5038 | 5893 | 6304 | 6759 | 6761..=6763, 13..=19) => true,
-        _ => false,
-    }
+    matches!(
+        (prefix, digits.len()),
+        (4000..=4999, 13 | 16 | 19)
+            | (5100..=5599 | 2221..=2720, 16)
+            | (3400..=3499 | 3700..=3799, 15)
+            | (3000..=3059 | 3600..=3699 | 3800..=3999, 14)
+            | (6011 | 6440..=6599 | 6200..=6299 | 3528..=3589, 16..=19)
+            | (5018 | 5020 | 5038 | 5893 | 6304 | 6759 | 6761..=6763, 13..=19)
+    )
 }
 
 /// Luhn's check digit (ISO/IEC 7812-1, annex B).
@@ -256,15 +253,15 @@ fn ssn(bytes: &[u8], start: usize) -> Option<(usize, usize, usize)> {
 
 /// Calling codes in use: one digit, two digits, or the first two of three (ITU-T E.164, list of assigned codes).
 fn calling_code(digits: &[u8]) -> bool {
-    match digits {
-        [b'1' | b'7', ..] => true,
-        [b'2', b'0' | b'7', ..] | [b'2', b'1'..=b'6' | b'9', ..] => true,
-        [b'3', b'5' | b'7' | b'8', ..] | [b'3', b'0'..=b'4' | b'6' | b'9', ..] => true,
-        [b'4', _, ..] | [b'5', _, ..] | [b'6', _, ..] => true,
-        [b'8', b'0' | b'1' | b'2' | b'4' | b'5' | b'6' | b'7' | b'8', ..] => true,
-        [b'9', b'0'..=b'6' | b'8' | b'9', ..] => true,
-        _ => false,
-    }
+    matches!(
+        digits,
+        [b'1' | b'7', ..]
+            | [b'2', b'0'..=b'7' | b'9', ..]
+            | [b'3', b'0'..=b'9', ..]
+            | [b'4' | b'5' | b'6', _, ..]
+            | [b'8', b'0'..=b'2' | b'4'..=b'8', ..]
+            | [b'9', b'0'..=b'6' | b'8' | b'9', ..]
+    )
 }
 
 /// Groups of national numbers with a leading zero: the digits of each group.
