@@ -78,6 +78,14 @@ static TAG: &[Field] = &[
         "File of a model: fastText for `fasttext` and `language`, KenLM for `perplexity`.",
     ),
     Field::new("label", Ty::Maybe(&Ty::Str), "null", "Label asked for of a classifier; `en` for `language`."),
+    Field::new("list", Ty::Maybe(&Ty::Files), "null", "File of hosts, URLs or filter lines, for `url`."),
+    Field::new(
+        "key",
+        Ty::Maybe(&Ty::Str),
+        "null",
+        "Key of the metadata that holds the URL, for `url`; `url` if left out.",
+    ),
+    Field::new("seed", Ty::Maybe(&Ty::COUNT), "null", "Seed of `random_number`; 0 if left out."),
     Field::new(
         "items",
         Ty::Maybe(&Ty::Files),

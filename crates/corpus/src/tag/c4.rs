@@ -6,15 +6,16 @@
 //! `[n]`, `[edit]` and `[citation needed]` are removed from the others. A document is dropped if a line that got so far
 //! holds "lorem ipsum" or `{`, and if fewer than 5 sentences are left.
 //!
-//! `sentences` counts runs of `.`, `?`, `!` in the lines that stay, that white space or a closing mark and white space or
-//! the end of the line follows, and a rest without one; the published code asks NLTK's punkt model, which knows
-//! abbreviations.
+//! `sentences` counts those of the lines that stay as datatrove does, by spaCy's `sentencizer`: a sentence ends with a
+//! token that is one of `.`, `!`, `?` and their like in other scripts, and the punctuation behind it. The published code
+//! asks NLTK's punkt model.
 
 use std::ops::Range;
 
 use aho_corasick::AhoCorasick;
 
 use super::classes::is_space;
+use super::spacy;
 use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, flag, spans, value};
 
 const LONGEST_WORD: usize = 1000;
@@ -47,7 +48,7 @@ static ATTRIBUTES: [Attribute; 9] = [
 pub(super) static KIND: Kind = Kind {
     name: "c4",
     aliases: &["c4@datatrove"],
-    version: 1,
+    version: 2,
     about: "C4's rules line by line (Raffel et al. 2020), in the order of the published code.",
     attributes: &ATTRIBUTES,
     make: |params| {
@@ -175,21 +176,31 @@ fn citations(line: &str) -> impl Iterator<Item = Range<usize>> {
 
 /// Sentences of a line that is not empty.
 fn count_sentences(line: &str) -> u32 {
-    let (mut count, mut open, mut ended) = (0, false, false);
-    for c in line.chars() {
-        match c {
-            '.' | '?' | '!' => (open, ended) = (true, true),
-            '"' | '\'' | ')' | ']' | '”' | '’' => {}
-            c if is_space(c) => {
-                if ended {
-                    count += 1;
-                    (open, ended) = (false, false);
-                }
-            }
-            _ => (open, ended) = (true, false),
+    let (mut count, mut ended) = (1, false);
+    let mut tokens = Vec::new();
+    let mut gap = "";
+    let mut rest = line;
+    while !rest.is_empty() {
+        // White space but a single space is a token as well, and no punctuation.
+        if ended && !matches!(gap, "" | " ") {
+            (count, ended) = (count + 1, false);
         }
+        let run = &rest[..rest.find(is_space).unwrap_or(rest.len())];
+        tokens.clear();
+        spacy::tokens(run, 0, &mut tokens);
+        for token in &tokens {
+            let token = &run[token.clone()];
+            let end = spacy::ends_sentence(token);
+            if ended && !end && !spacy::is_punctuation(token) {
+                (count, ended) = (count + 1, false);
+            }
+            ended |= end;
+        }
+        let behind = rest[run.len()..].trim_start_matches(is_space);
+        gap = &rest[run.len()..rest.len() - behind.len()];
+        rest = behind;
     }
-    count + u32::from(open)
+    count
 }
 
 #[cfg(test)]
@@ -241,6 +252,7 @@ mod tests {
     fn sentences_are_counted() {
         assert_eq!(count_sentences("One. Two? \"Three!\" Four"), 4);
         assert_eq!(count_sentences("It costs 3.50 in all."), 1);
-        assert_eq!(count_sentences("Wait... what?!"), 2);
+        assert_eq!(count_sentences("Wait... what?!"), 1);
+        assert_eq!(count_sentences("Mr. X is here. )  (."), 2);
     }
 }

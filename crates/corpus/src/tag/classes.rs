@@ -14,13 +14,28 @@ pub(crate) const DECIMAL: u8 = 2;
 pub(crate) const NUMBER: u8 = 4;
 /// White space.
 pub(crate) const SPACE: u8 = 8;
+/// Part of a word as `\w` of Unicode (UTS 18) means it: alphabetic, mark, decimal digit, connector, joiner.
+pub(crate) const WORDLY: u8 = 16;
+/// Another symbol than of currency, mathematics and modifiers: general category So.
+pub(crate) const SYMBOL: u8 = 32;
+/// Punctuation: general category P.
+pub(crate) const PUNCTUATION: u8 = 64;
+/// Punctuation or any symbol: general categories P and S.
+pub(crate) const MARK: u8 = 128;
 
 /// The classes of every character, from the Unicode tables of `regex-syntax`.
 static CLASSES: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut classes = vec![0u8; char::MAX as usize + 1];
-    for (name, class) in
-        [(r"\p{L}", LETTER), (r"\p{Nd}", DECIMAL), (r"\p{N}", NUMBER), (r"[\s\x1c-\x1f]", SPACE)]
-    {
+    for (name, class) in [
+        (r"\p{L}", LETTER),
+        (r"\p{Nd}", DECIMAL),
+        (r"\p{N}", NUMBER),
+        (r"[\s\x1c-\x1f]", SPACE),
+        (r"\w", WORDLY),
+        (r"\p{So}", SYMBOL),
+        (r"\p{P}", PUNCTUATION),
+        (r"[\p{P}\p{S}]", MARK),
+    ] {
         let Ok(parsed) = regex_syntax::parse(name) else { continue };
         if let HirKind::Class(Class::Unicode(ranges)) = parsed.kind() {
             for range in ranges.iter() {
@@ -37,8 +52,11 @@ pub(crate) static ASCII: [u8; 128] = {
     let mut c = 0;
     while c < 128 {
         classes[c] = match c as u8 {
-            b'a'..=b'z' | b'A'..=b'Z' => LETTER,
-            b'0'..=b'9' => DECIMAL | NUMBER,
+            b'a'..=b'z' | b'A'..=b'Z' => LETTER | WORDLY,
+            b'0'..=b'9' => DECIMAL | NUMBER | WORDLY,
+            b'_' => WORDLY | PUNCTUATION | MARK,
+            b'$' | b'+' | b'<' | b'=' | b'>' | b'^' | b'`' | b'|' | b'~' => MARK,
+            b'!'..=b'/' | b':'..=b'@' | b'['..=b']' | b'{' | b'}' => PUNCTUATION | MARK,
             9..=13 | 28..=31 | b' ' => SPACE,
             _ => 0,
         };

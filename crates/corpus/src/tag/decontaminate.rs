@@ -48,10 +48,10 @@ pub(super) static KIND: Kind = Kind {
         let path = params
             .path("items")?
             .ok_or_else(|| params.wrong("items", "it is missing: it names the file of items"))?;
-        let n = match params.number("n")? {
+        let n = match params.integer("n")? {
             None => N,
-            Some(n) if (2.0..=100.0).contains(&n) && n.trunc() == n => n as usize,
-            Some(n) => return Err(params.wrong("n", format!("{n} is not a whole number from 2 to 100"))),
+            Some(n) if (2..=100).contains(&n) => n as usize,
+            Some(n) => return Err(params.wrong("n", format!("{n} is not from 2 to 100"))),
         };
         let items = items(&path, params.text("field")?.unwrap_or("text"), params)?;
         Ok(Box::new(Index::new(&items, n)))

@@ -3,13 +3,14 @@
 //! 0.67), characters of lines that came before (at most 0.01), line feeds by words (at most 0.3).
 //!
 //! Blank lines count for nothing. Terminal punctuation is the Unicode property Sentence_Terminal; datatrove has a list of
-//! its own, which holds also `'"'`-like marks of the scripts it knows: see the test for where they differ. Words are runs
-//! without white space; datatrove takes spaCy's, of which there are more.
+//! its own, which holds also `'"'`-like marks of the scripts it knows: see the test for where they differ. Words are
+//! those of spaCy's English tokenizer ([`super::spacy`]).
 
 use std::sync::LazyLock;
 
 use regex_syntax::hir::{Class, HirKind};
 
+use super::spacy;
 use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, value};
 
 const SHORT: u32 = 30;
@@ -24,7 +25,7 @@ static ATTRIBUTES: [Attribute; 4] = [
 pub(super) static KIND: Kind = Kind {
     name: "fineweb",
     aliases: &["fineweb@datatrove"],
-    version: 1,
+    version: 2,
     about: "FineWeb's rules of punctuation, short lines, repeated lines and lists (Penedo et al. 2024).",
     attributes: &ATTRIBUTES,
     make: |params| {
@@ -76,7 +77,17 @@ impl Tagger for FineWeb {
         out.value(0, share(f64::from(ends), count));
         out.value(1, share(f64::from(short), count));
         out.value(2, share(repeated.later_characters as f64, f64::from(view.characters) - feeds));
-        out.value(3, share(feeds, view.words.len() as f64));
+        let mut tokens = Vec::new();
+        let words: usize = view
+            .words
+            .iter()
+            .map(|word| {
+                tokens.clear();
+                spacy::tokens(view.word(word), 0, &mut tokens);
+                tokens.len()
+            })
+            .sum();
+        out.value(3, share(feeds, words as f64));
     }
 }
 
@@ -92,7 +103,7 @@ mod tests {
         assert_eq!(of("line_punct_ratio"), 0.5);
         assert_eq!(of("short_line_ratio"), 0.5);
         assert_eq!(of("char_dup_ratio"), 5.0 / (text.len() as f64 - 5.0));
-        assert_eq!(of("list_ratio"), 5.0 / 18.0);
+        assert_eq!(of("list_ratio"), 5.0 / 20.0);
         assert_eq!(number("fineweb", "char_dup_ratio", "\n\n"), 0.0);
     }
 

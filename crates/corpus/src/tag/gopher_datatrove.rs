@@ -7,14 +7,13 @@
 //! ones count; repeated n-grams of 5 to 10 words are walked over, so that each character counts at most once; shares are
 //! of the characters of the text.
 //!
-//! datatrove takes its words from spaCy's English tokenizer, which parts punctuation and clitics from words. Here a run
-//! without white space is cut at its ends as spaCy cuts most: opening and closing punctuation one by one, and the clitics
-//! `'s`, `'re`, `'ve`, `'ll`, `'d`, `'m`, `n't`.
+//! datatrove takes its words from spaCy's English tokenizer; so does this tagger ([`super::spacy`]).
 
 use std::sync::LazyLock;
 
 use super::c4::split_lines;
 use super::classes::{LETTER, is_space, of};
+use super::spacy::tokens;
 use super::view::Word;
 use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, View, value};
 use crate::hash::hash;
@@ -51,7 +50,7 @@ static ATTRIBUTES: [Attribute; 21] = [
 pub(super) static KIND: Kind = Kind {
     name: "gopher@datatrove",
     aliases: &[],
-    version: 1,
+    version: 2,
     about: "Gopher's rules of quality and repetition (Rae et al. 2021) as datatrove's two filters compute them.",
     attributes: &ATTRIBUTES,
     make: |params| {
@@ -76,62 +75,25 @@ fn is_punctuation(c: char) -> bool {
 
 struct Gopher;
 
-/// What is cut off a word's ends, one by one.
-fn at_the_ends(c: char) -> bool {
-    of(c) & (LETTER | super::classes::NUMBER) == 0
-        && (is_punctuation(c) || c.is_ascii_punctuation())
-        && !matches!(c, '_' | '#' | '@' | '&')
-}
-
-/// The words of a view, cut as described above.
+/// The words of a view, cut as spaCy cuts them.
 fn words(view: &View) -> Vec<Word> {
     let bytes = view.text.as_bytes();
     let mut out = Vec::with_capacity(view.words.len() * 5 / 4);
-    let mut push = |start: usize, end: usize| {
-        let characters = view.text[start..end].chars().count() as u32;
-        let hash = hash(bytes, start, end);
-        out.push(Word { start: start as u32, end: end as u32, characters, seen: 0, hash });
-    };
+    let mut cut = Vec::new();
     for word in view.words {
-        let (mut start, mut end) = (word.start as usize, word.end as usize);
-        let text = view.text;
-        if word.characters == word.end - word.start
-            && bytes[start].is_ascii_alphanumeric()
-            && bytes[end - 1].is_ascii_alphanumeric()
-            && !bytes[start..end].contains(&b'\'')
-        {
-            push(start, end);
+        cut.clear();
+        tokens(view.word(word), word.start as usize, &mut cut);
+        if cut.len() == 1 {
+            out.push(*word);
             continue;
         }
-        while let Some(c) = text[start..end].chars().next().filter(|&c| at_the_ends(c)) {
-            push(start, start + c.len_utf8());
-            start += c.len_utf8();
-        }
-        let mut tail = Vec::new();
-        while start < end {
-            let rest = &text[start..end];
-            if let Some(dots) = rest.strip_suffix("...") {
-                tail.push((start + dots.len(), end));
-                end = start + dots.len();
-            } else if let Some(c) = rest.chars().next_back().filter(|&c| at_the_ends(c)) {
-                tail.push((end - c.len_utf8(), end));
-                end -= c.len_utf8();
-            } else {
-                break;
-            }
-        }
-        let clitic =
-            ["n't", "n’t", "'s", "’s", "'re", "’re", "'ve", "’ve", "'ll", "’ll", "'d", "’d", "'m", "’m"];
-        let rest = &text[start..end];
-        match clitic.iter().find(|c| rest.ends_with(**c) && rest.len() > c.len()) {
-            Some(clitic) => {
-                push(start, end - clitic.len());
-                push(end - clitic.len(), end);
-            }
-            None if start < end => push(start, end),
-            None => {}
-        }
-        tail.into_iter().rev().for_each(|(start, end)| push(start, end));
+        out.extend(cut.iter().map(|token| Word {
+            start: token.start as u32,
+            end: token.end as u32,
+            characters: view.text[token.clone()].chars().count() as u32,
+            seen: 0,
+            hash: hash(bytes, token.start, token.end),
+        }));
     }
     out
 }
@@ -224,28 +186,9 @@ fn pieces(text: &str, trimmed: &str, least: usize) -> Vec<(u32, u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::tag::testing::number;
 
     const NAME: &str = "gopher@datatrove";
-
-    #[test]
-    fn words_are_cut_as_spacy_cuts_most() {
-        let mut buffers = super::super::Buffers::default();
-        let cut = |buffers: &mut super::super::Buffers, text: &str| -> Vec<String> {
-            let view = buffers.view(text);
-            words(&view).iter().map(|w| text[w.start as usize..w.end as usize].to_string()).collect()
-        };
-        assert_eq!(
-            cut(&mut buffers, "(\"Hello,\" he said.)"),
-            ["(", "\"", "Hello", ",", "\"", "he", "said", ".", ")"]
-        );
-        assert_eq!(
-            cut(&mut buffers, "It's what they don't know..."),
-            ["It", "'s", "what", "they", "do", "n't", "know", "..."]
-        );
-        assert_eq!(cut(&mut buffers, "-- ''"), ["-", "-", "'", "'"]);
-    }
 
     #[test]
     fn every_value_by_hand() {

@@ -100,38 +100,91 @@ fn closing(c: char) -> bool {
     matches!(c, ',' | '?' | '!' | ';' | ':' | ')' | '(')
 }
 
+/// A match of the e-mail expression.
+struct Match {
+    start: usize,
+    end: usize,
+    /// Where the run of characters of the first class ends in which the match begins.
+    run: usize,
+    /// The part before `@` lies in that run.
+    inside: bool,
+    /// Dolma counts it.
+    counts: bool,
+}
+
 fn emails(found: &mut Found, offsets: &mut Vec<u32>) {
-    let text = found.view.text;
     offsets.clear();
-    offsets.extend(memchr_iter(b'@', text.as_bytes()).map(|at| at as u32));
+    offsets.extend(memchr_iter(b'@', found.view.text.as_bytes()).map(|at| at as u32));
     // Behind the last match.
     let mut free = 0;
+    // A match whose `@` lies in a run of the first class gives way to a later one that begins in the same run: the class
+    // takes as much as it can.
+    let mut waiting: Option<Match> = None;
+    let take = |found: &mut Found, one: &Match| {
+        if one.counts {
+            found.add(EMAIL, one.start, one.end);
+        }
+        one.end
+    };
     for &at in offsets.iter() {
         let at = at as usize;
         if at < free {
             continue;
         }
-        let (start, end) = found.paragraph(at);
-        let start = start.max(free);
-        let before = &text[start..at];
-        let local = before
-            .rfind(|c| c == '@' || is_space(c))
-            .map_or(0, |i| i + before[i..].chars().next().map_or(1, char::len_utf8));
-        if local == before.len() {
-            continue;
+        let mut next = email(found, at, free, waiting.as_ref());
+        if let Some(first) = waiting.take() {
+            let same = at < first.run || next.as_ref().is_some_and(|next| next.run == first.run);
+            if same && next.is_none() {
+                waiting = Some(first);
+                continue;
+            }
+            if !same {
+                free = take(found, &first);
+                next = if at < free { None } else { email(found, at, free, None) };
+            }
         }
-        let behind = &text[at + 1..end];
-        let domain = behind.find(|c| c == '@' || closing(c) || is_space(c)).unwrap_or(behind.len());
-        let Some((domain, length)) = domain_and_end(behind, domain) else { continue };
-        let first = before[..local].trim_end_matches(around).len();
-        // What the expression's first class leaves to the address: at least one character.
-        let address = before[local..].trim_start_matches(around);
-        let only_parenthesis = address == "(" || (address.is_empty() && before.ends_with('('));
-        free = at + 1 + length;
-        if !only_parenthesis && domain.contains('.') {
-            found.add(EMAIL, start + first, free);
+        match next {
+            Some(next) if next.inside => waiting = Some(next),
+            Some(next) => free = take(found, &next),
+            None => {}
         }
     }
+    if let Some(last) = waiting {
+        take(found, &last);
+    }
+}
+
+/// The match with the `@` at a place that begins at `free` or behind it. `waiting` is one before it, whose run may be the
+/// same.
+fn email(found: &Found, at: usize, free: usize, waiting: Option<&Match>) -> Option<Match> {
+    let text = found.view.text;
+    let (start, end) = found.paragraph(at);
+    let start = start.max(free);
+    let before = &text[start..at];
+    let local = before
+        .rfind(|c| c == '@' || is_space(c))
+        .map_or(0, |i| i + before[i..].chars().next().map_or(1, char::len_utf8));
+    if local == before.len() {
+        return None;
+    }
+    let behind = &text[at + 1..end];
+    let domain = behind.find(|c| c == '@' || closing(c) || is_space(c)).unwrap_or(behind.len());
+    let (domain, length) = domain_and_end(behind, domain)?;
+    // What the expression's first class leaves to the address: at least one character.
+    let address = before[local..].trim_start_matches(around);
+    let inside = address.is_empty();
+    let run = match waiting {
+        _ if !inside => at - address.len(),
+        Some(first) if at < first.run => first.run,
+        _ => end - text[at..end].trim_start_matches(around).len(),
+    };
+    let first = match waiting {
+        Some(first) if first.run == run => first.start,
+        _ => start + before[..local].trim_end_matches(around).len(),
+    };
+    let only_parenthesis = address == "(" || (inside && before.ends_with('('));
+    let counts = !only_parenthesis && domain.contains('.');
+    Some(Match { start: first, end: at + 1 + length, run, inside, counts })
 }
 
 /// The shortest domain with which the rest of the expression matches, and the bytes up to the end of the match. `run` is
@@ -206,7 +259,12 @@ fn phone(text: &str) -> Option<usize> {
 }
 
 fn addresses(found: &mut Found, offsets: &mut Vec<u32>) {
-    let bytes = found.view.text.as_bytes();
+    let text = found.view.text;
+    each_address(text.as_bytes(), offsets, |start, end| found.add(IP, start, end));
+}
+
+/// All matches of the expression for IPv4 addresses.
+pub(super) fn each_address(bytes: &[u8], offsets: &mut Vec<u32>, mut found: impl FnMut(usize, usize)) {
     let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
     offsets.clear();
     offsets.extend(
@@ -233,13 +291,13 @@ fn addresses(found: &mut Found, offsets: &mut Vec<u32>) {
         }
         if let (true, Some(length)) = (whole, octet(&bytes[at..])) {
             free = at + length;
-            found.add(IP, first, free);
+            found(first, free);
         }
     }
 }
 
 /// The length of the number that `25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9]?` takes first at the start of a text.
-fn octet(text: &[u8]) -> Option<usize> {
+pub(super) fn octet(text: &[u8]) -> Option<usize> {
     let digit = |i: usize| text.get(i).filter(|b| b.is_ascii_digit());
     match (digit(0)?, digit(1), digit(2)) {
         (b'2', Some(b'5'), Some(b'0'..=b'5')) | (b'2', Some(b'0'..=b'4'), Some(_)) => Some(3),

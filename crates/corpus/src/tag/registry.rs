@@ -21,6 +21,18 @@ pub static TAGGERS: &[&Kind] = &[
     &super::classify::FASTTEXT,
     &super::classify::PERPLEXITY,
     &super::decontaminate::KIND,
+    &super::pii::KIND,
+    &super::pii_datatrove::KIND,
+    &super::code_redpajama::KIND,
+    &super::code_starcoder::KIND,
+    &super::code_copyright::KIND,
+    &super::url::KIND,
+    &super::licence::KIND,
+    &super::repetition::KIND,
+    &super::readability::KIND,
+    &super::punctuation::KIND,
+    &super::paragraph_length::KIND,
+    &super::random_number::KIND,
     &super::length::KIND,
     &super::author::KIND,
 ];
@@ -99,13 +111,16 @@ impl Params<'_> {
         }
     }
 
-    /// A number, if it is given; a command line gives it as a text.
-    pub(crate) fn number(&self, field: &str) -> Result<Option<f64>> {
+    /// A whole number that is not negative, if it is given: as a number, or as a text of digits.
+    pub(crate) fn integer(&self, field: &str) -> Result<Option<u64>> {
         match self.of.get(field) {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::Number(number)) => Ok(number.as_f64()),
-            Some(Value::String(text)) if text.parse::<f64>().is_ok() => Ok(text.parse().ok()),
-            Some(other) => Err(self.wrong(field, format!("it must be a number, found {other}"))),
+            Some(value) => {
+                let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+                number.map(Some).ok_or_else(|| {
+                    self.wrong(field, format!("it must be a whole number from 0 on, found {value}"))
+                })
+            }
         }
     }
 
