@@ -22,6 +22,7 @@ use crate::pipeline::{Pipeline, Room, paragraphs};
 use crate::quality::Rules;
 use crate::read::chunk::{Chunk, Chunks, How};
 use crate::read::document::{self, Reading};
+use crate::read::page::{PageKind, Pages};
 use crate::read::stream::{Packing, Stream};
 use crate::resolve::{Part, Reasons, Resolved, resolve};
 use crate::write::{Options, Summary, Writer, duplicate};
@@ -154,6 +155,9 @@ fn names(config: &Config, plan: &[Planned], rules: &Rules, pipeline: &Pipeline) 
             How::Lines => "line",
             How::Whole => "",
             How::Blocks(_) => "block",
+            How::Pages(PageKind::Warc) => "record",
+            How::Pages(PageKind::Parquet) => "row",
+            How::Pages(PageKind::Html) => "",
         };
         FileName { path: file.input.path.clone(), unit: unit.into() }
     };
@@ -252,10 +256,20 @@ fn plan<'f>(config: &Config, files: &'f Files) -> Result<Vec<Planned<'f>>> {
 pub(crate) fn how(source: &Source, path: &str) -> Result<How> {
     let name = Packing::of_name(path).1;
     let ending = Path::new(name).extension().and_then(|e| e.to_str()).unwrap_or_default();
+    let pages = match (source.format, ending) {
+        (Format::Warc, _) | (Format::Auto, "warc" | "wet") => Some(PageKind::Warc),
+        (Format::Parquet, _) | (Format::Auto, "parquet") => Some(PageKind::Parquet),
+        (Format::Html, _) | (Format::Auto, "html" | "htm" | "xhtml") => Some(PageKind::Html),
+        _ => None,
+    };
+    if let Some(kind) = pages {
+        return Ok(How::Pages(kind));
+    }
     let text = match (source.format, ending) {
         (Format::Text, _) | (Format::Auto, "txt" | "md") => true,
         (Format::Jsonl | Format::Dolma, _) | (Format::Auto, "jsonl" | "json" | "ndjson") => false,
-        (Format::Auto, _) => {
+        // What gives pages was told above.
+        (Format::Auto | Format::Warc | Format::Html | Format::Parquet, _) => {
             return Err(Error::UnknownFormat { file: path.into(), source_name: source.name.clone() });
         }
     };
@@ -285,9 +299,25 @@ struct First<'f> {
 /// The files of a group, one after the other.
 struct Group<'f> {
     plan: &'f [Planned<'f>],
+    reading: &'f Reading<'f>,
     left: std::ops::Range<usize>,
-    open: Option<Chunks>,
+    open: Option<Opened>,
     read: Arc<AtomicU64>,
+}
+
+/// A file of one of the two ways in which documents are found.
+enum Opened {
+    Chunks(Chunks),
+    Pages(Pages),
+}
+
+impl Opened {
+    fn next(&mut self) -> Result<Option<Chunk>> {
+        match self {
+            Opened::Chunks(chunks) => chunks.next(),
+            Opened::Pages(pages) => pages.next(),
+        }
+    }
 }
 
 impl flow::Source for Group<'_> {
@@ -301,8 +331,20 @@ impl flow::Source for Group<'_> {
             }
             let Some(number) = self.left.next() else { return Ok(None) };
             let file = &self.plan[number];
-            let stream = Stream::open(file.input, Arc::clone(&self.read))?;
-            self.open = Some(Chunks::new(stream, file.how, file.source, number as u32));
+            let read = Arc::clone(&self.read);
+            self.open = Some(match file.how {
+                How::Pages(kind) => {
+                    let source = &self.reading.sources[usize::from(file.source)];
+                    let missing = self.reading.missing_text;
+                    let pages =
+                        Pages::open(kind, file.input, source, file.source, number as u32, missing, read)?;
+                    Opened::Pages(pages)
+                }
+                how => {
+                    let stream = Stream::open(file.input, read)?;
+                    Opened::Chunks(Chunks::new(stream, how, file.source, number as u32))
+                }
+            });
         }
     }
 }
@@ -361,7 +403,8 @@ impl<'f> Job for First<'f> {
             return Ok(None);
         };
         let read = Arc::clone(&self.read);
-        Ok(Some((Group { plan: self.plan, left: group, open: None, read }, Outputs { docs, hashes })))
+        let group = Group { plan: self.plan, reading: self.reading, left: group, open: None, read };
+        Ok(Some((group, Outputs { docs, hashes })))
     }
 
     fn work(&self, chunk: Chunk, room: &mut Room) -> Result<Piece> {

@@ -22,10 +22,12 @@ static SOURCE: &[Field] = &[
     Field::required("path", Ty::Files, "Files of the source: plain text or rows, also as .gz or .zst."),
     Field::new(
         "format",
-        Ty::OneOf(&["auto", "text", "jsonl", "dolma"]),
+        Ty::OneOf(&["auto", "text", "jsonl", "dolma", "warc", "html", "parquet"]),
         "\"auto\"",
         "How the files are read. text: a file is a document. jsonl: a line is a JSON object. dolma: the same, and \
-         every row must have an id. auto: text for .txt and .md, jsonl for .jsonl, .json and .ndjson.",
+         every row must have an id. warc: records of a crawl (WARC, WET), of pages their main text. html: a page, its main \
+         text. parquet: rows of a table. auto: by the end of the name, such as text for .txt and .md, jsonl for .jsonl, \
+         .json and .ndjson.",
     ),
     Field::new(
         "author",
@@ -400,6 +402,9 @@ pub(crate) enum Format {
     Text,
     Jsonl,
     Dolma,
+    Warc,
+    Html,
+    Parquet,
 }
 
 /// Deduplication.

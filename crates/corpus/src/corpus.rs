@@ -316,6 +316,8 @@ pub(crate) fn place(names: &Names, row: &Row) -> Place {
     let unit = match file.unit.as_str() {
         "line" => "line",
         "block" => "block",
+        "record" => "record",
+        "row" => "row",
         _ => return Place { file: file.path.clone(), unit: "", number: 0 },
     };
     Place { file: file.path.clone(), unit, number: u64::from(row.line) }

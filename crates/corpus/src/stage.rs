@@ -45,6 +45,8 @@ fn forecast(planning: &Planning) -> std::result::Result<Forecast, Failure> {
             let (bytes, count) = match how(source, &file.path).map_err(Error::into_failure)? {
                 How::Lines => (bytes * ROWS, (bytes * ROWS / PER_ROW).ceil()),
                 How::Whole => (bytes, 1.0),
+                // Text is about a fifth of pages with their markup.
+                How::Pages(_) => (0.2 * bytes, (0.2 * bytes / PER_ROW).ceil()),
                 How::Blocks(size) => (bytes, (bytes / size as f64).ceil()),
             };
             text += bytes;

@@ -2,6 +2,7 @@
 //! Where a chunk ends depends on the content alone.
 
 use crate::error::{Error, Place, Result};
+use crate::read::page::{PageKind, Raw};
 use crate::read::stream::Stream;
 
 /// Bytes after which a chunk of lines or blocks ends. One longer line makes a longer chunk.
@@ -22,6 +23,8 @@ pub(crate) struct Chunk {
     pub data: Vec<u8>,
     /// Ends of the documents in it, for plain text; none for lines.
     pub ends: Option<Vec<usize>>,
+    /// Documents that are not lines, instead of the bytes.
+    pub pages: Vec<Raw>,
 }
 
 impl Chunk {
@@ -76,6 +79,8 @@ pub(crate) enum How {
     Whole,
     /// Each block of about so many bytes.
     Blocks(usize),
+    /// Each record, row or page.
+    Pages(PageKind),
 }
 
 impl Chunks {
@@ -98,6 +103,8 @@ impl Chunks {
                 }
                 (Some(vec![data.len()]), data.len())
             }
+            // Such files are opened by `Pages`.
+            How::Pages(_) => return Ok(None),
             How::Blocks(size) => {
                 let ends = self.blocks(&mut data, size)?;
                 let cut = ends.last().copied().unwrap_or(0);
@@ -112,8 +119,15 @@ impl Chunks {
             Some(ends) => ends.len() as u64,
             None => data.iter().filter(|&&b| b == b'\n').count() as u64,
         };
-        let chunk =
-            Chunk { source: self.source, file: self.file, first: self.next, offset: self.offset, data, ends };
+        let chunk = Chunk {
+            source: self.source,
+            file: self.file,
+            first: self.next,
+            offset: self.offset,
+            data,
+            ends,
+            pages: Vec::new(),
+        };
         self.next += documents;
         self.offset += cut as u64;
         Ok(Some(chunk))

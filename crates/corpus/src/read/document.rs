@@ -88,6 +88,7 @@ pub(crate) fn documents(reading: &Reading, chunk: Chunk, room: &mut Room) -> Res
         out: Parsed::default(),
     };
     match chunk.ends {
+        _ if !chunk.pages.is_empty() => maker.pages(chunk)?,
         Some(_) => maker.texts(chunk)?,
         None => maker.rows(&chunk)?,
     }
@@ -148,6 +149,30 @@ impl<'r> Maker<'r, '_> {
         };
         let length = text.len();
         self.add(number, about, text, length, None)
+    }
+
+    fn pages(&mut self, chunk: Chunk) -> Result<()> {
+        for (number, mut raw) in (chunk.first..).zip(chunk.pages) {
+            let text = raw.text();
+            let metadata = serde_json::Value::Object(std::mem::take(&mut raw.metadata)).to_string();
+            let licence = Cow::Borrowed(self.source.licence.as_str());
+            let about = About {
+                id: raw.id.map(Cow::Owned),
+                author: self.source.author,
+                licence,
+                created: raw.date.as_deref().and_then(date::days),
+                repaired: text.as_ref().is_some_and(|text| text.1),
+                metadata: &metadata,
+            };
+            match text {
+                Some((text, _)) => {
+                    let length = text.len();
+                    self.add(number, about, text, length, None)?;
+                }
+                None => self.add(number, about, String::new(), 0, Some(MISSING_TEXT))?,
+            }
+        }
+        Ok(())
     }
 
     fn rows(&mut self, chunk: &Chunk) -> Result<()> {

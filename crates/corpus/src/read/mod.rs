@@ -2,6 +2,7 @@
 
 pub(crate) mod chunk;
 pub(crate) mod document;
+pub(crate) mod page;
 pub(crate) mod row;
 pub(crate) mod stream;
 

@@ -320,7 +320,7 @@ mod tests {
         assert!(set("nonsense\n", &[]).unwrap_err().contains("line 1"));
         assert!(set("", &[]).unwrap_err().contains("no rows"));
         assert!(
-            set("{\"text\":\"x\"}", &[("n", serde_json::json!(1))]).unwrap_err().contains("whole number")
+            set("{\"text\":\"x\"}", &[("n", serde_json::json!(1))]).unwrap_err().contains("from 2 to 100")
         );
         let none = Set::new(&[Wanted::named("decontaminate")]).err().unwrap().to_string();
         assert!(none.contains("items"), "{none}");

@@ -13,4 +13,6 @@ mod deduping;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod tagging;
