@@ -214,7 +214,7 @@ kind = "tokens"
 corpus = "corpus"
 tokenizer = "tokenizer"
 ''')
-        return [self.ours, "run", os.path.join(project, "chain.toml"), "--no-report", "--quiet", "--threads", str(threads)], os.path.relpath(project, self.work)
+        return [self.ours, "run", os.path.join(project, "chain.toml"), "--project", project, "--no-report", "--quiet", "--threads", str(threads)], os.path.relpath(project, self.work)
 
     def chain(self):
         """The chain of the all-Python tools is the sum of their times for a megabyte, as no tool does all of it."""

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rayon::prelude::*;
 use regimen_base::{Cancel, Hash256, fs};
 use regimen_recipe::InputFile;
 
@@ -24,11 +25,13 @@ use crate::read::chunk::{Chunk, Chunks, How};
 use crate::read::document::{self, Reading};
 use crate::read::page::{PageKind, Pages};
 use crate::read::stream::{Packing, Stream};
-use crate::resolve::{Part, Reasons, Resolved, resolve};
-use crate::write::{Options, Summary, Writer, duplicate};
+use crate::resolve::{Gone, Part, Reasons, Resolved, resolve};
+use crate::write::{Incoming, Options, Summary, Writer, duplicate};
 
 /// Folder of the parts, in the work folder of the stage.
 pub(crate) const PARTS: &str = ".parts";
+/// Bytes of records that are read and cut at once in the second pass.
+const BATCH: usize = 8 << 20;
 /// Bytes of files that make a part; one larger file is a part of its own.
 const GROUP: u64 = 64 << 20;
 
@@ -445,39 +448,75 @@ struct Second<'s> {
     cancel: &'s Cancel,
 }
 
+/// A record on its way through the second pass.
+struct Decided<'r> {
+    record: Reader<'r>,
+    /// Its ordinal and what drops it.
+    gone: Option<(u32, Gone)>,
+    /// Its paragraphs that came before.
+    again: Vec<u32>,
+}
+
+/// A document that can be written.
+struct Ready {
+    document: Incoming,
+    licence: String,
+    values: Vec<f32>,
+}
+
 impl Second<'_> {
-    /// Write the documents of a part, each as its fate says.
+    /// Write the documents of a part, each as its fate says. Records are read and cut on all threads, batch by batch, and
+    /// written in order.
     fn take(&mut self, part: &Part, mut resolved: Option<&mut Resolved>) -> Result<()> {
         let mut reader = Reader(&part.docs);
-        let mut values = Vec::new();
-        let mut again = Vec::new();
-        while !self.writer.full() {
-            let Some((mut document, licence)) = reader.document(self.rules, &mut values)? else { break };
-            let ordinal = self.writer.documents() as u32;
-            if ordinal.is_multiple_of(1024) {
-                self.cancel.check()?;
-            }
-            document.licence = self.writer.licence(&licence)?;
-            if let Some(resolved) = resolved.as_deref_mut() {
-                let gone = resolved.gone[ordinal as usize];
-                if gone.reason > 0 {
-                    document.dropped = Some(gone.reason);
-                    document.representative = Some(gone.representative).filter(|&of| of != ordinal);
-                } else if document.dropped.is_none() {
-                    resolved.paragraphs(ordinal, &mut again)?;
-                    if !again.is_empty() {
-                        self.cut(&mut document, &again)?;
-                    }
+        let mut ordinal = self.writer.documents() as u32;
+        loop {
+            self.cancel.check()?;
+            let (mut batch, mut bytes) = (Vec::new(), 0);
+            while bytes < BATCH {
+                let Some(record) = reader.record()? else { break };
+                bytes += record.0.len();
+                let mut job = Decided { record, gone: None, again: Vec::new() };
+                if let Some(resolved) = resolved.as_deref_mut() {
+                    let gone = resolved.gone[ordinal as usize];
+                    job.gone = (gone.reason > 0).then_some((ordinal, gone));
+                    resolved.paragraphs(ordinal, &mut job.again)?;
                 }
+                batch.push(job);
+                ordinal += 1;
             }
-            self.in_file[document.file as usize] += 1;
-            self.writer.push(&document, &values)?;
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let ready: Vec<Result<Ready>> = batch.into_par_iter().map(|job| self.ready(job)).collect();
+            for ready in ready {
+                if self.writer.full() {
+                    return Ok(());
+                }
+                let Ready { mut document, licence, values } = ready?;
+                document.licence = self.writer.licence(&licence)?;
+                self.in_file[document.file as usize] += 1;
+                self.writer.push(&document, &values)?;
+            }
         }
-        Ok(())
+    }
+
+    /// Read a record and do to it what was decided.
+    fn ready(&self, mut job: Decided) -> Result<Ready> {
+        let mut values = Vec::with_capacity(self.rules);
+        let found = job.record.document(self.rules, &mut values)?;
+        let (mut document, licence) = found.ok_or(Error::Record { what: "a record between two passes" })?;
+        if let Some((ordinal, gone)) = job.gone {
+            document.dropped = Some(gone.reason);
+            document.representative = Some(gone.representative).filter(|&of| of != ordinal);
+        } else if document.dropped.is_none() && !job.again.is_empty() {
+            self.cut(&mut document, &job.again)?;
+        }
+        Ok(Ready { document, licence, values })
     }
 
     /// Cut out the paragraphs with these numbers among those that count.
-    fn cut(&self, document: &mut crate::write::Incoming, numbers: &[u32]) -> Result<()> {
+    fn cut(&self, document: &mut Incoming, numbers: &[u32]) -> Result<()> {
         let mut wanted = numbers.iter().copied().peekable();
         let mut cuts = Vec::with_capacity(numbers.len());
         for (number, (start, end)) in (0u32..).zip(paragraphs(&document.text, self.paragraphs)) {

@@ -8,6 +8,11 @@ use spdx::identifiers::LICENSES;
 pub(crate) const HINT: &str = "use an identifier of the SPDX list such as CC-BY-4.0, or LicenseRef-NAME for any other \
      licence, or NOASSERTION if it is not known";
 
+/// Whether `text` is an SPDX expression.
+pub(crate) fn is_expression(text: &str) -> bool {
+    Expression::parse(text).is_ok()
+}
+
 /// Whether `text` is an SPDX expression; if not, why, and a spelling that is meant perhaps.
 pub(crate) fn check(text: &str) -> Result<(), (String, Option<String>)> {
     match Expression::parse(text) {

@@ -97,6 +97,16 @@ impl<'b> Reader<'b> {
         String::from_utf8(bytes.to_vec()).map_err(|_| Error::Record { what: "a text between two passes" })
     }
 
+    /// The next record as it is, to be read by a reader of its own; none at the end.
+    pub fn record(&mut self) -> Result<Option<Reader<'b>>> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let all = self.0;
+        let length = self.bytes()?.len() + 4;
+        Ok(Some(Reader(&all[..length])))
+    }
+
     /// The next document, its licence, and the values of so many rules; none at the end.
     pub fn document(&mut self, rules: usize, values: &mut Vec<f32>) -> Result<Option<(Incoming, String)>> {
         if self.0.is_empty() {
@@ -209,17 +219,19 @@ mod tests {
             for (i, document) in documents.iter().enumerate() {
                 put(document, &licence, &[i as f32, 0.5], &mut out);
             }
-            let (mut reader, mut fates, mut values) = (Reader(&out), Reader(&out), Vec::new());
+            let (mut records, mut fates, mut values) = (Reader(&out), Reader(&out), Vec::new());
             for (i, document) in documents.iter().enumerate() {
                 let fate = fates.fate().unwrap().unwrap();
                 prop_assert_eq!((fate.content, fate.kept), (u128::from_le_bytes(document.content.0), document.dropped.is_none()));
                 prop_assert_eq!((fate.source, fate.day), (document.source, document.created));
                 prop_assert_eq!(fate.bytes as usize, document.text.len());
+                let mut reader = records.record().unwrap().unwrap();
                 let (back, of) = reader.document(2, &mut values).unwrap().unwrap();
+                prop_assert!(reader.document(2, &mut values.clone()).unwrap().is_none());
                 prop_assert_eq!(format!("{back:?}"), format!("{document:?}"));
                 prop_assert_eq!((&of, &values[..]), (&licence, &[i as f32, 0.5][..]));
             }
-            prop_assert!(reader.document(2, &mut values).unwrap().is_none() && fates.fate().unwrap().is_none());
+            prop_assert!(records.record().unwrap().is_none() && fates.fate().unwrap().is_none());
         }
 
         #[test]

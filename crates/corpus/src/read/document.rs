@@ -366,12 +366,12 @@ impl<'r> Maker<'r, '_> {
         if let Some((_, known)) = self.unknown.iter().find(|(unknown, _)| unknown == licence) {
             return Ok(*known);
         }
+        if self.reading.invalid_licence == InvalidLicence::Noassertion && !licence::is_expression(licence) {
+            let known = self.licence_number(number, NOASSERTION)?;
+            self.unknown.push((licence.into(), known));
+            return Ok(known);
+        }
         if let Err((reason, near)) = licence::check(licence) {
-            if self.reading.invalid_licence == InvalidLicence::Noassertion {
-                let known = self.licence_number(number, NOASSERTION)?;
-                self.unknown.push((licence.into(), known));
-                return Ok(known);
-            }
             return Err(Error::Licence {
                 source_name: self.source.name.clone(),
                 place: self.place(number),
