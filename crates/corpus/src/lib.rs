@@ -16,6 +16,7 @@ mod expr;
 mod flow;
 mod funnel;
 mod hash;
+pub mod inspect;
 mod licence;
 mod names;
 mod output;

@@ -11,4 +11,6 @@ mod curating;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod inspecting;
+#[cfg(test)]
 mod tagging;
