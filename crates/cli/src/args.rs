@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use corpus::{Corpus, TagArgs, TaggersArgs};
+pub use corpus::{
+    Corpus, CorpusExportArgs, InspectArgs, NgramsArgs, SearchArgs, StatsArgs, TagArgs, TaggersArgs,
+};
 
 /// Train models end to end and know what they learned from.
 #[derive(Debug, Parser)]

@@ -6,13 +6,20 @@
 
 mod date;
 mod error;
+pub mod export;
+mod filter;
+mod ngrams;
 mod originals;
+mod page;
 mod pieces;
 mod search;
 mod stats;
 
 pub use error::{Error, Result};
+pub use filter::{Filter, matching};
+pub use ngrams::{Counted, Counting, Ngram, ngrams};
 pub use originals::{Absent, Originals};
+pub use page::page;
 pub use pieces::{Piece, pieces};
 pub use search::{Match, Pattern, Searched, search, search_dropped};
 pub use stats::{Cluster, Clusters, Numbers, Quantiles, Stats, clusters, stats};

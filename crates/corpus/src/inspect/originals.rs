@@ -20,6 +20,7 @@ use crate::read::chunk::{Chunk, Chunks};
 use crate::read::document::{Reading, documents};
 use crate::read::stream::Stream;
 use crate::table::Row;
+use crate::tag::Wanted;
 
 /// A document whose source text is not there any more.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +37,8 @@ pub struct Originals {
     rules: Rules,
     pipeline: Pipeline,
     root: PathBuf,
+    /// The taggers of the stage.
+    tag: Vec<Wanted>,
 }
 
 impl Originals {
@@ -44,8 +47,16 @@ impl Originals {
     /// # Errors
     /// [`Error::Config`] for a config that is not that of a corpus.
     pub fn new(config: &Value, root: &Path) -> Result<Originals> {
+        let mut config = config.clone();
+        // In a key, the hashes of files stand in place of their pattern.
+        for source in config.get_mut("sources").and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(path) = source.get_mut("path").filter(|path| !path.is_string()) {
+                *path = Value::String(String::new());
+            }
+        }
         let config: Config =
-            serde_json::from_value(config.clone()).map_err(|error| Error::Config(error.to_string()))?;
+            serde_json::from_value(config).map_err(|error| Error::Config(error.to_string()))?;
+        let tag = config.tag.clone();
         let config = Config {
             filter: Thresholds { quality: Quality::None, of: Default::default() },
             tag: Vec::new(),
@@ -60,7 +71,12 @@ impl Originals {
         };
         let rules = Rules::new(&config.filter);
         let pipeline = Pipeline::new(&config, root)?;
-        Ok(Originals { config, rules, pipeline, root: root.into() })
+        Ok(Originals { config, rules, pipeline, root: root.into(), tag })
+    }
+
+    /// The taggers of the stage.
+    pub(crate) fn taggers(&self) -> &[Wanted] {
+        &self.tag
     }
 
     /// Give `take` the source text of each document of `wanted` (rising ordinals), in document order. Gives back those

@@ -10,8 +10,8 @@ use crate::corpus::Corpus;
 use crate::funnel::Count;
 use crate::tag::Shape;
 
-/// Numbers that may be in memory at once while attributes are counted: 8 bytes each.
-const NUMBERS: usize = 1 << 26;
+/// Numbers that may be in memory at once while attributes are counted: 16 bytes each.
+const NUMBERS: usize = 1 << 25;
 
 /// What is in a corpus.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -158,6 +158,11 @@ pub fn clusters(corpus: &Corpus, most: usize) -> Clusters {
     Clusters { count, dropped, largest: largest.into_iter().map(cluster).collect() }
 }
 
+/// Attributes whose numbers fit into memory together.
+pub(crate) fn at_once(documents: usize) -> usize {
+    (NUMBERS / documents.max(1)).max(1)
+}
+
 fn numbers(corpus: &Corpus) -> Result<Vec<Numbers>> {
     let names = corpus.names();
     let documents = corpus.len();
@@ -168,14 +173,15 @@ fn numbers(corpus: &Corpus) -> Result<Vec<Numbers>> {
         let values: Vec<f64> = all.into_iter().flatten().collect();
         out.push(spread(&rule.name, "rule", values, 0));
     }
-    let at_once = (NUMBERS / documents.max(1)).max(1);
+    let at_once = at_once(documents);
     let slots: Vec<usize> = (0..names.attributes.len()).collect();
     for slots in slots.chunks(at_once) {
         for (slot, values) in slots.iter().zip(values(corpus, slots)?) {
             let attribute = &names.attributes[*slot];
             let name = format!("{}.{}", attribute.tagger, attribute.name);
             let measured = values.len();
-            let present: Vec<f64> = values.into_iter().filter(|value| !value.is_nan()).collect();
+            let present: Vec<f64> =
+                values.into_iter().map(|value| value.1).filter(|value| !value.is_nan()).collect();
             out.push(match attribute.shape {
                 Shape::Value => {
                     let absent = measured - present.len();
@@ -201,10 +207,10 @@ pub(crate) fn rule_value(corpus: &Corpus, ordinal: u32, slot: usize) -> Option<f
 }
 
 /// The numbers of some attributes, attribute by attribute, over all documents with tags: a value, NaN if it is absent,
-/// or the number of spans or marks.
-pub(crate) fn values(corpus: &Corpus, slots: &[usize]) -> Result<Vec<Vec<f64>>> {
+/// or the number of spans or marks. Each with the number of its document.
+pub(crate) fn values(corpus: &Corpus, slots: &[usize]) -> Result<Vec<Vec<(u32, f64)>>> {
     let ordinals: Vec<u32> = (0..corpus.len() as u32).collect();
-    let mut out: Vec<Vec<f64>> = vec![Vec::new(); slots.len()];
+    let mut out: Vec<Vec<(u32, f64)>> = vec![Vec::new(); slots.len()];
     // In pieces, so that what is decoded does not lie in memory as a whole.
     for some in ordinals.chunks(1 << 14) {
         let rows: Vec<Vec<f64>> = some
@@ -221,9 +227,9 @@ pub(crate) fn values(corpus: &Corpus, slots: &[usize]) -> Result<Vec<Vec<f64>>> 
                 Ok(slots.iter().filter_map(number).collect())
             })
             .collect::<crate::Result<_>>()?;
-        for row in rows {
+        for (&ordinal, row) in some.iter().zip(rows) {
             for (all, value) in out.iter_mut().zip(row) {
-                all.push(value);
+                all.push((ordinal, value));
             }
         }
     }
