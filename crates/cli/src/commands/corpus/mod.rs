@@ -1,5 +1,11 @@
 //! `regimen corpus ..`: one file a command.
 
+mod export;
+mod inspect;
+mod ngrams;
+mod opened;
+mod search;
+mod stats;
 mod tag;
 mod taggers;
 
@@ -15,6 +21,11 @@ pub fn corpus(context: &Context, command: &Corpus) -> anyhow::Result<u8> {
     match command {
         Corpus::Tag(args) => tag::tag(context, args),
         Corpus::Taggers(args) => taggers::taggers(context, args),
+        Corpus::Search(args) => search::search(context, args),
+        Corpus::Ngrams(args) => ngrams::ngrams(context, args),
+        Corpus::Stats(args) => stats::stats(context, args),
+        Corpus::Inspect(args) => inspect::inspect(context, args),
+        Corpus::Export(args) => export::export(context, args),
     }
 }
 

@@ -29,11 +29,8 @@ pub fn search(context: &Context, args: &SearchArgs) -> anyhow::Result<u8> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut unwritten = None;
     let mut take = |found: Match| {
-        let line = if json {
-            serde_json::to_string(&found).unwrap_or_default()
-        } else {
-            shown(&found, marks)
-        };
+        let line =
+            if json { serde_json::to_string(&found).unwrap_or_default() } else { shown(&found, marks) };
         if unwritten.is_none() {
             unwritten = writeln!(out, "{line}").err();
         }
@@ -41,7 +38,8 @@ pub fn search(context: &Context, args: &SearchArgs) -> anyhow::Result<u8> {
     };
     let (sum, absent) = if args.dropped {
         let originals = opened.originals(context)?;
-        inspect::search_dropped(&opened.corpus, &originals, &pattern, most, args.count, &mut take).explain()?
+        inspect::search_dropped(&opened.corpus, &originals, &pattern, most, args.count, &mut take)
+            .explain()?
     } else {
         let sum = inspect::search(&opened.corpus, &pattern, most, args.count, &mut take).explain()?;
         (sum, Vec::new())

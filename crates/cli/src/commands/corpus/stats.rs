@@ -67,9 +67,10 @@ fn spreads(all: &[&Numbers]) -> String {
         .map(|n| {
             let q = n.quantiles.unwrap_or_default();
             let mut row = vec![n.name.clone(), n.what.into(), n.count.to_string(), short(n.mean)];
-            row.extend([q.q05, q.q25, q.median, q.q75, q.q95].map(|x| {
-                if n.quantiles.is_some() { short(x) } else { "-".into() }
-            }));
+            row.extend(
+                [q.q05, q.q25, q.median, q.q75, q.q95]
+                    .map(|x| if n.quantiles.is_some() { short(x) } else { "-".into() }),
+            );
             row.push(format!("{:.1} %", 100.0 * n.absent));
             row
         })
@@ -95,7 +96,14 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        let cases = [(0.0, "0"), (12345.6, "12346"), (12.34, "12.3"), (1.234, "1.23"), (0.12345, "0.1235"), (3.0, "3")];
+        let cases = [
+            (0.0, "0"),
+            (12345.6, "12346"),
+            (12.34, "12.3"),
+            (1.234, "1.23"),
+            (0.12345, "0.1235"),
+            (3.0, "3"),
+        ];
         for (x, text) in cases {
             assert_eq!(short(x), text);
         }
