@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use corpus::{Corpus, DedupArgs, TagArgs, TaggersArgs};
+pub use corpus::{
+    Corpus, CorpusExportArgs, DedupArgs, InspectArgs, NgramsArgs, SearchArgs, StatsArgs, TagArgs, TaggersArgs,
+};
 
 /// Train models end to end and know what they learned from.
 #[derive(Debug, Parser)]

@@ -19,6 +19,7 @@ mod flow;
 mod funnel;
 mod hash;
 pub mod html;
+pub mod inspect;
 pub mod kenlm;
 pub mod language;
 mod licence;

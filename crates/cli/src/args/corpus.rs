@@ -36,6 +36,148 @@ Document order is the order of the files' paths and of their rows. Of equal thin
   regimen corpus taggers
   regimen corpus taggers gopher@dolma")]
     Taggers(TaggersArgs),
+    /// Find a text or a regular expression in a finished corpus
+    #[command(after_help = "Examples:
+  regimen corpus search base-corpus 'state of the union'
+  regimen corpus search base-corpus --regex '[0-9]{3}-[0-9]{4}' --count
+  regimen corpus search base-corpus --dropped --ignore-case 'lorem ipsum'
+
+Ends with 1 if nothing is found.")]
+    Search(SearchArgs),
+    /// Count the word n-grams of a finished corpus, exactly
+    #[command(after_help = "Examples:
+  regimen corpus ngrams base-corpus -n 5 --top 20
+  regimen corpus ngrams base-corpus -n 13 --min 10 --lower --memory 2GB")]
+    Ngrams(NgramsArgs),
+    /// Counts, attributes and copies of a finished corpus
+    #[command(after_help = "Examples:
+  regimen corpus stats base-corpus
+  regimen corpus stats base-corpus --json")]
+    Stats(StatsArgs),
+    /// Look at what a corpus kept and dropped, and why
+    #[command(after_help = "Examples:
+  regimen corpus inspect base-corpus
+  regimen corpus inspect base-corpus --reason min_words --page 2
+  regimen corpus inspect base-corpus --where 'length.words > 1000'
+  regimen corpus inspect base-corpus --html corpus.html")]
+    Inspect(InspectArgs),
+    /// Write a finished corpus in a format that other programs read
+    #[command(after_help = "Examples:
+  regimen corpus export base-corpus out --format dolma
+  regimen corpus export base-corpus out --format parquet,card")]
+    Export(CorpusExportArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct SearchArgs {
+    /// A `corpus` stage, a key, or the folder of an artifact
+    pub corpus: String,
+    /// The text to find
+    pub pattern: String,
+    /// It is a regular expression (`^` and `$` are the ends of lines)
+    #[arg(long)]
+    pub regex: bool,
+    /// Upper and lower case are the same
+    #[arg(long, short)]
+    pub ignore_case: bool,
+    /// Search the dropped documents instead, whose texts are read from their source files
+    #[arg(long)]
+    pub dropped: bool,
+    /// Show so many matches
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub max: u64,
+    /// Only count
+    #[arg(long)]
+    pub count: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct NgramsArgs {
+    /// A `corpus` stage, a key, or the folder of an artifact
+    pub corpus: String,
+    /// Words in an n-gram
+    #[arg(short, default_value_t = 3, value_name = "N")]
+    pub n: usize,
+    /// List so many of the most frequent
+    #[arg(long, default_value_t = 50, value_name = "K")]
+    pub top: usize,
+    /// Only those that occur so often
+    #[arg(long, default_value_t = 1, value_name = "COUNT")]
+    pub min: u64,
+    /// Upper and lower case are the same
+    #[arg(long)]
+    pub lower: bool,
+    /// Memory for counting, such as 500MB; the text is read several times if the counts do not fit
+    #[arg(long, default_value = "1GB", value_parser = memory, value_name = "BYTES")]
+    pub memory: u64,
+}
+
+/// Bytes such as `500MB`, `2GB` or `1000000`.
+fn memory(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    let factor = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kb" => 1e3,
+        "m" | "mb" => 1e6,
+        "g" | "gb" => 1e9,
+        "t" | "tb" => 1e12,
+        _ => return Err("write bytes, or a number with KB, MB, GB or TB".into()),
+    };
+    match digits.parse::<f64>() {
+        Ok(n) if n > 0.0 && n * factor < 1e18 => Ok((n * factor) as u64),
+        _ => Err("write bytes, or a number with KB, MB, GB or TB".into()),
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct StatsArgs {
+    /// A `corpus` stage, a key, or the folder of an artifact
+    pub corpus: String,
+    /// List so many of the largest clusters of copies
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub clusters: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// A `corpus` stage, a key, or the folder of an artifact
+    pub corpus: String,
+    /// Write a page that a browser shows offline, instead of printing
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["reason", "source", "filter", "page"])]
+    pub html: Option<PathBuf>,
+    /// Only documents that were dropped for this reason, or `kept`
+    #[arg(long, value_name = "REASON")]
+    pub reason: Option<String>,
+    /// Only documents of this source
+    #[arg(long, value_name = "SOURCE")]
+    pub source: Option<String>,
+    /// Only documents of which an expression holds, as in the field `drop` of the stage
+    #[arg(long = "where", value_name = "EXPRESSION")]
+    pub filter: Option<String>,
+    /// Page to print, from 1
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub page: u64,
+    /// Documents on a page; on the HTML page, examples for each reason (at most 8 there)
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    pub size: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct CorpusExportArgs {
+    /// A `corpus` stage, a key, or the folder of an artifact
+    pub corpus: String,
+    /// Folder to write into
+    pub to: PathBuf,
+    /// What to write: dolma, jsonl, parquet, card; several with commas between them
+    #[arg(long, required = true, value_delimiter = ',', value_parser = ["dolma", "jsonl", "parquet", "card"], value_name = "FORMAT,..")]
+    pub format: Vec<String>,
+    /// Name of the folder of attributes, and the first part of their names (dolma)
+    #[arg(long, default_value = "regimen", value_name = "NAME")]
+    pub experiment: String,
+    /// Bytes of text in a file (dolma, jsonl)
+    #[arg(long, default_value = "256MB", value_parser = memory, value_name = "BYTES")]
+    pub shard: u64,
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,8 @@ mod deduping;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod inspecting;
+#[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod tagging;

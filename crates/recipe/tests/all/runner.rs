@@ -1,7 +1,6 @@
 //! Running: caching, stopping and going on, failures, records.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use regimen_base::events::{Event, Record, Watch};
 use regimen_base::fs;
@@ -172,25 +171,25 @@ fn an_input_file_that_changes_under_the_stage_is_an_error() {
 
 #[test]
 fn watchers_see_what_the_log_gets() {
-    struct Eyes(Rc<RefCell<Vec<String>>>);
+    struct Eyes(Arc<Mutex<Vec<String>>>);
     impl Watch for Eyes {
         fn see(&mut self, record: &Record) {
             let word = serde_json::to_value(record).unwrap()["k"].as_str().unwrap().to_string();
-            self.0.borrow_mut().push(word);
+            self.0.lock().unwrap().push(word);
         }
     }
     let project = Project::new(RECIPE);
     let store = project.store();
-    let seen = Rc::new(RefCell::new(Vec::new()));
-    let done = Rc::new(RefCell::new(Vec::new()));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let done = Arc::new(Mutex::new(Vec::new()));
     let mut runner = Runner::new(&store, "f");
     let (eyes, told) = (seen.clone(), done.clone());
     runner.watch =
         Box::new(move |stage| (stage == "mixed").then(|| Box::new(Eyes(eyes.clone())) as Box<dyn Watch>));
-    runner.done = Box::new(move |outcome| told.borrow_mut().push(outcome.stage.clone()));
+    runner.done = Box::new(move |outcome| told.lock().unwrap().push(outcome.stage.clone()));
     runner.run(&project.load(&[]), None).unwrap();
-    assert_eq!(*seen.borrow(), ["start", "end"]);
-    assert_eq!(*done.borrow(), ["all", "mixed", "counted"]);
+    assert_eq!(*seen.lock().unwrap(), ["start", "end"]);
+    assert_eq!(*done.lock().unwrap(), ["all", "mixed", "counted"]);
 }
 
 #[test]

@@ -1,6 +1,12 @@
 //! `regimen corpus ..`: one file a command.
 
 mod dedup;
+mod export;
+mod inspect;
+mod ngrams;
+mod opened;
+mod search;
+mod stats;
 mod tag;
 mod taggers;
 
@@ -18,6 +24,11 @@ pub fn corpus(context: &Context, command: &Corpus) -> anyhow::Result<u8> {
         Corpus::Tag(args) => tag::tag(context, args),
         Corpus::Dedup(args) => dedup::dedup(context, args),
         Corpus::Taggers(args) => taggers::taggers(context, args),
+        Corpus::Search(args) => search::search(context, args),
+        Corpus::Ngrams(args) => ngrams::ngrams(context, args),
+        Corpus::Stats(args) => stats::stats(context, args),
+        Corpus::Inspect(args) => inspect::inspect(context, args),
+        Corpus::Export(args) => export::export(context, args),
     }
 }
 

@@ -1,0 +1,174 @@
+//! `regimen corpus inspect`: the funnel and documents page by page, or one HTML page.
+
+use regimen_base::{suggest, units};
+use regimen_corpus::Corpus;
+use regimen_corpus::inspect::{self, Filter, Piece};
+use serde_json::json;
+
+use super::opened::Opened;
+use super::search::{lacking, plain};
+use crate::Context;
+use crate::args::InspectArgs;
+use crate::output::{Explain, Fault, print, print_json, say, shown};
+
+/// Characters of a text that are printed.
+const SHOWN: usize = 600;
+
+pub fn inspect(context: &Context, args: &InspectArgs) -> anyhow::Result<u8> {
+    let opened = Opened::new(context, &args.corpus)?;
+    let originals = opened.originals(context)?;
+    let corpus = &opened.corpus;
+    if let Some(path) = &args.html {
+        let manifest = &opened.artifact.manifest;
+        let title = format!("{} ({})", manifest.stage, manifest.key.short());
+        let (html, absent) = inspect::page(corpus, &originals, &title, args.size as usize).explain()?;
+        regimen_base::fs::write(path, html.as_bytes()).explain()?;
+        lacking(context, &absent);
+        if context.global.json {
+            print_json(&json!({"page": path, "bytes": html.len()}))?;
+        } else {
+            print(shown(path))?;
+        }
+        return Ok(0);
+    }
+    let (found, absent) = inspect::matching(corpus, &originals, &filter(corpus, args)?).explain()?;
+    lacking(context, &absent);
+    let size = args.size.max(1) as usize;
+    let page = (args.page.max(1) - 1) as usize;
+    let some = found.chunks(size).nth(page).unwrap_or_default();
+    let all = originals.texts(corpus, some).explain()?;
+    if context.global.json {
+        let documents = some
+            .iter()
+            .zip(&all)
+            .map(|(&ordinal, text)| about(corpus, ordinal, text))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let funnel = corpus.funnel().explain()?;
+        print_json(
+            &json!({"funnel": funnel, "found": found.len(), "page": page + 1, "documents": documents}),
+        )?;
+        return Ok(0);
+    }
+    print(corpus.funnel().explain()?.to_string())?;
+    for (&ordinal, text) in some.iter().zip(&all) {
+        print(format!("\n{}", document(corpus, ordinal, text)?))?;
+    }
+    let pages = found.len().div_ceil(size);
+    say(
+        &context.global,
+        format!("\n{}, page {} of {pages}", units::plural(found.len() as u64, "document"), page + 1),
+    );
+    if page + 1 < pages {
+        say(&context.global, format!("hint: --page {} goes on", page + 2));
+    }
+    Ok(0)
+}
+
+fn filter(corpus: &Corpus, args: &InspectArgs) -> anyhow::Result<Filter> {
+    let names = corpus.names();
+    let reason = match args.reason.as_deref() {
+        None => None,
+        Some("kept") => Some(0),
+        Some(word) => match names.reasons.iter().position(|reason| reason.name == word) {
+            Some(number) => Some(number as u16 + 1),
+            None => {
+                let known = names.reasons.iter().map(|reason| reason.name.as_str()).chain(["kept"]);
+                return Err(Fault::new(
+                    format!("the corpus has no reason `{word}`"),
+                    suggest::hint(word, known.collect::<Vec<_>>()),
+                ));
+            }
+        },
+    };
+    let source = match args.source.as_deref() {
+        None => None,
+        Some(word) => Some(corpus.source(word).ok_or_else(|| {
+            let known: Vec<&str> = names.sources.iter().map(|source| source.name.as_str()).collect();
+            Fault::new(format!("the corpus has no source `{word}`"), suggest::hint(word, known))
+        })?),
+    };
+    Ok(Filter { reason, source, expression: args.filter.clone() })
+}
+
+type Text = Result<String, String>;
+
+/// A document as JSON.
+fn about(corpus: &Corpus, ordinal: u32, text: &Text) -> anyhow::Result<serde_json::Value> {
+    let row = corpus.row(ordinal);
+    let rules: Vec<_> = corpus
+        .rules(ordinal)
+        .iter()
+        .map(|r| json!({"name": r.name, "value": r.value, "threshold": r.threshold, "passed": r.passed}))
+        .collect();
+    let mut tags = serde_json::Map::new();
+    for tagged in corpus.tags(ordinal).explain()? {
+        let spans: Vec<_> = tagged.spans.iter().map(|s| json!([s.start, s.end, s.score])).collect();
+        let name = format!("{}.{}", tagged.attribute.tagger, tagged.attribute.name);
+        let value = match tagged.attribute.shape {
+            regimen_corpus::tag::Shape::Value => json!(tagged.spans.first().map(|s| s.score)),
+            regimen_corpus::tag::Shape::Flag => json!(!spans.is_empty()),
+            regimen_corpus::tag::Shape::Spans => json!(spans),
+        };
+        tags.insert(name, value);
+    }
+    Ok(json!({
+        "document": corpus.name(ordinal), "ordinal": ordinal, "key": row.key, "place": corpus.place(ordinal).to_string(),
+        "licence": corpus.licence_name(row.licence), "author": row.author, "bytes": row.bytes,
+        "split": row.kept().then_some(row.split), "dropped": row.dropped.map(|reason| corpus.reason_name(reason)),
+        "representative": row.representative.map(|r| corpus.name(r)),
+        "rules": rules, "tags": tags, "source_text": text.as_ref().ok(), "why_no_text": text.as_ref().err(),
+    }))
+}
+
+fn document(corpus: &Corpus, ordinal: u32, text: &Text) -> anyhow::Result<String> {
+    let row = corpus.row(ordinal);
+    let fate = match row.dropped {
+        Some(reason) => format!("dropped: {} ({})", corpus.reason_name(reason), corpus.reason_text(reason)),
+        None => format!("kept, {}", row.split),
+    };
+    let mut lines = vec![
+        format!("{}  {}", corpus.name(ordinal), row.key),
+        format!("  {fate}"),
+        format!(
+            "  {}  {}  {}  {}",
+            corpus.place(ordinal),
+            units::bytes(row.bytes.into()),
+            corpus.licence_name(row.licence),
+            row.author
+        ),
+    ];
+    if let Some(representative) = row.representative {
+        lines.push(format!("  copy of {}", corpus.name(representative)));
+    }
+    for rule in corpus.rules(ordinal).iter().filter(|rule| !rule.passed) {
+        lines.push(format!("  {} is {:.4}, wanted {}", rule.name, rule.value, rule.threshold));
+    }
+    lines.push(match text {
+        Err(why) => format!("  no text: {why}"),
+        Ok(text) => format!("  {}", marked(corpus, ordinal, text)?),
+    });
+    Ok(lines.join("\n"))
+}
+
+/// The beginning of a source text: what edits removed stands as `[-text-]`, what they put in as `{+text+}`.
+fn marked(corpus: &Corpus, ordinal: u32, source: &str) -> anyhow::Result<String> {
+    let map = if corpus.row(ordinal).kept() { corpus.keep_map(ordinal).explain()? } else { None };
+    let names = &corpus.names().replacements;
+    let cut = map.and_then(|map| inspect::pieces(source, &map, names));
+    let mut out = String::new();
+    for piece in cut.unwrap_or_else(|| vec![Piece::Kept(0, source)]) {
+        match piece {
+            Piece::Kept(_, text) => out.push_str(text),
+            Piece::Removed(_, text) => out.push_str(&format!("[-{text}-]")),
+            Piece::Masked(_, text, words) => out.push_str(&format!("[-{text}-]{{+{words}+}}")),
+        }
+        if out.len() > 4 * SHOWN {
+            break;
+        }
+    }
+    let mut short = plain(&out.chars().take(SHOWN).collect::<String>());
+    if out.chars().nth(SHOWN).is_some() {
+        short.push('…');
+    }
+    Ok(short)
+}

@@ -1,0 +1,85 @@
+//! What can go wrong while a corpus is looked into.
+
+use std::path::PathBuf;
+
+use regimen_base::{Hint, fs};
+
+/// What the functions of this part give back.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a corpus could not be searched, counted or exported.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The corpus is damaged, or its sources cannot be read.
+    #[error(transparent)]
+    Corpus(#[from] crate::Error),
+    /// A file operation failed.
+    #[error(transparent)]
+    File(#[from] fs::Error),
+    /// The config of the artifact is not that of a corpus.
+    #[error("the config of the corpus cannot be read: {0}")]
+    Config(String),
+    /// A pattern that matches everywhere.
+    #[error("the pattern `{pattern}` matches the empty text, so it matches everywhere")]
+    MatchesNothing {
+        /// The pattern.
+        pattern: String,
+    },
+    /// A pattern that is no regular expression.
+    #[error("`{pattern}` is no regular expression: {reason}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// In the words of the parser.
+        reason: String,
+    },
+    /// A setting out of range.
+    #[error("`{name}` is {value}; it must be {expected}")]
+    Setting {
+        /// The setting.
+        name: &'static str,
+        /// What it is.
+        value: String,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// An expression asks for what a finished corpus does not hold.
+    #[error("`{expression}` asks for metadata, which a finished corpus does not hold")]
+    NoMetadata {
+        /// The expression.
+        expression: String,
+    },
+    /// A table file could not be written.
+    #[error("cannot write `{}`: {reason}", .path.display())]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// In the words of the writer.
+        reason: String,
+    },
+    /// A card has nothing to describe.
+    #[error("`{}` holds no exported file that a card could describe", .path.display())]
+    NothingToDescribe {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Error::Corpus(error) => return error.hint(),
+            Error::File(error) => return error.hint(),
+            Error::Config(_) => "build the corpus again with this version of the program".into(),
+            Error::MatchesNothing { .. } => "ask for at least one character, such as `a+` for `a*`".into(),
+            Error::Pattern { .. } => {
+                "look-around and back-references are not known; leave out --regex to search for the exact text".into()
+            }
+            Error::Setting { .. } => "correct it".into(),
+            Error::NoMetadata { .. } => "ask for attributes, `source`, `id`, `licence`, `author`, `bytes` or `text`".into(),
+            Error::Table { .. } => "check the free space and the rights of the folder".into(),
+            Error::NothingToDescribe { .. } => "export the data first, or both at once: --format parquet,card".into(),
+        })
+    }
+}

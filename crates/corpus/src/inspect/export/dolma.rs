@@ -1,0 +1,123 @@
+//! Dolma's layout: `documents/SHARD.jsonl.gz` and, for the tags, `attributes/EXPERIMENT/SHARD.jsonl.gz`, row for row.
+//!
+//! Spans are stored in bytes of the source text; here they count code points of the exported text. Where edits cut a
+//! text, a span is what is left of it, and one of which nothing is left is left out (and counted). Values and marks are
+//! those of the source text, as spans over the whole exported text.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::Exported;
+use super::shards::{field, json, name, shards, write};
+use crate::corpus::Corpus;
+use crate::dolma::attributes;
+use crate::dolma::offsets::Offsets;
+use crate::error::Result;
+use crate::inspect::date::date;
+use crate::inspect::pieces::Kept;
+use crate::tag::Shape;
+
+/// Write the kept documents and their tags below `dir`. `key` is that of the corpus, `shard` the bytes of text in a
+/// file, `experiment` names the attributes. Files that are there already are passed over.
+///
+/// # Errors
+/// [`crate::Error::File`], and [`crate::Error::Damaged`] for a damaged corpus.
+pub fn dolma(corpus: &Corpus, key: &str, dir: &Path, experiment: &str, shard: u64) -> Result<Exported> {
+    let mut out = Exported::default();
+    let experiment = attributes::name(experiment);
+    let names: Vec<String> = corpus
+        .names()
+        .attributes
+        .iter()
+        .map(|a| format!("{experiment}__{}__{}", attributes::name(&a.tagger), attributes::name(&a.name)))
+        .collect();
+    for (number, documents) in shards(corpus, shard.max(1)).iter().enumerate() {
+        let file = name(number);
+        let identity = format!("dolma 1 {key} {shard} {number} {experiment}");
+        let row = |ordinal: u32, out: &mut Vec<u8>| document(corpus, ordinal, out).map(|()| 0);
+        write(corpus, dir, &format!("documents/{file}"), &identity, documents, &row, &mut out)?;
+        if !names.is_empty() {
+            let row = |ordinal: u32, out: &mut Vec<u8>| tags(corpus, &names, ordinal, out);
+            let path = format!("attributes/{experiment}/{file}");
+            write(corpus, dir, &path, &identity, documents, &row, &mut out)?;
+        }
+        out.documents += documents.len() as u64;
+    }
+    Ok(out)
+}
+
+fn document(corpus: &Corpus, ordinal: u32, out: &mut Vec<u8>) -> Result<()> {
+    let row = corpus.row(ordinal);
+    out.extend_from_slice(b"{\"id\":");
+    json(corpus.id(ordinal), out);
+    field("text", corpus.text(ordinal)?.unwrap_or_default(), out);
+    field("source", corpus.source_name(row.source), out);
+    if let Some(day) = row.created {
+        field("created", &format!("{}T00:00:00.000Z", date(day.into())), out);
+    }
+    out.extend_from_slice(b",\"metadata\":{\"license\":");
+    json(corpus.licence_name(row.licence), out);
+    field("author_kind", row.author.name(), out);
+    field("split", row.split.name(), out);
+    field("regimen_key", &row.key.to_string(), out);
+    field("file", &corpus.names().files[row.file as usize].path, out);
+    // Writing to memory cannot fail.
+    let _ = writeln!(out, ",\"line\":{}}}}}", row.line);
+    Ok(())
+}
+
+fn tags(corpus: &Corpus, names: &[String], ordinal: u32, out: &mut Vec<u8>) -> Result<u64> {
+    let text = corpus.text(ordinal)?.unwrap_or_default();
+    let length = text.len() as u32;
+    let map = corpus.keep_map(ordinal)?;
+    let kept = Kept::new(map.as_deref(), &corpus.names().replacements, length);
+    let mut offsets = Offsets::default();
+    offsets.mark(text);
+    let mut left_out = 0;
+    let mut first = true;
+    out.extend_from_slice(b"{\"id\":");
+    json(corpus.id(ordinal), out);
+    out.extend_from_slice(b",\"attributes\":{");
+    for (tagged, name) in corpus.tags(ordinal)?.iter().zip(names) {
+        let mut any = false;
+        for span in &tagged.spans {
+            let range = match tagged.attribute.shape {
+                Shape::Spans => kept.span(span.start, span.end),
+                Shape::Value | Shape::Flag => Some((0, length)),
+            };
+            let Some((start, end)) = range else {
+                left_out += 1;
+                continue;
+            };
+            if any {
+                out.push(b',');
+            } else {
+                if !first {
+                    out.push(b',');
+                }
+                json(name, out);
+                out.extend_from_slice(b":[");
+            }
+            (any, first) = (true, false);
+            let (start, end) = (offsets.code_points(text, start), offsets.code_points(text, end));
+            let _ = write!(out, "[{start},{end},{}]", score(span.score));
+        }
+        if any {
+            out.push(b']');
+        }
+    }
+    out.extend_from_slice(b"},\"source\":");
+    json(corpus.source_name(corpus.row(ordinal).source), out);
+    out.extend_from_slice(b"}\n");
+    Ok(left_out)
+}
+
+/// A score with up to five digits behind the point, as Dolma writes it; `null` for what is no number.
+fn score(score: f64) -> String {
+    if !score.is_finite() {
+        return "null".into();
+    }
+    let text = format!("{score:.5}");
+    let short = text.trim_end_matches('0');
+    if short.ends_with('.') { format!("{short}0") } else { short.into() }
+}

@@ -1,0 +1,40 @@
+//! Rows for anyone: `SHARD.jsonl.gz` with one flat object a document.
+
+use std::path::Path;
+
+use super::Exported;
+use super::shards::{field, json, name, shards, write};
+use crate::corpus::Corpus;
+use crate::error::Result;
+use crate::inspect::date::date;
+
+/// Write the kept documents into `dir`: id, text, source, licence, author, split, created, key. `key` is that of the
+/// corpus, `shard` the bytes of text in a file. Files that are there already are passed over.
+///
+/// # Errors
+/// [`crate::Error::File`], and [`crate::Error::Damaged`] for a damaged corpus.
+pub fn jsonl(corpus: &Corpus, key: &str, dir: &Path, shard: u64) -> Result<Exported> {
+    let mut out = Exported::default();
+    let row = |ordinal: u32, out: &mut Vec<u8>| {
+        let row = corpus.row(ordinal);
+        out.extend_from_slice(b"{\"id\":");
+        json(corpus.id(ordinal), out);
+        field("text", corpus.text(ordinal)?.unwrap_or_default(), out);
+        field("source", corpus.source_name(row.source), out);
+        field("licence", corpus.licence_name(row.licence), out);
+        field("author_kind", row.author.name(), out);
+        field("split", row.split.name(), out);
+        if let Some(day) = row.created {
+            field("created", &date(day.into()), out);
+        }
+        field("key", &row.key.to_string(), out);
+        out.extend_from_slice(b"}\n");
+        Ok(0)
+    };
+    for (number, documents) in shards(corpus, shard.max(1)).iter().enumerate() {
+        let identity = format!("jsonl 1 {key} {shard} {number}");
+        write(corpus, dir, &name(number), &identity, documents, &row, &mut out)?;
+        out.documents += documents.len() as u64;
+    }
+    Ok(out)
+}

@@ -1,0 +1,30 @@
+//! A finished corpus in formats that other programs read. The same corpus and the same options give the same bytes,
+//! whatever the number of threads.
+
+mod card;
+mod croissant;
+mod describe;
+mod dolma;
+mod jsonl;
+mod parquet;
+mod sha256;
+mod shards;
+mod spdx;
+
+pub use card::{About, card};
+pub use dolma::dolma;
+pub use jsonl::jsonl;
+pub use parquet::parquet;
+
+/// What an export came to.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Exported {
+    /// Files written, relative to the folder.
+    pub files: Vec<String>,
+    /// Files that were there already, made from the same corpus with the same options.
+    pub skipped: Vec<String>,
+    /// Documents in them.
+    pub documents: u64,
+    /// Spans that were left out because edits took away all that they marked.
+    pub spans_left_out: u64,
+}

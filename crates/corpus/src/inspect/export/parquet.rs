@@ -1,0 +1,282 @@
+//! Two tables in Parquet: `documents.parquet`, one row a document (dropped ones too), and `attributes.parquet`, one row
+//! a span. Texts are not in them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ::parquet::basic::{Compression, LogicalType, Repetition, Type as Physical, ZstdLevel};
+use ::parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
+use ::parquet::errors::ParquetError;
+use ::parquet::file::properties::WriterProperties;
+use ::parquet::file::writer::SerializedFileWriter;
+use ::parquet::schema::types::{Type, TypePtr};
+use regimen_base::fs;
+
+use super::Exported;
+use crate::corpus::Corpus;
+use crate::inspect::error::{Error, Result};
+use crate::inspect::stats::rule_value;
+use crate::tag::Shape;
+
+/// Rows of a row group.
+const GROUP: usize = 1 << 17;
+/// The same for a table of texts and spans.
+const SPANS: usize = 1 << 19;
+
+/// Name of the table of documents.
+pub(super) const DOCUMENTS: &str = "documents.parquet";
+/// Name of the table of spans.
+pub(super) const ATTRIBUTES: &str = "attributes.parquet";
+
+/// A column of one row group.
+enum Column {
+    Text(Vec<Option<String>>),
+    Long(Vec<Option<i64>>),
+    Day(Vec<Option<i32>>),
+    Number(Vec<Option<f64>>),
+}
+
+/// A column as it is declared: name, kind, whether it may be null, what it is.
+#[derive(Clone)]
+pub(super) struct Declared {
+    pub name: String,
+    pub kind: Kind,
+    pub optional: bool,
+    pub doc: String,
+}
+
+/// What a column holds.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Kind {
+    Text,
+    Long,
+    Day,
+    Number,
+}
+
+fn declared(name: &str, kind: Kind, optional: bool, doc: &str) -> Declared {
+    Declared { name: name.into(), kind, optional, doc: doc.into() }
+}
+
+/// The columns of the table of documents.
+pub(super) fn document_columns(corpus: &Corpus) -> Vec<Declared> {
+    use Kind::{Day, Long, Number, Text};
+    let mut all = vec![
+        declared("ordinal", Long, false, "Number of the document in document order, from 0"),
+        declared("key", Text, false, "blake3-128 of source name, a zero byte, and the id"),
+        declared("id", Text, false, "The source's own id, or path and line"),
+        declared("source", Text, false, "Name of the source"),
+        declared("licence", Text, false, "SPDX expression"),
+        declared("author", Text, false, "human, machine, mixed or unknown"),
+        declared("split", Text, true, "train or validation; null if it was dropped"),
+        declared("file", Text, false, "Source file relative to the project"),
+        declared("line", Long, false, "Line or block in the file from 1"),
+        declared("bytes", Long, false, "Bytes of text as kept, or of the source text if it was dropped"),
+        declared("created", Day, true, "Day of creation"),
+        declared("reason", Text, true, "Why it was dropped; null if it was kept"),
+        declared("representative", Long, true, "Ordinal of the document that stayed in its place"),
+    ];
+    let names = corpus.names();
+    all.extend(names.rules.iter().map(|rule| {
+        declared(&format!("rule.{}", rule.name), Number, true, &format!("{}; {}", rule.doc, rule.limit()))
+    }));
+    let values = names.attributes.iter().filter(|a| a.shape == Shape::Value);
+    all.extend(values.map(|a| declared(&format!("{}.{}", a.tagger, a.name), Number, true, &a.doc)));
+    // Two rules on one measure have one column each, but names must be unique.
+    let mut seen = std::collections::HashSet::new();
+    all.retain(|column| seen.insert(column.name.clone()));
+    all
+}
+
+/// The columns of the table of spans.
+pub(super) fn span_columns() -> Vec<Declared> {
+    use Kind::{Long, Number, Text};
+    vec![
+        declared("ordinal", Long, false, "Number of the document"),
+        declared("tagger", Text, false, "What the tagger was called"),
+        declared("attribute", Text, false, "The attribute"),
+        declared("start", Long, false, "Offset of the first byte in the source text (UTF-8)"),
+        declared("end", Long, false, "Offset behind the last byte"),
+        declared("score", Number, true, "The number of the span; null if it is none"),
+    ]
+}
+
+/// Write both tables into `dir`.
+///
+/// # Errors
+/// [`Error::Table`] if a file cannot be written, [`Error::Corpus`] for a damaged corpus.
+pub fn parquet(corpus: &Corpus, dir: &Path) -> Result<Exported> {
+    fs::create_dir_all(dir)?;
+    documents(corpus, &dir.join(DOCUMENTS))?;
+    spans(corpus, &dir.join(ATTRIBUTES))?;
+    Ok(Exported {
+        files: vec![DOCUMENTS.into(), ATTRIBUTES.into()],
+        documents: corpus.len() as u64,
+        ..Exported::default()
+    })
+}
+
+fn documents(corpus: &Corpus, path: &Path) -> Result<()> {
+    let columns = document_columns(corpus);
+    let names = corpus.names();
+    let mut table = Table::create(path, &columns)?;
+    let all: Vec<u32> = (0..corpus.len() as u32).collect();
+    for some in all.chunks(GROUP) {
+        let text = |of: &dyn Fn(u32) -> Option<String>| Column::Text(some.iter().map(|&o| of(o)).collect());
+        let long = |of: &dyn Fn(u32) -> Option<i64>| Column::Long(some.iter().map(|&o| of(o)).collect());
+        let row = |ordinal: u32| corpus.row(ordinal);
+        let mut group = vec![
+            long(&|o| Some(o.into())),
+            text(&|o| Some(row(o).key.to_string())),
+            text(&|o| Some(corpus.id(o).into())),
+            text(&|o| Some(corpus.source_name(row(o).source).into())),
+            text(&|o| Some(corpus.licence_name(row(o).licence).into())),
+            text(&|o| Some(row(o).author.name().into())),
+            text(&|o| row(o).kept().then(|| row(o).split.name().into())),
+            text(&|o| Some(names.files[row(o).file as usize].path.clone())),
+            long(&|o| Some(row(o).line.into())),
+            long(&|o| Some(row(o).bytes.into())),
+            Column::Day(some.iter().map(|&o| row(o).created).collect()),
+            text(&|o| row(o).dropped.map(|reason| corpus.reason_name(reason).into())),
+            long(&|o| row(o).representative.map(i64::from)),
+        ];
+        for slot in 0..names.rules.len() {
+            group.push(Column::Number(some.iter().map(|&o| rule_value(corpus, o, slot)).collect()));
+        }
+        let slots: Vec<usize> = (0..names.attributes.len())
+            .filter(|&slot| names.attributes[slot].shape == Shape::Value)
+            .collect();
+        let mut values = vec![Vec::with_capacity(some.len()); slots.len()];
+        for &ordinal in some {
+            let tags = corpus.tags(ordinal)?;
+            for (column, &slot) in values.iter_mut().zip(&slots) {
+                column.push(tags.get(slot).and_then(|t| t.spans.first()).map(|span| span.score));
+            }
+        }
+        group.extend(values.into_iter().map(Column::Number));
+        table.group(group)?;
+    }
+    table.finish()
+}
+
+fn spans(corpus: &Corpus, path: &Path) -> Result<()> {
+    let mut table = Table::create(path, &span_columns())?;
+    let mut rows: Vec<(i64, usize, i64, i64, f64)> = Vec::new();
+    let names = &corpus.names().attributes;
+    let flush = |rows: &mut Vec<(i64, usize, i64, i64, f64)>, table: &mut Table| {
+        let long = |of: &dyn Fn(&(i64, usize, i64, i64, f64)) -> i64| {
+            Column::Long(rows.iter().map(|row| Some(of(row))).collect())
+        };
+        let group = vec![
+            long(&|row| row.0),
+            Column::Text(rows.iter().map(|row| Some(names[row.1].tagger.clone())).collect()),
+            Column::Text(rows.iter().map(|row| Some(names[row.1].name.clone())).collect()),
+            long(&|row| row.2),
+            long(&|row| row.3),
+            Column::Number(rows.iter().map(|row| row.4.is_finite().then_some(row.4)).collect()),
+        ];
+        rows.clear();
+        table.group(group)
+    };
+    for ordinal in 0..corpus.len() as u32 {
+        for (slot, tagged) in corpus.tags(ordinal)?.iter().enumerate() {
+            let wanted = if tagged.attribute.shape == Shape::Spans { &tagged.spans[..] } else { &[] };
+            for span in wanted {
+                rows.push((ordinal.into(), slot, span.start.into(), span.end.into(), span.score));
+                if rows.len() == SPANS {
+                    flush(&mut rows, &mut table)?;
+                }
+            }
+        }
+    }
+    if !rows.is_empty() {
+        flush(&mut rows, &mut table)?;
+    }
+    table.finish()
+}
+
+/// A file being written under another name.
+struct Table<'t> {
+    path: &'t Path,
+    temporary: std::path::PathBuf,
+    columns: Vec<Declared>,
+    writer: SerializedFileWriter<std::fs::File>,
+}
+
+impl<'t> Table<'t> {
+    fn create(path: &'t Path, columns: &[Declared]) -> Result<Table<'t>> {
+        let temporary = path.with_extension(format!("tmp{}", std::process::id()));
+        let file = std::fs::File::create(&temporary).map_err(|e| fs::Error::new("create", &temporary, e))?;
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_created_by("regimen".into())
+            .build();
+        let schema = schema(columns).map_err(|error| fault(path, &error))?;
+        let writer = SerializedFileWriter::new(file, schema, Arc::new(properties))
+            .map_err(|error| fault(path, &error))?;
+        Ok(Table { path, temporary, columns: columns.to_vec(), writer })
+    }
+
+    fn group(&mut self, group: Vec<Column>) -> Result<()> {
+        let path = self.path;
+        self.write(group).map_err(|error| fault(path, &error))
+    }
+
+    fn write(&mut self, group: Vec<Column>) -> std::result::Result<(), ParquetError> {
+        let mut writer = self.writer.next_row_group()?;
+        for (values, declared) in group.into_iter().zip(&self.columns) {
+            let Some(mut column) = writer.next_column()? else { break };
+            macro_rules! put {
+                ($type:ty, $values:expr, $convert:expr) => {{
+                    let levels: Vec<i16> = $values.iter().map(|v| i16::from(v.is_some())).collect();
+                    let present: Vec<_> = $values.into_iter().flatten().map($convert).collect();
+                    let levels = declared.optional.then_some(&levels[..]);
+                    column.typed::<$type>().write_batch(&present, levels, None)?;
+                }};
+            }
+            match values {
+                Column::Text(values) => {
+                    put!(ByteArrayType, values, |text: String| ByteArray::from(text.into_bytes()))
+                }
+                Column::Long(values) => put!(Int64Type, values, |x| x),
+                Column::Day(values) => put!(Int32Type, values, |x| x),
+                Column::Number(values) => put!(DoubleType, values, |x| x),
+            }
+            column.close()?;
+        }
+        writer.close()?;
+        Ok(())
+    }
+
+    fn finish(self) -> Result<()> {
+        let file = self.writer.into_inner().map_err(|error| fault(self.path, &error))?;
+        file.sync_all().map_err(|error| fs::Error::new("write", self.path, error))?;
+        fs::rename(&self.temporary, self.path)?;
+        Ok(())
+    }
+}
+
+fn schema(columns: &[Declared]) -> std::result::Result<TypePtr, ParquetError> {
+    let fields = columns
+        .iter()
+        .map(|column| {
+            let (physical, logical) = match column.kind {
+                Kind::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
+                Kind::Long => (Physical::INT64, None),
+                Kind::Day => (Physical::INT32, Some(LogicalType::Date)),
+                Kind::Number => (Physical::DOUBLE, None),
+            };
+            let repetition = if column.optional { Repetition::OPTIONAL } else { Repetition::REQUIRED };
+            Type::primitive_type_builder(&column.name, physical)
+                .with_repetition(repetition)
+                .with_logical_type(logical)
+                .build()
+                .map(Arc::new)
+        })
+        .collect::<std::result::Result<Vec<_>, _>>()?;
+    Type::group_type_builder("schema").with_fields(fields).build().map(Arc::new)
+}
+
+fn fault(path: &Path, error: &ParquetError) -> Error {
+    Error::Table { path: path.into(), reason: error.to_string() }
+}

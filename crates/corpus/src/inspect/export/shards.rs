@@ -1,0 +1,111 @@
+//! Files of rows, cut by the length of their texts and packed in pieces on all threads.
+
+use std::ops::Range;
+use std::path::Path;
+
+use rayon::prelude::*;
+use regimen_base::Hash256;
+
+use super::Exported;
+use crate::corpus::Corpus;
+use crate::error::Result;
+use crate::output::{Output, pack};
+use crate::read::stream::Packing;
+
+/// Bytes of text that are packed as one member of a gzip file.
+const PIECE: u64 = 1 << 20;
+/// Pieces per thread that are in memory at once.
+const WINDOW: usize = 4;
+
+/// The kept documents cut into shards of about `bytes` bytes of text each: a shard ends behind the document with which
+/// it reaches them.
+pub(super) fn shards(corpus: &Corpus, bytes: u64) -> Vec<Vec<u32>> {
+    let mut all = Vec::new();
+    let (mut shard, mut sum) = (Vec::new(), 0);
+    for ordinal in corpus.kept() {
+        shard.push(ordinal);
+        sum += u64::from(corpus.row(ordinal).bytes);
+        if sum >= bytes {
+            all.push(std::mem::take(&mut shard));
+            sum = 0;
+        }
+    }
+    if !shard.is_empty() {
+        all.push(shard);
+    }
+    all
+}
+
+/// Name of a shard.
+pub(super) fn name(number: usize) -> String {
+    format!("{number:05}.jsonl.gz")
+}
+
+/// Write one file: a row for every document, by `row`, which appends it and gives back how many spans it left out.
+pub(super) fn write(
+    corpus: &Corpus,
+    dir: &Path,
+    file: &str,
+    identity: &str,
+    documents: &[u32],
+    row: &(dyn Fn(u32, &mut Vec<u8>) -> Result<u64> + Sync),
+    out: &mut Exported,
+) -> Result<()> {
+    let path = dir.join(file);
+    let Some(mut output) = Output::begin(&path, Hash256::of(identity.as_bytes()))? else {
+        out.skipped.push(file.into());
+        return Ok(());
+    };
+    for window in pieces(corpus, documents).chunks(WINDOW * rayon::current_num_threads().max(1)) {
+        let packed: Vec<(Vec<u8>, u64, u64)> = window
+            .par_iter()
+            .map(|range| {
+                let mut rows = Vec::with_capacity(PIECE as usize + (PIECE as usize) / 4);
+                let mut left_out = 0;
+                for &ordinal in &documents[range.clone()] {
+                    left_out += row(ordinal, &mut rows)?;
+                }
+                let rows = pack(Packing::Gzip, rows)
+                    .map_err(|error| regimen_base::fs::Error::new("pack", &path, error))?;
+                Ok((rows, range.len() as u64, left_out))
+            })
+            .collect::<Result<_>>()?;
+        for (piece, rows, left_out) in packed {
+            output.put(&piece, rows)?;
+            out.spans_left_out += left_out;
+        }
+    }
+    output.finish()?;
+    out.files.push(file.into());
+    Ok(())
+}
+
+fn pieces(corpus: &Corpus, documents: &[u32]) -> Vec<Range<usize>> {
+    let mut all = Vec::new();
+    let (mut start, mut sum) = (0, 0);
+    for (i, &ordinal) in documents.iter().enumerate() {
+        sum += u64::from(corpus.row(ordinal).bytes);
+        if sum >= PIECE {
+            all.push(start..i + 1);
+            (start, sum) = (i + 1, 0);
+        }
+    }
+    if start < documents.len() {
+        all.push(start..documents.len());
+    }
+    all
+}
+
+/// Append a text as JSON.
+pub(super) fn json(text: &str, out: &mut Vec<u8>) {
+    // Writing to memory cannot fail, and a text has no shape that JSON lacks.
+    let _ = serde_json::to_writer(out, text);
+}
+
+/// Append `,"name":` and a text.
+pub(super) fn field(name: &str, text: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+    json(text, out);
+}

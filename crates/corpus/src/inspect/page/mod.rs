@@ -1,0 +1,143 @@
+//! One page that shows what a corpus kept and dropped and why: no script, no request, light and dark.
+
+mod examples;
+mod histogram;
+mod html;
+mod text;
+
+use regimen_base::units;
+
+use self::examples::Chosen;
+use self::histogram::{Values, histogram};
+use self::html::Html;
+use super::error::Result;
+use super::originals::{Absent, Originals};
+use super::stats::{at_once, clusters, rule_value, values};
+use crate::corpus::Corpus;
+use crate::names::Rule;
+use crate::tag::Shape;
+
+const STYLE: &str = include_str!("style.css");
+/// No script, no request to anywhere.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+/// Largest clusters that are shown.
+const CLUSTERS: usize = 5;
+/// Most examples of a reason.
+const EXAMPLES: usize = 8;
+
+/// The page of the corpus called `title`, with up to `examples` documents for every reason (8 at most); and the
+/// documents of these whose source text could not be had, which the page says too.
+///
+/// # Errors
+/// [`super::Error::Corpus`] for a damaged corpus.
+pub fn page(
+    corpus: &Corpus,
+    originals: &Originals,
+    title: &str,
+    examples: usize,
+) -> Result<(String, Vec<Absent>)> {
+    let chosen = Chosen::new(corpus, examples.min(EXAMPLES), clusters(corpus, CLUSTERS).largest)?;
+    let texts = chosen.texts(corpus, originals)?;
+    let mut html = Html::default();
+    html.raw("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>");
+    html.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"").raw(POLICY).raw("\"/>");
+    html.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>");
+    html.leaf("title", &format!("{title} \u{b7} corpus"))
+        .raw("<style>")
+        .raw(STYLE)
+        .raw("</style></head><body>\n");
+    html.leaf("h1", title);
+    let funnel = corpus.funnel()?;
+    let kept = funnel.kept();
+    html.leaf(
+        "p class=\"soft\"",
+        &format!(
+            "{} kept of {} read, {} of text",
+            units::plural(kept.documents, "document"),
+            corpus.len(),
+            units::bytes(kept.bytes)
+        ),
+    );
+    html.raw("<nav><p>");
+    for (id, name) in
+        [("funnel", "Funnel"), ("measures", "Measures"), ("examples", "Examples"), ("copies", "Copies")]
+    {
+        html.raw(&format!("<a href=\"#{id}\">{name}</a> "));
+    }
+    html.raw("</p></nav><main>\n");
+    steps(corpus, &mut html)?;
+    measures(corpus, &mut html)?;
+    chosen.write(corpus, &texts, &mut html)?;
+    html.raw("</main><footer>").leaf("p", concat!("Regimen ", env!("CARGO_PKG_VERSION"), "."));
+    html.raw("</footer></body></html>\n");
+    Ok((html.0, texts.absent))
+}
+
+fn steps(corpus: &Corpus, html: &mut Html) -> Result<()> {
+    let funnel = corpus.funnel()?;
+    let most = funnel.steps.first().map_or(1, |step| step.left.documents).max(1) as f64;
+    html.raw("<section id=\"funnel\"><h2>Funnel</h2><div class=\"scroll\"><table><thead><tr><th>step</th>");
+    html.raw("<th class=\"n\">dropped</th><th class=\"n\">left</th><th class=\"n minor\">text left</th><th class=\"minor\">");
+    html.raw("</th></tr></thead><tbody>");
+    for step in &funnel.steps {
+        html.raw("<tr><td>").leaf("code", &step.step);
+        if !step.reason.is_empty() {
+            html.raw("<br/>").leaf("span class=\"small\"", &step.reason);
+        }
+        html.raw("</td>").leaf("td class=\"n\"", &step.dropped.documents.to_string());
+        html.leaf("td class=\"n\"", &step.left.documents.to_string());
+        html.leaf("td class=\"n minor\"", &units::bytes(step.left.bytes));
+        let share = 100.0 * step.left.documents as f64 / most;
+        html.raw(&format!(
+            "<td class=\"minor\"><span class=\"track\"><i style=\"width:{share:.1}%\"></i></span></td></tr>"
+        ));
+    }
+    html.raw("</tbody></table></div>");
+    if funnel.limited {
+        html.leaf("p class=\"small\"", "Reading stopped at limit_bytes; later documents were not read.");
+    }
+    html.raw("</section>\n");
+    Ok(())
+}
+
+fn measures(corpus: &Corpus, html: &mut Html) -> Result<()> {
+    let names = corpus.names();
+    html.raw("<section id=\"measures\"><h2>Measures</h2><p class=\"key small\"><span><i style=\"background:var(--kept)\">");
+    html.raw("</i>kept</span><span><i style=\"background:var(--gone)\"></i>dropped</span><span><i class=\"line\"></i>");
+    html.raw("threshold</span></p><p class=\"small\">Heights are square roots of numbers of documents; the first and the ");
+    html.raw("last bar hold what lies beyond.</p><div class=\"grid\">\n");
+    // Rules on the same measure share a picture.
+    let mut done: Vec<&str> = Vec::new();
+    for (slot, rule) in names.rules.iter().enumerate() {
+        if done.contains(&rule.doc.as_str()) {
+            continue;
+        }
+        done.push(&rule.doc);
+        let same: Vec<&Rule> = names.rules.iter().filter(|other| other.doc == rule.doc).collect();
+        let mut values = Values::default();
+        for ordinal in 0..corpus.len() as u32 {
+            if let Some(value) = rule_value(corpus, ordinal, slot) {
+                if corpus.row(ordinal).kept() { &mut values.kept } else { &mut values.dropped }.push(value);
+            }
+        }
+        histogram(html, &rule.doc, "", &values, &same);
+    }
+    let slots: Vec<usize> =
+        (0..names.attributes.len()).filter(|&slot| names.attributes[slot].shape != Shape::Flag).collect();
+    for slots in slots.chunks(at_once(corpus.len())) {
+        for (slot, numbers) in slots.iter().zip(values(corpus, slots)?) {
+            let attribute = &names.attributes[*slot];
+            let mut values = Values::default();
+            for (ordinal, value) in numbers.into_iter().filter(|(_, value)| value.is_finite()) {
+                if corpus.row(ordinal).kept() { &mut values.kept } else { &mut values.dropped }.push(value);
+            }
+            let doc = match attribute.shape {
+                Shape::Spans => format!("{} (spans in a document)", attribute.doc),
+                _ => attribute.doc.clone(),
+            };
+            histogram(html, &format!("{}.{}", attribute.tagger, attribute.name), &doc, &values, &[]);
+        }
+    }
+    html.raw("</div></section>\n");
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! A text on the page: what edits removed struck through, what they masked marked, spans highlighted.
+
+use super::html::Html;
+use crate::inspect::pieces::Piece;
+
+/// Bytes of a text that are shown.
+const SHOWN: usize = 1800;
+/// Bytes before the first cut or span that are shown.
+const BEFORE: usize = 400;
+
+/// Write the part of a text around its first cut or mark. `marks` are ranges of the source, sorted by their start.
+pub(super) fn write(html: &mut Html, source: &str, pieces: &[Piece], marks: &[(u32, u32)]) {
+    let cut = pieces.iter().find_map(|piece| match piece {
+        Piece::Removed(at, _) | Piece::Masked(at, ..) => Some(*at as usize),
+        Piece::Kept(..) => None,
+    });
+    let first = [cut, marks.first().map(|mark| mark.0 as usize)].into_iter().flatten().min().unwrap_or(0);
+    let from = source.floor_char_boundary(if first + BEFORE < SHOWN { 0 } else { first - BEFORE.min(first) });
+    let to = source.ceil_char_boundary(from + SHOWN);
+    html.raw("<pre>");
+    if from > 0 {
+        html.raw("<i class=\"small\">…</i>");
+    }
+    for piece in pieces {
+        let (at, text) = match piece {
+            Piece::Kept(at, text) | Piece::Removed(at, text) | Piece::Masked(at, text, _) => {
+                (*at as usize, *text)
+            }
+        };
+        let (start, end) = (at.max(from), (at + text.len()).min(to));
+        let shown = source.get(start..end.max(start)).unwrap_or_default();
+        match piece {
+            Piece::Kept(..) => kept(html, start, shown, marks),
+            _ if shown.is_empty() && !(text.is_empty() && (from..to).contains(&at)) => {}
+            Piece::Removed(..) => {
+                html.leaf("del", shown);
+            }
+            Piece::Masked(_, _, words) => {
+                if !shown.is_empty() {
+                    html.leaf("del", shown);
+                }
+                html.leaf("ins", words);
+            }
+        }
+    }
+    if to < source.len() {
+        html.raw("<i class=\"small\">… ").text(&format!("{} bytes more", source.len() - to)).raw("</i>");
+    }
+    html.raw("</pre>");
+}
+
+/// A piece that stayed, with the marks that lie in it.
+fn kept(html: &mut Html, start: usize, text: &str, marks: &[(u32, u32)]) {
+    let mut at = 0;
+    for &(from, to) in marks {
+        let from = text.floor_char_boundary((from as usize).saturating_sub(start)).max(at);
+        let to = text.ceil_char_boundary((to as usize).saturating_sub(start));
+        if from < to && from < text.len() {
+            html.text(&text[at..from]).leaf("mark", &text[from..to]);
+            at = to;
+        }
+    }
+    html.text(&text[at..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_are_struck_through_and_marks_highlighted() {
+        let source = "one two three four";
+        let pieces = [
+            Piece::Kept(0, "one "),
+            Piece::Masked(4, "two", "|||"),
+            Piece::Kept(7, " three"),
+            Piece::Removed(13, " four"),
+        ];
+        let mut html = Html::default();
+        write(&mut html, source, &pieces, &[(0, 3), (2, 3), (8, 13)]);
+        let expected =
+            "<pre><mark>one</mark> <del>two</del><ins>|||</ins> <mark>three</mark><del> four</del></pre>";
+        assert_eq!(html.0, expected);
+        let long = "é".repeat(5000);
+        let mut html = Html::default();
+        write(&mut html, &long, &[Piece::Kept(0, &long)], &[(7001, 7003)]);
+        assert!(html.0.contains("<mark>éé</mark>") && html.0.contains("bytes more"), "{}", html.0);
+        assert!(html.0.len() < 2 * SHOWN + 200);
+    }
+}

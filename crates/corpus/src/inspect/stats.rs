@@ -1,0 +1,288 @@
+//! Counts by everything that is known of documents, the spread of every attribute, and the clusters of copies.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::error::Result;
+use crate::corpus::Corpus;
+use crate::funnel::Count;
+use crate::tag::Shape;
+
+/// Numbers that may be in memory at once while attributes are counted: 16 bytes each.
+const NUMBERS: usize = 1 << 25;
+
+/// What is in a corpus.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Stats {
+    /// All documents, dropped ones with the bytes of their source text.
+    pub read: Count,
+    /// Those that stayed, with the bytes of their kept text.
+    pub kept: Count,
+    /// Kept documents by source.
+    pub sources: BTreeMap<String, Count>,
+    /// By licence.
+    pub licences: BTreeMap<String, Count>,
+    /// By author kind.
+    pub authors: BTreeMap<String, Count>,
+    /// By split.
+    pub splits: BTreeMap<String, Count>,
+    /// Dropped documents by reason.
+    pub reasons: BTreeMap<String, Count>,
+    /// Kept documents whose text was edited.
+    pub edited: Count,
+    /// Lengths of kept documents in bytes.
+    pub lengths: Numbers,
+    /// Every rule and every attribute, over all documents that were measured, dropped ones too.
+    pub numbers: Vec<Numbers>,
+    /// Copies and what stayed in their place.
+    pub clusters: Clusters,
+}
+
+/// How the numbers of one attribute or rule spread.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Numbers {
+    /// `TAGGER.ATTRIBUTE`, or the name of a rule.
+    pub name: String,
+    /// `rule`, `value`, `flag` (0 or 1), `spans` (their number in a document) or `bytes`.
+    pub what: &'static str,
+    /// Documents that have a number; for marks and spans all that were tagged.
+    pub count: u64,
+    /// Mean of the numbers; 0 if there is none.
+    pub mean: f64,
+    /// Quantiles; none if there is no number.
+    pub quantiles: Option<Quantiles>,
+    /// Share of the measured documents that lack the value, or have no mark or no span.
+    pub absent: f64,
+}
+
+/// Quantiles by linear interpolation between the two nearest of the sorted numbers (definition 7 of Hyndman and Fan
+/// 1996, the default of NumPy and R).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Quantiles {
+    /// Least number.
+    pub least: f64,
+    /// 5 %.
+    pub q05: f64,
+    /// 25 %.
+    pub q25: f64,
+    /// 50 %.
+    pub median: f64,
+    /// 75 %.
+    pub q75: f64,
+    /// 95 %.
+    pub q95: f64,
+    /// Greatest number.
+    pub greatest: f64,
+}
+
+/// Documents of one text or nearly one text, of which one stayed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Cluster {
+    /// Number of the document that stayed.
+    pub representative: u32,
+    /// Its `source:id`.
+    pub document: String,
+    /// Numbers of those that went, in document order.
+    pub copies: Vec<u32>,
+}
+
+/// All clusters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Clusters {
+    /// Clusters of at least two documents.
+    pub count: u64,
+    /// Documents that were dropped for a copy that stayed.
+    pub dropped: Count,
+    /// The largest, by number of documents, then by document order.
+    pub largest: Vec<Cluster>,
+}
+
+/// Count everything; `most` of the largest clusters are listed.
+///
+/// # Errors
+/// [`super::Error::Corpus`] for a damaged corpus.
+pub fn stats(corpus: &Corpus, most: usize) -> Result<Stats> {
+    let (mut read, mut kept, mut edited) = (Count::default(), Count::default(), Count::default());
+    let mut groups: [BTreeMap<String, Count>; 5] = Default::default();
+    let mut lengths = Vec::new();
+    for ordinal in 0..corpus.len() as u32 {
+        let row = corpus.row(ordinal);
+        let bytes = u64::from(row.bytes);
+        read.add(bytes);
+        let mut add = |group: usize, name: &str| match groups[group].get_mut(name) {
+            Some(count) => count.add(bytes),
+            None => groups[group].entry(name.into()).or_default().add(bytes),
+        };
+        match row.dropped {
+            Some(reason) => add(4, corpus.reason_name(reason)),
+            None => {
+                add(0, corpus.source_name(row.source));
+                add(1, corpus.licence_name(row.licence));
+                add(2, row.author.name());
+                add(3, row.split.name());
+                kept.add(bytes);
+                lengths.push(bytes as f64);
+                if corpus.keep_map(ordinal)?.is_some() {
+                    edited.add(bytes);
+                }
+            }
+        }
+    }
+    let [sources, licences, authors, splits, reasons] = groups;
+    let lengths = spread("bytes", "bytes", lengths, 0);
+    let numbers = numbers(corpus)?;
+    let clusters = clusters(corpus, most);
+    Ok(Stats { read, kept, sources, licences, authors, splits, reasons, edited, lengths, numbers, clusters })
+}
+
+/// The clusters of copies; `most` of the largest are listed.
+pub fn clusters(corpus: &Corpus, most: usize) -> Clusters {
+    let mut all: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    let mut dropped = Count::default();
+    for ordinal in 0..corpus.len() as u32 {
+        let row = corpus.row(ordinal);
+        if let Some(representative) = row.representative {
+            all.entry(representative).or_default().push(ordinal);
+            dropped.add(row.bytes.into());
+        }
+    }
+    let count = all.len() as u64;
+    let mut largest: Vec<(u32, Vec<u32>)> = all.into_iter().collect();
+    // A stable sort keeps document order among equals.
+    largest.sort_by_key(|(_, copies)| std::cmp::Reverse(copies.len()));
+    largest.truncate(most);
+    let cluster =
+        |(representative, copies)| Cluster { representative, document: corpus.name(representative), copies };
+    Clusters { count, dropped, largest: largest.into_iter().map(cluster).collect() }
+}
+
+/// Attributes whose numbers fit into memory together.
+pub(crate) fn at_once(documents: usize) -> usize {
+    (NUMBERS / documents.max(1)).max(1)
+}
+
+fn numbers(corpus: &Corpus) -> Result<Vec<Numbers>> {
+    let names = corpus.names();
+    let documents = corpus.len();
+    let mut out = Vec::with_capacity(names.rules.len() + names.attributes.len());
+    for (slot, rule) in names.rules.iter().enumerate() {
+        let all: Vec<Option<f64>> =
+            (0..documents as u32).into_par_iter().map(|ordinal| rule_value(corpus, ordinal, slot)).collect();
+        let values: Vec<f64> = all.into_iter().flatten().collect();
+        out.push(spread(&rule.name, "rule", values, 0));
+    }
+    let at_once = at_once(documents);
+    let slots: Vec<usize> = (0..names.attributes.len()).collect();
+    for slots in slots.chunks(at_once) {
+        for (slot, values) in slots.iter().zip(values(corpus, slots)?) {
+            let attribute = &names.attributes[*slot];
+            let name = format!("{}.{}", attribute.tagger, attribute.name);
+            let measured = values.len();
+            let present: Vec<f64> =
+                values.into_iter().map(|value| value.1).filter(|value| !value.is_nan()).collect();
+            out.push(match attribute.shape {
+                Shape::Value => {
+                    let absent = measured - present.len();
+                    spread(&name, "value", present, absent)
+                }
+                shape => {
+                    let what = if shape == Shape::Flag { "flag" } else { "spans" };
+                    let none = present.iter().filter(|&&n| n == 0.0).count();
+                    let mut numbers = spread(&name, what, present, 0);
+                    numbers.absent = none as f64 / measured.max(1) as f64;
+                    numbers
+                }
+            });
+        }
+    }
+    Ok(out)
+}
+
+/// The value of the rule in a slot; none if the document was not judged.
+pub(crate) fn rule_value(corpus: &Corpus, ordinal: u32, slot: usize) -> Option<f64> {
+    let name = &corpus.names().rules[slot].name;
+    corpus.rules(ordinal).iter().find(|rule| rule.name == name).map(|rule| f64::from(rule.value))
+}
+
+/// The numbers of some attributes, attribute by attribute, over all documents with tags: a value, NaN if it is absent,
+/// or the number of spans or marks. Each with the number of its document.
+pub(crate) fn values(corpus: &Corpus, slots: &[usize]) -> Result<Vec<Vec<(u32, f64)>>> {
+    let ordinals: Vec<u32> = (0..corpus.len() as u32).collect();
+    let mut out: Vec<Vec<(u32, f64)>> = vec![Vec::new(); slots.len()];
+    // In pieces, so that what is decoded does not lie in memory as a whole.
+    for some in ordinals.chunks(1 << 14) {
+        let rows: Vec<Vec<f64>> = some
+            .par_iter()
+            .map(|&ordinal| {
+                let tags = corpus.tags(ordinal)?;
+                let number = |&slot: &usize| {
+                    let tagged = tags.get(slot)?;
+                    Some(match tagged.attribute.shape {
+                        Shape::Value => tagged.spans.first().map_or(f64::NAN, |span| span.score),
+                        _ => tagged.spans.len() as f64,
+                    })
+                };
+                Ok(slots.iter().filter_map(number).collect())
+            })
+            .collect::<crate::Result<_>>()?;
+        for (&ordinal, row) in some.iter().zip(rows) {
+            for (all, value) in out.iter_mut().zip(row) {
+                all.push((ordinal, value));
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn spread(name: &str, what: &'static str, mut values: Vec<f64>, absent: usize) -> Numbers {
+    values.par_sort_unstable_by(f64::total_cmp);
+    let count = values.len();
+    // In the order of the sorted numbers, so that it does not depend on threads.
+    let mean = if count == 0 { 0.0 } else { values.iter().sum::<f64>() / count as f64 };
+    Numbers {
+        name: name.into(),
+        what,
+        count: count as u64,
+        mean,
+        quantiles: quantiles(&values),
+        absent: absent as f64 / (count + absent).max(1) as f64,
+    }
+}
+
+fn quantiles(sorted: &[f64]) -> Option<Quantiles> {
+    let (first, last) = (sorted.first()?, sorted.last()?);
+    let at = |share: f64| {
+        let place = share * (sorted.len() - 1) as f64;
+        let below = place.floor() as usize;
+        let above = (below + 1).min(sorted.len() - 1);
+        sorted[below] + (place - below as f64) * (sorted[above] - sorted[below])
+    };
+    Some(Quantiles {
+        least: *first,
+        q05: at(0.05),
+        q25: at(0.25),
+        median: at(0.5),
+        q75: at(0.75),
+        q95: at(0.95),
+        greatest: *last,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_those_of_numpy() {
+        // numpy.quantile([1, 2, 4, 8, 16], [.05, .25, .5, .75, .95])
+        let q = quantiles(&[1.0, 2.0, 4.0, 8.0, 16.0]).unwrap();
+        assert_eq!((q.least, q.q25, q.median, q.q75, q.greatest), (1.0, 2.0, 4.0, 8.0, 16.0));
+        assert!((q.q05 - 1.2).abs() < 1e-12 && (q.q95 - 14.4).abs() < 1e-12);
+        assert_eq!(quantiles(&[]), None);
+        assert_eq!(quantiles(&[3.0]).unwrap().q95, 3.0);
+        let numbers = spread("x", "value", vec![3.0, 1.0], 2);
+        assert_eq!((numbers.mean, numbers.absent, numbers.count), (2.0, 0.5, 2));
+    }
+}

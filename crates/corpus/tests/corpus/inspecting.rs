@@ -1,0 +1,321 @@
+//! Looking into a finished corpus.
+
+use regimen_corpus::Corpus;
+use regimen_corpus::inspect::{
+    Counting, Filter, Match, Originals, Pattern, Piece, clusters, export, matching, ngrams, page, pieces,
+    search, search_dropped, stats,
+};
+use regimen_ledger::Artifact;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::common::{project, stage, texts};
+
+const A: &str = "Write to me@x.org now.\nshort\nCall 212 555 0123 or mail you@y.org today.\n";
+const LONG: &str =
+    "Café words are here and they go on for a while.\nAnother line of the text with needle inside.\n";
+
+/// A project with kept, edited, dropped and copied documents.
+fn made() -> (TempDir, Artifact) {
+    let rows = [
+        ("a", A, json!({"license": "CC-BY-4.0"})),
+        ("b", "too short needle", json!({})),
+        ("c", LONG, json!({"author_kind": "human"})),
+        ("d", LONG, json!({})),
+        ("e", "needle", json!({})),
+    ];
+    let line = |(id, text, metadata): &(&str, &str, serde_json::Value)| {
+        format!("{}\n", json!({"id": id, "text": text, "metadata": metadata, "created": "2024-02-29"}))
+    };
+    let rows: String = rows.iter().map(line).collect();
+    let dir = project(&[
+        ("in/a.jsonl", rows.as_bytes()),
+        ("more/z.txt", b"A plain text that says needle at its end: needle"),
+    ]);
+    let artifact = stage(
+        dir.path(),
+        "sources = [{ name = \"s\", path = \"in\" }, { name = \"t\", path = \"more\", licence = \"MIT\" }]\n\
+         filter = { quality = \"none\" }\nvalidation = 0\n\
+         tag = [{ tagger = \"pii@dolma\", name = \"pii\" }, { tagger = \"c4@dolma\" }, { tagger = \"length\" }]\n\
+         drop = [\"length.words < 4\"]\n\
+         edit = [{ spans = \"pii.EMAIL_ADDRESS\", replace = \" |||EMAIL||| \" }, \
+         { spans = \"c4@dolma.lines_with_too_few_words\", when = \"length.words > 5\" }]\n",
+    )
+    .unwrap();
+    (dir, artifact)
+}
+
+fn all(corpus: &Corpus, pattern: &Pattern, most: u64, count: bool) -> (Vec<Match>, u64, bool) {
+    let mut found = Vec::new();
+    let sum = search(corpus, pattern, most, count, &mut |m| {
+        found.push(m);
+        Ok(())
+    })
+    .unwrap();
+    (found, sum.matches, sum.stopped)
+}
+
+#[test]
+fn matches_come_in_document_order_with_their_place_in_the_source() {
+    let (_dir, artifact) = made();
+    let corpus = Corpus::open(&artifact).unwrap();
+    let pattern = Pattern::text("needle").unwrap();
+    let (found, count, stopped) = all(&corpus, &pattern, 100, false);
+    let names: Vec<_> = found.iter().map(|m| (m.document.as_str(), m.start)).collect();
+    assert_eq!(names, [("s:c", 79), ("t:more/z.txt", 23), ("t:more/z.txt", 42)]);
+    assert_eq!((count, stopped), (3, false));
+    assert_eq!((found[0].line, found[0].source_start), (2, Some(79)));
+    assert_eq!(
+        (found[0].before.as_str(), found[0].after.as_str()),
+        ("Another line of the text with ", " inside.")
+    );
+    // Behind an edit the offset in the source is another one.
+    let (found, ..) = all(&corpus, &Pattern::text("today").unwrap(), 100, false);
+    let source = found[0].source_start.unwrap() as usize;
+    assert!(A[source..].starts_with("today") && source != found[0].start as usize);
+    // What edits put in has no place in the source.
+    let (found, ..) = all(&corpus, &Pattern::text("|EMAIL|").unwrap(), 1, true);
+    assert_eq!((found.len(), found[0].source_start), (1, None));
+    let (_, count, _) = all(&corpus, &Pattern::text_ignoring_case("CAFÉ").unwrap(), 0, true);
+    assert_eq!(count, 1);
+    let (found, ..) = all(&corpus, &Pattern::regex(r"n\w+e (inside|at)", false).unwrap(), 9, false);
+    assert_eq!(found.iter().map(|m| m.text.as_str()).collect::<Vec<_>>(), ["needle inside", "needle at"]);
+    for threads in [1, 3] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        assert_eq!(pool.install(|| all(&corpus, &pattern, 2, true)).0, all(&corpus, &pattern, 2, true).0);
+    }
+}
+
+#[test]
+fn dropped_texts_are_read_again_and_files_that_changed_are_noticed() {
+    let (dir, artifact) = made();
+    let corpus = Corpus::open(&artifact).unwrap();
+    let originals = Originals::new(&artifact.manifest.config, dir.path()).unwrap();
+    let pattern = Pattern::text("needle").unwrap();
+    let dropped = || {
+        let mut found = Vec::new();
+        let (_, absent) = search_dropped(&corpus, &originals, &pattern, 10, true, &mut |m| {
+            found.push((m.document, m.start, m.dropped.unwrap()));
+            Ok(())
+        })
+        .unwrap();
+        (found, absent)
+    };
+    let (found, absent) = dropped();
+    let expected = [("s:b", 10, "drop_1"), ("s:d", 79, "duplicate"), ("s:e", 0, "drop_1")];
+    assert_eq!(found, expected.map(|(d, at, why)| (d.to_string(), at, why.to_string())));
+    assert!(absent.is_empty());
+    // The pieces of the source of an edited text.
+    let source = originals.texts(&corpus, &[0]).unwrap().remove(0).unwrap();
+    assert_eq!(source, A);
+    let map = corpus.keep_map(0).unwrap().unwrap();
+    let cut = pieces(&source, &map, &corpus.names().replacements).unwrap();
+    assert!(cut.contains(&Piece::Removed(23, "short\n")), "{cut:?}");
+    // One row changes, one vanishes.
+    let file = dir.path().join("in/a.jsonl");
+    let text = std::fs::read_to_string(&file).unwrap().replace("too short needle", "too short thread");
+    let lines: Vec<&str> = text.lines().collect();
+    std::fs::write(&file, lines[..4].join("\n")).unwrap();
+    let (found, absent) = dropped();
+    assert_eq!(found.len(), 1);
+    assert_eq!(absent.iter().map(|a| a.ordinal).collect::<Vec<_>>(), [1, 4]);
+    assert!(absent[0].why.contains("has changed since"), "{}", absent[0].why);
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(dropped().1.len(), 3);
+}
+
+#[test]
+fn statistics_count_everything_once() {
+    let (_dir, artifact) = made();
+    let corpus = Corpus::open(&artifact).unwrap();
+    let stats = stats(&corpus, 5).unwrap();
+    assert_eq!((stats.read.documents, stats.kept.documents), (6, 3));
+    assert_eq!(stats.reasons["drop_1"].documents, 2);
+    assert_eq!(stats.licences["CC-BY-4.0"].documents, 1);
+    assert_eq!(stats.sources.values().map(|c| c.bytes).sum::<u64>(), stats.kept.bytes);
+    assert_eq!((stats.edited.documents, stats.authors["human"].documents), (1, 1));
+    let words = stats.numbers.iter().find(|n| n.name == "length.words").unwrap();
+    assert_eq!((words.count, words.quantiles.unwrap().least, words.absent), (6, 1.0, 0.0));
+    let mail = stats.numbers.iter().find(|n| n.name == "pii.EMAIL_ADDRESS").unwrap();
+    assert_eq!((mail.what, mail.quantiles.unwrap().greatest), ("spans", 2.0));
+    assert!((mail.absent - 5.0 / 6.0).abs() < 1e-12);
+    let clusters = clusters(&corpus, 5);
+    assert_eq!((clusters.count, clusters.dropped.documents), (1, 1));
+    assert_eq!((clusters.largest[0].document.as_str(), &clusters.largest[0].copies[..]), ("s:c", &[3][..]));
+}
+
+#[test]
+fn documents_are_picked_by_what_is_known_of_them() {
+    let (dir, artifact) = made();
+    let corpus = Corpus::open(&artifact).unwrap();
+    let originals = Originals::new(&artifact.manifest.config, dir.path()).unwrap();
+    let names = |filter: Filter| {
+        let (found, absent) = matching(&corpus, &originals, &filter).unwrap();
+        assert!(absent.is_empty());
+        found.iter().map(|&o| corpus.id(o).to_string()).collect::<Vec<_>>()
+    };
+    let by = |expression: &str| names(Filter { expression: Some(expression.into()), ..Filter::default() });
+    assert_eq!(names(Filter { reason: Some(0), ..Filter::default() }), ["a", "c", "more/z.txt"]);
+    assert_eq!(names(Filter { source: Some(1), ..Filter::default() }), ["more/z.txt"]);
+    assert_eq!(by("count(pii.EMAIL_ADDRESS) == 2"), ["a"]);
+    assert_eq!(by("licence == 'MIT' or id == 'e'"), ["e", "more/z.txt"]);
+    // Texts are those of the sources: of dropped documents, and as they were before edits.
+    assert_eq!(by("contains(text, 'needle') and bytes < 20"), ["b", "e"]);
+    assert_eq!(by("contains(text, 'me@x.org')"), ["a"]);
+    let fault = |e: &str| {
+        matching(&corpus, &originals, &Filter { expression: Some(e.into()), ..Filter::default() })
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(fault("metadata.x == 3").contains("does not hold"));
+    assert!(fault("length.wodrs > 3").contains("length.wodrs"));
+}
+
+#[test]
+fn ngrams_are_counted_exactly_whatever_the_memory() {
+    let texts: Vec<String> = (0..300)
+        .map(|i| {
+            (0..200).map(|j| format!("W{}", (i * 7919 + j * j * 31) % 997)).collect::<Vec<_>>().join(" \n")
+        })
+        .collect();
+    let rows: String =
+        texts.iter().enumerate().map(|(i, t)| format!("{}\n", json!({"id": i, "text": t}))).collect();
+    let dir = project(&[("in/a.jsonl", rows.as_bytes())]);
+    let config = "sources = [{ name = \"s\", path = \"in\" }]\nfilter = { quality = \"none\" }\nvalidation = 0\ndedup = \"none\"\n";
+    let corpus = Corpus::open(&stage(dir.path(), config).unwrap()).unwrap();
+    for n in [1, 2, 3] {
+        let mut expected = std::collections::BTreeMap::<String, u64>::new();
+        for text in &texts {
+            let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+            words.windows(n).for_each(|w| *expected.entry(w.join(" ")).or_default() += 1);
+        }
+        let mut best: Vec<(String, u64)> = expected.clone().into_iter().collect();
+        best.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        for memory in [100_000, 400_000, 100_000_000] {
+            let counting = Counting { n, top: 50, min: 2, lower: true, memory };
+            let counted = ngrams(&corpus, &counting).unwrap();
+            assert_eq!(counted.total, 300 * (201 - n as u64));
+            assert_eq!(counted.distinct, expected.len() as u64, "{n} {memory}");
+            let found: Vec<(String, u64)> = counted.ngrams.into_iter().map(|g| (g.text, g.count)).collect();
+            assert_eq!(found, best.iter().filter(|b| b.1 > 1).take(50).cloned().collect::<Vec<_>>());
+            assert_eq!(counted.passes > 1, memory < 1_000_000 && n > 1, "{n} {memory} {}", counted.passes);
+        }
+    }
+    let counting = Counting { n: 0, top: 5, min: 1, lower: false, memory: 1 << 30 };
+    assert!(ngrams(&corpus, &counting).is_err());
+    assert!(ngrams(&corpus, &Counting { n: 2, memory: 10, ..counting }).is_err());
+}
+
+fn unpack(path: &std::path::Path) -> Vec<serde_json::Value> {
+    let mut text = String::new();
+    let file = std::fs::File::open(path).unwrap();
+    std::io::Read::read_to_string(&mut flate2::read::MultiGzDecoder::new(file), &mut text).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn an_export_in_dolma_s_layout_can_be_read_back() {
+    let (dir, artifact) = made();
+    let corpus = Corpus::open(&artifact).unwrap();
+    let out = dir.path().join("out");
+    let exported = export::dolma(&corpus, "k", &out, "my-exp", 150).unwrap();
+    assert_eq!((exported.documents, exported.files.len()), (3, 4));
+    // Two addresses were masked and a line was cut out.
+    assert_eq!(exported.spans_left_out, 3);
+    let again = export::dolma(&corpus, "k", &out, "my-exp", 150).unwrap();
+    assert_eq!((again.files.len(), again.skipped.len()), (0, 4));
+    let documents = unpack(&out.join("documents/00000.jsonl.gz"));
+    let tags = unpack(&out.join("attributes/my_exp/00000.jsonl.gz"));
+    assert_eq!(documents.len(), 2);
+    assert_eq!((&documents[0]["id"], &tags[0]["id"]), (&json!("a"), &json!("a")));
+    assert_eq!(documents[0]["metadata"]["license"], "CC-BY-4.0");
+    assert_eq!(documents[0]["created"], "2024-02-29T00:00:00.000Z");
+    // Offsets count code points of the exported text.
+    let text: Vec<char> = documents[0]["text"].as_str().unwrap().chars().collect();
+    let phone = &tags[0]["attributes"]["my_exp__pii__PHONE_NUMBER"][0];
+    let at = |i: usize| phone[i].as_u64().unwrap() as usize;
+    assert_eq!(text[at(0)..at(1)].iter().collect::<String>(), " 212 555 0123");
+    let length = documents[1]["text"].as_str().unwrap().chars().count();
+    assert_eq!(tags[1]["attributes"]["my_exp__length__words"][0], json!([0, length, 20.0]));
+    // The stage reads it back to the same texts.
+    let config = "sources = [{ name = \"s\", path = \"out/documents\", format = \"dolma\" }]\n\
+                  filter = { quality = \"none\" }\nvalidation = 0\n";
+    let back = Corpus::open(&stage(dir.path(), config).unwrap()).unwrap();
+    assert_eq!(texts(&back), texts(&corpus));
+    let flat = export::jsonl(&corpus, "k", &dir.path().join("flat"), 1 << 30).unwrap();
+    assert_eq!(flat.files, ["00000.jsonl.gz"]);
+    assert_eq!(unpack(&dir.path().join("flat/00000.jsonl.gz"))[1]["author_kind"], "human");
+}
+
+#[test]
+fn tables_and_cards_name_what_they_hold() {
+    let (dir, artifact) = made();
+    let corpus = Corpus::open(&artifact).unwrap();
+    let about = export::About { name: "c|d".into(), key: "0123456789abcdef".into(), ..Default::default() };
+    let empty = dir.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    assert!(export::card(&corpus, &about, &empty).unwrap_err().to_string().contains("no exported file"));
+    let out = dir.path().join("tables");
+    export::parquet(&corpus, &out).unwrap();
+    let first = std::fs::read(out.join("documents.parquet")).unwrap();
+    export::parquet(&corpus, &out).unwrap();
+    assert_eq!(std::fs::read(out.join("documents.parquet")).unwrap(), first, "the same bytes again");
+    assert_eq!(&first[..4], b"PAR1");
+    export::card(&corpus, &about, &out).unwrap();
+    let card = std::fs::read_to_string(out.join("README.md")).unwrap();
+    assert!(card.starts_with("# c\\|d\n") && card.contains("| drop\\_1 | 2 |"), "{card}");
+    let read = |name: &str| -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(out.join(name)).unwrap()).unwrap()
+    };
+    let croissant = read("croissant.json");
+    assert_eq!(croissant["distribution"].as_array().unwrap().len(), 2);
+    assert_eq!(croissant["recordSet"][1]["field"][0]["@id"], "documents/ordinal");
+    let graph = read("spdx.json")["@graph"].clone();
+    let licences: Vec<&serde_json::Value> = graph
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|e| e["relationshipType"].as_str().is_some_and(|t| t.ends_with("License")))
+        .collect();
+    assert_eq!(licences.len(), 2);
+    assert!(graph.to_string().contains("CC-BY-4.0 AND MIT"), "{graph}");
+}
+
+#[test]
+fn the_page_needs_nothing_and_lets_nothing_through() {
+    let hostile =
+        "<script>alert(1)</script> & \"quotes\" \u{202e} and more words than the rule asks for me@x.org";
+    let rows = format!(
+        "{}\n{}\n",
+        json!({"id": "<b>", "text": hostile}),
+        json!({"id": "short", "text": "<i>no</i>"})
+    );
+    let dir = project(&[("in/a.jsonl", rows.as_bytes())]);
+    let artifact = stage(
+        dir.path(),
+        "sources = [{ name = \"s\", path = \"in\" }]\nfilter = { min_words = 5, min_stop_words = 0, min_alphabetic_share = 0.5 }\nvalidation = 0\n\
+         tag = [{ tagger = \"pii@dolma\", name = \"pii\" }, { tagger = \"length\" }]\n\
+         edit = [{ spans = \"pii.EMAIL_ADDRESS\", replace = \" |||EMAIL||| \" }]\n",
+    )
+    .unwrap();
+    let corpus = Corpus::open(&artifact).unwrap();
+    let originals = Originals::new(&artifact.manifest.config, dir.path()).unwrap();
+    let (html, absent) = page(&corpus, &originals, "name & <key>", 3).unwrap();
+    assert!(absent.is_empty());
+    assert!(!html.contains("<script") && !html.contains("<b>") && !html.contains("<i>no"));
+    assert!(!html.contains("http") && !html.contains("src="), "no request");
+    for part in [
+        "min_words",
+        "&lt;i&gt;no",
+        "<del>me@x.org</del>",
+        "|||EMAIL|||",
+        "<svg",
+        "at least 5",
+        "name &amp; &lt;key&gt;",
+    ] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    std::fs::remove_file(dir.path().join("in/a.jsonl")).unwrap();
+    let (html, absent) = page(&corpus, &originals, "x", 3).unwrap();
+    assert!(html.contains("not there any more") && !absent.is_empty());
+}
