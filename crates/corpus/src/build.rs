@@ -3,35 +3,30 @@
 //! the parts in document order, compares documents with those before them, and writes the corpus.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rayon::prelude::*;
-use regimen_base::{Cancel, Hash256, fs};
+use regimen_base::{Cancel, fs};
 use regimen_recipe::InputFile;
 
-use crate::arena::map;
 use crate::config::{Config, Dedup, Format, Source};
-use crate::edit::{self, Cut};
 use crate::error::{Error, Result};
-use crate::flow::{self, Job};
+use crate::first::First;
+use crate::flow;
 use crate::names::{AttributeName, FileName, Names, Reason, SourceName};
-use crate::output::Output;
-use crate::part::{self, Reader};
-use crate::pipeline::{Pipeline, Room, paragraphs};
+use crate::pipeline::Pipeline;
 use crate::quality::Rules;
-use crate::read::chunk::{Chunk, Chunks, How};
+use crate::read::chunk::How;
 use crate::read::document::{self, Reading};
-use crate::read::page::{PageKind, Pages};
-use crate::read::stream::{Packing, Stream};
-use crate::resolve::{Gone, Part, Reasons, Resolved, resolve};
-use crate::write::{Incoming, Options, Summary, Writer, duplicate};
+use crate::read::page::PageKind;
+use crate::read::stream::Packing;
+use crate::resolve::{Part, Reasons, resolve};
+use crate::second::Second;
+use crate::write::{Options, Summary, Writer, duplicate};
 
 /// Folder of the parts, in the work folder of the stage.
 pub(crate) const PARTS: &str = ".parts";
-/// Bytes of records that are read and cut at once in the second pass.
-const BATCH: usize = 8 << 20;
 /// Bytes of files that make a part; one larger file is a part of its own.
 const GROUP: u64 = 64 << 20;
 
@@ -42,10 +37,10 @@ pub(crate) type Files = BTreeMap<String, Vec<InputFile>>;
 pub(crate) type Progress<'p> = dyn FnMut(u64, u64, u64) -> Result<()> + Send + 'p;
 
 /// One file in document order.
-struct Planned<'f> {
-    source: u16,
-    input: &'f InputFile,
-    how: How,
+pub(crate) struct Planned<'f> {
+    pub source: u16,
+    pub input: &'f InputFile,
+    pub how: How,
 }
 
 /// Build the corpus in the folder `dir`, of a project at `root`.
@@ -143,10 +138,10 @@ pub(crate) fn build(
 
 /// Numbers of the reasons that the second pass gives.
 #[derive(Clone, Copy)]
-struct Given {
-    of_copies: Reasons,
+pub(crate) struct Given {
+    pub of_copies: Reasons,
     /// Duplicate paragraphs were all that a text had.
-    paragraphs: u16,
+    pub paragraphs: u16,
 }
 
 /// The dictionaries, and the numbers of the reasons that come behind those of the first pass.
@@ -281,261 +276,6 @@ pub(crate) fn how(source: &Source, path: &str) -> Result<How> {
         (true, 0) => How::Whole,
         (true, bytes) => How::Blocks(usize::try_from(bytes).unwrap_or(usize::MAX / 4).min(u32::MAX as usize)),
     })
-}
-
-/// The first pass over groups of files.
-struct First<'f> {
-    plan: &'f [Planned<'f>],
-    groups: &'f [std::ops::Range<usize>],
-    reading: &'f Reading<'f>,
-    identity: blake3::Hasher,
-    parts: &'f Path,
-    read: Arc<AtomicU64>,
-    documents: AtomicU64,
-    total: u64,
-    /// Number of the group that the flow calls 0.
-    offset: usize,
-    cancel: &'f Cancel,
-    progress: Mutex<&'f mut Progress<'f>>,
-}
-
-/// The files of a group, one after the other.
-struct Group<'f> {
-    plan: &'f [Planned<'f>],
-    reading: &'f Reading<'f>,
-    left: std::ops::Range<usize>,
-    open: Option<Opened>,
-    read: Arc<AtomicU64>,
-}
-
-/// A file of one of the two ways in which documents are found.
-enum Opened {
-    Chunks(Chunks),
-    Pages(Pages),
-}
-
-impl Opened {
-    fn next(&mut self) -> Result<Option<Chunk>> {
-        match self {
-            Opened::Chunks(chunks) => chunks.next(),
-            Opened::Pages(pages) => pages.next(),
-        }
-    }
-}
-
-impl flow::Source for Group<'_> {
-    fn next(&mut self) -> Result<Option<Chunk>> {
-        loop {
-            if let Some(chunks) = &mut self.open {
-                if let Some(chunk) = chunks.next()? {
-                    return Ok(Some(chunk));
-                }
-                self.open = None;
-            }
-            let Some(number) = self.left.next() else { return Ok(None) };
-            let file = &self.plan[number];
-            let read = Arc::clone(&self.read);
-            self.open = Some(match file.how {
-                How::Pages(kind) => {
-                    let source = &self.reading.sources[usize::from(file.source)];
-                    let missing = self.reading.missing_text;
-                    let pages =
-                        Pages::open(kind, file.input, source, file.source, number as u32, missing, read)?;
-                    Opened::Pages(pages)
-                }
-                how => {
-                    let stream = Stream::open(file.input, read)?;
-                    Opened::Chunks(Chunks::new(stream, how, file.source, number as u32))
-                }
-            });
-        }
-    }
-}
-
-/// The files that a group becomes.
-struct Outputs {
-    docs: Output,
-    hashes: Output,
-}
-
-/// What a chunk becomes.
-struct Piece {
-    docs: Vec<u8>,
-    hashes: Vec<u8>,
-    documents: u64,
-}
-
-impl First<'_> {
-    fn path(&self, group: usize, what: &str) -> PathBuf {
-        self.parts.join(format!("{group:06}.{what}"))
-    }
-
-    /// The finished part of a group.
-    fn part(&self, group: usize) -> Result<Part> {
-        Ok(Part { docs: map(&self.path(group, "docs"))?, hashes: map(&self.path(group, "hashes"))? })
-    }
-
-    fn show(&self) -> Result<()> {
-        let read = self.read.load(Ordering::Relaxed).min(self.total);
-        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        self.cancel.check()?;
-        progress(read, self.total, self.documents.load(Ordering::Relaxed))
-    }
-}
-
-impl<'f> Job for First<'f> {
-    type Source = Group<'f>;
-    type Scratch = Room;
-    type Part = Piece;
-    type Sink = Outputs;
-
-    fn open(&self, number: usize) -> Result<Option<(Group<'f>, Outputs)>> {
-        let number = self.offset + number;
-        let group = self.groups[number].clone();
-        let mut hasher = self.identity.clone();
-        for file in &self.plan[group.clone()] {
-            hasher.update(file.input.path.as_bytes());
-            hasher.update(&file.input.blake3.0);
-        }
-        let key = Hash256(*hasher.finalize().as_bytes());
-        let docs = Output::begin(&self.path(number, "docs"), key)?;
-        let hashes = Output::begin(&self.path(number, "hashes"), key)?;
-        let (Some(docs), Some(hashes)) = (docs, hashes) else {
-            let bytes = self.plan[group].iter().map(|file| file.input.bytes).sum();
-            self.read.fetch_add(bytes, Ordering::Relaxed);
-            return Ok(None);
-        };
-        let read = Arc::clone(&self.read);
-        let group = Group { plan: self.plan, reading: self.reading, left: group, open: None, read };
-        Ok(Some((group, Outputs { docs, hashes })))
-    }
-
-    fn work(&self, chunk: Chunk, room: &mut Room) -> Result<Piece> {
-        let parsed = document::documents(self.reading, chunk, room)?;
-        let rules = self.reading.rules.rules.len();
-        let text: usize = parsed.documents.iter().map(|d| d.text.len() + 200).sum();
-        let mut docs = Vec::with_capacity(text + 16 * parsed.values.len());
-        for (i, document) in parsed.documents.iter().enumerate() {
-            let licence = &parsed.licences[usize::from(document.licence)];
-            part::put(document, licence, &parsed.values[i * rules..][..rules], &mut docs);
-        }
-        Ok(Piece { docs, hashes: parsed.hashes, documents: parsed.documents.len() as u64 })
-    }
-
-    fn take(&self, sink: &mut Outputs, piece: Piece) -> Result<()> {
-        sink.docs.put(&piece.docs, piece.documents)?;
-        sink.hashes.put(&piece.hashes, piece.documents)?;
-        self.documents.fetch_add(piece.documents, Ordering::Relaxed);
-        self.show()
-    }
-
-    fn close(&self, _: usize, sink: Outputs) -> Result<()> {
-        sink.docs.close()?;
-        sink.hashes.close()?;
-        Ok(())
-    }
-}
-
-/// The second pass.
-struct Second<'s> {
-    writer: Writer,
-    in_file: Vec<u64>,
-    rules: usize,
-    /// Least bytes of a paragraph that is compared.
-    paragraphs: u32,
-    replacements: &'s [String],
-    reasons: Given,
-    cancel: &'s Cancel,
-}
-
-/// A record on its way through the second pass.
-struct Decided<'r> {
-    record: Reader<'r>,
-    /// Its ordinal and what drops it.
-    gone: Option<(u32, Gone)>,
-    /// Its paragraphs that came before.
-    again: Vec<u32>,
-}
-
-/// A document that can be written.
-struct Ready {
-    document: Incoming,
-    licence: String,
-    values: Vec<f32>,
-}
-
-impl Second<'_> {
-    /// Write the documents of a part, each as its fate says. Records are read and cut on all threads, batch by batch, and
-    /// written in order.
-    fn take(&mut self, part: &Part, mut resolved: Option<&mut Resolved>) -> Result<()> {
-        let mut reader = Reader(&part.docs);
-        let mut ordinal = self.writer.documents() as u32;
-        loop {
-            self.cancel.check()?;
-            let (mut batch, mut bytes) = (Vec::new(), 0);
-            while bytes < BATCH {
-                let Some(record) = reader.record()? else { break };
-                bytes += record.0.len();
-                let mut job = Decided { record, gone: None, again: Vec::new() };
-                if let Some(resolved) = resolved.as_deref_mut() {
-                    let gone = resolved.gone[ordinal as usize];
-                    job.gone = (gone.reason > 0).then_some((ordinal, gone));
-                    resolved.paragraphs(ordinal, &mut job.again)?;
-                }
-                batch.push(job);
-                ordinal += 1;
-            }
-            if batch.is_empty() {
-                return Ok(());
-            }
-            let ready: Vec<Result<Ready>> = batch.into_par_iter().map(|job| self.ready(job)).collect();
-            for ready in ready {
-                if self.writer.full() {
-                    return Ok(());
-                }
-                let Ready { mut document, licence, values } = ready?;
-                document.licence = self.writer.licence(&licence)?;
-                self.in_file[document.file as usize] += 1;
-                self.writer.push(&document, &values)?;
-            }
-        }
-    }
-
-    /// Read a record and do to it what was decided.
-    fn ready(&self, mut job: Decided) -> Result<Ready> {
-        let mut values = Vec::with_capacity(self.rules);
-        let found = job.record.document(self.rules, &mut values)?;
-        let (mut document, licence) = found.ok_or(Error::Record { what: "a record between two passes" })?;
-        if let Some((ordinal, gone)) = job.gone {
-            document.dropped = Some(gone.reason);
-            document.representative = Some(gone.representative).filter(|&of| of != ordinal);
-        } else if document.dropped.is_none() && !job.again.is_empty() {
-            self.cut(&mut document, &job.again)?;
-        }
-        Ok(Ready { document, licence, values })
-    }
-
-    /// Cut out the paragraphs with these numbers among those that count.
-    fn cut(&self, document: &mut Incoming, numbers: &[u32]) -> Result<()> {
-        let mut wanted = numbers.iter().copied().peekable();
-        let mut cuts = Vec::with_capacity(numbers.len());
-        for (number, (start, end)) in (0u32..).zip(paragraphs(&document.text, self.paragraphs)) {
-            if wanted.next_if_eq(&number).is_some() {
-                cuts.push(Cut { start: start as u32, end: end as u32, replacement: 0 });
-            }
-        }
-        if let Some((text, map)) = edit::apply(&document.text, &mut cuts, &[]) {
-            let before = edit::decode(&document.keep)?;
-            let map = if before.is_empty() { map } else { edit::compose(&before, &map, self.replacements) };
-            document.keep.clear();
-            edit::encode(&map, &mut document.keep);
-            if text.trim().is_empty() {
-                document.dropped = Some(self.reasons.paragraphs);
-            }
-            document.text = text;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

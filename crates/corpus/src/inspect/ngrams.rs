@@ -171,7 +171,7 @@ struct Pass<'p> {
 impl Pass<'_> {
     fn read(&self, documents: &[u32]) -> Result<()> {
         let n = self.counting.n;
-        let mut batches: Vec<Vec<Seen>> = vec![Vec::with_capacity(BATCH); TABLES];
+        let mut batches: Vec<Vec<Seen>> = (0..TABLES).map(|_| Vec::with_capacity(BATCH)).collect();
         let mut total = 0;
         let mut ring = [(0u64, 0u32); MOST];
         for &ordinal in documents {

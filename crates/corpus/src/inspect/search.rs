@@ -31,7 +31,7 @@ const PATTERN: usize = 32 << 20;
 pub struct Pattern(Kind);
 
 enum Kind {
-    Text(memmem::Finder<'static>),
+    Text(Box<memmem::Finder<'static>>),
     Regex(Box<Regex>),
 }
 
@@ -44,7 +44,7 @@ impl Pattern {
         if text.is_empty() {
             return Err(Error::MatchesNothing { pattern: text.into() });
         }
-        Ok(Pattern(Kind::Text(memmem::Finder::new(text.as_bytes()).into_owned())))
+        Ok(Pattern(Kind::Text(Box::new(memmem::Finder::new(text.as_bytes()).into_owned()))))
     }
 
     /// An exact text whatever its letters' case, by the simple case folding of Unicode.

@@ -118,8 +118,8 @@ impl Tagger for Language {
         });
         let Ok(guesses) = guesses else { return };
         let plain = |code: &str| code.strip_prefix(PREFIX).unwrap_or(code) == self.label;
-        let score = guesses.iter().find(|guess| plain(&guess.code)).map_or(0.0, |guess| guess.score);
-        put(f64::from(score), guesses.first().map(|guess| (f64::from(guess.score), plain(&guess.code))), out);
+        let score = guesses.iter().find(|guess| plain(guess.code)).map_or(0.0, |guess| guess.score);
+        put(f64::from(score), guesses.first().map(|guess| (f64::from(guess.score), plain(guess.code))), out);
     }
 }
 

@@ -236,7 +236,7 @@ impl<'t> Table<'t> {
             }
             match values {
                 Column::Text(values) => {
-                    put!(ByteArrayType, values, |text: String| ByteArray::from(text.into_bytes()))
+                    put!(ByteArrayType, values, |text: String| ByteArray::from(text.into_bytes()));
                 }
                 Column::Long(values) => put!(Int64Type, values, |x| x),
                 Column::Day(values) => put!(Int32Type, values, |x| x),

@@ -1,0 +1,173 @@
+//! The first pass of a build: groups of files become parts on all threads. A part that is whole is not made again.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use regimen_base::{Cancel, Hash256};
+
+use crate::arena::map;
+use crate::build::{Planned, Progress};
+use crate::error::Result;
+use crate::flow::{self, Job};
+use crate::output::Output;
+use crate::part;
+use crate::pipeline::Room;
+use crate::read::chunk::{Chunk, Chunks, How};
+use crate::read::document::{self, Reading};
+use crate::read::page::Pages;
+use crate::read::stream::Stream;
+use crate::resolve::Part;
+
+/// The first pass over groups of files.
+pub(crate) struct First<'f> {
+    pub plan: &'f [Planned<'f>],
+    pub groups: &'f [std::ops::Range<usize>],
+    pub reading: &'f Reading<'f>,
+    pub identity: blake3::Hasher,
+    pub parts: &'f Path,
+    pub read: Arc<AtomicU64>,
+    pub documents: AtomicU64,
+    pub total: u64,
+    /// Number of the group that the flow calls 0.
+    pub offset: usize,
+    pub cancel: &'f Cancel,
+    pub progress: Mutex<&'f mut Progress<'f>>,
+}
+
+/// The files of a group, one after the other.
+pub(crate) struct Group<'f> {
+    plan: &'f [Planned<'f>],
+    reading: &'f Reading<'f>,
+    left: std::ops::Range<usize>,
+    open: Option<Opened>,
+    read: Arc<AtomicU64>,
+}
+
+/// A file of one of the two ways in which documents are found.
+enum Opened {
+    Chunks(Chunks),
+    Pages(Pages),
+}
+
+impl Opened {
+    fn next(&mut self) -> Result<Option<Chunk>> {
+        match self {
+            Opened::Chunks(chunks) => chunks.next(),
+            Opened::Pages(pages) => pages.next(),
+        }
+    }
+}
+
+impl flow::Source for Group<'_> {
+    fn next(&mut self) -> Result<Option<Chunk>> {
+        loop {
+            if let Some(chunks) = &mut self.open {
+                if let Some(chunk) = chunks.next()? {
+                    return Ok(Some(chunk));
+                }
+                self.open = None;
+            }
+            let Some(number) = self.left.next() else { return Ok(None) };
+            let file = &self.plan[number];
+            let read = Arc::clone(&self.read);
+            self.open = Some(match file.how {
+                How::Pages(kind) => {
+                    let source = &self.reading.sources[usize::from(file.source)];
+                    let missing = self.reading.missing_text;
+                    let pages =
+                        Pages::open(kind, file.input, source, file.source, number as u32, missing, read)?;
+                    Opened::Pages(pages)
+                }
+                how => {
+                    let stream = Stream::open(file.input, read)?;
+                    Opened::Chunks(Chunks::new(stream, how, file.source, number as u32))
+                }
+            });
+        }
+    }
+}
+
+/// The files that a group becomes.
+pub(crate) struct Outputs {
+    docs: Output,
+    hashes: Output,
+}
+
+/// What a chunk becomes.
+pub(crate) struct Piece {
+    docs: Vec<u8>,
+    hashes: Vec<u8>,
+    documents: u64,
+}
+
+impl First<'_> {
+    fn path(&self, group: usize, what: &str) -> PathBuf {
+        self.parts.join(format!("{group:06}.{what}"))
+    }
+
+    /// The finished part of a group.
+    pub fn part(&self, group: usize) -> Result<Part> {
+        Ok(Part { docs: map(&self.path(group, "docs"))?, hashes: map(&self.path(group, "hashes"))? })
+    }
+
+    fn show(&self) -> Result<()> {
+        let read = self.read.load(Ordering::Relaxed).min(self.total);
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        self.cancel.check()?;
+        progress(read, self.total, self.documents.load(Ordering::Relaxed))
+    }
+}
+
+impl<'f> Job for First<'f> {
+    type Source = Group<'f>;
+    type Scratch = Room;
+    type Part = Piece;
+    type Sink = Outputs;
+
+    fn open(&self, number: usize) -> Result<Option<(Group<'f>, Outputs)>> {
+        let number = self.offset + number;
+        let group = self.groups[number].clone();
+        let mut hasher = self.identity.clone();
+        for file in &self.plan[group.clone()] {
+            hasher.update(file.input.path.as_bytes());
+            hasher.update(&file.input.blake3.0);
+        }
+        let key = Hash256(*hasher.finalize().as_bytes());
+        let docs = Output::begin(&self.path(number, "docs"), key)?;
+        let hashes = Output::begin(&self.path(number, "hashes"), key)?;
+        let (Some(docs), Some(hashes)) = (docs, hashes) else {
+            let bytes = self.plan[group].iter().map(|file| file.input.bytes).sum();
+            self.read.fetch_add(bytes, Ordering::Relaxed);
+            return Ok(None);
+        };
+        let read = Arc::clone(&self.read);
+        let group = Group { plan: self.plan, reading: self.reading, left: group, open: None, read };
+        Ok(Some((group, Outputs { docs, hashes })))
+    }
+
+    fn work(&self, chunk: Chunk, room: &mut Room) -> Result<Piece> {
+        let parsed = document::documents(self.reading, chunk, room)?;
+        let rules = self.reading.rules.rules.len();
+        let text: usize = parsed.documents.iter().map(|d| d.text.len() + 200).sum();
+        let mut docs = Vec::with_capacity(text + 16 * parsed.values.len());
+        for (i, document) in parsed.documents.iter().enumerate() {
+            let licence = &parsed.licences[usize::from(document.licence)];
+            part::put(document, licence, &parsed.values[i * rules..][..rules], &mut docs);
+        }
+        Ok(Piece { docs, hashes: parsed.hashes, documents: parsed.documents.len() as u64 })
+    }
+
+    fn take(&self, sink: &mut Outputs, piece: Piece) -> Result<()> {
+        sink.docs.put(&piece.docs, piece.documents)?;
+        sink.hashes.put(&piece.hashes, piece.documents)?;
+        self.documents.fetch_add(piece.documents, Ordering::Relaxed);
+        self.show()
+    }
+
+    fn close(&self, _: usize, sink: Outputs) -> Result<()> {
+        sink.docs.close()?;
+        sink.hashes.close()?;
+        Ok(())
+    }
+}
