@@ -291,8 +291,7 @@ fn tables_and_cards_name_what_they_hold() {
 
 #[test]
 fn the_page_needs_nothing_and_lets_nothing_through() {
-    let hostile =
-        "<script>alert(1)</script> & \"quotes\" \u{202e} and more words than the rule asks for me@x.org";
+    let hostile = "<script>alert(1)</script> & \"quotes\" \u{202e} and more words than the rule asks for. Write to me@x.org now.";
     let rows = format!(
         "{}\n{}\n",
         json!({"id": "<u>", "text": hostile}),
