@@ -314,7 +314,7 @@ fn the_page_needs_nothing_and_lets_nothing_through() {
     for part in [
         "min_words",
         "&lt;i&gt;no",
-        "me@x.org</del>",
+        "<del> me@x.org </del>",
         "|||EMAIL|||",
         "<svg",
         "at least 5",
