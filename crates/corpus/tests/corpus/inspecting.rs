@@ -1,10 +1,11 @@
 //! Looking into a finished corpus.
 
-use regimen_corpus::Corpus;
 use regimen_corpus::inspect::{
     Counting, Filter, Match, Originals, Pattern, Piece, clusters, export, matching, ngrams, page, pieces,
     search, search_dropped, stats,
 };
+use regimen_corpus::tag::Shape;
+use regimen_corpus::{Corpus, source_of};
 use regimen_ledger::Artifact;
 use serde_json::json;
 use tempfile::TempDir;
@@ -220,8 +221,15 @@ fn an_export_in_dolma_s_layout_can_be_read_back() {
     let out = dir.path().join("out");
     let exported = export::dolma(&corpus, "k", &out, "my-exp", 150).unwrap();
     assert_eq!((exported.documents, exported.files.len()), (3, 4));
-    // Two addresses were masked and a line was cut out.
-    assert_eq!(exported.spans_left_out, 3);
+    // Left out are the spans of which no byte is in the edited text.
+    let (text, map) = (corpus.text(0).unwrap().unwrap(), corpus.keep_map(0).unwrap().unwrap());
+    let left: Vec<u32> =
+        (0..text.len() as u32).filter_map(|at| source_of(&map, &corpus.names().replacements, at)).collect();
+    let tags = corpus.tags(0).unwrap();
+    let spans = tags.iter().filter(|t| t.attribute.shape == Shape::Spans).flat_map(|t| &t.spans);
+    let gone = spans.filter(|s| !left.iter().any(|at| (s.start..s.end).contains(at))).count();
+    assert!(gone >= 3, "two addresses and a line");
+    assert_eq!(exported.spans_left_out, gone as u64);
     let again = export::dolma(&corpus, "k", &out, "my-exp", 150).unwrap();
     assert_eq!((again.files.len(), again.skipped.len()), (0, 4));
     let documents = unpack(&out.join("documents/00000.jsonl.gz"));
@@ -236,7 +244,7 @@ fn an_export_in_dolma_s_layout_can_be_read_back() {
     let at = |i: usize| phone[i].as_u64().unwrap() as usize;
     assert_eq!(text[at(0)..at(1)].iter().collect::<String>(), " 212 555 0123");
     let length = documents[1]["text"].as_str().unwrap().chars().count();
-    assert_eq!(tags[1]["attributes"]["my_exp__length__words"][0], json!([0, length, 20.0]));
+    assert_eq!(tags[1]["attributes"]["my_exp__length__words"][0], json!([0, length, 19.0]));
     // The stage reads it back to the same texts.
     let config = "sources = [{ name = \"s\", path = \"out/documents\", format = \"dolma\" }]\n\
                   filter = { quality = \"none\" }\nvalidation = 0\n";
@@ -283,11 +291,10 @@ fn tables_and_cards_name_what_they_hold() {
 
 #[test]
 fn the_page_needs_nothing_and_lets_nothing_through() {
-    let hostile =
-        "<script>alert(1)</script> & \"quotes\" \u{202e} and more words than the rule asks for me@x.org";
+    let hostile = "<script>alert(1)</script> & \"quotes\" \u{202e} and more words than the rule asks for. Write to me@x.org now.";
     let rows = format!(
         "{}\n{}\n",
-        json!({"id": "<b>", "text": hostile}),
+        json!({"id": "<u>", "text": hostile}),
         json!({"id": "short", "text": "<i>no</i>"})
     );
     let dir = project(&[("in/a.jsonl", rows.as_bytes())]);
@@ -302,12 +309,12 @@ fn the_page_needs_nothing_and_lets_nothing_through() {
     let originals = Originals::new(&artifact.manifest.config, dir.path()).unwrap();
     let (html, absent) = page(&corpus, &originals, "name & <key>", 3).unwrap();
     assert!(absent.is_empty());
-    assert!(!html.contains("<script") && !html.contains("<b>") && !html.contains("<i>no"));
-    assert!(!html.contains("http") && !html.contains("src="), "no request");
+    assert!(!html.contains("<script") && !html.contains("<u>") && !html.contains("<i>no"));
+    assert!(!html.contains("http:") && !html.contains("https:") && !html.contains("src="), "no request");
     for part in [
         "min_words",
         "&lt;i&gt;no",
-        "<del>me@x.org</del>",
+        "<del> me@x.org </del>",
         "|||EMAIL|||",
         "<svg",
         "at least 5",
