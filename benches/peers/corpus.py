@@ -171,7 +171,8 @@ class Bench:
     def tokenizer(self):
         path = os.path.join(self.work, "bpe50k.json")
         if not os.path.exists(path):
-            run([self.datatrove, os.path.join(HERE, "corpus_hf.py"), "train", path, self.sub1])
+            # By the older version: newer ones write files that dolma cannot read.
+            run([self.python, os.path.join(HERE, "corpus_hf.py"), "train", path, self.sub1])
         return path
 
     def tokenize(self):
