@@ -202,6 +202,12 @@ pub enum Error {
         /// The file.
         file: String,
     },
+    /// Another process works on the same attributes.
+    #[error("another process writes attributes into `{folder}`")]
+    InUse {
+        /// The folder.
+        folder: String,
+    },
     /// Two inputs would write one output.
     #[error("`{first}` and `{second}` would both be written to `{output}`")]
     SameOutput {
@@ -363,6 +369,7 @@ impl Hint for Error {
             }
             Error::Dedup(error) => return error.hint(),
             Error::NoDocumentsFolder { .. } => "name a folder for them with --to".into(),
+            Error::InUse { .. } => "wait for it, or stop it; then run the same command again".into(),
             Error::SameOutput { .. } => "run the step once for each of their folders, each with its own --to".into(),
             Error::UnknownTagger { hint, .. }
             | Error::TaggerField { hint, .. }

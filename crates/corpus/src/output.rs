@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use regimen_base::{Hash256, fs};
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::read::stream::Packing;
 
 /// How hard gzip tries (of 1 to 9): attributes pack well anyhow, and time counts.
@@ -116,6 +116,34 @@ pub(crate) fn done(path: &Path, key: Hash256) -> Result<Option<Note>> {
     Ok((hash == note.blake3).then_some(note))
 }
 
+/// Take away what killed processes left of the files at `paths`.
+pub(crate) fn tidy(paths: &[PathBuf]) {
+    let mut folders: Vec<PathBuf> = paths.iter().map(|path| path.with_file_name(".regimen")).collect();
+    folders.sort();
+    folders.dedup();
+    folders.iter().filter(|folder| folder.is_dir()).for_each(|folder| fs::remove_leftovers(folder));
+}
+
+/// Hold the folder of the file at `path` for one process; it is free again when the file given back is dropped.
+///
+/// # Errors
+/// [`Error::InUse`] if another process holds it.
+pub(crate) fn hold(path: &Path) -> Result<std::fs::File> {
+    let folder = path.with_file_name(".regimen");
+    fs::create_dir_all(&folder)?;
+    let lock = folder.join("lock");
+    let file = std::fs::File::options().create(true).truncate(false).write(true).open(&lock);
+    let file = file.map_err(|e| fs::Error::new("open", &lock, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let folder = path.parent().unwrap_or(path).display().to_string();
+            Err(Error::InUse { folder })
+        }
+        Err(std::fs::TryLockError::Error(e)) => Err(fs::Error::new("lock", &lock, e).into()),
+    }
+}
+
 /// Where the note of a file lies: `.regimen/NAME.json` beside it, which no pattern for documents meets.
 fn note_path(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
@@ -144,6 +172,21 @@ mod tests {
         assert_eq!(done(&path, key).unwrap(), None, "a changed file is made again");
         std::fs::write(dir.path().join("a/.regimen/b.jsonl.gz.json"), b"{").unwrap();
         assert_eq!(done(&path, key).unwrap(), None);
+    }
+
+    #[test]
+    fn one_process_at_a_time_and_nothing_left_of_dead_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b.gz");
+        let held = hold(&path).unwrap();
+        assert!(matches!(hold(&path), Err(Error::InUse { .. })));
+        drop(held);
+        assert!(hold(&path).is_ok());
+        // No process has this number: the greatest that Linux gives is 2^22.
+        let left = dir.path().join("a/.regimen/b.gz.tmp99999999");
+        std::fs::write(&left, "half").unwrap();
+        tidy(&[path]);
+        assert!(!left.exists());
     }
 
     #[test]

@@ -27,7 +27,7 @@ use crate::dedup::{
 };
 use crate::error::{Error, Place, Result};
 use crate::flow::{self, Job};
-use crate::output::{Output, pack};
+use crate::output::{Output, hold, pack, tidy};
 use crate::pipeline::paragraphs;
 use crate::read::chunk::{Chunk, Chunks, How};
 use crate::read::stream::{Packing, Stream};
@@ -93,6 +93,8 @@ pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel
         .map(|file| attributes_path(&file.full, &options.name, options.to.as_deref()))
         .collect::<Result<Vec<PathBuf>>>()?;
     let Some(first) = outputs.first() else { return Ok(Found::default()) };
+    let _held = hold(first)?;
+    tidy(&outputs);
     // The same folder each time, so that a run that was stopped goes on.
     let work = first.with_file_name(".regimen").join("work");
     fs::create_dir_all(&work)?;

@@ -13,7 +13,7 @@ use super::offsets::Offsets;
 use super::row::Row;
 use crate::error::{Error, Place, Result};
 use crate::flow::{self, Job};
-use crate::output::{Output, pack};
+use crate::output::{Output, pack, tidy};
 use crate::read::chunk::{Chunk, Chunks, How};
 use crate::read::stream::{Packing, Stream};
 use crate::tag::{Buffers, Scratch, Set, Tags};
@@ -76,6 +76,7 @@ pub fn tag(
             second: pair[1].1.path.clone(),
         });
     }
+    tidy(&outputs);
     let job = Tagging {
         files,
         outputs,
