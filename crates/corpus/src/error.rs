@@ -430,7 +430,7 @@ impl Hint for Error {
                 "give lines such as `__label__en The text`, and options within the ranges of the help".into()
             }
             Error::Foreign { format: "WARC", .. } => {
-                "fetch the file again, or set damaged = \"skip\" to pass over such records and count them".into()
+                "fetch the file again, or set missing_text = \"drop\" to pass over such records, each with its reason".into()
             }
             Error::Foreign { .. } => "fetch or write the file again; its bytes are damaged".into(),
             Error::Column { columns, .. } => format!("the file has the columns {}", columns.join(", ")),
