@@ -186,7 +186,7 @@ fn damage_is_named_or_skipped_and_the_next_record_is_found() {
             let text = error.to_string();
             let place = format!("`x.warc`, byte {}: WARC {field}: ", good[0].len());
             assert!(text.starts_with(&place), "{packing:?}: {text} is not {place}");
-            assert!(error.hint().unwrap().contains("skip"));
+            assert!(error.hint().unwrap().contains("missing_text = \"drop\""));
             let (items, error, counts) = read(&file, SKIP);
             assert!(error.is_none());
             assert_eq!(
