@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use regimen_base::{Cancel, fs};
+use regimen_base::{Cancel, Hash256, fs};
 use regimen_recipe::InputFile;
 
 use crate::config::{Config, Dedup, Format, Source};
@@ -22,6 +22,7 @@ use crate::read::document::{self, Reading};
 use crate::read::page::PageKind;
 use crate::read::stream::Packing;
 use crate::resolve::{Part, Reasons, resolve};
+use crate::rounds::Rounds;
 use crate::second::Second;
 use crate::write::{Options, Summary, Writer, duplicate};
 
@@ -43,64 +44,108 @@ pub(crate) struct Planned<'f> {
     pub how: How,
 }
 
-/// Build the corpus in the folder `dir`, of a project at `root`.
+/// All that a build knows before it reads a file.
+pub(crate) struct Ground<'g> {
+    pub config: &'g Config,
+    pub plan: Vec<Planned<'g>>,
+    pub groups: Vec<std::ops::Range<usize>>,
+    pub rules: Rules,
+    pub pipeline: Pipeline,
+    pub names: Names,
+    pub given: Given,
+}
+
+impl<'g> Ground<'g> {
+    /// Plan the build of these files, of a project at `root`.
+    pub fn new(config: &'g Config, files: &'g Files, root: &Path) -> Result<Ground<'g>> {
+        let plan = plan(config, files)?;
+        let rules = Rules::new(&config.filter);
+        let pipeline = Pipeline::new(config, root)?;
+        let (names, given) = names(config, &plan, &rules, &pipeline);
+        let groups = groups(&plan, config.limit_bytes > 0);
+        Ok(Ground { config, plan, groups, rules, pipeline, names, given })
+    }
+
+    /// How documents are read.
+    pub fn reading(&self) -> Reading<'_> {
+        Reading {
+            sources: &self.config.sources,
+            files: &self.names.files,
+            rules: &self.rules,
+            pipeline: &self.pipeline,
+            invalid_utf8: self.config.invalid_utf8,
+            missing_text: self.config.missing_text,
+            invalid_licence: self.config.invalid_licence,
+        }
+    }
+
+    /// The first pass, into the folder `parts`.
+    pub fn first<'f>(
+        &'f self,
+        reading: &'f Reading<'f>,
+        parts: &'f Path,
+        cancel: &'f Cancel,
+        progress: &'f mut Progress<'f>,
+    ) -> First<'f> {
+        First {
+            plan: &self.plan,
+            groups: &self.groups,
+            reading,
+            identity: identity(self.config, &self.pipeline),
+            parts,
+            read: Arc::default(),
+            documents: AtomicU64::new(0),
+            total: self.plan.iter().map(|file| file.input.bytes).sum(),
+            offset: 0,
+            cancel,
+            progress: Mutex::new(progress),
+        }
+    }
+
+    /// The rounds of deduplication over finished parts, in the order of the groups, that lie in the folder `parts`.
+    pub fn rounds<'r>(&self, first: &First, parts: &'r Path) -> Result<Rounds<'r>> {
+        let mut hasher = first.identity.clone();
+        for group in 0..self.groups.len() {
+            hasher.update(&first.note(group)?.blake3.0);
+        }
+        Ok(Rounds { dir: parts, key: Hash256(*hasher.finalize().as_bytes()) })
+    }
+}
+
+/// Build the corpus in the folder `dir`, of a project at `root`. What lies between the passes is in the folder `parts`: what
+/// is whole there is not made again.
 pub(crate) fn build(
     config: &Config,
     files: &Files,
     root: &Path,
     dir: &Path,
+    parts: &Path,
     cancel: &Cancel,
     progress: &mut Progress,
 ) -> Result<Summary> {
-    let plan = plan(config, files)?;
-    let rules = Rules::new(&config.filter);
-    let pipeline = Pipeline::new(config, root)?;
-    let (names, reasons) = names(config, &plan, &rules, &pipeline);
-    let reading = Reading {
-        sources: &config.sources,
-        files: &names.files.clone(),
-        rules: &rules,
-        pipeline: &pipeline,
-        invalid_utf8: config.invalid_utf8,
-        missing_text: config.missing_text,
-        invalid_licence: config.invalid_licence,
-    };
+    let ground = Ground::new(config, files, root)?;
+    let reading = ground.reading();
     let options = Options {
         dedup: config.dedup == Dedup::Exact && !config.compares(),
         by_key: config.dedup == Dedup::Exact,
         validation: config.validation,
         limit: config.limit_bytes,
     };
-    let groups = groups(&plan, config.limit_bytes > 0);
-    let parts = dir.join(PARTS);
-    fs::create_dir_all(&parts)?;
-    let total: u64 = plan.iter().map(|file| file.input.bytes).sum();
-    let first = First {
-        plan: &plan,
-        groups: &groups,
-        reading: &reading,
-        identity: identity(config, &pipeline),
-        parts: &parts,
-        read: Arc::default(),
-        documents: AtomicU64::new(0),
-        total,
-        offset: 0,
-        cancel,
-        progress: Mutex::new(progress),
-    };
+    fs::create_dir_all(parts)?;
+    let mut first = ground.first(&reading, parts, cancel, progress);
     let mut second = Second {
-        writer: Writer::create(dir, names, options)?,
-        in_file: vec![0; plan.len()],
-        rules: rules.rules.len(),
+        writer: Writer::create(dir, ground.names.clone(), options)?,
+        in_file: vec![0; ground.plan.len()],
+        rules: ground.rules.rules.len(),
         paragraphs: config.paragraphs.min_bytes,
-        replacements: &pipeline.replacements,
-        reasons,
+        replacements: &ground.pipeline.replacements,
+        reasons: ground.given,
         cancel,
     };
-    let first = if config.limit_bytes > 0 && !config.compares() {
+    let groups = 0..ground.groups.len();
+    if config.limit_bytes > 0 && !config.compares() {
         // What lies beyond the limit is not read at all.
-        let mut first = first;
-        for group in 0..groups.len() {
+        for group in groups {
             first.offset = group;
             flow::run(1, &first, cancel)?;
             second.take(&first.part(group)?, None)?;
@@ -108,31 +153,34 @@ pub(crate) fn build(
                 break;
             }
         }
-        first
     } else {
         flow::run(groups.len(), &first, cancel)?;
-        let all = (0..groups.len()).map(|group| first.part(group)).collect::<Result<Vec<Part>>>()?;
+        let all = groups.map(|group| first.part(group)).collect::<Result<Vec<Part>>>()?;
         let mut resolved = match config.compares() {
-            true => Some(resolve(&all, config, pipeline.keep(), reasons.of_copies, &parts)?),
+            true => {
+                let (keep, reasons) = (ground.pipeline.keep(), ground.given.of_copies);
+                Some(resolve(&all, config, keep, reasons, &ground.rounds(&first, parts)?)?)
+            }
             false => None,
         };
         for part in &all {
             second.take(part, resolved.as_mut())?;
         }
-        first
-    };
+    }
     let unread = second.in_file.iter().position(|&documents| documents == 0);
     if let (Some(empty), false) = (unread, second.writer.full()) {
+        let empty = &ground.plan[empty];
         return Err(Error::EmptyFile {
-            file: plan[empty].input.path.clone(),
-            source_name: config.sources[usize::from(plan[empty].source)].name.clone(),
+            file: empty.input.path.clone(),
+            source_name: config.sources[usize::from(empty.source)].name.clone(),
         });
     }
     let documents = second.writer.documents();
     let summary = second.writer.finish()?;
+    let total = first.total;
     let progress = first.progress.into_inner().unwrap_or_else(PoisonError::into_inner);
     progress(total, total, documents)?;
-    fs::remove_dir_all(&parts)?;
+    fs::remove_dir_all(parts)?;
     Ok(summary)
 }
 
@@ -221,7 +269,7 @@ fn identity(config: &Config, pipeline: &Pipeline) -> blake3::Hasher {
         hasher.update(&(text.len() as u64).to_le_bytes());
         hasher.update(text.as_bytes());
     };
-    add("part 1");
+    add("part 2");
     // Debug output names every field; a config that changes makes the work be done again.
     let local = Config { memory: 0, limit_bytes: 0, validation: 0.0, ..config.clone() };
     add(&format!("{local:?}"));
@@ -315,7 +363,8 @@ mod tests {
             seen.push((done, documents));
             Ok(())
         };
-        build(&config("a"), &files, dir.path(), dir.path(), &Cancel::new(), &mut progress).unwrap();
+        let (root, parts) = (dir.path(), dir.path().join(PARTS));
+        build(&config("a"), &files, root, root, &parts, &Cancel::new(), &mut progress).unwrap();
         assert!(seen.len() > 2 && seen.is_sorted(), "{seen:?}");
         assert_eq!(seen.last(), Some(&(bytes, 20_000)));
     }
@@ -331,10 +380,11 @@ mod tests {
             cancel.ask();
             Ok(())
         };
-        let stopped = build(&config("a"), &files, dir.path(), dir.path(), &cancel, &mut progress);
+        let (root, parts) = (dir.path(), dir.path().join(PARTS));
+        let stopped = build(&config("a"), &files, root, root, &parts, &cancel, &mut progress);
         assert!(matches!(stopped, Err(Error::Interrupted)));
         assert_eq!(calls, 1);
-        let stopped = build(&config("a"), &files, dir.path(), dir.path(), &cancel, &mut |_, _, _| Ok(()));
+        let stopped = build(&config("a"), &files, root, root, &parts, &cancel, &mut |_, _, _| Ok(()));
         assert!(matches!(stopped, Err(Error::Interrupted)));
     }
 
@@ -346,7 +396,8 @@ mod tests {
         let files = Files::from([("a".into(), vec![fine, broken])]);
         let mut config = config("a");
         let run = |config: &Config| {
-            build(config, &files, dir.path(), dir.path(), &Cancel::new(), &mut |_, _, _| Ok(()))
+            let (root, parts) = (dir.path(), dir.path().join(PARTS));
+            build(config, &files, root, root, &parts, &Cancel::new(), &mut |_, _, _| Ok(()))
         };
         assert!(matches!(run(&config), Err(Error::Truncated { .. })));
         config.limit_bytes = 1_000_000;

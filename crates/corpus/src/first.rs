@@ -10,7 +10,7 @@ use crate::arena::map;
 use crate::build::{Planned, Progress};
 use crate::error::Result;
 use crate::flow::{self, Job};
-use crate::output::Output;
+use crate::output::{Note, Output, note};
 use crate::part;
 use crate::pipeline::Room;
 use crate::read::chunk::{Chunk, Chunks, How};
@@ -102,8 +102,24 @@ pub(crate) struct Piece {
 }
 
 impl First<'_> {
-    fn path(&self, group: usize, what: &str) -> PathBuf {
+    /// A file of a group.
+    pub fn path(&self, group: usize, what: &str) -> PathBuf {
         self.parts.join(format!("{group:06}.{what}"))
+    }
+
+    /// What is noted of the hashes of a finished group.
+    pub fn note(&self, group: usize) -> Result<Note> {
+        note(&self.path(group, "hashes"))
+    }
+
+    /// Stands for the config and the files of a group.
+    pub fn key(&self, group: usize) -> Hash256 {
+        let mut hasher = self.identity.clone();
+        for file in &self.plan[self.groups[group].clone()] {
+            hasher.update(file.input.path.as_bytes());
+            hasher.update(&file.input.blake3.0);
+        }
+        Hash256(*hasher.finalize().as_bytes())
     }
 
     /// The finished part of a group.
@@ -128,12 +144,7 @@ impl<'f> Job for First<'f> {
     fn open(&self, number: usize) -> Result<Option<(Group<'f>, Outputs)>> {
         let number = self.offset + number;
         let group = self.groups[number].clone();
-        let mut hasher = self.identity.clone();
-        for file in &self.plan[group.clone()] {
-            hasher.update(file.input.path.as_bytes());
-            hasher.update(&file.input.blake3.0);
-        }
-        let key = Hash256(*hasher.finalize().as_bytes());
+        let key = self.key(number);
         let docs = Output::begin(&self.path(number, "docs"), key)?;
         let hashes = Output::begin(&self.path(number, "hashes"), key)?;
         let (Some(docs), Some(hashes)) = (docs, hashes) else {

@@ -33,6 +33,7 @@ mod pipeline;
 mod quality;
 mod read;
 mod resolve;
+mod rounds;
 mod second;
 mod split;
 mod stage;

@@ -116,6 +116,11 @@ pub(crate) fn done(path: &Path, key: Hash256) -> Result<Option<Note>> {
     Ok((hash == note.blake3).then_some(note))
 }
 
+/// The note of a file that was finished.
+pub(crate) fn note(path: &Path) -> Result<Note> {
+    Ok(fs::read_json(&note_path(path))?)
+}
+
 /// Take away what killed processes left of the files at `paths`.
 pub(crate) fn tidy(paths: &[PathBuf]) {
     let mut folders: Vec<PathBuf> = paths.iter().map(|path| path.with_file_name(".regimen")).collect();

@@ -1,5 +1,6 @@
 //! What is known of documents between the pass that reads them and the pass that writes them: two files for each group of
-//! input files, `N.docs` with a record for each document in order, and `N.hashes` with what deduplication compares.
+//! input files, `N.docs` with a record for each document in order, and `N.hashes` with what deduplication compares, so
+//! that it never looks at texts.
 //!
 //! Records are little endian and begin with their length, so that texts can be skipped. The files are gone once the corpus
 //! is whole.
@@ -49,8 +50,14 @@ pub(crate) fn put(document: &Incoming, licence: &str, values: &[f32], out: &mut 
     out[start..start + 4].copy_from_slice(&length.to_le_bytes());
 }
 
-/// Append the hashes of a document.
-pub(crate) fn put_hashes(hashes: &Hashes, out: &mut Vec<u8>) {
+/// Append what deduplication asks of a document, and its hashes.
+pub(crate) fn put_hashes(fate: &Fate, hashes: &Hashes, out: &mut Vec<u8>) {
+    out.extend_from_slice(&fate.key.0);
+    out.extend_from_slice(&fate.content.to_le_bytes());
+    out.extend_from_slice(&fate.bytes.to_le_bytes());
+    out.extend_from_slice(&fate.source.to_le_bytes());
+    out.extend_from_slice(&fate.day.unwrap_or(NO_DAY).to_le_bytes());
+    out.push(u8::from(fate.kept));
     out.push(u8::from(hashes.url.is_some()));
     out.extend_from_slice(
         &hashes.url.unwrap_or(0).to_le_bytes()[..if hashes.url.is_some() { 16 } else { 0 }],
@@ -148,37 +155,27 @@ impl<'b> Reader<'b> {
         Ok(Some((document, licence)))
     }
 
-    /// The key of the content of the next document, whether it is kept so far, its source, its day, and the bytes of its
-    /// text, without reading the text; none at the end.
-    pub fn fate(&mut self) -> Result<Option<Fate>> {
+    /// What deduplication asks of the next document, and its hashes; none at the end.
+    pub fn hashes(&mut self, out: &mut Hashes) -> Result<Option<Fate>> {
         if self.0.is_empty() {
             return Ok(None);
         }
-        let mut r = Reader(self.bytes()?);
-        let key = DocKey(r.array()?);
-        let content = u128::from_le_bytes(r.array()?);
-        r.take(12)?;
-        let bytes = r.number()?;
-        let (source, dropped) = (r.short()?, r.short()?);
-        let created = i32::from_le_bytes(r.array()?);
+        let key = DocKey(self.array()?);
+        let content = u128::from_le_bytes(self.array()?);
+        let bytes = self.number()?;
+        let source = self.short()?;
+        let created = i32::from_le_bytes(self.array()?);
         let day = (created != NO_DAY).then_some(created);
-        Ok(Some(Fate { key, content, kept: dropped == 0, source, day, bytes }))
-    }
-
-    /// The next document's hashes; none at the end.
-    pub fn hashes(&mut self, out: &mut Hashes) -> Result<bool> {
-        if self.0.is_empty() {
-            return Ok(false);
-        }
+        let [kept] = self.array()?;
         let [url] = self.array()?;
         out.url = if url == 0 { None } else { Some(u128::from_le_bytes(self.array()?)) };
         for list in [&mut out.bands, &mut out.paragraphs] {
             let count = self.number()? as usize;
-            let bytes = self.take(8 * count)?;
+            let bytes = self.take(count.saturating_mul(8))?;
             list.clear();
             list.extend(bytes.as_chunks().0.iter().map(|chunk| u64::from_le_bytes(*chunk)));
         }
-        Ok(true)
+        Ok(Some(Fate { key, content, kept: kept != 0, source, day, bytes }))
     }
 }
 
@@ -192,6 +189,20 @@ pub(crate) struct Fate {
     pub day: Option<i32>,
     /// Bytes of the text as it is kept.
     pub bytes: u32,
+}
+
+impl Fate {
+    /// That of a document as it comes out of the first pass.
+    pub fn of(document: &Incoming) -> Fate {
+        Fate {
+            key: document.key,
+            content: u128::from_le_bytes(document.content.0),
+            kept: document.dropped.is_none(),
+            source: document.source,
+            day: document.created,
+            bytes: document.text.len() as u32,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -219,39 +230,35 @@ mod tests {
             for (i, document) in documents.iter().enumerate() {
                 put(document, &licence, &[i as f32, 0.5], &mut out);
             }
-            let (mut records, mut fates, mut values) = (Reader(&out), Reader(&out), Vec::new());
+            let (mut records, mut values) = (Reader(&out), Vec::new());
             for (i, document) in documents.iter().enumerate() {
-                let fate = fates.fate().unwrap().unwrap();
-                prop_assert_eq!((fate.content, fate.kept), (u128::from_le_bytes(document.content.0), document.dropped.is_none()));
-                prop_assert_eq!((fate.source, fate.day), (document.source, document.created));
-                prop_assert_eq!(fate.bytes as usize, document.text.len());
                 let mut reader = records.record().unwrap().unwrap();
                 let (back, of) = reader.document(2, &mut values).unwrap().unwrap();
                 prop_assert!(reader.document(2, &mut values.clone()).unwrap().is_none());
                 prop_assert_eq!(format!("{back:?}"), format!("{document:?}"));
                 prop_assert_eq!((&of, &values[..]), (&licence, &[i as f32, 0.5][..]));
             }
-            prop_assert!(records.record().unwrap().is_none() && fates.fate().unwrap().is_none());
+            prop_assert!(records.record().unwrap().is_none());
         }
 
         #[test]
-        fn hashes_come_back(url in prop::option::of(any::<u128>()), bands in prop::collection::vec(any::<u64>(), 0..5),
-            paragraphs in prop::collection::vec(any::<u64>(), 0..5)) {
+        fn hashes_come_back(document in any_document(), url in prop::option::of(any::<u128>()),
+            bands in prop::collection::vec(any::<u64>(), 0..5), paragraphs in prop::collection::vec(any::<u64>(), 0..5)) {
             let hashes = Hashes { url, bands, paragraphs };
+            let fate = Fate::of(&document);
             let mut out = Vec::new();
-            put_hashes(&hashes, &mut out);
-            put_hashes(&Hashes::default(), &mut out);
+            put_hashes(&fate, &hashes, &mut out);
+            put_hashes(&fate, &Hashes::default(), &mut out);
             let (mut reader, mut back) = (Reader(&out), Hashes::default());
-            prop_assert!(reader.hashes(&mut back).unwrap());
+            prop_assert_eq!(reader.hashes(&mut back).unwrap(), Some(fate));
             prop_assert_eq!(&back, &hashes);
-            prop_assert!(reader.hashes(&mut back).unwrap() && back == Hashes::default());
-            prop_assert!(!reader.hashes(&mut back).unwrap());
+            prop_assert!(reader.hashes(&mut back).unwrap() == Some(fate) && back == Hashes::default());
+            prop_assert!(reader.hashes(&mut back).unwrap().is_none());
         }
 
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = Reader(&bytes).document(1, &mut Vec::new());
-            let _ = Reader(&bytes).fate();
             let _ = Reader(&bytes).hashes(&mut Hashes::default());
         }
     }

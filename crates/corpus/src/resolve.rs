@@ -4,19 +4,14 @@
 //! what those before it kept, so that no document stands in for another that it was dropped before. Representatives are
 //! documents that are kept, unless the mix left them out. What stays is decided by document order and the stated policy, never by time.
 
-use std::path::Path;
-
 use memmap2::Mmap;
-use regimen_base::fs;
 
-use crate::arena::map;
 use crate::config::{Config, Dedup as Whole, ParagraphDedup};
-use crate::dedup::{
-    Bloom, Budget, Clusters, ExactKeys, ExactParagraphs, Facts, Keep, Kept, Lsh, Paragraphs, Sizing,
-};
+use crate::dedup::{Bloom, Budget, Clusters, ExactKeys, ExactParagraphs, Facts, Keep, Kept, Lsh, Sizing};
 use crate::error::{Error, Result};
 use crate::mix;
-use crate::part::{Hashes, Reader};
+use crate::part::{Fate, Hashes, Reader};
+use crate::rounds::{self, Pairs, Rounds, pairs};
 
 /// The files of one part.
 pub(crate) struct Part {
@@ -41,148 +36,170 @@ pub(crate) struct Gone {
     pub representative: u32,
 }
 
+/// Neighbouring documents and what is decided of them so far.
+pub(crate) struct Standing {
+    /// Ordinal of the first.
+    pub start: u32,
+    pub fates: Vec<Fate>,
+    pub gone: Vec<Gone>,
+}
+
+impl Standing {
+    /// The documents of some files of hashes, the first of which is document `start`.
+    pub fn new<'h>(start: u32, files: impl IntoIterator<Item = &'h [u8]>) -> Result<Standing> {
+        let (mut fates, mut hashes) = (Vec::new(), Hashes::default());
+        for file in files {
+            let mut reader = Reader(file);
+            while let Some(fate) = reader.hashes(&mut hashes)? {
+                fates.push(fate);
+            }
+        }
+        u32::try_from(fates.len() as u64 + u64::from(start))
+            .map_err(|_| Error::TooMany { what: "documents", most: u64::from(u32::MAX) })?;
+        Ok(Standing { start, gone: vec![Gone::default(); fates.len()], fates })
+    }
+
+    fn at(&self, ordinal: u32) -> Option<usize> {
+        let at = ordinal.checked_sub(self.start)? as usize;
+        (at < self.fates.len()).then_some(at)
+    }
+
+    /// Whether a document is kept so far.
+    pub fn stays(&self, ordinal: u32) -> bool {
+        self.at(ordinal).is_some_and(|at| self.fates[at].kept && self.gone[at].reason == 0)
+    }
+
+    /// All documents with their ordinals.
+    fn documents(&self) -> impl Iterator<Item = (u32, &Fate)> {
+        (self.start..).zip(&self.fates)
+    }
+
+    /// Drop copies: pairs of a document and the one that stays. Those elsewhere are passed over.
+    pub fn drop_copies(&mut self, copies: &[u8], reason: u16) {
+        for (ordinal, representative) in pairs(copies) {
+            if let Some(at) = self.at(ordinal) {
+                self.gone[at] = Gone { reason, representative };
+            }
+        }
+    }
+
+    /// Bytes of text that are kept so far, by source.
+    pub fn bytes(&self, sources: usize) -> Vec<u64> {
+        let mut bytes = vec![0; sources];
+        for (ordinal, fate) in self.documents() {
+            if self.stays(ordinal) {
+                bytes[usize::from(fate.source)] += u64::from(fate.bytes);
+            }
+        }
+        bytes
+    }
+
+    /// Leave documents out, so that of each source that fraction stays.
+    pub fn leave_out(&mut self, fractions: &[f64], reason: u16) {
+        for ordinal in self.start..self.start + self.fates.len() as u32 {
+            if self.stays(ordinal)
+                && let Some(at) = self.at(ordinal)
+                && !mix::takes(self.fates[at].key, fractions[usize::from(self.fates[at].source)])
+            {
+                self.gone[at] = Gone { reason, representative: ordinal };
+            }
+        }
+    }
+
+    /// What is to be known of a document to choose between copies.
+    fn facts(&self, ordinal: u32) -> Facts {
+        let fate = &self.fates[(ordinal - self.start) as usize];
+        Facts { bytes: fate.bytes, day: fate.day, rank: u32::from(fate.source) }
+    }
+}
+
+/// The fraction of each source that the mix takes of so many bytes.
+pub(crate) fn fractions(config: &Config, bytes: &[u64]) -> Vec<f64> {
+    let sources: Vec<(f64, u64)> =
+        config.sources.iter().zip(bytes).map(|(source, &bytes)| (source.weight, bytes)).collect();
+    config.mix.fractions(&sources)
+}
+
 /// The fate of all documents.
 pub(crate) struct Resolved {
     /// By ordinal.
     pub gone: Vec<Gone>,
-    duplicates: Duplicates,
+    /// Paragraphs that came before, by document.
+    again: Option<(Mmap, usize)>,
 }
 
-/// Duplicate paragraphs in document order.
-enum Duplicates {
-    None,
-    Exact {
-        all: Box<Paragraphs>,
-        next: Option<(u32, Vec<u32>)>,
-    },
-    /// Pairs of ordinal and index in a file.
-    Listed {
-        file: Mmap,
-        at: usize,
-    },
-}
-
-/// Decide the fate of all documents of `parts`. Work files go into `dir`.
+/// Decide the fate of all documents of `parts`, round by round.
 pub(crate) fn resolve(
     parts: &[Part],
     config: &Config,
     keep: Keep,
     reasons: Reasons,
-    dir: &Path,
+    rounds: &Rounds,
 ) -> Result<Resolved> {
-    let mut documents = Vec::new();
-    for part in parts {
-        let mut reader = Reader(&part.docs);
-        while let Some(fate) = reader.fate()? {
-            documents.push(fate);
-        }
-    }
-    let count = u32::try_from(documents.len())
-        .map_err(|_| Error::TooMany { what: "documents", most: u64::from(u32::MAX) })?;
-    let budget = Budget { memory: config.memory, dir: dir.join("spill") };
-    let mut gone = vec![Gone::default(); documents.len()];
-    let stays =
-        |gone: &[Gone], ordinal: u32| documents[ordinal as usize].kept && gone[ordinal as usize].reason == 0;
-
+    let mut all = Standing::new(0, parts.iter().map(|part| &part.hashes[..]))?;
+    let count = all.fates.len() as u32;
+    let budget = Budget { memory: config.memory, dir: rounds.dir.join("spill") };
     if config.dedup_url {
-        let mut keys = ExactKeys::new("url", &budget)?;
-        each(parts, |ordinal, hashes| match hashes.url {
-            Some(url) if stays(&gone, ordinal) => Ok(keys.push(ordinal, url)?),
-            _ => Ok(()),
+        let copies = rounds.round(rounds::URL, |found| {
+            let mut keys = ExactKeys::new("url", &budget)?;
+            each(parts, |ordinal, hashes| match hashes.url {
+                Some(url) if all.stays(ordinal) => Ok(keys.push(ordinal, url)?),
+                _ => Ok(()),
+            })?;
+            copies(&keys.finish(count)?, found)
         })?;
-        drop_copies(&keys.finish(count)?, reasons.url, &mut gone);
+        all.drop_copies(&copies, reasons.url);
     }
     if config.dedup == Whole::Exact {
-        let mut keys = ExactKeys::new("text", &budget)?;
-        for (ordinal, document) in (0u32..).zip(&documents) {
-            if stays(&gone, ordinal) {
-                keys.push(ordinal, document.content)?;
+        let copies = rounds.round(rounds::TEXT, |found| {
+            let mut keys = ExactKeys::new("text", &budget)?;
+            for (ordinal, fate) in all.documents() {
+                if all.stays(ordinal) {
+                    keys.push(ordinal, fate.content)?;
+                }
             }
-        }
-        drop_copies(&keys.finish(count)?, reasons.text, &mut gone);
+            copies(&keys.finish(count)?, found)
+        })?;
+        all.drop_copies(&copies, reasons.text);
     }
     if config.near.preset != "none" {
-        let mut lsh = Lsh::new(&budget)?;
-        each(parts, |ordinal, hashes| match stays(&gone, ordinal) {
-            true => Ok(lsh.push(ordinal, &hashes.bands)?),
-            false => Ok(()),
+        let copies = rounds.round(rounds::NEAR, |found| {
+            let mut lsh = Lsh::new(&budget)?;
+            each(parts, |ordinal, hashes| match all.stays(ordinal) {
+                true => Ok(lsh.push(ordinal, &hashes.bands)?),
+                false => Ok(()),
+            })?;
+            near_copies(&lsh.finish(count)?, keep, &all, found)
         })?;
-        let facts = |ordinal: u32| {
-            let document = &documents[ordinal as usize];
-            Facts { bytes: document.bytes, day: document.day, rank: u32::from(document.source) }
-        };
-        let kept = Kept::new(&lsh.finish(count)?, keep, facts);
-        for (ordinal, &representative) in (0u32..).zip(kept.representatives()) {
-            if representative != ordinal {
-                gone[ordinal as usize] = Gone { reason: reasons.near, representative };
-            }
-        }
+        all.drop_copies(&copies, reasons.near);
     }
     if config.mixes() {
-        let mut sources: Vec<(f64, u64)> = config.sources.iter().map(|source| (source.weight, 0)).collect();
-        for (ordinal, document) in (0u32..).zip(&documents) {
-            if stays(&gone, ordinal) {
-                sources[usize::from(document.source)].1 += u64::from(document.bytes);
-            }
-        }
-        let fractions = config.mix.fractions(&sources);
-        for (ordinal, document) in (0u32..).zip(&documents) {
-            if stays(&gone, ordinal) && !mix::takes(document.key, fractions[usize::from(document.source)]) {
-                gone[ordinal as usize] = Gone { reason: reasons.mixed, representative: ordinal };
-            }
-        }
+        let fractions = fractions(config, &all.bytes(config.sources.len()));
+        all.leave_out(&fractions, reasons.mixed);
     }
-    // A copy of what was dropped later stands behind what stayed instead.
-    for ordinal in 0..gone.len() {
-        let mut representative = gone[ordinal].representative;
-        while gone[ordinal].reason != 0 && gone[representative as usize].reason != 0 {
-            let next = gone[representative as usize].representative;
-            if next == representative {
-                // Left out of the mix: nothing stayed.
-                break;
+    follow(&mut all.gone)?;
+    let again = match config.paragraphs.dedup {
+        ParagraphDedup::None => None,
+        ParagraphDedup::Exact => Some(rounds.round(rounds::PARAGRAPHS, |found| {
+            let mut paragraphs = ExactParagraphs::new(&budget)?;
+            each_paragraph(parts, &all, |ordinal, index, hash| Ok(paragraphs.push(ordinal, index, hash)?))?;
+            let mut paragraphs = paragraphs.finish()?;
+            while let Some((ordinal, indices)) = paragraphs.next()? {
+                indices.iter().try_for_each(|&index| found.put(ordinal, index))?;
             }
-            representative = next;
-        }
-        gone[ordinal].representative = representative;
-    }
-    let duplicates = match config.paragraphs.dedup {
-        ParagraphDedup::None => Duplicates::None,
-        ParagraphDedup::Exact => {
-            let mut all = ExactParagraphs::new(&budget)?;
-            each(parts, |ordinal, hashes| {
-                if stays(&gone, ordinal) {
-                    for (index, &hash) in (0u32..).zip(&hashes.paragraphs) {
-                        all.push(ordinal, index, hash)?;
-                    }
-                }
-                Ok(())
-            })?;
-            let mut all = Box::new(all.finish()?);
-            let next = all.next()?.map(|(ordinal, list)| (ordinal, list.to_vec()));
-            Duplicates::Exact { all, next }
-        }
-        ParagraphDedup::Bloom => {
+            Ok(())
+        })?),
+        ParagraphDedup::Bloom => Some(rounds.round(rounds::PARAGRAPHS, |found| {
             let sizing = Sizing::new(config.paragraphs.expected, config.paragraphs.rate)?;
             let mut bloom = Bloom::new(sizing, config.memory)?;
-            let path = dir.join("duplicates");
-            let mut file = fs::create(&path)?;
-            each(parts, |ordinal, hashes| {
-                if stays(&gone, ordinal) {
-                    for (index, &hash) in (0u32..).zip(&hashes.paragraphs) {
-                        if bloom.insert(u128::from(hash)) {
-                            file.put(&(u64::from(ordinal) | u64::from(index) << 32).to_le_bytes())?;
-                        }
-                    }
-                }
-                Ok(())
+            each_paragraph(parts, &all, |ordinal, index, hash| match bloom.insert(u128::from(hash)) {
+                true => found.put(ordinal, index),
+                false => Ok(()),
             })?;
-            bloom.check()?;
-            file.push()?;
-            drop(file);
-            Duplicates::Listed { file: map(&path)?, at: 0 }
-        }
+            Ok(bloom.check()?)
+        })?),
     };
-    Ok(Resolved { gone, duplicates })
+    Ok(Resolved { gone: all.gone, again: again.map(|file| (file, 0)) })
 }
 
 /// All documents with their hashes, in document order.
@@ -190,7 +207,7 @@ fn each(parts: &[Part], mut then: impl FnMut(u32, &Hashes) -> Result<()>) -> Res
     let (mut ordinal, mut hashes) = (0, Hashes::default());
     for part in parts {
         let mut reader = Reader(&part.hashes);
-        while reader.hashes(&mut hashes)? {
+        while reader.hashes(&mut hashes)?.is_some() {
             then(ordinal, &hashes)?;
             ordinal += 1;
         }
@@ -198,41 +215,73 @@ fn each(parts: &[Part], mut then: impl FnMut(u32, &Hashes) -> Result<()>) -> Res
     Ok(())
 }
 
+/// The paragraphs of what stays: ordinal, index, fingerprint.
+fn each_paragraph(
+    parts: &[Part],
+    all: &Standing,
+    mut then: impl FnMut(u32, u32, u64) -> Result<()>,
+) -> Result<()> {
+    each(parts, |ordinal, hashes| {
+        if all.stays(ordinal) {
+            for (index, &hash) in (0u32..).zip(&hashes.paragraphs) {
+                then(ordinal, index, hash)?;
+            }
+        }
+        Ok(())
+    })
+}
+
 /// Of each cluster the first stays.
-fn drop_copies(clusters: &Clusters, reason: u16, gone: &mut [Gone]) {
-    for (ordinal, &first) in clusters.firsts().iter().enumerate() {
-        if first as usize != ordinal {
-            gone[ordinal] = Gone { reason, representative: first };
+pub(crate) fn copies(clusters: &Clusters, found: &mut Pairs) -> Result<()> {
+    listed(clusters.firsts(), found)
+}
+
+/// Of each cluster the one that the policy names stays.
+pub(crate) fn near_copies(clusters: &Clusters, keep: Keep, all: &Standing, found: &mut Pairs) -> Result<()> {
+    listed(Kept::new(clusters, keep, |ordinal| all.facts(ordinal)).representatives(), found)
+}
+
+fn listed(representatives: &[u32], found: &mut Pairs) -> Result<()> {
+    for (ordinal, &representative) in (0u32..).zip(representatives) {
+        if representative != ordinal {
+            found.put(ordinal, representative)?;
         }
     }
+    Ok(())
+}
+
+/// A copy of what was dropped later stands behind what stayed instead.
+fn follow(gone: &mut [Gone]) -> Result<()> {
+    for ordinal in 0..gone.len() {
+        let mut at = gone[ordinal];
+        while gone[ordinal].reason != 0 {
+            let next = *gone
+                .get(at.representative as usize)
+                .ok_or(Error::Record { what: "a representative between two passes" })?;
+            if next.reason == 0 || next.representative == at.representative {
+                // The other case: left out of the mix, nothing stayed.
+                break;
+            }
+            at = next;
+        }
+        gone[ordinal].representative = at.representative;
+    }
+    Ok(())
 }
 
 impl Resolved {
     /// The paragraphs of document `ordinal` that came before, as numbers among those that count, rising. Documents are asked
     /// for in order, each that has some.
-    pub fn paragraphs(&mut self, ordinal: u32, out: &mut Vec<u32>) -> Result<()> {
+    pub fn paragraphs(&mut self, ordinal: u32, out: &mut Vec<u32>) {
         out.clear();
-        match &mut self.duplicates {
-            Duplicates::None => {}
-            Duplicates::Exact { all, next } => {
-                if next.as_ref().is_some_and(|(of, _)| *of == ordinal) {
-                    let following = all.next()?.map(|(ordinal, list)| (ordinal, list.to_vec()));
-                    if let Some((_, list)) = std::mem::replace(next, following) {
-                        *out = list;
-                    }
+        if let Some((file, at)) = &mut self.again {
+            for (of, index) in pairs(&file[*at..]) {
+                if of != ordinal {
+                    break;
                 }
-            }
-            Duplicates::Listed { file, at } => {
-                let (pairs, _) = file.as_chunks::<8>();
-                while let Some(pair) = pairs.get(*at).map(|pair| u64::from_le_bytes(*pair)) {
-                    if pair as u32 != ordinal {
-                        break;
-                    }
-                    out.push((pair >> 32) as u32);
-                    *at += 1;
-                }
+                out.push(index);
+                *at += 8;
             }
         }
-        Ok(())
     }
 }

@@ -59,7 +59,7 @@ impl Second<'_> {
                 if let Some(resolved) = resolved.as_deref_mut() {
                     let gone = resolved.gone[ordinal as usize];
                     job.gone = (gone.reason > 0).then_some((ordinal, gone));
-                    resolved.paragraphs(ordinal, &mut job.again)?;
+                    resolved.paragraphs(ordinal, &mut job.again);
                 }
                 batch.push(job);
                 ordinal += 1;

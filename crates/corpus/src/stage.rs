@@ -83,11 +83,12 @@ fn run(job: &mut Job) -> Result<()> {
     let (files, cancel, root) = (job.files, job.cancel.clone(), job.root.to_path_buf());
     // From here on the parts of the first pass outlive a stop: those that are whole are not made again.
     job.resume_from(0, PARTS)?;
+    let parts = job.prepared.clone().unwrap_or_else(|| dir.join(PARTS));
     let log = &mut job.log;
     let mut progress = |done, total, documents| {
         log.progress(done, total, "bytes", units::plural(documents, "document")).map_err(Error::from)
     };
-    let summary = build(&config, files, &root, &dir, &cancel, &mut progress)?;
+    let summary = build(&config, files, &root, &dir, &parts, &cancel, &mut progress)?;
     if summary.no_validation {
         let text = format!("no document fell into validation (validation = {})", config.validation);
         job.log.warn(None, text)?;

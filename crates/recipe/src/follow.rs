@@ -149,6 +149,7 @@ impl Follower<'_> {
             payloads: BTreeMap::new(),
             resume: None,
             profile: None,
+            prepared: None,
             dir,
         };
         (kind.run)(&mut job)

@@ -65,6 +65,9 @@ pub struct Job<'a> {
     pub resume: Option<Resume>,
     /// What is to be profiled, if the user asked for it. It changes no bit of the artifact.
     pub profile: Option<Profiling>,
+    /// A folder with work for this stage that was done elsewhere: files that the stage may use once it has made sure that
+    /// they are whole and its own. It takes the folder over.
+    pub prepared: Option<PathBuf>,
     pub(crate) dir: PathBuf,
 }
 

@@ -1,6 +1,7 @@
 //! Running a recipe: caching, run records, event logs, resuming, committing. Stages do nothing of this themselves.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use regimen_base::events::{self, Event, EventLog, Watch};
@@ -34,6 +35,8 @@ pub struct Runner<'a> {
     pub watch: Box<dyn FnMut(&str) -> Option<Box<dyn Watch>> + 'a>,
     /// Steps to profile in stages that can.
     pub profile: Option<u64>,
+    /// Folders with work that was done elsewhere, by the stage that may take it over.
+    pub prepared: BTreeMap<String, PathBuf>,
     /// Told of each stage that is done, cached ones included.
     pub done: Box<dyn FnMut(&Outcome) + 'a>,
 }
@@ -79,6 +82,7 @@ impl<'a> Runner<'a> {
             command: Vec::new(),
             watch: Box::new(|_| None),
             profile: None,
+            prepared: BTreeMap::new(),
             done: Box::new(|_| {}),
         }
     }
@@ -167,6 +171,7 @@ impl<'a> Runner<'a> {
             payloads: BTreeMap::new(),
             resume,
             profile: self.profile.map(|steps| Profiling { steps, path: run_dir.join(PROFILE) }),
+            prepared: self.prepared.get(&stage.name).cloned(),
             dir: work.dir.clone(),
         };
         let result = follow::call(group, stage, inputs, &job)

@@ -11,7 +11,7 @@ use crate::date;
 use crate::error::{Error, Place, Result};
 use crate::licence;
 use crate::names::{FileName, Reason};
-use crate::part::{Hashes, put_hashes};
+use crate::part::{Fate, Hashes, put_hashes};
 use crate::pipeline::{Given, Outcome, Pipeline, Room};
 use crate::quality::Rules;
 use crate::read::chunk::Chunk;
@@ -335,8 +335,7 @@ impl<'r> Maker<'r, '_> {
         if dropped.is_some() {
             text = String::new();
         }
-        put_hashes(&self.room.hashes, &mut self.out.hashes);
-        self.out.documents.push(Incoming {
+        let document = Incoming {
             key: DocKey::new(&self.source.name, &id),
             content,
             id,
@@ -354,7 +353,9 @@ impl<'r> Maker<'r, '_> {
             representative: None,
             tags: outcome.tags,
             keep: outcome.keep,
-        });
+        };
+        put_hashes(&Fate::of(&document), &self.room.hashes, &mut self.out.hashes);
+        self.out.documents.push(document);
         Ok(())
     }
 

@@ -1,0 +1,93 @@
+//! What each round of deduplication found, as a file of its own in the folder of the parts: a build that was stopped does
+//! not compare again, and rounds that were run elsewhere ([`crate::task`]) are taken over as they are.
+//!
+//! A file holds pairs of little-endian `u32`, sorted: of `NAME.copies` a document and the one that stays in its place, of
+//! `NAME.again` a document and the index of one of its paragraphs that came before. Documents are meant by their ordinals.
+
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+use regimen_base::Hash256;
+
+use crate::arena::map;
+use crate::error::Result;
+use crate::output::{Output, done};
+
+/// Documents of one URL.
+pub(crate) const URL: &str = "url.copies";
+/// Documents of one text.
+pub(crate) const TEXT: &str = "text.copies";
+/// Near duplicates.
+pub(crate) const NEAR: &str = "near.copies";
+/// Paragraphs that came before.
+pub(crate) const PARAGRAPHS: &str = "paragraphs.again";
+
+/// Pairs that are held in memory on their way to a file.
+const BUFFER: usize = 1 << 13;
+
+/// The rounds of one build.
+pub(crate) struct Rounds<'r> {
+    pub dir: &'r Path,
+    /// Stands for the config and all that the first pass found.
+    pub key: Hash256,
+}
+
+/// A pair of numbers as bytes.
+pub(crate) fn pair(a: u32, b: u32) -> [u8; 8] {
+    (u64::from(a) | u64::from(b) << 32).to_le_bytes()
+}
+
+/// The pairs of a file.
+pub(crate) fn pairs(bytes: &[u8]) -> impl Iterator<Item = (u32, u32)> + '_ {
+    bytes.as_chunks::<8>().0.iter().map(|pair| {
+        let pair = u64::from_le_bytes(*pair);
+        (pair as u32, (pair >> 32) as u32)
+    })
+}
+
+/// Takes pairs one after the other into a file.
+pub(crate) struct Pairs(Output, Vec<u8>, u64);
+
+impl Pairs {
+    fn begin(path: &Path, key: Hash256) -> Result<Pairs> {
+        Ok(Pairs(Output::anew(path, key)?, Vec::with_capacity(8 * BUFFER), 0))
+    }
+
+    /// Append a pair.
+    pub fn put(&mut self, a: u32, b: u32) -> Result<()> {
+        self.1.extend_from_slice(&pair(a, b));
+        self.2 += 1;
+        if self.1.len() == 8 * BUFFER { self.push() } else { Ok(()) }
+    }
+
+    fn push(&mut self) -> Result<()> {
+        self.0.put(&self.1, self.2)?;
+        self.1.clear();
+        self.2 = 0;
+        Ok(())
+    }
+
+    fn close(mut self) -> Result<()> {
+        self.push()?;
+        self.0.close()?;
+        Ok(())
+    }
+}
+
+impl Rounds<'_> {
+    /// The file of a round, found by `find` unless it is there.
+    pub fn round(&self, name: &str, find: impl FnOnce(&mut Pairs) -> Result<()>) -> Result<Mmap> {
+        let path = self.path(name);
+        if done(&path, self.key)?.is_none() {
+            let mut pairs = Pairs::begin(&path, self.key)?;
+            find(&mut pairs)?;
+            pairs.close()?;
+        }
+        map(&path)
+    }
+
+    /// Where the file of a round is.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+}
