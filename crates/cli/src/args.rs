@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use corpus::{
-    Corpus, CorpusExportArgs, DedupArgs, InspectArgs, NgramsArgs, SearchArgs, StatsArgs, TagArgs, TaggersArgs,
+    BuildArgs, Corpus, CorpusExportArgs, DedupArgs, InspectArgs, NgramsArgs, SearchArgs, StatsArgs, TagArgs,
+    TaggersArgs,
 };
 
 /// Train models end to end and know what they learned from.

@@ -67,9 +67,10 @@ fn act(group: &'static dyn Group) -> u8 {
 fn project(cli: &Cli) -> anyhow::Result<std::path::PathBuf> {
     match &cli.command {
         Command::Run(args) if cli.global.project.is_none() => commands::project_of(&args.recipe.recipe),
-        Command::Plan(args) | Command::Corpus(args::Corpus::Build(args)) if cli.global.project.is_none() => {
-            commands::project_of(&args.recipe)
+        Command::Corpus(args::Corpus::Build(args)) if cli.global.project.is_none() => {
+            commands::project_of(&args.recipe.recipe)
         }
+        Command::Plan(args) if cli.global.project.is_none() => commands::project_of(&args.recipe),
         _ => settings::project(&cli.global),
     }
 }

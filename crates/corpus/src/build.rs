@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::first::First;
 use crate::flow;
 use crate::names::{AttributeName, FileName, Names, Reason, SourceName};
+use crate::output::Note;
 use crate::pipeline::Pipeline;
 use crate::quality::Rules;
 use crate::read::chunk::How;
@@ -28,8 +29,8 @@ use crate::write::{Options, Summary, Writer, duplicate};
 
 /// Folder of the parts, in the work folder of the stage.
 pub(crate) const PARTS: &str = ".parts";
-/// Bytes of files that make a part; one larger file is a part of its own.
-const GROUP: u64 = 64 << 20;
+/// Bytes of files that make a part: a 64th of all, within these bounds. One larger file is a part of its own.
+const GROUP: std::ops::RangeInclusive<u64> = 256 << 10..=64 << 20;
 
 /// Files by the pattern that named them.
 pub(crate) type Files = BTreeMap<String, Vec<InputFile>>;
@@ -102,13 +103,13 @@ impl<'g> Ground<'g> {
         }
     }
 
-    /// The rounds of deduplication over finished parts, in the order of the groups, that lie in the folder `parts`.
-    pub fn rounds<'r>(&self, first: &First, parts: &'r Path) -> Result<Rounds<'r>> {
-        let mut hasher = first.identity.clone();
-        for group in 0..self.groups.len() {
-            hasher.update(&first.note(group)?.blake3.0);
+    /// What stands for the rounds of deduplication over parts whose hashes have these notes, in the order of the groups.
+    pub fn rounds_key(&self, notes: &[Note]) -> Hash256 {
+        let mut hasher = identity(self.config, &self.pipeline);
+        for note in notes {
+            hasher.update(&note.blake3.0);
         }
-        Ok(Rounds { dir: parts, key: Hash256(*hasher.finalize().as_bytes()) })
+        Hash256(*hasher.finalize().as_bytes())
     }
 }
 
@@ -158,8 +159,9 @@ pub(crate) fn build(
         let all = groups.map(|group| first.part(group)).collect::<Result<Vec<Part>>>()?;
         let mut resolved = match config.compares() {
             true => {
-                let (keep, reasons) = (ground.pipeline.keep(), ground.given.of_copies);
-                Some(resolve(&all, config, keep, reasons, &ground.rounds(&first, parts)?)?)
+                let notes = (0..all.len()).map(|group| first.note(group)).collect::<Result<Vec<Note>>>()?;
+                let rounds = Rounds { dir: parts, key: ground.rounds_key(&notes) };
+                Some(resolve(&all, config, ground.pipeline.keep(), ground.given.of_copies, &rounds)?)
             }
             false => None,
         };
@@ -247,10 +249,12 @@ fn names(config: &Config, plan: &[Planned], rules: &Rules, pipeline: &Pipeline) 
 
 /// Neighbouring files that make a part together.
 fn groups(plan: &[Planned], alone: bool) -> Vec<std::ops::Range<usize>> {
+    let all: u64 = plan.iter().map(|file| file.input.bytes).sum();
+    let most = (all / 64).clamp(*GROUP.start(), *GROUP.end());
     let mut groups = Vec::new();
     let (mut start, mut bytes) = (0, 0);
     for (i, file) in plan.iter().enumerate() {
-        if i > start && (alone || bytes + file.input.bytes > GROUP) {
+        if i > start && (alone || bytes + file.input.bytes > most) {
             groups.push(start..i);
             (start, bytes) = (i, 0);
         }
@@ -278,7 +282,7 @@ fn identity(config: &Config, pipeline: &Pipeline) -> blake3::Hasher {
 }
 
 /// All files in document order, each with the way in which it is cut.
-fn plan<'f>(config: &Config, files: &'f Files) -> Result<Vec<Planned<'f>>> {
+pub(crate) fn plan<'f>(config: &Config, files: &'f Files) -> Result<Vec<Planned<'f>>> {
     let mut plan = Vec::new();
     for (number, source) in (0u16..).zip(&config.sources) {
         let found = files.get(&source.path).map(Vec::as_slice).unwrap_or_default();

@@ -202,11 +202,37 @@ pub enum Error {
         /// The file.
         file: String,
     },
-    /// Another process works on the same attributes.
-    #[error("another process writes attributes into `{folder}`")]
+    /// Another process works in the same folder.
+    #[error("another process works in `{folder}`")]
     InUse {
         /// The folder.
         folder: String,
+    },
+    /// Sources of a build by several tasks cannot be listed.
+    #[error(transparent)]
+    Listing(Box<regimen_recipe::Error>),
+    /// The object store between tasks fails.
+    #[error(transparent)]
+    Objects(#[from] regimen_objects::Error),
+    /// The place between tasks belongs to another build.
+    #[error("`{place}` is the plan of another build: {what}")]
+    OtherPlan {
+        /// The plan's object.
+        place: String,
+        /// What differs.
+        what: String,
+    },
+    /// What a task left between tasks is not what its note says.
+    #[error("the object `{url}` is not what was written")]
+    DamagedObject {
+        /// The object.
+        url: String,
+    },
+    /// A build cannot be done by several tasks.
+    #[error("cannot be built by several tasks: {reason}")]
+    Plan {
+        /// Why.
+        reason: String,
     },
     /// Two inputs would write one output.
     #[error("`{first}` and `{second}` would both be written to `{output}`")]
@@ -369,6 +395,15 @@ impl Hint for Error {
             }
             Error::Dedup(error) => return error.hint(),
             Error::NoDocumentsFolder { .. } => "name a folder for them with --to".into(),
+            Error::Listing(error) => return error.hint(),
+            Error::Objects(error) => return error.hint(),
+            Error::OtherPlan { .. } => {
+                "give all tasks the same recipe, files and number of tasks; a changed recipe needs a place of its own".into()
+            }
+            Error::DamagedObject { .. } => {
+                "delete the object and its .note and run the same command again: it is made anew".into()
+            }
+            Error::Plan { .. } => "leave out what is named, or build on one machine".into(),
             Error::InUse { .. } => "wait for it, or stop it; then run the same command again".into(),
             Error::SameOutput { .. } => "run the step once for each of their folders, each with its own --to".into(),
             Error::UnknownTagger { hint, .. }

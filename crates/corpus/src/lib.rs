@@ -40,6 +40,7 @@ mod stage;
 mod table;
 pub mod tag;
 mod tally;
+pub mod task;
 pub mod warc;
 mod words;
 mod write;

@@ -254,7 +254,10 @@ fn listed(representatives: &[u32], found: &mut Pairs) -> Result<()> {
 fn follow(gone: &mut [Gone]) -> Result<()> {
     for ordinal in 0..gone.len() {
         let mut at = gone[ordinal];
-        while gone[ordinal].reason != 0 {
+        if at.reason == 0 {
+            continue;
+        }
+        loop {
             let next = *gone
                 .get(at.representative as usize)
                 .ok_or(Error::Record { what: "a representative between two passes" })?;

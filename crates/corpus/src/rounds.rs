@@ -33,7 +33,7 @@ pub(crate) struct Rounds<'r> {
 }
 
 /// A pair of numbers as bytes.
-pub(crate) fn pair(a: u32, b: u32) -> [u8; 8] {
+fn pair(a: u32, b: u32) -> [u8; 8] {
     (u64::from(a) | u64::from(b) << 32).to_le_bytes()
 }
 

@@ -36,6 +36,9 @@ pub enum Error {
     /// A file operation failed.
     #[error(transparent)]
     Fs(#[from] fs::Error),
+    /// An object store failed.
+    #[error(transparent)]
+    Objects(#[from] regimen_objects::Error),
     /// The ledger refused.
     #[error(transparent)]
     Ledger(#[from] regimen_ledger::Error),
@@ -86,6 +89,7 @@ impl Hint for Error {
                 "correct it there; `regimen stages` lists what a recipe is made of".into()
             })),
             Error::Fs(e) => e.hint(),
+            Error::Objects(error) => error.hint(),
             Error::Ledger(e) => e.hint(),
             Error::NoStage { hint, .. } => Some(hint.clone()),
             Error::Name { .. } => {

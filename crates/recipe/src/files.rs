@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use glob::MatchOptions;
-use regimen_base::{Hash256, fs, suggest};
+use regimen_base::{Hint, fs, suggest};
 use regimen_ledger::Store;
 
 use crate::error::{Error, Result};
 use crate::job::InputFile;
+use crate::listed::{ListedFile, list_files};
 
 /// Why a pattern means no files: message and hint.
 pub(crate) type NoFiles = (String, Option<String>);
@@ -71,22 +72,19 @@ pub(crate) fn find(root: &Path, pattern: &str) -> Result<Vec<PathBuf>, NoFiles> 
     Ok(found)
 }
 
-/// The files that `pattern` means, hashed.
+/// The files that `pattern` means, hashed. Objects of a store are brought here first.
 pub(crate) fn hashed(root: &Path, pattern: &str, store: &Store) -> Result<Result<Vec<InputFile>, NoFiles>> {
-    let found = match find(root, pattern) {
+    let found = match list_files(root, pattern) {
         Ok(found) => found,
-        Err(none) => return Ok(Err(none)),
+        Err(Error::NoFiles { message, hint }) => return Ok(Err((message, hint))),
+        Err(Error::Objects(error)) => return Ok(Err((error.to_string(), error.hint()))),
+        Err(error) => return Err(error),
     };
     let mut files = Vec::with_capacity(found.len());
-    for full in found {
-        let relative = full.strip_prefix(root).unwrap_or(&full);
-        let Some(path) = relative.to_str() else {
-            let hint = "rename it".to_string();
-            return Ok(Err((format!("the name of the file `{}` is not UTF-8", full.display()), Some(hint))));
-        };
-        let path = path.to_string();
-        let (blake3, bytes) = store.hash_file(&full)?;
-        files.push(InputFile { path, full, blake3, bytes });
+    for file in found {
+        file.bring()?;
+        let (blake3, bytes) = store.hash_file(&file.full)?;
+        files.push(InputFile { path: file.path, full: file.full, blake3, bytes });
     }
     Ok(Ok(files))
 }
@@ -97,16 +95,7 @@ pub(crate) fn hashed(root: &Path, pattern: &str, store: &Store) -> Result<Result
 /// # Errors
 /// [`Error::NoFiles`], and files that cannot be read.
 pub fn input_files(root: &Path, pattern: &str) -> Result<Vec<InputFile>> {
-    let none = |(message, hint)| Error::NoFiles { message, hint };
-    find(root, pattern)
-        .map_err(none)?
-        .into_iter()
-        .map(|full| {
-            let path = full.strip_prefix(root).unwrap_or(&full).to_string_lossy().into_owned();
-            let (blake3, bytes) = Hash256::of_file(&full)?;
-            Ok(InputFile { path, full, blake3, bytes })
-        })
-        .collect()
+    list_files(root, pattern)?.iter().map(ListedFile::input).collect()
 }
 
 /// What to do about a pattern that fits nothing: how far its folders exist, and what there is instead.

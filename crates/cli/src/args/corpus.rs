@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::RecipeArgs;
+use regimen_corpus::task::Share;
 
 #[derive(Debug, Subcommand)]
 pub enum Corpus {
@@ -14,8 +15,12 @@ pub enum Corpus {
   regimen corpus build recipes/curate.toml --set corpus.near.preset=dolma3
 
 The same as `regimen run` for the stages of the kind `corpus`. Ctrl-C stops; the same command goes on from the parts that
-are whole.")]
-    Build(RecipeArgs),
+are whole.
+
+On several machines, with nothing between them but a folder that all see or an object store:
+  regimen corpus build curate.toml --store s3://bucket/curate --task 0/8     one of eight tasks
+  regimen corpus build curate.toml --store s3://bucket/curate                afterwards: the corpus, here")]
+    Build(BuildArgs),
     /// Write the attributes of documents in Dolma's layout
     #[command(after_help = "Examples:
   regimen corpus tag 'wiki/documents/*.jsonl.gz' --taggers gopher_v1,c4_v2 --experiment rules
@@ -66,6 +71,21 @@ Ends with 1 if nothing is found.")]
   regimen corpus export base-corpus out --format dolma
   regimen corpus export base-corpus out --format parquet,card")]
     Export(CorpusExportArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+    /// The place between tasks: a folder that all see, s3://bucket/path, gs://.., az://..
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+    /// Do the share of task K of N, counted from 0; without it, do what no task has done and build the corpus
+    #[arg(long, value_name = "K/N", requires = "store")]
+    pub task: Option<Share>,
+    /// Do the work of other tasks after so many seconds in which nobody finished any
+    #[arg(long, value_name = "SECONDS", default_value = "300", requires = "task")]
+    pub patience: u64,
 }
 
 #[derive(Debug, Args)]

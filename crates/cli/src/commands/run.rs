@@ -1,8 +1,9 @@
 //! `regimen run`: every stage of a recipe that is not finished yet, then the report.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-use regimen_base::{Watch, shell_quoted, units};
+use regimen_base::{Cancel, Watch, shell_quoted, units};
 use regimen_ledger::Store;
 use regimen_recipe::{Outcome, Recipe, Runner};
 use serde_json::{Value, json};
@@ -13,9 +14,18 @@ use crate::progress::Progress;
 use crate::{Context, commands, interrupt, profile, team};
 
 pub fn run(context: &Context, args: &RunArgs) -> anyhow::Result<u8> {
+    with(context, args, interrupt::install(context.global.quiet)?, BTreeMap::new())
+}
+
+/// The same, with folders of work that was done elsewhere, by stage.
+pub fn with(
+    context: &Context,
+    args: &RunArgs,
+    cancel: Cancel,
+    prepared: BTreeMap<String, PathBuf>,
+) -> anyhow::Result<u8> {
     let recipe = commands::recipe(context, &args.recipe)?;
     let store = Store::open(&recipe.root).explain()?;
-    let cancel = interrupt::install(context.global.quiet)?;
     let global = &context.global;
     let (quiet, root) = (global.quiet, recipe.root.as_path());
     say(global, format!("{} {} ({})", paint("1", "recipe"), recipe.name, args.recipe.recipe.display()));
@@ -31,6 +41,7 @@ pub fn run(context: &Context, args: &RunArgs) -> anyhow::Result<u8> {
             (!quiet).then(|| Box::new(Progress::new(stage, root)) as Box<dyn Watch>)
         }),
         profile: args.profile,
+        prepared,
         done: Box::new(|outcome| say(global, line(outcome))),
         ..Runner::new(&store, &regimen_kernels::fingerprint())
     };

@@ -6,12 +6,13 @@ use std::process::Command;
 use serde_json::Value;
 
 /// A room and the rooms that it may use, in the order of the flow.
-const GRAPH: [(&str, &[&str]); 15] = [
+const GRAPH: [(&str, &[&str]); 16] = [
     ("base", &[]),
+    ("objects", &["base"]),
     ("ledger", &["base"]),
-    ("recipe", &["base", "ledger"]),
+    ("recipe", &["base", "objects", "ledger"]),
     ("kernels", &[]),
-    ("corpus", &["base", "ledger", "recipe", "kernels"]),
+    ("corpus", &["base", "objects", "ledger", "recipe", "kernels"]),
     ("tokens", &["base", "ledger", "recipe", "corpus"]),
     ("tensor", &["base", "kernels"]),
     ("models", &["base", "kernels", "tensor"]),
@@ -27,18 +28,20 @@ const GRAPH: [(&str, &[&str]); 15] = [
     (
         "cli",
         &[
-            "base", "ledger", "recipe", "corpus", "tokens", "kernels", "tensor", "models", "infer", "train",
-            "evaluate", "trace", "report",
+            "base", "objects", "ledger", "recipe", "corpus", "tokens", "kernels", "tensor", "models",
+            "infer", "train", "evaluate", "trace", "report",
         ],
     ),
 ];
 
 /// Crates that only some rooms may use.
-const RESERVED: [(&str, &[&str]); 7] = [
+const RESERVED: [(&str, &[&str]); 9] = [
     ("clap", &["cli"]),
     ("anyhow", &["cli"]),
     ("ctrlc", &["cli"]),
     ("mpi", &["train"]),
+    ("object_store", &["objects"]),
+    ("tokio", &["objects"]),
     ("rusqlite", &["ledger"]),
     ("tokenizers", &["tokens"]),
     ("toml", &["recipe", "cli"]),

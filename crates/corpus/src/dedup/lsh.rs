@@ -49,14 +49,21 @@ impl Lsh {
     /// like no other. Documents come in document order.
     pub fn push(&mut self, ordinal: u32, bands: &[u64]) -> Result<()> {
         in_order(&mut self.last, &mut self.any, ordinal, false)?;
-        for (band, &hash) in (0u64..).zip(bands) {
-            let key = mix(hash ^ mix(band));
-            let mut record = [0; RECORD];
-            record[..8].copy_from_slice(&key.to_le_bytes());
-            record[8..].copy_from_slice(&ordinal.to_le_bytes());
-            self.records.push(key, record)?;
-        }
-        Ok(())
+        Lsh::keys(bands).try_for_each(|key| self.push_key(ordinal, key))
+    }
+
+    /// The keys of a document's bands: those of two documents are equal if the same band has the same hash.
+    pub fn keys(bands: &[u64]) -> impl Iterator<Item = u64> {
+        (0u64..).zip(bands).map(|(band, &hash)| mix(hash ^ mix(band)))
+    }
+
+    /// One of the keys of document `ordinal`. Documents come in document order.
+    pub fn push_key(&mut self, ordinal: u32, key: u64) -> Result<()> {
+        in_order(&mut self.last, &mut self.any, ordinal, false)?;
+        let mut record = [0; RECORD];
+        record[..8].copy_from_slice(&key.to_le_bytes());
+        record[8..].copy_from_slice(&ordinal.to_le_bytes());
+        self.records.push(key, record)
     }
 
     /// Records so far.

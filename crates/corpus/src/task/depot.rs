@@ -1,0 +1,169 @@
+//! Objects with notes: what an item made counts once its note is there, and is held against the note when it is read.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use regimen_base::{Hash256, fs};
+use regimen_objects::Objects;
+
+use crate::error::{Error, Result};
+use crate::output::{Note, Output, done, note, write_note};
+
+/// The place between the tasks.
+pub(crate) struct Depot<'d> {
+    pub store: &'d Objects,
+    /// Stands for the plan.
+    pub key: Hash256,
+    /// Files that were brought here and are whole.
+    here: RefCell<HashSet<PathBuf>>,
+}
+
+/// How hard zstd tries for texts on their way.
+const LEVEL: i32 = 1;
+
+impl<'d> Depot<'d> {
+    pub fn new(store: &'d Objects, key: Hash256) -> Depot<'d> {
+        Depot { store, key, here: RefCell::default() }
+    }
+
+    /// The objects that have notes, among those in the folder of `object`.
+    pub fn notes(&self, object: Option<String>) -> Result<HashSet<String>> {
+        let object = object.unwrap_or_default();
+        match object.rsplit_once('/') {
+            Some((folder, _)) => {
+                let listed = self.store.list(&format!("{folder}/"))?;
+                Ok(listed
+                    .iter()
+                    .filter_map(|entry| Some(entry.name.strip_suffix(".note")?.to_string()))
+                    .collect())
+            }
+            // Beside the folders there may be many: the one is looked at.
+            None => Ok(HashSet::from([object])),
+        }
+    }
+
+    /// The note of an object, if the object is there for `key`, or for any key.
+    pub fn done(&self, name: &str, key: Option<Hash256>) -> Result<Option<Note>> {
+        let Some(bytes) = self.store.read(&note_of(name))? else { return Ok(None) };
+        // A note that cannot be read is no reason to fail: the item is made again.
+        let note: Option<Note> = serde_json::from_slice(&bytes).ok();
+        Ok(note.filter(|note| key.is_none_or(|key| note.key == key)))
+    }
+
+    /// The note of an object that must be there.
+    pub fn noted(&self, name: &str) -> Result<Note> {
+        self.done(name, None)?
+            .ok_or_else(|| Error::Plan { reason: format!("`{}` is gone", self.store.url_of(name)) })
+    }
+
+    fn put_note(&self, name: &str, note: &Note) -> Result<()> {
+        let text = serde_json::to_vec(note).map_err(|e| Error::Plan { reason: e.to_string() })?;
+        Ok(self.store.write(&note_of(name), &text)?)
+    }
+
+    /// Write bytes as the object of an item.
+    pub fn put(&self, name: &str, bytes: &[u8], rows: u64) -> Result<()> {
+        self.store.write(name, bytes)?;
+        self.put_note(
+            name,
+            &Note { key: self.key, rows, bytes: bytes.len() as u64, blake3: Hash256::of(bytes) },
+        )
+    }
+
+    /// The object of an item, whole.
+    pub fn get(&self, name: &str) -> Result<Vec<u8>> {
+        let note = self.noted(name)?;
+        let bytes = self.store.read(name)?.unwrap_or_default();
+        if Hash256::of(&bytes) != note.blake3 {
+            return Err(Error::DamagedObject { url: self.store.url_of(name) });
+        }
+        Ok(bytes)
+    }
+
+    /// Some of its bytes, which the caller holds against a hash that it knows.
+    pub fn range(&self, name: &str, range: Range<u64>, hash: Option<&[u8]>) -> Result<Vec<u8>> {
+        let bytes = self.store.read_range(name, range)?;
+        if hash.is_some_and(|hash| Hash256::of(&bytes).0 != *hash) {
+            return Err(Error::DamagedObject { url: self.store.url_of(name) });
+        }
+        Ok(bytes)
+    }
+
+    /// Write a finished file as an object, its note last.
+    pub fn send(&self, path: &Path, name: &str) -> Result<()> {
+        self.store.send(path, name)?;
+        self.put_note(name, &note(path)?)
+    }
+
+    /// The same, packed. The note is of what is in it.
+    pub fn send_packed(&self, path: &Path, name: &str) -> Result<()> {
+        let packed = path.with_extension("packed");
+        let (mut from, mut to) = (fs::open(path)?, fs::create(&packed)?);
+        let mut encoder =
+            zstd::stream::Encoder::new(Vec::new(), LEVEL).map_err(|e| fs::Error::new("pack", path, e))?;
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            let read =
+                std::io::Read::read(&mut from, &mut buffer).map_err(|e| fs::Error::new("read", path, e))?;
+            std::io::Write::write_all(&mut encoder, &buffer[..read])
+                .map_err(|e| fs::Error::new("pack", path, e))?;
+            if read == 0 {
+                break;
+            }
+            to.put(encoder.get_ref())?;
+            encoder.get_mut().clear();
+        }
+        to.put(&encoder.finish().map_err(|e| fs::Error::new("pack", path, e))?)?;
+        to.push()?;
+        drop(to);
+        self.store.send(&packed, name)?;
+        fs::remove_file(&packed)?;
+        self.put_note(name, &note(path)?)
+    }
+
+    /// Bring an object and its note to the file `path`, unless it is there. Packed texts are unpacked.
+    pub fn bring(&self, name: &str, path: &Path) -> Result<()> {
+        if self.here.borrow().contains(path) {
+            return Ok(());
+        }
+        let told = self.noted(name)?;
+        if done(path, told.key)?.is_some_and(|here| here.blake3 == told.blake3) {
+            self.here.borrow_mut().insert(path.into());
+            return Ok(());
+        }
+        let damaged = || Error::DamagedObject { url: self.store.url_of(name) };
+        let entry = self.store.look(name)?.ok_or_else(damaged)?;
+        let coming = path.with_extension("coming");
+        self.store.fetch(&entry, &coming)?;
+        let mut output = Output::anew(path, told.key)?;
+        let file = fs::open(&coming)?;
+        let mut source: Box<dyn std::io::Read> = match name.ends_with(".docs") {
+            true => Box::new(zstd::stream::Decoder::new(file).map_err(|_| damaged())?),
+            false => Box::new(file),
+        };
+        let (mut buffer, mut left) = (vec![0; 1 << 20], told.bytes);
+        loop {
+            let read = source.read(&mut buffer).map_err(|_| damaged())?;
+            if read == 0 {
+                break;
+            }
+            left = left.checked_sub(read as u64).ok_or_else(damaged)?;
+            output.put(&buffer[..read], 0)?;
+        }
+        fs::remove_file(&coming)?;
+        let here = output.close()?;
+        if here.blake3 != told.blake3 {
+            fs::remove_file(path)?;
+            return Err(damaged());
+        }
+        write_note(path, &told)?;
+        self.here.borrow_mut().insert(path.into());
+        Ok(())
+    }
+}
+
+fn note_of(name: &str) -> String {
+    format!("{name}.note")
+}

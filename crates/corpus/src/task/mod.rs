@@ -1,0 +1,320 @@
+//! A build of a corpus by several machines with nothing between them but an object store.
+//!
+//! The work is a fixed list of items, in phases: the first pass over each group of files, then for each round of
+//! deduplication that crosses documents a *map* over each group (records, dealt into buckets by their key), a *reduce* over each
+//! bucket, and a *merge*. What an item makes depends on the plan alone, is an object of its own, and counts once the note
+//! beside it is there; so an item that is done twice does no harm, a task that is killed leaves nothing half, and tasks need
+//! no leader. Task `k` of `n` does the items whose number is `k` modulo `n`, waits for the others', and does itself what nobody
+//! has done for a while.
+//!
+//! What they leave behind are the files that a build on one machine keeps between its passes ([`crate::part`],
+//! [`crate::rounds`]): [`collect`] brings them here, and the build that follows finds all of it done. So the corpus is, byte for
+//! byte, that of one machine.
+
+mod depot;
+mod plan;
+mod shuffle;
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use regimen_base::{Cancel, Hash256, fs};
+use regimen_objects::Objects;
+use serde_json::Value;
+
+use crate::build::{self, Files, Ground};
+use crate::config::{Config, Dedup, ParagraphDedup};
+use crate::error::{Error, Result};
+use crate::flow;
+use crate::output::hold;
+use crate::task::depot::Depot;
+use crate::task::plan::Plan;
+use crate::task::shuffle::{Facts, Round};
+
+/// Which of the tasks of a build this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Its number, from 0.
+    pub task: u32,
+    /// How many there are.
+    pub of: u32,
+}
+
+impl std::str::FromStr for Share {
+    type Err = String;
+
+    /// `3/8`: task 3 of the tasks 0 to 7.
+    fn from_str(text: &str) -> std::result::Result<Share, String> {
+        let parts = text.split_once('/').and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
+        match parts {
+            Some((task, of)) if task < of && of <= 100_000 => Ok(Share { task, of }),
+            Some((task, of)) if of > 0 && of <= 100_000 => {
+                Err(format!("tasks are counted from 0: of {of} the last is {}, not {task}", of - 1))
+            }
+            _ => Err("write K/N, such as 0/8 for the first of eight".into()),
+        }
+    }
+}
+
+/// One task's part in a build.
+pub struct Task<'t> {
+    /// The project, against which paths of the recipe are read.
+    pub root: &'t Path,
+    /// Name of the stage.
+    pub stage: &'t str,
+    /// The stage's normalised config.
+    pub config: &'t Value,
+    /// The place between the tasks.
+    pub store: &'t Objects,
+    /// Which task this is; none does all that is not done.
+    pub share: Option<Share>,
+    /// How long nothing may be done by others before this task does it.
+    pub patience: Duration,
+    /// Set when the user asks to stop.
+    pub cancel: Cancel,
+    /// Gets a line about every step.
+    pub tell: &'t mut dyn FnMut(&str),
+}
+
+/// One piece of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Item {
+    First(usize),
+    Map(Round, usize),
+    Reduce(Round, usize),
+    Merge(Round),
+    /// Bytes of a group before the mix.
+    Bytes(usize),
+}
+
+impl Item {
+    /// The object whose note tells that it is done.
+    fn object(self) -> String {
+        match self {
+            Item::First(group) => format!("first/{group:06}.hashes"),
+            Item::Map(round, group) => format!("{}/map/{group:06}", round.name()),
+            Item::Reduce(round, bucket) => format!("{}/part/{bucket:06}", round.name()),
+            Item::Merge(round) => round.file().into(),
+            Item::Bytes(group) => format!("mix/{group:06}"),
+        }
+    }
+}
+
+/// Run a task: afterwards all items are done, by this or by others. Gives back the items that this one did.
+///
+/// # Errors
+/// [`Error::OtherPlan`] if the place holds another build; what reading, the store, or the build itself says.
+pub fn run(task: &mut Task) -> Result<u64> {
+    let config = config(task)?;
+    let plan = Plan::agree(task, &config)?;
+    let files = plan.files();
+    let work = Work::open(task, &config, plan, &files)?;
+    let done = work.all(task)?;
+    drop(work.held);
+    fs::remove_dir_all(&work.scratch)?;
+    Ok(done)
+}
+
+/// Bring what all tasks made here, doing what nobody did: the folder given back is the one that a build of the stage takes
+/// over, which finds both the first pass and the rounds of deduplication done.
+///
+/// # Errors
+/// As for [`run`].
+pub fn collect(task: &mut Task) -> Result<PathBuf> {
+    let config = config(task)?;
+    let plan = Plan::agree(task, &config)?;
+    let files = plan.files();
+    let work = Work::open(task, &config, plan, &files)?;
+    work.all(task)?;
+    (task.tell)(&format!("bringing {} parts here", work.ground.groups.len()));
+    for group in 0..work.ground.groups.len() {
+        task.cancel.check().map_err(|_| Error::Interrupted)?;
+        work.depot
+            .bring(&format!("first/{group:06}.docs"), &work.parts().join(format!("{group:06}.docs")))?;
+        work.hashes(group)?;
+    }
+    for round in rounds(&config) {
+        work.depot.bring(round.file(), &work.parts().join(round.file()))?;
+    }
+    Ok(work.parts())
+}
+
+fn config(task: &Task) -> Result<Config> {
+    serde_json::from_value(task.config.clone()).map_err(|e| Error::Plan { reason: e.to_string() })
+}
+
+/// The rounds whose records are dealt between tasks.
+fn rounds(config: &Config) -> Vec<Round> {
+    if !config.compares() {
+        return Vec::new();
+    }
+    let all = [
+        (config.dedup_url, Round::Url),
+        (config.dedup == Dedup::Exact, Round::Text),
+        (config.near.preset != "none", Round::Near),
+        (config.paragraphs.dedup == ParagraphDedup::Exact, Round::Paragraphs),
+    ];
+    all.into_iter().filter(|(wanted, _)| *wanted).map(|(_, round)| round).collect()
+}
+
+/// A task under way.
+struct Work<'w> {
+    ground: Ground<'w>,
+    depot: Depot<'w>,
+    plan: Plan,
+    scratch: PathBuf,
+    held: std::fs::File,
+    facts: OnceCell<Facts>,
+}
+
+impl<'w> Work<'w> {
+    fn open<'t: 'w>(task: &Task<'t>, config: &'w Config, plan: Plan, files: &'w Files) -> Result<Work<'w>> {
+        if config.limit_bytes > 0 {
+            return Err(Error::Plan {
+                reason: "`limit_bytes` goes through the documents one after the other".into(),
+            });
+        }
+        let who = task.share.map_or("all".into(), |share| share.task.to_string());
+        let scratch = task.root.join(".regimen/tasks").join(format!("{}-{who}", plan.short()));
+        let held = hold(&scratch.join("parts"))?;
+        fs::create_dir_all(&scratch.join("parts"))?;
+        let ground = Ground::new(config, files, task.root)?;
+        let depot = Depot::new(task.store, plan.key);
+        Ok(Work { ground, depot, plan, scratch, held, facts: OnceCell::new() })
+    }
+
+    fn parts(&self) -> PathBuf {
+        self.scratch.join("parts")
+    }
+
+    /// Run through all phases.
+    fn all(&self, task: &mut Task) -> Result<u64> {
+        let groups = self.ground.groups.len();
+        let buckets = self.plan.tasks as usize;
+        let mut phases = vec![("first pass".to_string(), (0..groups).map(Item::First).collect::<Vec<_>>())];
+        for round in rounds(self.ground.config) {
+            let name = round.name();
+            if round == Round::Paragraphs && self.ground.config.mixes() {
+                phases.push(("mix".into(), (0..groups).map(Item::Bytes).collect()));
+            }
+            phases.push((format!("{name}, map"), (0..groups).map(|group| Item::Map(round, group)).collect()));
+            phases.push((format!("{name}, reduce"), (0..buckets).map(|b| Item::Reduce(round, b)).collect()));
+            phases.push((format!("{name}, merge"), vec![Item::Merge(round)]));
+        }
+        let mut mine = 0;
+        for (name, items) in phases {
+            mine += self.phase(task, &name, &items)?;
+        }
+        Ok(mine)
+    }
+
+    /// Do this task's items of a phase and wait for the others'.
+    fn phase(&self, task: &mut Task, name: &str, items: &[Item]) -> Result<u64> {
+        let mine = |number: usize| match task.share {
+            Some(share) => number % share.of as usize == share.task as usize,
+            None => true,
+        };
+        let (mut did, mut since, mut wait) = (0, Instant::now(), Duration::from_millis(50));
+        let (mut before, mut own) = (usize::MAX, true);
+        let mut missing: Vec<(usize, Item)> = items.iter().copied().enumerate().collect();
+        loop {
+            let there = self.depot.notes(missing.first().map(|(_, item)| item.object()))?;
+            let mut left = Vec::new();
+            for (number, item) in missing {
+                let object = item.object();
+                if !there.contains(&object) || self.depot.done(&object, self.key(item)?)?.is_none() {
+                    left.push((number, item));
+                }
+            }
+            missing = left;
+            if missing.len() < before {
+                (before, since) = (missing.len(), Instant::now());
+                (task.tell)(&format!("{name}: {} of {}", items.len() - missing.len(), items.len()));
+            }
+            if missing.is_empty() {
+                return Ok(did);
+            }
+            let next: Vec<Item> =
+                missing.iter().filter(|(n, _)| own && mine(*n)).map(|(_, item)| *item).collect();
+            if !next.is_empty() {
+                for item in next {
+                    task.cancel.check().map_err(|_| Error::Interrupted)?;
+                    self.make(task, item)?;
+                    did += 1;
+                }
+                own = false;
+                (since, wait) = (Instant::now(), Duration::from_millis(50));
+                continue;
+            }
+            if since.elapsed() >= task.patience {
+                let (_, item) = missing[self.turn(task, missing.len())];
+                (task.tell)(&format!("{name}: nobody has made {}: making it here", item.object()));
+                self.make(task, item)?;
+                (did, since) = (did + 1, Instant::now());
+                continue;
+            }
+            task.cancel.check().map_err(|_| Error::Interrupted)?;
+            std::thread::sleep(wait.min(task.patience));
+            wait = (wait * 2).min(Duration::from_secs(5));
+        }
+    }
+
+    /// Tasks that lose patience at once begin with different items.
+    fn turn(&self, task: &Task, missing: usize) -> usize {
+        task.share.map_or(0, |share| share.task as usize * missing / share.of as usize)
+    }
+
+    /// What the note of an item must say.
+    fn key(&self, item: Item) -> Result<Option<Hash256>> {
+        Ok(match item {
+            // The key of a part holds the hashes of its files, which only who reads them knows.
+            Item::First(_) => None,
+            Item::Merge(_) => Some(self.facts()?.key),
+            Item::Map(..) | Item::Reduce(..) | Item::Bytes(_) => Some(self.plan.key),
+        })
+    }
+
+    fn make(&self, task: &Task, item: Item) -> Result<()> {
+        match item {
+            Item::First(group) => self.first(task, group),
+            Item::Map(round, group) => self.map(round, group),
+            Item::Reduce(round, bucket) => self.reduce(round, bucket),
+            Item::Merge(round) => self.merge(round),
+            Item::Bytes(group) => self.bytes(group),
+        }
+    }
+
+    /// The first pass over a group of files, which are brought here for it.
+    fn first(&self, task: &Task, group: usize) -> Result<()> {
+        let range = self.ground.groups[group].clone();
+        let files = self.plan.hashed(range, task)?;
+        let plan = build::plan(self.ground.config, &files)?;
+        let (reading, parts) = (self.ground.reading(), self.parts());
+        let mut progress = |_: u64, _: u64, _: u64| Ok(());
+        let mut first = self.ground.first(&reading, &parts, &task.cancel, &mut progress);
+        (first.plan, first.offset) = (&plan, group);
+        flow::run(1, &first, &task.cancel)?;
+        let docs = first.path(group, "docs");
+        self.depot.send_packed(&docs, &format!("first/{group:06}.docs"))?;
+        self.depot.send(&first.path(group, "hashes"), &format!("first/{group:06}.hashes"))?;
+        if task.share.is_some() {
+            fs::remove_file(&docs)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_read_and_refused() {
+        assert_eq!("3/8".parse(), Ok(Share { task: 3, of: 8 }));
+        assert!("8/8".parse::<Share>().unwrap_err().contains("the last is 7"));
+        for bad in ["", "3", "a/b", "1/0", "-1/2", "0/1000000"] {
+            assert!(bad.parse::<Share>().is_err(), "{bad}");
+        }
+    }
+}

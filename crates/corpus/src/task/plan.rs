@@ -1,0 +1,164 @@
+//! The plan that the tasks of a build agree on: the config, the files, and how many tasks there are. The first task writes
+//! it; the others compare theirs with it.
+
+use std::ops::Range;
+
+use regimen_base::Hash256;
+use regimen_recipe::{InputFile, ListedFile, list_files};
+use serde::{Deserialize, Serialize};
+
+use crate::build::Files;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::task::Task;
+
+/// Name of its object.
+const PLAN: &str = "plan.json";
+
+/// What is written.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Written {
+    version: u32,
+    stage: String,
+    /// Number of tasks, and of buckets in each round.
+    tasks: u32,
+    /// Hash of the config.
+    config: Hash256,
+    files: Vec<File>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct File {
+    pattern: String,
+    path: String,
+    bytes: u64,
+    tag: String,
+}
+
+/// The plan of one build, as this task sees it.
+pub(crate) struct Plan {
+    /// Stands for all of it.
+    pub key: Hash256,
+    pub tasks: u32,
+    /// Files in document order.
+    listed: Vec<(String, ListedFile)>,
+}
+
+impl Plan {
+    /// Make the plan, or take the one that is there if it is the same.
+    pub fn agree(task: &Task, config: &Config) -> Result<Plan> {
+        let mut listed = Vec::new();
+        let mut patterns: Vec<&String> = config.sources.iter().map(|source| &source.path).collect();
+        // A pattern of two sources means the same files twice.
+        for pattern in std::mem::take(&mut patterns) {
+            for file in list_files(task.root, pattern).map_err(|error| Error::Listing(Box::new(error)))? {
+                listed.push((pattern.clone(), file));
+            }
+        }
+        let file = |(pattern, file): &(String, ListedFile)| File {
+            pattern: pattern.clone(),
+            path: file.path.clone(),
+            bytes: file.bytes,
+            tag: file.tag.clone(),
+        };
+        let local = Config { memory: 0, ..config.clone() };
+        let ours = |tasks| Written {
+            version: 1,
+            stage: task.stage.into(),
+            tasks,
+            config: Hash256::of(format!("{local:?}").as_bytes()),
+            files: listed.iter().map(file).collect(),
+        };
+        let text = |plan: &Written| {
+            serde_json::to_vec_pretty(plan).map_err(|e| Error::Plan { reason: e.to_string() })
+        };
+        let mut agreed = ours(task.share.map_or(1, |share| share.of));
+        let other = |what: String| Error::OtherPlan { place: task.store.url_of(PLAN), what };
+        if !task.store.write_new(PLAN, &text(&agreed)?)? {
+            let found = task.store.read(PLAN)?.unwrap_or_default();
+            let found: Written =
+                serde_json::from_slice(&found).map_err(|e| other(format!("it cannot be read: {e}")))?;
+            if task.share.is_none() {
+                agreed.tasks = found.tasks;
+            }
+            if let Some(what) = differs(&found, &agreed) {
+                return Err(other(what));
+            }
+        }
+        Ok(Plan { key: Hash256::of(&text(&agreed)?), tasks: agreed.tasks, listed })
+    }
+
+    /// A name for it.
+    pub fn short(&self) -> String {
+        self.key.to_string()[..16].into()
+    }
+
+    /// Its files, their hashes unknown.
+    pub fn files(&self) -> Files {
+        self.with(|file| Ok(unread(file))).unwrap_or_default()
+    }
+
+    /// The same with the files of a range, in document order, brought here and hashed.
+    pub fn hashed(&self, range: Range<usize>, task: &Task) -> Result<Files> {
+        let mut number = 0;
+        self.with(|file| {
+            number += 1;
+            if !range.contains(&(number - 1)) {
+                return Ok(unread(file));
+            }
+            task.cancel.check().map_err(|_| Error::Interrupted)?;
+            let input = file.input().map_err(|error| Error::Listing(Box::new(error)))?;
+            if input.bytes != file.bytes {
+                return Err(Error::Plan { reason: format!("`{}` changed while it was read", file.path) });
+            }
+            Ok(input)
+        })
+    }
+
+    fn with(&self, mut make: impl FnMut(&ListedFile) -> Result<InputFile>) -> Result<Files> {
+        let mut files = Files::new();
+        for (pattern, file) in &self.listed {
+            let made = make(file)?;
+            let of: &mut Vec<InputFile> = files.entry(pattern.clone()).or_default();
+            // The second time that a pattern comes.
+            if of.iter().all(|known| known.path != made.path) {
+                of.push(made);
+            }
+        }
+        Ok(files)
+    }
+}
+
+fn unread(file: &ListedFile) -> InputFile {
+    InputFile {
+        path: file.path.clone(),
+        full: file.full.clone(),
+        blake3: Hash256([0; 32]),
+        bytes: file.bytes,
+    }
+}
+
+/// In what two plans differ.
+fn differs(found: &Written, ours: &Written) -> Option<String> {
+    if found.version != ours.version || found.config != ours.config || found.stage != ours.stage {
+        return Some(format!(
+            "stage `{}` with another config, or from another version of this program",
+            found.stage
+        ));
+    }
+    if found.tasks != ours.tasks {
+        return Some(format!("{} tasks instead of {}", found.tasks, ours.tasks));
+    }
+    let mut pairs = found.files.iter().zip(&ours.files);
+    if let Some((theirs, here)) = pairs.find(|(theirs, here)| theirs != here) {
+        return Some(match theirs.path == here.path {
+            true => format!(
+                "`{}` with {} bytes instead of {}, or changed since",
+                here.path, theirs.bytes, here.bytes
+            ),
+            false => format!("the file `{}` where this task sees `{}`", theirs.path, here.path),
+        });
+    }
+    (found.files.len() != ours.files.len())
+        .then(|| format!("{} files instead of {}", found.files.len(), ours.files.len()))
+}

@@ -1,0 +1,302 @@
+//! The rounds of deduplication between tasks: records are dealt into buckets by their key, so that equal keys meet in one.
+//!
+//! An object of a *map* begins with a table, for each bucket where its records end (`u64`) and their hash (32 bytes); the
+//! records follow, bucket by bucket, in document order. So whoever reduces a bucket reads its own records alone.
+
+use std::cell::OnceCell;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use regimen_base::{Hash256, fs};
+
+use crate::arena;
+use crate::dedup::forest::Forest;
+use crate::dedup::hash::mix;
+use crate::dedup::{Budget, ExactKeys, ExactParagraphs, Lsh};
+use crate::error::{Error, Result};
+use crate::part::{Hashes, Reader};
+use crate::resolve::{Standing, copies, fractions, near_copies};
+use crate::rounds::{self, Rounds, pairs};
+use crate::task::{Item, Work, rounds as wanted};
+
+/// A round of deduplication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Round {
+    Url,
+    Text,
+    Near,
+    Paragraphs,
+}
+
+impl Round {
+    /// The file that holds what it found.
+    pub fn file(self) -> &'static str {
+        match self {
+            Round::Url => rounds::URL,
+            Round::Text => rounds::TEXT,
+            Round::Near => rounds::NEAR,
+            Round::Paragraphs => rounds::PARAGRAPHS,
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        self.file().split('.').next().unwrap_or_default()
+    }
+
+    /// Bytes of a record: key, ordinal, and of a paragraph its index.
+    fn width(self) -> usize {
+        match self {
+            Round::Url | Round::Text => 20,
+            Round::Near => 12,
+            Round::Paragraphs => 16,
+        }
+    }
+}
+
+/// Bytes of a line of the table of buckets.
+const LINE: usize = 40;
+
+/// What is known once all groups are read.
+pub(crate) struct Facts {
+    /// What the files of the rounds stand for.
+    pub key: Hash256,
+    /// Ordinal of the first document of each group, and behind them their number.
+    starts: Vec<u32>,
+    /// The fraction of each source that the mix takes.
+    fractions: OnceCell<Vec<f64>>,
+}
+
+impl Work<'_> {
+    /// What is known once all groups are read, which they are.
+    pub(super) fn facts(&self) -> Result<&Facts> {
+        if let Some(facts) = self.facts.get() {
+            return Ok(facts);
+        }
+        let (mut starts, mut notes) = (vec![0u32], Vec::new());
+        for group in 0..self.ground.groups.len() {
+            let note = self.depot.noted(&hashes_of(group))?;
+            let next = u64::from(starts[group]) + note.rows;
+            let most = u64::from(u32::MAX);
+            starts.push(u32::try_from(next).map_err(|_| Error::TooMany { what: "documents", most })?);
+            notes.push(note);
+        }
+        let key = self.ground.rounds_key(&notes);
+        Ok(self.facts.get_or_init(|| Facts { key, starts, fractions: OnceCell::new() }))
+    }
+
+    /// The hashes of a group, brought here if they are not.
+    pub(super) fn hashes(&self, group: usize) -> Result<PathBuf> {
+        let path = self.parts().join(format!("{group:06}.hashes"));
+        self.depot.bring(&hashes_of(group), &path)?;
+        Ok(path)
+    }
+
+    fn documents(&self) -> Result<u32> {
+        Ok(*self.facts()?.starts.last().unwrap_or(&0))
+    }
+
+    fn budget(&self, name: &str) -> Budget {
+        let dir = self.scratch.join(format!("spill-{name}"));
+        Budget { memory: self.ground.config.memory, dir }
+    }
+
+    /// Some groups as they stand before `round`.
+    fn standing(&self, round: Round, groups: Range<usize>) -> Result<Standing> {
+        let (config, reasons) = (self.ground.config, self.ground.given.of_copies);
+        let mut all = self.before(round, groups)?;
+        if round == Round::Paragraphs && config.mixes() {
+            all.leave_out(self.fractions()?, reasons.mixed);
+        }
+        Ok(all)
+    }
+
+    /// Some groups as they stand after the rounds before `round`, and before the mix.
+    fn before(&self, round: Round, groups: Range<usize>) -> Result<Standing> {
+        let maps =
+            groups.clone().map(|group| arena::map(&self.hashes(group)?)).collect::<Result<Vec<_>>>()?;
+        let mut all = Standing::new(self.facts()?.starts[groups.start], maps.iter().map(|map| &map[..]))?;
+        for before in wanted(self.ground.config).into_iter().take_while(|&before| before != round) {
+            let path = self.parts().join(before.file());
+            self.depot.bring(before.file(), &path)?;
+            all.drop_copies(&arena::map(&path)?, self.ground.given.of_copies.near);
+        }
+        Ok(all)
+    }
+
+    /// The fraction of each source that the mix takes.
+    fn fractions(&self) -> Result<&[f64]> {
+        let facts = self.facts()?;
+        if let Some(known) = facts.fractions.get() {
+            return Ok(known);
+        }
+        let mut sums = vec![0u64; self.ground.config.sources.len()];
+        for group in 0..self.ground.groups.len() {
+            let object = self.depot.get(&Item::Bytes(group).object())?;
+            let bytes = object.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
+            sums.iter_mut().zip(bytes).for_each(|(sum, bytes)| *sum += bytes);
+        }
+        Ok(facts.fractions.get_or_init(|| fractions(self.ground.config, &sums)))
+    }
+
+    /// Bytes of a group that are kept before the mix, by source.
+    pub(super) fn bytes(&self, group: usize) -> Result<()> {
+        let all = self.before(Round::Paragraphs, group..group + 1)?;
+        let bytes = all.bytes(self.ground.config.sources.len());
+        let object: Vec<u8> = bytes.iter().flat_map(|bytes| bytes.to_le_bytes()).collect();
+        self.depot.put(&Item::Bytes(group).object(), &object, bytes.len() as u64)
+    }
+
+    /// Deal the records of a group.
+    pub(super) fn map(&self, round: Round, group: usize) -> Result<()> {
+        let all = self.standing(round, group..group + 1)?;
+        let buckets = self.plan.tasks as usize;
+        let mut dealt: Vec<Vec<u8>> = vec![Vec::new(); buckets];
+        let mut deal = |key: u64, record: &[&[u8]]| {
+            // Other bits than those by which a bucket is partitioned later.
+            let bucket = (u128::from(mix(key ^ 0x5bd1_e995)) * buckets as u128) >> 64;
+            record.iter().for_each(|part| dealt[bucket as usize].extend_from_slice(part));
+        };
+        let file = arena::map(&self.hashes(group)?)?;
+        let (mut reader, mut hashes, mut ordinal) =
+            (Reader(&file), Hashes::default(), self.facts()?.starts[group]);
+        while let Some(fate) = reader.hashes(&mut hashes)? {
+            let number = ordinal.to_le_bytes();
+            if all.stays(ordinal) {
+                match round {
+                    Round::Url => {
+                        if let Some(url) = hashes.url {
+                            deal(url as u64, &[&url.to_le_bytes(), &number]);
+                        }
+                    }
+                    Round::Text => deal(fate.content as u64, &[&fate.content.to_le_bytes(), &number]),
+                    Round::Near => {
+                        Lsh::keys(&hashes.bands).for_each(|key| deal(key, &[&key.to_le_bytes(), &number]));
+                    }
+                    Round::Paragraphs => {
+                        for (index, &hash) in (0u32..).zip(&hashes.paragraphs) {
+                            deal(hash, &[&hash.to_le_bytes(), &number, &index.to_le_bytes()]);
+                        }
+                    }
+                }
+            }
+            ordinal += 1;
+        }
+        let mut object = Vec::with_capacity(LINE * buckets + dealt.iter().map(Vec::len).sum::<usize>());
+        let mut end = (LINE * buckets) as u64;
+        for bucket in &dealt {
+            end += bucket.len() as u64;
+            object.extend_from_slice(&end.to_le_bytes());
+            object.extend_from_slice(&Hash256::of(bucket).0);
+        }
+        dealt.iter().for_each(|bucket| object.extend_from_slice(bucket));
+        self.depot.put(
+            &format!("{}/map/{group:06}", round.name()),
+            &object,
+            u64::from(ordinal - self.facts()?.starts[group]),
+        )
+    }
+
+    /// The records of a bucket in document order.
+    fn records(&self, round: Round, bucket: usize, mut then: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let buckets = self.plan.tasks as usize;
+        for group in 0..self.ground.groups.len() {
+            let name = format!("{}/map/{group:06}", round.name());
+            let table = self.depot.range(&name, 0..(LINE * buckets) as u64, None)?;
+            let line = &table[LINE * bucket..][..LINE];
+            let end_of = |line: &[u8]| line.first_chunk().map_or(0, |end| u64::from_le_bytes(*end));
+            let start = match bucket {
+                0 => (LINE * buckets) as u64,
+                _ => end_of(&table[LINE * (bucket - 1)..]),
+            };
+            let bytes = self.depot.range(&name, start..end_of(line).max(start), Some(&line[8..]))?;
+            bytes.chunks_exact(round.width()).try_for_each(&mut then)?;
+        }
+        Ok(())
+    }
+
+    /// Find what meets in a bucket.
+    pub(super) fn reduce(&self, round: Round, bucket: usize) -> Result<()> {
+        let name = format!("{}/part/{bucket:06}", round.name());
+        let budget = self.budget(&format!("{}-{bucket}", round.name()));
+        let file = format!("{}.{bucket:06}", round.name());
+        let here = Rounds { dir: &self.scratch, key: self.plan.key };
+        let number = |bytes: &[u8]| bytes.first_chunk().map_or(0, |n| u32::from_le_bytes(*n));
+        let found = here.round(&file, |found| match round {
+            Round::Url | Round::Text => {
+                let mut keys = ExactKeys::new("keys", &budget)?;
+                self.records(round, bucket, |record| {
+                    let key = record.first_chunk().map_or(0, |key| u128::from_le_bytes(*key));
+                    Ok(keys.push(number(&record[16..]), key)?)
+                })?;
+                copies(&keys.finish(self.documents()?)?, found)
+            }
+            Round::Near => {
+                let mut lsh = Lsh::new(&budget)?;
+                self.records(round, bucket, |record| {
+                    let key = record.first_chunk().map_or(0, |key| u64::from_le_bytes(*key));
+                    Ok(lsh.push_key(number(&record[8..]), key)?)
+                })?;
+                copies(&lsh.finish(self.documents()?)?, found)
+            }
+            Round::Paragraphs => {
+                let mut paragraphs = ExactParagraphs::new(&budget)?;
+                self.records(round, bucket, |record| {
+                    let hash = record.first_chunk().map_or(0, |key| u64::from_le_bytes(*key));
+                    Ok(paragraphs.push(number(&record[8..]), number(&record[12..]), hash)?)
+                })?;
+                let mut paragraphs = paragraphs.finish()?;
+                while let Some((ordinal, indices)) = paragraphs.next()? {
+                    indices.iter().try_for_each(|&index| found.put(ordinal, index))?;
+                }
+                Ok(())
+            }
+        })?;
+        self.depot.put(&name, &found, found.len() as u64 / 8)?;
+        fs::remove_file(&here.path(&file))?;
+        Ok(())
+    }
+
+    /// Put the buckets together.
+    pub(super) fn merge(&self, round: Round) -> Result<()> {
+        let parts = self.parts();
+        let buckets = (0..self.plan.tasks as usize)
+            .map(|bucket| self.depot.get(&format!("{}/part/{bucket:06}", round.name())))
+            .collect::<Result<Vec<_>>>()?;
+        let rounds = Rounds { dir: &parts, key: self.facts()?.key };
+        rounds.round(round.file(), |found| match round {
+            Round::Near => {
+                let forest = Forest::new(self.documents()?);
+                for (a, b) in buckets.iter().flat_map(|bucket| pairs(bucket)) {
+                    if a.max(b) >= self.documents()? {
+                        return Err(Error::Record { what: "a pair of near duplicates" });
+                    }
+                    forest.unite(a, b);
+                }
+                let all = self.standing(round, 0..self.ground.groups.len())?;
+                near_copies(&forest.into_clusters(), self.ground.pipeline.keep(), &all, found)
+            }
+            Round::Url | Round::Text | Round::Paragraphs => {
+                // Each bucket is sorted.
+                let mut rest: Vec<_> = buckets.iter().map(|bucket| pairs(bucket)).collect();
+                let mut heap: BinaryHeap<Reverse<((u32, u32), usize)>> = BinaryHeap::new();
+                for (i, pairs) in rest.iter_mut().enumerate() {
+                    heap.extend(pairs.next().map(|next| Reverse((next, i))));
+                }
+                while let Some(Reverse(((a, b), i))) = heap.pop() {
+                    found.put(a, b)?;
+                    heap.extend(rest[i].next().map(|next| Reverse((next, i))));
+                }
+                Ok(())
+            }
+        })?;
+        self.depot.send(&rounds.path(round.file()), round.file())
+    }
+}
+
+/// The object with the hashes of a group.
+fn hashes_of(group: usize) -> String {
+    Item::First(group).object()
+}

@@ -1,0 +1,89 @@
+//! Input files as they are listed: in the project, or in an object store, from where they are brought into the store's
+//! folder `objects` once and looked at there.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use regimen_base::{Hash256, fs};
+use regimen_objects::{Entry, Objects, is_url, sources};
+
+use crate::error::{Error, Result};
+use crate::files::find;
+use crate::job::InputFile;
+
+/// Folder of what was brought from object stores, in the project.
+const OBJECTS: &str = ".regimen/objects";
+
+/// A file that was listed; it has not been read.
+#[derive(Clone, Debug)]
+pub struct ListedFile {
+    /// Path relative to the project root, with `/`, or the URL of an object.
+    pub path: String,
+    /// Where it is, or will be once it is brought here.
+    pub full: PathBuf,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Stands for the content of an object; empty for a file.
+    pub tag: String,
+    from: Option<(Arc<Objects>, Entry)>,
+}
+
+impl ListedFile {
+    /// Bring it here, if it is an object that is not here yet.
+    ///
+    /// # Errors
+    /// The store fails, or the object is not the one that was listed any more.
+    pub fn bring(&self) -> Result<()> {
+        if let Some((store, entry)) = &self.from
+            && fs::size(&self.full).ok() != Some(entry.bytes)
+        {
+            store.fetch(entry, &self.full)?;
+        }
+        Ok(())
+    }
+
+    /// Bring it here and hash it.
+    pub fn input(&self) -> Result<InputFile> {
+        self.bring()?;
+        let (blake3, bytes) = Hash256::of_file(&self.full)?;
+        Ok(InputFile { path: self.path.clone(), full: self.full.clone(), blake3, bytes })
+    }
+}
+
+/// The files or objects that `pattern` means, sorted by path.
+///
+/// # Errors
+/// [`Error::NoFiles`] if nothing fits, and what the store of a URL says.
+pub fn list_files(root: &Path, pattern: &str) -> Result<Vec<ListedFile>> {
+    if !is_url(pattern) {
+        let none = |(message, hint)| Error::NoFiles { message, hint };
+        let found = find(root, pattern).map_err(none)?;
+        return found.into_iter().map(|full| local(root, full)).collect();
+    }
+    let (store, entries) = sources(pattern)?;
+    let store = Arc::new(store);
+    let listed = entries.into_iter().map(|entry| {
+        let path = store.url_of(&entry.name);
+        let id = Hash256::of(format!("{path}\n{}\n{}", entry.tag, entry.bytes).as_bytes()).to_string();
+        let name = entry.name.rsplit('/').next().unwrap_or_default();
+        let full = root.join(OBJECTS).join(format!("{}-{name}", &id[..32]));
+        ListedFile {
+            path,
+            full,
+            bytes: entry.bytes,
+            tag: entry.tag.clone(),
+            from: Some((Arc::clone(&store), entry)),
+        }
+    });
+    Ok(listed.collect())
+}
+
+fn local(root: &Path, full: PathBuf) -> Result<ListedFile> {
+    let relative = full.strip_prefix(root).unwrap_or(&full);
+    let Some(path) = relative.to_str() else {
+        let message = format!("the name of the file `{}` is not UTF-8", full.display());
+        return Err(Error::NoFiles { message, hint: Some("rename it".into()) });
+    };
+    let bytes = fs::size(&full)?;
+    Ok(ListedFile { path: path.into(), bytes, tag: String::new(), from: None, full })
+}
