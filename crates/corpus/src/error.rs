@@ -401,7 +401,7 @@ impl Hint for Error {
                 "give all tasks the same recipe, files and number of tasks; a changed recipe needs a place of its own".into()
             }
             Error::DamagedObject { .. } => {
-                "delete the object and its .note and run the same command again: it is made anew".into()
+                "delete it with all objects of its name, the .note files too, and run the same command again: they are made anew".into()
             }
             Error::Plan { .. } => "leave out what is named, or build on one machine".into(),
             Error::InUse { .. } => "wait for it, or stop it; then run the same command again".into(),

@@ -14,3 +14,4 @@ mod locks;
 mod memory;
 mod profile;
 mod recipes;
+mod tasks;

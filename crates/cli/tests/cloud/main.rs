@@ -1,1 +1,132 @@
-//! placeholder
+//! Sources and tasks in an object store: the binary against an S3 server in this process (s3s-fs) that can be made to fail.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::atomic::Ordering;
+
+use regimen_objects::server::Server;
+
+const RECIPE: &str = r#"name = "cloud"
+
+[corpus]
+kind = "corpus"
+sources = [{ name = "a", path = "s3://data/crawl/*.jsonl*" }, { name = "b", path = "s3://data/one.txt" }]
+filter = { quality = "none" }
+near = { preset = "fineweb" }
+paragraphs = { dedup = "exact" }
+validation = 0.2
+"#;
+
+/// A server with two buckets: documents, and the place between tasks.
+fn server(dir: &Path) -> Server {
+    for name in ["data/crawl", "between"] {
+        std::fs::create_dir_all(dir.join(name)).unwrap();
+    }
+    for file in 0..8 {
+        let rows: String = (0..300)
+            .map(|row| {
+                let text: Vec<String> =
+                    (0..60).map(|word| format!("word{}", (row / 2 * 31 + word * word) % 997)).collect();
+                format!(
+                    "{{\"id\":\"{file}-{row}\",\"text\":\"{}\\nA line that all have.\"}}\n",
+                    text.join(" ")
+                )
+            })
+            .collect();
+        std::fs::write(dir.join(format!("data/crawl/{file}.jsonl")), rows).unwrap();
+    }
+    std::fs::write(dir.join("data/one.txt"), "One text of its own, in an object of its own.\n").unwrap();
+    Server::start(dir).unwrap()
+}
+
+fn project() -> tempfile::TempDir {
+    let project = tempfile::tempdir().unwrap();
+    std::fs::write(project.path().join("regimen.toml"), "").unwrap();
+    std::fs::write(project.path().join("recipe.toml"), RECIPE).unwrap();
+    project
+}
+
+fn regimen(server: &Server, project: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_regimen"));
+    command
+        .args(args)
+        .current_dir(project)
+        .env("NO_COLOR", "1")
+        .env("REGIMEN_THREADS", "1")
+        .env("AWS_ENDPOINT_URL", &server.url)
+        .env("AWS_ALLOW_HTTP", "true")
+        .env("AWS_SKIP_SIGNATURE", "true")
+        .env("AWS_REGION", "us-east-1");
+    command
+}
+
+#[track_caller]
+fn fine(output: &Output) {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn payload(server: &Server, project: &Path) -> String {
+    let shown = regimen(server, project, &["show", "corpus", "--json"]).output().unwrap();
+    fine(&shown);
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    shown["payload"].as_str().unwrap().into()
+}
+
+const BUILD: [&str; 3] = ["corpus", "build", "recipe.toml"];
+
+#[test]
+fn sources_and_tasks_in_a_store_that_is_busy_at_times() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(dir.path());
+    let one = project();
+    server.failing.store(3, Ordering::Relaxed);
+    fine(&regimen(&server, one.path(), &BUILD).output().unwrap());
+    assert_eq!(server.failing.load(Ordering::Relaxed), 0, "the program met the refusals");
+    let asked = server.requests.load(Ordering::Relaxed);
+    // The objects are here now: a second run lists them and brings none.
+    fine(&regimen(&server, one.path(), &BUILD).output().unwrap());
+    assert!(server.requests.load(Ordering::Relaxed) - asked <= 4);
+
+    let machines = [project(), project(), project()];
+    std::thread::scope(|scope| {
+        for (k, machine) in machines.iter().enumerate() {
+            let server = &server;
+            scope.spawn(move || {
+                let share = format!("{k}/3");
+                let args = [&BUILD[..], &["--store", "s3://between/curate", "--task", &share]].concat();
+                // Killed twice at whatever it does, and started again; the server refuses now and then.
+                for wait in [150, 400] {
+                    let mut child = regimen(server, machine.path(), &args).spawn().unwrap();
+                    std::thread::sleep(std::time::Duration::from_millis(wait));
+                    let _ = child.kill();
+                    child.wait().unwrap();
+                    server.failing.store(2, Ordering::Relaxed);
+                }
+                fine(&regimen(server, machine.path(), &args).output().unwrap());
+            });
+        }
+    });
+    let collecting = project();
+    let args = [&BUILD[..], &["--store", "s3://between/curate"]].concat();
+    fine(&regimen(&server, collecting.path(), &args).output().unwrap());
+    assert_eq!(payload(&server, collecting.path()), payload(&server, one.path()));
+}
+
+#[test]
+fn what_is_missing_or_changed_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(dir.path());
+    let project = project();
+    let recipe = RECIPE.replace("s3://data/one.txt", "s3://data/two.txt");
+    std::fs::write(project.path().join("recipe.toml"), recipe).unwrap();
+    let output = regimen(&server, project.path(), &BUILD).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    assert!(text.contains("s3://data/two.txt") && text.contains("hint: "), "{text}");
+    // Commands that write beside their files say where they can be used.
+    let output =
+        regimen(&server, project.path(), &["corpus", "tag", "s3://data/crawl/*", "--taggers", "length"]);
+    let text = String::from_utf8_lossy(&{ output }.output().unwrap().stderr).into_owned();
+    assert!(text.contains("object store") && text.contains("hint: "), "{text}");
+}

@@ -1,0 +1,206 @@
+//! A corpus built by several processes with nothing but a folder between them is the corpus of one machine, whoever is
+//! killed on the way.
+
+use std::path::Path;
+
+use crate::common::data::{Dice, row, text};
+use crate::common::{Done, Project, files};
+
+/// Every round of deduplication, and a mix.
+const RECIPE: &str = r#"name = "shared"
+
+[corpus]
+kind = "corpus"
+sources = [
+    { name = "a", path = "data/a/*.jsonl", weight = 2.0 },
+    { name = "b", path = "data/b/*.jsonl.gz" },
+]
+filter = { quality = "none" }
+tag = [{ tagger = "length", name = "length" }, { tagger = "pii", name = "pii" }]
+drop = ["length.words < 5"]
+edit = [{ spans = "pii.email", replace = "[mail]" }]
+dedup_url = true
+near = { preset = "fineweb", keep = "longest" }
+paragraphs = { dedup = "exact", min_bytes = 30 }
+validation = 0.1
+"#;
+
+/// Ten files in two sources, in several parts, with copies of every kind.
+fn project() -> Project {
+    let project = Project::empty();
+    let mut dice = Dice(11);
+    let paragraphs: Vec<String> = (0..40).map(|_| text(&mut dice, 30)).collect();
+    let mut seen: Vec<String> = Vec::new();
+    for file in 0..10 {
+        let mut rows = String::new();
+        for number in 0..60 {
+            let length = 60 + dice.below(120);
+            let mut text = match dice.below(6) {
+                0 if !seen.is_empty() => seen[dice.below(seen.len() as u64) as usize].clone(),
+                1 if !seen.is_empty() => {
+                    format!("{} And so on.", seen[dice.below(seen.len() as u64) as usize])
+                }
+                _ => text(&mut dice, length),
+            };
+            if dice.below(3) == 0 {
+                text =
+                    format!("{text}\n{}\nWrite to someone@example.org.", paragraphs[dice.below(40) as usize]);
+            }
+            seen.push(text.clone());
+            let row = row(&format!("{file}-{number}"), &text);
+            let url = format!(",\"metadata\":{{\"url\":\"http://example.org/{}\"}}}}\n", dice.below(900));
+            rows.push_str(&(row.trim_end().trim_end_matches('}').to_string() + &url));
+        }
+        if file < 6 {
+            project.write(&format!("data/a/{file}.jsonl"), rows);
+        } else {
+            let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(1));
+            std::io::Write::write_all(&mut packed, rows.as_bytes()).unwrap();
+            project.write(&format!("data/b/{file}.jsonl.gz"), packed.finish().unwrap());
+        }
+    }
+    project.write("recipe.toml", RECIPE);
+    project
+}
+
+/// Another machine with the same recipe and documents.
+fn machine(of: &Project) -> Project {
+    let project = Project::empty();
+    for name in files(of.root()).into_iter().filter(|name| !name.starts_with(".regimen")) {
+        project.write(&name, std::fs::read(of.path(&name)).unwrap());
+    }
+    project
+}
+
+fn task(store: &Path, share: &str, patience: &str) -> Vec<String> {
+    let store = store.to_str().unwrap();
+    let args = ["corpus", "build", "recipe.toml", "--store", store, "--task", share, "--patience", patience];
+    args.map(String::from).to_vec()
+}
+
+fn run(project: &Project, args: &[String]) -> Done {
+    project.run(&args.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Bring the corpus together on a machine of its own.
+fn collected(one: &Project, store: &Path) -> Project {
+    let project = machine(one);
+    project.run(&["corpus", "build", "recipe.toml", "--store", store.to_str().unwrap()]).fine();
+    let left = files(project.root()).into_iter().filter(|name| name.contains(".regimen/tasks/")).count();
+    assert_eq!(left, 0, "nothing of the tasks is left");
+    project
+}
+
+#[test]
+fn killed_tasks_on_several_machines_make_the_corpus_of_one() {
+    let one = project();
+    one.run(&["corpus", "build", "recipe.toml"]).fine();
+    let summary = one.run(&["show", "corpus", "--json"]).fine().json();
+    for reason in ["duplicate_url", "duplicate", "near_duplicate", "mixed_out"] {
+        assert!(summary["summary"]["dropped"][reason].as_u64() > Some(0), "no {reason}: {summary}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("between");
+    let machines: Vec<Project> = (0..3).map(|_| machine(&one)).collect();
+    let kills: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = machines
+            .iter()
+            .enumerate()
+            .map(|(k, project)| {
+                let args = task(&store, &format!("{k}/3"), "60");
+                scope.spawn(move || {
+                    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+                    let mut dice = Dice(100 + k as u64);
+                    let mut kills = 0;
+                    // Each is killed twice, at any of its writes, and started again.
+                    for _ in 0..2 {
+                        let fault = format!("kill@write:{}", 2 + dice.below(25));
+                        let done = project.run_with(&args, &[("REGIMEN_FAULT", &fault)]);
+                        kills += usize::from(done.code.is_none());
+                    }
+                    project.run(&args).fine();
+                    kills
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert!(kills >= 4, "only {kills} kills");
+    assert_eq!(collected(&one, &store).payloads(), one.payloads());
+    // Who comes late finds all done.
+    let late = machine(&one);
+    let args = task(&store, "1/3", "0");
+    let done = run(&late, &args).fine();
+    assert!(done.stderr.contains("this one made 0 items"), "{}", done.stderr);
+}
+
+#[test]
+fn what_no_task_does_is_done_by_the_others_or_at_the_end() {
+    let one = project();
+    one.run(&["corpus", "build", "recipe.toml"]).fine();
+    let dir = tempfile::tempdir().unwrap();
+    // Two of five tasks never start.
+    let store = dir.path().join("three");
+    let machines: Vec<Project> = (0..3).map(|_| machine(&one)).collect();
+    std::thread::scope(|scope| {
+        for (k, project) in machines.iter().enumerate() {
+            let args = task(&store, &format!("{k}/5"), "0");
+            scope.spawn(move || run(project, &args).fine());
+        }
+    });
+    assert_eq!(collected(&one, &store).payloads(), one.payloads());
+    // Nobody did anything.
+    assert_eq!(collected(&one, &dir.path().join("none")).payloads(), one.payloads());
+}
+
+#[test]
+fn two_tasks_that_write_the_same_output_do_no_harm() {
+    let one = project();
+    one.run(&["corpus", "build", "recipe.toml"]).fine();
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("between");
+    // The same number twice, at the same time, on two machines.
+    let machines: Vec<Project> = (0..2).map(|_| machine(&one)).collect();
+    std::thread::scope(|scope| {
+        for project in &machines {
+            let args = task(&store, "0/1", "60");
+            scope.spawn(move || run(project, &args).fine());
+        }
+    });
+    assert_eq!(collected(&one, &store).payloads(), one.payloads());
+}
+
+#[test]
+fn another_plan_and_damaged_objects_are_refused() {
+    let one = project();
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("between");
+    let args = task(&store, "0/2", "0");
+    run(&one, &args).fine();
+    let plan = store.join("plan.json").display().to_string();
+    run(&one, &task(&store, "0/3", "0")).refused(&[&plan, "2 tasks instead of 3"]);
+    let other = machine(&one);
+    other.write("data/a/0.jsonl", row("x", "another text that is long enough to stay"));
+    run(&other, &args).refused(&[&plan, "data/a/0.jsonl", "bytes"]);
+    let other = machine(&one);
+    other.write("recipe.toml", RECIPE.replace("words < 5", "words < 6"));
+    run(&other, &args).refused(&[&plan, "another config"]);
+    let limited = machine(&one);
+    limited.write("recipe.toml", RECIPE.to_string() + "limit_bytes = 1000\n");
+    run(&limited, &task(&dir.path().join("x"), "0/2", "0")).refused(&["limit_bytes"]);
+    run(&one, &task(&store, "2/2", "0")).refused(&["2/2", "counted from 0"]);
+
+    let object = store.join("first/000000.docs");
+    let mut bytes = std::fs::read(&object).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&object, &bytes).unwrap();
+    let collecting = machine(&one);
+    let command = ["corpus", "build", "recipe.toml", "--store", store.to_str().unwrap()];
+    collecting.run(&command).refused(&["first/000000.docs", "not what was written"]);
+    // What the hint says.
+    std::fs::remove_file(&object).unwrap();
+    std::fs::remove_file(store.join("first/000000.docs.note")).unwrap();
+    std::fs::remove_file(store.join("first/000000.hashes.note")).unwrap();
+    collecting.run(&command).fine();
+}
