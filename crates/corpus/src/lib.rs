@@ -18,6 +18,8 @@ pub mod fasttext;
 mod first;
 mod flow;
 mod funnel;
+#[doc(hidden)]
+pub mod fuzz;
 mod hash;
 pub mod html;
 pub mod inspect;

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Place, Result};
+use crate::read::row::reason;
 
 /// The fields that a step works with; the rest of the row is passed over.
 #[derive(Debug, Deserialize)]
@@ -32,14 +33,24 @@ impl<'a> Row<'a> {
     /// # Errors
     /// [`Error::Json`] for what is no row, [`Error::MissingText`], [`Error::MissingId`].
     pub fn parse(line: &'a str, place: impl Fn() -> Place) -> Result<Row<'a>> {
+        if line.trim_ascii_start().starts_with('[') {
+            // A list would be taken for the fields in their order.
+            let reason = "invalid type: sequence, expected a JSON object".into();
+            return Err(Error::Json { place: place(), column: 1, reason });
+        }
         let mut row: Row = serde_json::from_str(line).map_err(|error| {
-            let mut reason = error.to_string();
-            if let Some(at) = reason.rfind(" at line ") {
-                reason.truncate(at);
-            }
-            Error::Json { place: place(), column: error.column().max(1), reason }
+            Error::Json { place: place(), column: error.column().max(1), reason: reason(&error) }
         })?;
         row.line = line;
+        // Both are written out as they are.
+        for raw in [row.id, row.source].into_iter().flatten().map(RawValue::get) {
+            if raw.starts_with('"') && raw.contains("\\u") {
+                serde_json::from_str::<Text>(raw).map_err(|error| {
+                    let column = line.find(raw).unwrap_or(0) + error.column().max(1);
+                    Error::Json { place: place(), column, reason: reason(&error) }
+                })?;
+            }
+        }
         if row.text.is_none() {
             return Err(Error::MissingText { place: place(), field: "text".into() });
         }
@@ -91,7 +102,12 @@ mod tests {
         assert_eq!((row.id(), row.text(), row.metadata()), ("\"a\"", "x\ny", "{\"u\":[1]}"));
         assert_eq!(Row::parse(r#"{"id":7,"text":""}"#, place).unwrap().id(), "7");
         let fault = |line| Row::parse(line, place).unwrap_err().to_string();
-        assert!(fault("[1]").contains("`a.jsonl`, line 3"));
+        let half = fault(r#"{"id":"\ud800a","text":"x"}"#);
+        assert!(half.contains("column 14") && half.contains("hex escape"), "{half}");
+        assert!(fault(r#"{"id":"a","text":"x","source":"\udc00"}"#).contains("surrogate"));
+        assert!(Row::parse(r#"{"id":"\ud83e\udd80","text":"x"}"#, place).is_ok());
+        assert!(fault("1").contains("`a.jsonl`, line 3"));
+        assert!(fault("[\"a\",\"text\",\"source\",{}]").contains("expected a JSON object"));
         assert!(fault(r#"{"id":"a"}"#).contains("no text field `text`"));
         assert!(fault(r#"{"text":"a"}"#).contains("no field `id`"));
         assert!(fault(r#"{"text":"a","id":[1]}"#).contains("found [1]"));

@@ -11,6 +11,9 @@ use crate::tag::{Set, Shape};
 /// How deep parentheses and `not` may go.
 const DEPTH: usize = 64;
 
+/// How many times parts may be joined, by `and`, `or` and signs.
+const JOINS: usize = 1000;
+
 const FIELDS: [(&str, Field); 5] = [
     ("text", Field::Text),
     ("source", Field::Source),
@@ -56,7 +59,7 @@ impl Any {
 /// # Errors
 /// [`Error::Expression`], which points at the place.
 pub(crate) fn parse(text: &str, set: &Set) -> Result<Truth> {
-    let mut parser = Parser { text, set, tokens: tokens(text)?, at: 0, depth: 0 };
+    let mut parser = Parser { text, set, tokens: tokens(text)?, at: 0, depth: 0, joins: 0 };
     let (place, found) = (parser.place(), parser.or()?);
     let truth = parser.truth(found, place)?;
     if parser.at < parser.tokens.len() {
@@ -71,6 +74,7 @@ struct Parser<'p> {
     tokens: Vec<(usize, Token)>,
     at: usize,
     depth: usize,
+    joins: usize,
 }
 
 impl Parser<'_> {
@@ -146,6 +150,7 @@ impl Parser<'_> {
         let place = self.place();
         let mut left = self.and()?;
         while self.word("or") {
+            self.longer()?;
             let behind = self.place();
             let right = self.and()?;
             let (a, b) = (self.truth(left, place)?, self.truth(right, behind)?);
@@ -158,6 +163,7 @@ impl Parser<'_> {
         let place = self.place();
         let mut left = self.not()?;
         while self.word("and") {
+            self.longer()?;
             let behind = self.place();
             let right = self.not()?;
             let (a, b) = (self.truth(left, place)?, self.truth(right, behind)?);
@@ -185,6 +191,16 @@ impl Parser<'_> {
         let found = inner(self);
         self.depth -= 1;
         found
+    }
+
+    /// What is joined hangs together as deeply as it is long, and is walked and freed by recursion.
+    fn longer(&mut self) -> Result<()> {
+        self.joins += 1;
+        if self.joins > JOINS {
+            let reason = format!("the expression joins more than {JOINS} parts");
+            return Err(self.fault(reason, "write it as several rules, or name the values in a list: `in [..]`"));
+        }
+        Ok(())
     }
 
     fn compared(&mut self) -> Result<Any> {
@@ -254,6 +270,7 @@ impl Parser<'_> {
         let place = self.place();
         let mut left = part(self)?;
         while let Some(op) = signs.iter().find_map(|(sign, op)| self.sign(sign).then_some(*op)) {
+            self.longer()?;
             let behind = self.place();
             let right = part(self)?;
             let (a, b) = (self.number(left, place)?, self.number(right, behind)?);
@@ -400,6 +417,7 @@ impl Parser<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::expr::Facts;
     use crate::tag::Wanted;
     use proptest::prelude::*;
     use regimen_base::Hint;
@@ -443,6 +461,16 @@ mod tests {
             assert!(told(text).contains(part), "{text}: {}", told(text));
         }
         assert!(told(&format!("{}true", "not ".repeat(1000))).contains("too deeply"));
+        for part in ["true and ", "1 < 2 or ", "1 + "] {
+            let end = if part.ends_with("+ ") { "1 > 0" } else { "true" };
+            let of = |count: usize| format!("{}{end}", part.repeat(count));
+            let longest = parse(&of(JOINS), &set).unwrap();
+            let tags = crate::tag::Tags::default();
+            let facts =
+                Facts { text: "", source: "", id: "", licence: "", author: "", metadata: "", tags: &tags };
+            assert!(longest.of(&facts));
+            assert!(told(&of(100_000)).contains("joins more than 1000 parts"));
+        }
         assert!(told(&format!("{}1{} > 0", "(".repeat(1000), ")".repeat(1000))).contains("too deeply"));
     }
 

@@ -65,13 +65,21 @@ pub(crate) fn parse<'a>(line: &'a str, fields: Fields<'_>) -> Result<RawRow<'a>,
     let mut json = serde_json::Deserializer::from_str(line);
     let row = fields.deserialize(&mut json).and_then(|row| json.end().map(|()| row));
     row.map_err(|error| {
-        let mut reason = error.to_string();
-        if let Some(at) = reason.rfind(" at line ") {
-            reason.truncate(at);
-        }
-        let surrogate = reason.contains("surrogate") || reason.contains("unexpected end of hex escape");
+        let reason = reason(&error);
+        let halves = ["lone leading surrogate", "unexpected end of hex escape"];
+        let surrogate = halves.iter().any(|half| reason.starts_with(half));
         BadRow { column: error.column().max(1), reason, surrogate }
     })
+}
+
+/// Why a line is no row, without its place. The message may quote a value, of which the begin is enough.
+pub(crate) fn reason(error: &serde_json::Error) -> String {
+    let reason = error.to_string();
+    let end = reason.rfind(" at line ").unwrap_or(reason.len());
+    match reason[..end].char_indices().nth(200) {
+        Some((cut, _)) => format!("{}...", &reason[..cut]),
+        None => reason[..end].into(),
+    }
 }
 
 /// The line with every lone half of a UTF-16 pair replaced by `\ufffd`.
@@ -308,6 +316,9 @@ mod tests {
         assert!(bad("{\"metadata\": 3}").reason.contains("`metadata`"));
         assert!(bad(r#"{"text": "\ud800"}"#).surrogate && bad(r#"{"text": "\ud800\u0041"}"#).surrogate);
         assert!(!bad("[1]").surrogate);
+        // The message quotes what stands there instead of a row.
+        let long = bad(&format!("\"surrogate {}\"", "é".repeat(1000)));
+        assert!(!long.surrogate && long.reason.chars().count() < 210, "{}", long.reason);
         assert_eq!(parse("{\"text\": {\"a\": [1]}, \"id\": 1.5}", FIELDS).unwrap().text.kind(), "an object");
     }
 

@@ -11,6 +11,8 @@ use crate::error::{Error, Result};
 
 /// Bytes of the version line and all named fields of a record at most.
 const HEADER: usize = 1 << 20;
+/// Bytes of something that is no record that a message shows.
+const SHOWN: usize = 20;
 /// Room that is made for a block before any of it is there.
 const TRUSTED: u64 = 1 << 16;
 
@@ -249,22 +251,24 @@ impl<R: Read> Reader<R> {
         let mut first_line = None;
         loop {
             let next = self.stream.fill().map_err(cut)?;
-            if next.is_empty() {
-                return Err(Fault::new("header", "the file ends in the middle of it"));
-            }
+            let ended = next.is_empty();
             let line_end = next.iter().position(|&b| b == b'\n');
             let taken = line_end.map_or(next.len(), |at| at + 1);
             block.extend_from_slice(&next[..taken]);
             self.stream.consume(taken);
+            // A message shows the same bytes in whatever pieces they come.
             if first_line.is_none()
-                && (block.len() >= 5 || line_end.is_some())
-                && !block.starts_with(b"WARC/")
+                && (block.len() >= SHOWN || line_end.is_some() || ended)
+                && !block.starts_with(&b"WARC/"[..block.len().min(5)])
             {
-                let found = String::from_utf8_lossy(&block[..block.len().min(20)]).trim_end().to_string();
+                let found = String::from_utf8_lossy(&block[..block.len().min(SHOWN)]).trim_end().to_string();
                 return Err(Fault::new(
                     "version",
                     format!("expected `WARC/1.0` or `WARC/1.1`, found `{found}`"),
                 ));
+            }
+            if ended {
+                return Err(Fault::new("header", "the file ends in the middle of it"));
             }
             if block.len() > HEADER {
                 return Err(Fault::new("header", "more than 1 MiB before the first empty line"));
@@ -320,7 +324,7 @@ impl<R: Read> Reader<R> {
             return Ok(Some(self.stream.offset()));
         }
         if !ended {
-            let next = self.stream.fill().map_err(|e| Fault::of_io("member", &e))?;
+            let next = self.stream.ahead(5).map_err(|e| Fault::of_io("member", &e))?;
             let starts = b"WARC/".iter().zip(next).all(|(a, b)| a == b);
             return if starts {
                 Ok(None)

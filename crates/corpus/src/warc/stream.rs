@@ -229,6 +229,26 @@ impl<R: Read> Stream<R> {
         Ok(&self.window[self.at..])
     }
 
+    /// The same, with at least `n` bytes unless the member ends before, in whatever pieces the source gives them.
+    pub fn ahead(&mut self, n: usize) -> io::Result<&[u8]> {
+        let layer = self.layer.as_mut().ok_or_else(gone)?;
+        if let Layer::Plain(input) = layer {
+            return input.peek(n);
+        }
+        while self.window.len() - self.at < n {
+            self.window.drain(..self.at);
+            self.at = 0;
+            let filled = self.window.len();
+            self.window.resize(filled + WINDOW, 0);
+            let got = layer.read(&mut self.window[filled..]);
+            self.window.truncate(filled + *got.as_ref().unwrap_or(&0));
+            if got? == 0 {
+                break;
+            }
+        }
+        Ok(&self.window[self.at..])
+    }
+
     /// Count the next `n` bytes as used.
     pub fn consume(&mut self, n: usize) {
         self.within += n as u64;

@@ -363,3 +363,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_found_does_not_depend_on_the_pieces_of_the_source() {
+    let one = record("resource", "a", "", b"x");
+    let mut plain = one.clone();
+    plain.extend_from_slice(b"something that is no record\r\n");
+    let member = [&one[..], b"WA"].concat();
+    for data in [plain, pack(Packing::Gzip, &member), pack(Packing::Zstd, &member)] {
+        let all = |step: usize| {
+            let mut reader = Reader::new("x.warc", Drip(&data, step), SKIP).unwrap();
+            std::iter::from_fn(move || reader.next().unwrap()).collect::<Vec<Item>>()
+        };
+        let whole = all(usize::MAX);
+        assert!(matches!(whole.last(), Some(Item::Skipped(_))), "{whole:?}");
+        assert_eq!(all(1), whole);
+        assert_eq!(all(7), whole);
+    }
+}

@@ -66,6 +66,14 @@ impl Characters {
         encoded.concat()
     }
 
+    /// Whether every token that is used stands for its own character or byte. One that shares its id or is special does not.
+    fn spell(&self, tokens: &[Token]) -> bool {
+        let is = |id: u32, bytes: &[u8]| tokens.get(id as usize).is_some_and(|token| token.bytes == bytes);
+        let ascii = self.ascii.iter().zip(0u8..).all(|(&id, c)| id == NONE || is(id, &[c]));
+        let others = self.others.iter().all(|(c, &id)| is(id, c.encode_utf8(&mut [0; 4]).as_bytes()));
+        ascii && others && self.bytes.iter().zip(0u8..=255).all(|(&id, byte)| is(id, &[byte]))
+    }
+
     /// Append the tokens of `text`.
     pub(crate) fn encode(&self, text: &str, out: &mut Vec<u32>) {
         let mut buffer = [0; 4];
@@ -130,7 +138,17 @@ pub(crate) fn read(json: &Value, outer: Outer, end: u32) -> Result<(Codec, Vec<T
             *known = bytes;
         }
     }
-    let codec = match characters(json, &vocab) {
+    let mut found = characters(json, &vocab);
+    // Where no step makes a space of it, U+2581 is itself.
+    let decoder = &json["decoder"];
+    if let Some(&id) = found.as_ref().and_then(|found| found.others.get(&'\u{2581}'))
+        && is_text("\u{2581}", id)
+        && !uses_decoder(decoder, "Metaspace")
+        && !uses_decoder(decoder, "Replace")
+    {
+        tokens[id as usize].bytes = "\u{2581}".into();
+    }
+    let codec = match found.take_if(|found| found.spell(&tokens)) {
         Some(characters) => Codec::Characters(Box::new(characters)),
         None => Codec::Foreign(Box::new(outer)),
     };
@@ -338,9 +356,6 @@ fn characters(json: &Value, vocab: &Names) -> Option<Characters> {
     for (token, &id) in vocab {
         let mut chars = token.chars();
         match (chars.next(), chars.next()) {
-            (Some('\u{2581}'), None) if !uses_decoder(&json["decoder"], "Metaspace") => {
-                found.others.insert('\u{2581}', id);
-            }
             (Some(c), None) => match found.ascii.get_mut(c as usize) {
                 Some(place) => *place = id,
                 None => {

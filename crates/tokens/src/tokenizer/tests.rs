@@ -236,3 +236,31 @@ fn no_length_is_claimed_for_a_model_that_is_not_known_yet() {
     let config: Value = fs::read_json(&BPE.ours.path().with_file_name(CONFIG)).unwrap();
     assert_eq!((&config["eos_token"], config.get("model_max_length")), (&Value::from(END), None));
 }
+
+#[test]
+fn characters_that_share_an_id_or_are_special_are_not_said_to_spell_the_text() {
+    let outer = characters(&characters_of(&["ab\u{2581}é"])).unwrap();
+    let json: Value = serde_json::from_str(&outer.to_string(false).unwrap()).unwrap();
+    let opened = |json: &Value| {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write_json(&dir.path().join(JSON), json).unwrap();
+        Tokenizer::open(dir.path()).unwrap()
+    };
+    let whole = opened(&json);
+    let ids = whole.encode("a\u{2581}é ü").unwrap();
+    assert!(whole.is_lossless() && whole.spells("a\u{2581}é ü", &ids), "U+2581 is no space here");
+    let mut shared = json.clone();
+    shared["model"]["vocab"]["a"] = json["model"]["vocab"]["b"].clone();
+    let mut special = json.clone();
+    let mut token = json["added_tokens"][0].clone();
+    (token["content"], token["id"]) = ("a".into(), json["model"]["vocab"]["a"].clone());
+    special["added_tokens"].as_array_mut().unwrap().push(token);
+    let mut spaces = json.clone();
+    spaces["decoder"] =
+        serde_json::json!({"type": "Replace", "pattern": {"String": "\u{2581}"}, "content": " "});
+    for json in [shared, special, spaces] {
+        let found = opened(&json);
+        assert!(!found.is_lossless(), "{json}");
+        found.encode("ab").unwrap();
+    }
+}
