@@ -106,6 +106,13 @@ static TAG: &[Field] = &[
         "null",
         "Words of an n-gram for `decontaminate`; 13 if left out.",
     ),
+    Field::new(
+        "exact",
+        Ty::Maybe(&Ty::Bool),
+        "null",
+        "Whether `decontaminate` also looks for whole items, character for character; false if left out.",
+    )
+    .later(),
 ];
 
 /// Fields of one entry of `edit`.
@@ -181,6 +188,14 @@ static MIX: &[Field] = &[
         "0",
         "Bytes of text to take in all, at most all of each source; 0: as much as there is at the shares wanted.",
     ),
+    Field::new(
+        "max_copies",
+        Ty::Int { min: 1, max: 1 << 14 },
+        "1",
+        "How often a training document is taken at most, where its source is wanted more often than it is there: its text is \
+         stored once, the stage `tokens` repeats it.",
+    )
+    .later(),
 ];
 
 /// Fields of the stage.

@@ -244,6 +244,42 @@ pub enum Error {
         /// The other one.
         second: String,
     },
+    /// A row of an attribute file does not fit its document.
+    #[error("{place}: field `{field}`: {reason}")]
+    Attributes {
+        /// The row.
+        place: Place,
+        /// The field.
+        field: String,
+        /// What is wrong.
+        reason: String,
+        /// What to do.
+        hint: String,
+    },
+    /// Documents lack the attributes of an experiment.
+    #[error("`{file}` is missing: the attributes `{experiment}` of `{documents}`")]
+    NoAttributes {
+        /// The file that should hold them.
+        file: String,
+        /// The experiment.
+        experiment: String,
+        /// The file of documents.
+        documents: String,
+    },
+    /// What was to be edited marks no spans.
+    #[error("`{name}` does not mark spans of the text")]
+    NoSpans {
+        /// The attribute.
+        name: String,
+    },
+    /// A folder that is to be written has other files.
+    #[error("`{folder}` holds `{file}`, which this command does not write")]
+    NotEmpty {
+        /// The folder.
+        folder: String,
+        /// One of the files.
+        file: String,
+    },
     /// An expression is wrong.
     #[error("{reason}\n  {expression}\n  {caret}")]
     Expression {
@@ -406,7 +442,13 @@ impl Hint for Error {
             Error::Plan { .. } => "leave out what is named, or build on one machine".into(),
             Error::InUse { .. } => "wait for it, or stop it; then run the same command again".into(),
             Error::SameOutput { .. } => "run the step once for each of their folders, each with its own --to".into(),
-            Error::UnknownTagger { hint, .. }
+            Error::NoAttributes { .. } => {
+                "write them first (`regimen corpus tag`, `regimen corpus dedup`), or correct the name".into()
+            }
+            Error::NoSpans { .. } => "`regimen corpus taggers NAME` shows which attributes are spans".into(),
+            Error::NotEmpty { .. } => "name another folder, or take away what an earlier run left there".into(),
+            Error::Attributes { hint, .. }
+            | Error::UnknownTagger { hint, .. }
             | Error::TaggerField { hint, .. }
             | Error::Expression { hint, .. }
             | Error::UnknownAttribute { hint, .. } => hint.clone(),

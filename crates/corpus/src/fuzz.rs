@@ -77,7 +77,8 @@ impl Attributes {
         for (slot, shape) in self.shapes.iter().enumerate() {
             assert_eq!(back.spans(slot).len(), tags.spans(slot).len(), "slot {slot}");
             if *shape == Shape::Spans {
-                let ranges = |tags: &Tags| tags.spans(slot).iter().map(|s| (s.start, s.end)).collect::<Vec<_>>();
+                let ranges =
+                    |tags: &Tags| tags.spans(slot).iter().map(|s| (s.start, s.end)).collect::<Vec<_>>();
                 assert_eq!(ranges(&back), ranges(&tags), "slot {slot}");
             }
         }
@@ -141,7 +142,10 @@ pub fn row(line: &str) {
             // What is passed over need not fit into a value.
             Err(error) => {
                 let error = error.to_string();
-                assert!(error.contains("number out of range") || error.contains("recursion limit"), "{error}");
+                assert!(
+                    error.contains("number out of range") || error.contains("recursion limit"),
+                    "{error}"
+                );
             }
         },
         Err(bad) => {
@@ -253,7 +257,8 @@ impl Expressions {
             }
         };
         let tags = tags(&self.set, text, metadata);
-        let facts = Facts { text, source: "s", id: "1", licence: "MIT", author: "human", metadata, tags: &tags };
+        let facts =
+            Facts { text, source: "s", id: "1", licence: "MIT", author: "human", metadata, tags: &tags };
         Some(truth.of(&facts))
     }
 }

@@ -5,6 +5,10 @@
 //! model pretraining", equation 1, with exponent 1/T). With a budget of B bytes the fraction B p_s / n_s of a source is
 //! taken, at most all of it; without one the largest B for which no source falls short. A document is taken or left by the
 //! hash of its key alone, so that it stays taken when others come or go and when fractions rise.
+//!
+//! With `max_copies` above 1 a fraction may be above 1 too, up to it: of a fraction f every document is taken floor(f) times,
+//! and the share f - floor(f) of them once more. Without a budget B is then as small as can be for every source to be taken
+//! whole, and no source more often than it may be.
 
 use regimen_base::DocKey;
 use serde::Deserialize;
@@ -16,23 +20,30 @@ pub(crate) struct Mix {
     pub temperature: f64,
     /// B; 0 for as much as there is.
     pub budget_bytes: u64,
+    /// Times that a document is taken at most.
+    #[serde(default = "once")]
+    pub max_copies: u32,
+}
+
+fn once() -> u32 {
+    1
 }
 
 impl Default for Mix {
     fn default() -> Mix {
-        Mix { temperature: 1.0, budget_bytes: 0 }
+        Mix { temperature: 1.0, budget_bytes: 0, max_copies: 1 }
     }
 }
 
 impl Mix {
-    /// Whether anything is left out by it, with these weights.
+    /// Whether anything is left out or repeated by it, with these weights.
     pub fn wanted(&self, weights: impl IntoIterator<Item = f64>) -> bool {
         let mut weights = weights.into_iter();
         let first = weights.next();
         self.temperature != 1.0 || self.budget_bytes > 0 || weights.any(|weight| Some(weight) != first)
     }
 
-    /// The fraction of each source that is taken, from its weight and its bytes.
+    /// The fraction of each source that is taken, from its weight and its bytes; at most `max_copies`.
     pub fn fractions(&self, sources: &[(f64, u64)]) -> Vec<f64> {
         let shares: Vec<f64> = sources
             .iter()
@@ -45,12 +56,17 @@ impl Mix {
         let sum: f64 = shares.iter().sum();
         // Bytes of the whole for which a source would be taken whole.
         let whole = sources.iter().zip(&shares).map(|(&(_, bytes), share)| bytes as f64 * sum / share);
+        let most = f64::from(self.max_copies);
         let budget = match self.budget_bytes {
-            0 => whole.filter(|bytes| bytes.is_finite()).fold(f64::INFINITY, f64::min),
+            0 => {
+                let whole: Vec<f64> = whole.filter(|bytes| bytes.is_finite()).collect();
+                let least = whole.iter().copied().fold(f64::INFINITY, f64::min);
+                (most * least).min(whole.into_iter().fold(0.0, f64::max))
+            }
             bytes => bytes as f64,
         };
         let fraction = |(&(_, bytes), share): (&(f64, u64), &f64)| {
-            if bytes == 0 || sum == 0.0 { 0.0 } else { (budget * share / sum / bytes as f64).min(1.0) }
+            if bytes == 0 || sum == 0.0 { 0.0 } else { (budget * share / sum / bytes as f64).min(most) }
         };
         sources.iter().zip(&shares).map(fraction).collect()
     }
@@ -58,12 +74,23 @@ impl Mix {
 
 /// Whether the document with this key is among the `fraction` that is taken.
 pub(crate) fn takes(key: DocKey, fraction: f64) -> bool {
+    place(key) < fraction
+}
+
+/// How often the document with this key is taken if the `fraction` of its source is.
+pub(crate) fn copies(key: DocKey, fraction: f64) -> u32 {
+    let whole = fraction.floor();
+    whole as u32 + u32::from(takes(key, fraction - whole))
+}
+
+/// Where a document stands among all, from 0 to 1.
+fn place(key: DocKey) -> f64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"mix\0");
     hasher.update(&key.0);
     let mut head = [0u8; 8];
     head.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-    ((u64::from_be_bytes(head) >> 11) as f64 / (1u64 << 53) as f64) < fraction
+    (u64::from_be_bytes(head) >> 11) as f64 / (1u64 << 53) as f64
 }
 
 #[cfg(test)]
@@ -71,7 +98,31 @@ mod tests {
     use super::*;
 
     fn mix(temperature: f64, budget_bytes: u64) -> Mix {
-        Mix { temperature, budget_bytes }
+        Mix { temperature, budget_bytes, max_copies: 1 }
+    }
+
+    #[test]
+    fn sources_may_be_taken_more_than_once() {
+        let mix = |temperature, budget_bytes, max_copies| Mix { temperature, budget_bytes, max_copies };
+        let near = |found: Vec<f64>, expected: &[f64]| {
+            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?}");
+        };
+        // Every source whole, the first twice; no more than that, though it may.
+        near(mix(1.0, 0, 2).fractions(&[(2.0, 100), (1.0, 900)]), &[2.0, 1.0]);
+        near(mix(1.0, 0, 9).fractions(&[(2.0, 100), (1.0, 900)]), &[2.0, 1.0]);
+        // Not whole, where another one would be taken too often.
+        near(mix(1.0, 0, 2).fractions(&[(4.0, 100), (1.0, 900), (0.0, 5)]), &[2.0, 0.5, 0.0]);
+        near(mix(2.0, 0, 4).fractions(&[(1.0, 100), (1.0, 900)]), &[3.0, 1.0]);
+        near(mix(1.0, 2500, 3).fractions(&[(1.0, 100), (1.0, 900)]), &[2.5, 2.5]);
+        near(mix(1.0, 9999, 3).fractions(&[(1.0, 100), (1.0, 900)]), &[3.0, 3.0]);
+        near(mix(1.0, 0, 3).fractions(&[(0.0, 100), (1.0, 0)]), &[0.0, 0.0]);
+        let keys: Vec<DocKey> = (0..10_000).map(|i| DocKey::new("s", &i.to_string())).collect();
+        let sum = |fraction| keys.iter().map(|&key| copies(key, fraction)).sum::<u32>();
+        assert_eq!((sum(0.0), sum(1.0), sum(3.0)), (0, 10_000, 30_000));
+        assert!((24_500..25_500).contains(&sum(2.5)), "{}", sum(2.5));
+        for (less, more) in [(0.3, 0.9), (0.9, 1.0), (1.0, 1.2), (1.2, 2.1), (2.1, 2.9)] {
+            assert!(keys.iter().all(|&key| copies(key, less) <= copies(key, more)), "{less} and {more}");
+        }
     }
 
     #[test]

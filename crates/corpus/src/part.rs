@@ -149,6 +149,7 @@ impl<'b> Reader<'b> {
             repaired: flags & 2 != 0,
             dropped: (dropped != 0).then_some(dropped),
             representative: None,
+            copies: 1,
             tags,
             keep,
         };
@@ -218,7 +219,7 @@ mod tests {
         ) -> Incoming {
             Incoming {
                 id, own_id, key: DocKey(key), content: DocKey(content), text, bytes, source, file, line, licence: 0,
-                author: Author::from_code(author), created, repaired, dropped, representative: None, tags, keep,
+                author: Author::from_code(author), created, repaired, dropped, representative: None, copies: 1, tags, keep,
             }
         }
     }

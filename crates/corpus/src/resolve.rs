@@ -94,16 +94,26 @@ impl Standing {
         bytes
     }
 
-    /// Leave documents out, so that of each source that fraction stays.
-    pub fn leave_out(&mut self, fractions: &[f64], reason: u16) {
-        for ordinal in self.start..self.start + self.fates.len() as u32 {
-            if self.stays(ordinal)
-                && let Some(at) = self.at(ordinal)
-                && !mix::takes(self.fates[at].key, fractions[usize::from(self.fates[at].source)])
-            {
-                self.gone[at] = Gone { reason, representative: ordinal };
+    /// Leave documents out or take them more than once, so that of each source that fraction is taken. Gives back how often
+    /// each is taken, or nothing if none is taken more than once.
+    pub fn take(&mut self, fractions: &[f64], reason: u16) -> Vec<u16> {
+        let mut taken = Vec::new();
+        if fractions.iter().any(|&fraction| fraction > 1.0) {
+            taken.resize(self.fates.len(), 1);
+        }
+        for at in 0..self.fates.len() {
+            let (fate, ordinal) = (&self.fates[at], self.start + at as u32);
+            if !self.stays(ordinal) {
+                continue;
+            }
+            match mix::copies(fate.key, fractions[usize::from(fate.source)]) {
+                0 => self.gone[at] = Gone { reason, representative: ordinal },
+                1 => {}
+                // The config allows no more than the type can count.
+                more => taken[at] = more as u16,
             }
         }
+        taken
     }
 
     /// What is to be known of a document to choose between copies.
@@ -124,6 +134,8 @@ pub(crate) fn fractions(config: &Config, bytes: &[u64]) -> Vec<f64> {
 pub(crate) struct Resolved {
     /// By ordinal.
     pub gone: Vec<Gone>,
+    /// How often each document is taken, by ordinal; empty if none is taken more than once.
+    taken: Vec<u16>,
     /// Paragraphs that came before, by document.
     again: Option<(Mmap, usize)>,
 }
@@ -173,9 +185,10 @@ pub(crate) fn resolve(
         })?;
         all.drop_copies(&copies, reasons.near);
     }
+    let mut taken = Vec::new();
     if config.mixes() {
         let fractions = fractions(config, &all.bytes(config.sources.len()));
-        all.leave_out(&fractions, reasons.mixed);
+        taken = all.take(&fractions, reasons.mixed);
     }
     follow(&mut all.gone)?;
     let again = match config.paragraphs.dedup {
@@ -199,7 +212,7 @@ pub(crate) fn resolve(
             Ok(bloom.check()?)
         })?),
     };
-    Ok(Resolved { gone: all.gone, again: again.map(|file| (file, 0)) })
+    Ok(Resolved { gone: all.gone, taken, again: again.map(|file| (file, 0)) })
 }
 
 /// All documents with their hashes, in document order.
@@ -273,6 +286,11 @@ fn follow(gone: &mut [Gone]) -> Result<()> {
 }
 
 impl Resolved {
+    /// How often document `ordinal` is taken, if it stays.
+    pub fn copies(&self, ordinal: u32) -> u16 {
+        self.taken.get(ordinal as usize).copied().unwrap_or(1)
+    }
+
     /// The paragraphs of document `ordinal` that came before, as numbers among those that count, rising. Documents are asked
     /// for in order, each that has some.
     pub fn paragraphs(&mut self, ordinal: u32, out: &mut Vec<u32>) {

@@ -34,6 +34,8 @@ struct Decided<'r> {
     gone: Option<(u32, Gone)>,
     /// Its paragraphs that came before.
     again: Vec<u32>,
+    /// How often it is taken.
+    copies: u16,
 }
 
 /// A document that can be written.
@@ -55,11 +57,12 @@ impl Second<'_> {
             while bytes < BATCH {
                 let Some(record) = reader.record()? else { break };
                 bytes += record.0.len();
-                let mut job = Decided { record, gone: None, again: Vec::new() };
+                let mut job = Decided { record, gone: None, again: Vec::new(), copies: 1 };
                 if let Some(resolved) = resolved.as_deref_mut() {
                     let gone = resolved.gone[ordinal as usize];
                     job.gone = (gone.reason > 0).then_some((ordinal, gone));
                     resolved.paragraphs(ordinal, &mut job.again);
+                    job.copies = resolved.copies(ordinal);
                 }
                 batch.push(job);
                 ordinal += 1;
@@ -85,6 +88,7 @@ impl Second<'_> {
         let mut values = Vec::with_capacity(self.rules);
         let found = job.record.document(self.rules, &mut values)?;
         let (mut document, licence) = found.ok_or(Error::Record { what: "a record between two passes" })?;
+        document.copies = job.copies;
         if let Some((ordinal, gone)) = job.gone {
             document.dropped = Some(gone.reason);
             document.representative = Some(gone.representative).filter(|&of| of != ordinal);

@@ -14,7 +14,7 @@
 //! | 52..56 | ordinal of the kept document with the same text; 0xFFFFFFFF for none |
 //! | 56..60 | day of creation since 1970-01-01; -2^31 for none |
 //! | 60..62 | reason for the drop: number in `names.json`, 0 for a kept document |
-//! | 62..64 | 0 |
+//! | 62..64 | how often the document is taken for training, less 1 |
 
 use regimen_base::DocKey;
 
@@ -61,6 +61,8 @@ pub struct Row {
     pub created: Option<i32>,
     /// Why it was dropped: number of the reason.
     pub dropped: Option<u16>,
+    /// How often it is taken for training, if it is kept for that: from 1. Its text is stored once.
+    pub copies: u16,
 }
 
 impl Row {
@@ -90,6 +92,7 @@ impl Row {
         out[52..56].copy_from_slice(&self.representative.unwrap_or(NOBODY).to_le_bytes());
         out[56..60].copy_from_slice(&self.created.unwrap_or(NO_DAY).to_le_bytes());
         out[60..62].copy_from_slice(&self.dropped.unwrap_or(0).to_le_bytes());
+        out[62..64].copy_from_slice(&self.copies.saturating_sub(1).to_le_bytes());
         out
     }
 
@@ -114,6 +117,7 @@ impl Row {
             representative: (representative != NOBODY).then_some(representative),
             created: (created != NO_DAY).then_some(created),
             dropped: (reason != 0).then_some(reason),
+            copies: u16::from_le_bytes(part(bytes, 62)).saturating_add(1),
         }
     }
 }
@@ -164,12 +168,12 @@ mod tests {
             key: [u8; 16], content: [u8; 16], source: u16, licence: u16, author in 0u8..4, validation: bool,
             repaired: bool, own_id: bool, file: u32, line: u32, bytes: u32,
             representative in proptest::option::of(0..NOBODY), created in proptest::option::of(NO_DAY + 1..),
-            dropped in proptest::option::of(1u16..),
+            dropped in proptest::option::of(1u16..), copies in 1u16..,
         ) -> Row {
             Row {
                 key: DocKey(key), content: DocKey(content), source, licence, author: Author::from_code(author),
                 split: if validation { Split::Validation } else { Split::Train }, repaired, own_id, file, line,
-                bytes, representative, created, dropped,
+                bytes, representative, created, dropped, copies,
             }
         }
     }

@@ -20,6 +20,8 @@ pub(crate) struct Tally {
     sources: BTreeMap<u16, Count>,
     licences: BTreeMap<u16, Count>,
     authors: BTreeMap<Author, Count>,
+    /// What training documents add that are taken more than once.
+    repeated: Count,
 }
 
 impl Tally {
@@ -31,6 +33,7 @@ impl Tally {
             sources: BTreeMap::new(),
             licences: BTreeMap::new(),
             authors: BTreeMap::new(),
+            repeated: Count::default(),
         }
     }
 
@@ -43,6 +46,9 @@ impl Tally {
         }
         self.splits[row.split as usize].add(bytes);
         if row.split == Split::Train {
+            let more = u64::from(row.copies.saturating_sub(1));
+            self.repeated.documents += more;
+            self.repeated.bytes += more * bytes;
             self.sources.entry(row.source).or_default().add(bytes);
             self.licences.entry(row.licence).or_default().add(bytes);
             self.authors.entry(row.author).or_default().add(bytes);
@@ -114,7 +120,7 @@ impl Tally {
                 entry
             })
             .collect();
-        json!({
+        let mut summary = json!({
             "text_bytes": kept.bytes,
             "documents": {
                 "read": read.documents, "kept": kept.documents, "train": train.documents,
@@ -129,7 +135,11 @@ impl Tally {
             "dropped": dropped,
             "funnel": steps,
             "limited": funnel.limited,
-        })
+        });
+        if self.repeated.documents > 0 {
+            summary["repeated"] = show(&self.repeated);
+        }
+        summary
     }
 }
 

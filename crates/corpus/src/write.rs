@@ -40,6 +40,8 @@ pub(crate) struct Incoming {
     pub dropped: Option<u16>,
     /// The document that stays in its place, if it is dropped for that.
     pub representative: Option<u32>,
+    /// How often it is taken, if it is kept for training.
+    pub copies: u16,
     /// Its tags as bytes.
     pub tags: Vec<u8>,
     /// Its keep map as bytes; empty if its text is the source's.
@@ -185,6 +187,7 @@ impl Writer {
             representative: document.representative,
             created: document.created,
             dropped: document.dropped,
+            copies: document.copies,
         };
         match self.by_key.entry(u128::from_le_bytes(row.key.0)) {
             Entry::Vacant(free) => drop(free.insert(ordinal)),
@@ -208,6 +211,10 @@ impl Writer {
                     row.dropped = Some(self.duplicate);
                 }
             }
+        }
+        if !row.kept() || row.split == Split::Validation {
+            // What is held out is scored once.
+            row.copies = 1;
         }
         if let Some(tags) = &mut self.tags {
             tags.push(&document.tags)?;

@@ -37,8 +37,9 @@ pub(crate) fn find(root: &Path, pattern: &str) -> Result<Vec<PathBuf>, NoFiles> 
         vec![full]
     } else if pattern.contains(['*', '?', '[']) {
         let base = glob::Pattern::escape(&root.to_string_lossy());
-        let mut text =
-            if Path::new(pattern).is_absolute() { pattern.into() } else { format!("{base}/{pattern}") };
+        // Behind an empty root a slash would make the pattern one from the root of the file system.
+        let whole = Path::new(pattern).is_absolute() || base.is_empty();
+        let mut text = if whole { pattern.into() } else { format!("{base}/{pattern}") };
         if text.ends_with("/**") {
             // By itself `**` means folders alone, and the files beside them would silently be left out.
             text.push_str("/*");

@@ -87,6 +87,9 @@ pub enum Error {
     /// More tokens than the fragment table can count.
     #[error("more than {} tokens in one split", crate::fragment::MAX_SLOTS)]
     TooManyTokens,
+    /// More copies of a document than the fragment table can count.
+    #[error("more than {} copies of one document", crate::fragment::MAX_COPIES)]
+    TooManyCopies,
 }
 
 fn of_sources(sources: &[String]) -> String {
@@ -147,6 +150,7 @@ impl Hint for Error {
                     .into(),
             ),
             Error::TooManyTokens => Some("split the corpus over several stages".into()),
+            Error::TooManyCopies => Some("lower `mix.max_copies` of the corpus stage".into()),
         }
     }
 }

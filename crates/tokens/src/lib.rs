@@ -17,7 +17,7 @@ mod write;
 
 pub use batch::{Block, Span, WithheldSet};
 pub use error::{Error, Result};
-pub use fragment::{FRAGMENT_BYTES, Fragment, MAX_SLOTS};
+pub use fragment::{FRAGMENT_BYTES, Fragment, MAX_COPIES, MAX_SLOTS};
 pub use index::{Counts, Dtype, Index};
 pub use packing::Packing;
 pub use regimen_corpus::Split;

@@ -24,6 +24,8 @@ pub struct Stream {
     shard_slots: u64,
     shards: Vec<Map>,
     table: Map,
+    /// Rows of the table with which passes begin: the first pass has every document, each later one the next copy of some.
+    passes: Vec<usize>,
     lengths: Arc<[u32]>,
 }
 
@@ -46,6 +48,8 @@ pub struct Document {
     pub ordinal: u32,
     /// Its slots: tokens and end token.
     pub slots: Range<u64>,
+    /// Which copy of it this is, from 0.
+    pub copy: u16,
 }
 
 impl Stream {
@@ -66,22 +70,24 @@ impl Stream {
             }
             shards.push(map);
         }
-        let stream = Stream {
+        let mut stream = Stream {
             vocab: index.vocab,
             end_id: index.end_id,
             dtype: index.dtype,
             shard_slots: index.shard_slots,
             shards,
             table: Map::open(&dir.join(fragments_name(name)))?,
+            passes: Vec::new(),
             lengths,
             counts,
         };
-        stream.check()?;
+        stream.passes = stream.check()?;
         Ok(stream)
     }
 
-    /// The fragment table must tile the stream in order, or nothing said from it can be trusted.
-    fn check(&self) -> Result<()> {
+    /// The fragment table must tile the stream in order, or nothing said from it can be trusted. Gives back the rows with
+    /// which passes begin.
+    fn check(&self) -> Result<Vec<usize>> {
         let bad = |what: String| Error::damaged(self.table.path(), what);
         let size = self.counts.fragments.checked_mul(FRAGMENT_BYTES as u64);
         if size != Some(self.table.bytes().len() as u64) {
@@ -94,21 +100,25 @@ impl Stream {
         if (self.counts.slots == 0) != (self.counts.fragments == 0) {
             return Err(bad(format!("{} fragments for {} slots", self.counts.fragments, self.counts.slots)));
         }
-        let mut before: Option<Fragment> = None;
+        let (mut before, mut passes): (Option<Fragment>, Vec<usize>) = (None, Vec::new());
         for (i, row) in self.rows().iter().enumerate() {
             let fragment = Fragment::decode(row).ok_or_else(|| bad(format!("row {i} has unknown bits")))?;
             let fits = match before {
-                None => fragment.start == 0 && fragment.first,
+                None => fragment.start == 0 && fragment.first && fragment.copy == 0,
                 Some(b) => {
                     fragment.start > b.start
                         && fragment.first == b.last
-                        && if fragment.first {
-                            fragment.ordinal > b.ordinal
-                        } else {
-                            fragment.ordinal == b.ordinal
+                        && match (fragment.first, fragment.copy.checked_sub(b.copy)) {
+                            (true, Some(0)) => fragment.ordinal > b.ordinal,
+                            (true, Some(1)) => fragment.ordinal <= b.ordinal,
+                            (false, Some(0)) => fragment.ordinal == b.ordinal,
+                            _ => false,
                         }
                 }
             };
+            if before.is_none_or(|before| before.copy != fragment.copy) {
+                passes.push(i);
+            }
             if !fits || fragment.start >= self.counts.slots || (fragment.first && fragment.byte != 0) {
                 return Err(bad(format!("row {i} does not follow from the row before it")));
             }
@@ -116,7 +126,7 @@ impl Stream {
         }
         match before {
             Some(fragment) if !fragment.last => Err(bad("the last document has no end".into())),
-            _ => Ok(()),
+            _ => Ok(passes),
         }
     }
 
@@ -214,23 +224,40 @@ impl Stream {
         (self.fragment(index), index)
     }
 
-    /// The fragments of a document, as a range of the table; empty if the document is not in this split.
+    /// The fragments of a document in its first copy, as a range of the table; empty if it is not in this split.
     pub fn fragments_of(&self, ordinal: u32) -> Range<usize> {
-        let rows = self.rows();
-        let start = rows.partition_point(|row| Fragment::decode_known(row).ordinal < ordinal);
-        let more =
-            rows[start..].iter().take_while(|row| Fragment::decode_known(row).ordinal == ordinal).count();
-        start..start + more
+        self.fragments_in(0, ordinal)
     }
 
-    /// The slots of a document; none if it is not in this split.
+    /// The same in one of the passes.
+    fn fragments_in(&self, pass: usize, ordinal: u32) -> Range<usize> {
+        let of = |pass: usize| self.passes.get(pass).copied().unwrap_or(self.fragments());
+        let start = of(pass);
+        let rows = &self.rows()[start..of(pass + 1)];
+        let first = rows.partition_point(|row| Fragment::decode_known(row).ordinal < ordinal);
+        let more =
+            rows[first..].iter().take_while(|row| Fragment::decode_known(row).ordinal == ordinal).count();
+        start + first..start + first + more
+    }
+
+    /// The slots of a document, of its first copy if there are several; none if it is not in this split.
     pub fn slots_of(&self, ordinal: u32) -> Option<Range<u64>> {
-        let range = self.fragments_of(ordinal);
+        self.slots_in(0, ordinal)
+    }
+
+    fn slots_in(&self, pass: usize, ordinal: u32) -> Option<Range<u64>> {
+        let range = self.fragments_in(pass, ordinal);
         let (first, last) = (range.start, range.end.checked_sub(1).filter(|&last| last >= range.start)?);
         Some(self.fragment_slots(first).start..self.fragment_slots(last).end)
     }
 
-    /// All documents, in the order of their ordinals.
+    /// The slots of every copy of a document, with the number of the copy, from 0.
+    pub fn copies_of(&self, ordinal: u32) -> impl Iterator<Item = (u16, Range<u64>)> + '_ {
+        // There are no more passes than the number of a copy can count.
+        (0..self.passes.len()).filter_map(move |pass| Some((pass as u16, self.slots_in(pass, ordinal)?)))
+    }
+
+    /// All documents, in the order of their ordinals; then those with a second copy in the same order, and so on.
     pub fn documents(&self) -> impl Iterator<Item = Document> + '_ {
         let mut index = 0;
         std::iter::from_fn(move || {
@@ -240,7 +267,7 @@ impl Stream {
             }
             let end = self.fragment_slots(index).end;
             index += 1;
-            Some(Document { ordinal: fragment.ordinal, slots: fragment.start..end })
+            Some(Document { ordinal: fragment.ordinal, slots: fragment.start..end, copy: fragment.copy })
         })
     }
 

@@ -7,10 +7,10 @@ use regimen_base::fs;
 
 use crate::Split;
 use crate::error::{Error, Result};
-use crate::fragment::{Fragment, MAX_SLOTS};
+use crate::fragment::{Fragment, MAX_COPIES, MAX_SLOTS};
 use crate::index::{Counts, Dtype, Index, LENGTHS, fragments_name, shard_name};
 
-/// Takes the documents of a split in the order of their ordinals.
+/// Takes the documents of a split, pass by pass in the order of their ordinals.
 struct SplitWriter {
     dir: PathBuf,
     name: &'static str,
@@ -22,6 +22,9 @@ struct SplitWriter {
     table: fs::File,
     buffer: Vec<u8>,
     counts: Counts,
+    /// Ordinal of the last document, and the number of the pass.
+    last: Option<u32>,
+    copy: u16,
 }
 
 impl SplitWriter {
@@ -39,11 +42,20 @@ impl SplitWriter {
             table: fs::create(&dir.join(fragments_name(name)))?,
             buffer: Vec::new(),
             counts: Counts::default(),
+            last: None,
+            copy: 0,
         })
     }
 
     /// Append a document: its tokens and the end token, cut where a shard is full.
     fn document(&mut self, ordinal: u32, tokens: &[u32]) -> Result<()> {
+        // An ordinal that does not rise begins the next pass: copies of documents that were there before.
+        if self.last.replace(ordinal).is_some_and(|last| ordinal <= last) {
+            self.copy += 1;
+            if self.copy >= MAX_COPIES {
+                return Err(Error::TooManyCopies);
+            }
+        }
         let total = tokens.len() + 1;
         if self.counts.slots + total as u64 > MAX_SLOTS {
             return Err(Error::TooManyTokens);
@@ -54,7 +66,8 @@ impl SplitWriter {
             let take = (total - done).min(room.min(usize::MAX as u64) as usize);
             let piece = &tokens[done..(done + take).min(tokens.len())];
             let last = done + take == total;
-            let fragment = Fragment { start: self.counts.slots, ordinal, byte, first: done == 0, last };
+            let (start, first, copy) = (self.counts.slots, done == 0, self.copy);
+            let fragment = Fragment { start, ordinal, byte, first, last, copy };
             self.table.put(&fragment.encode())?;
             self.put(piece, last)?;
             byte += piece.iter().map(|&token| self.lengths[token as usize]).sum::<u32>();
@@ -107,7 +120,8 @@ impl SplitWriter {
 pub type Encoded = (u32, Vec<u32>);
 
 /// Write a whole tokens artifact into the folder `dir`. `lengths` are the bytes of each token by id; the documents of
-/// each split come in the order of their ordinals.
+/// each split come in the order of their ordinals. Where the order begins again, a new pass begins: in it come, in the same
+/// order, some of the documents of the pass before it once more, each as its next copy.
 pub fn write_set(
     dir: &Path,
     lengths: &[u32],

@@ -215,6 +215,41 @@ fn filling_again_keeps_the_buffers() {
     assert_eq!(places, now);
 }
 
+#[test]
+fn copies_come_in_passes_and_are_found() {
+    // Documents 3 and 9 twice, 9 a third time.
+    let passes: Vec<Encoded> = vec![
+        (3, vec![1, 2]),
+        (5, (1..20).collect()),
+        (9, vec![7]),
+        (3, vec![1, 2]),
+        (9, vec![7]),
+        (9, vec![7]),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let set = write(dir.path(), 40, 7, &passes);
+    let stream = set.train();
+    let slots = |ordinal| stream.copies_of(ordinal).collect::<Vec<_>>();
+    assert_eq!(slots(3), [(0, 0..3), (1, 25..28)]);
+    assert_eq!(slots(5), [(0, 3..23)]);
+    assert_eq!(slots(9), [(0, 23..25), (1, 28..30), (2, 30..32)]);
+    assert_eq!((slots(4), stream.slots_of(9)), (Vec::new(), Some(23..25)));
+    let found: Vec<_> = stream.documents().map(|d| (d.ordinal, d.copy)).collect();
+    assert_eq!(found, [(3, 0), (5, 0), (9, 0), (3, 1), (9, 1), (9, 2)]);
+    assert!(stream.addresses(0..32).unwrap()[28..30].iter().all(|address| address.ordinal == 9));
+    // A copy that does not follow its pass is damage.
+    for (row, copy) in [(0, 1u16), (1, 1), (stream.fragments() - 1, 3), (stream.fragments() - 1, 0)] {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), 40, 7, &passes);
+        let path = dir.path().join("train.frags");
+        let mut bytes = std::fs::read(&path).unwrap();
+        let flags = u16::from(bytes[16 * row + 13] & 3) | copy << 2;
+        bytes[16 * row + 13..16 * row + 15].copy_from_slice(&flags.to_le_bytes());
+        std::fs::write(&path, bytes).unwrap();
+        assert!(matches!(TokenSet::open(dir.path()), Err(Error::Damaged { .. })), "row {row}, copy {copy}");
+    }
+}
+
 type Edit<'a> = &'a dyn Fn(&mut Vec<u8>);
 
 #[test]

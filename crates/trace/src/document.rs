@@ -42,6 +42,9 @@ pub struct DocumentTrace {
     pub kept_ranges: Option<Vec<Kept>>,
     /// Tokens of its text and the end token; none if no token shard is known or holds it.
     pub slots: Option<u64>,
+    /// How often the token shards have it.
+    #[serde(skip_serializing_if = "is_once")]
+    pub times: u64,
     /// The runs that could see it, or the copy that stayed.
     pub runs: Vec<RunSeen>,
 }
@@ -107,6 +110,19 @@ pub struct Seen {
     pub tokens: u64,
     /// Whether the step updated nothing.
     pub skipped: bool,
+    /// Which copy of the document it was, from 0.
+    #[serde(skip_serializing_if = "is_first")]
+    pub copy: u16,
+}
+
+/// Whether a copy is the first one: of most documents there is no other.
+pub(crate) fn is_first(copy: &u16) -> bool {
+    *copy == 0
+}
+
+/// Whether a document is there once, as most are.
+fn is_once(times: &u64) -> bool {
+    *times <= 1
 }
 
 /// Trace the document `ordinal`.
@@ -115,11 +131,9 @@ pub fn document(view: &View, ordinal: u32) -> Result<DocumentTrace> {
     let row = corpus.row(ordinal);
     let representative = row.representative.filter(|&r| r != ordinal);
     let kept = representative.unwrap_or(ordinal);
-    let slots = view
-        .tokens
-        .as_ref()
-        .and_then(|tokens| tokens.stream_of(kept).and_then(|stream| stream.slots_of(kept)))
-        .map(|slots| slots.end - slots.start);
+    let stream = view.tokens.as_ref().and_then(|tokens| tokens.stream_of(kept));
+    let slots = stream.and_then(|stream| stream.slots_of(kept)).map(|slots| slots.end - slots.start);
+    let times = stream.map_or(0, |stream| stream.copies_of(kept).count() as u64);
     Ok(DocumentTrace {
         key: row.key.to_string(),
         id: corpus.id(ordinal).to_string(),
@@ -147,6 +161,7 @@ pub fn document(view: &View, ordinal: u32) -> Result<DocumentTrace> {
         tags: tags(corpus, ordinal)?,
         kept_ranges: corpus.keep_map(ordinal)?.map(|map| kept_ranges(corpus, &map)),
         slots,
+        times,
         runs: view
             .runs
             .iter()
@@ -195,29 +210,31 @@ fn copies(corpus: &Corpus, ordinal: u32) -> Vec<String> {
         .collect()
 }
 
-/// Every time a run saw a training document, by step and row. Empty for a withheld document.
+/// Every time a run saw a training document, in any of its copies, by step and row. Empty for a withheld document.
 pub fn seen(run: &RunView, ordinal: u32) -> Vec<Seen> {
-    let Some(slots) = run.tokens.train().slots_of(ordinal) else { return Vec::new() };
     if run.withheld.contains(ordinal) {
         return Vec::new();
     }
     let mut found = Vec::new();
-    for instance in run.packing.instances_of(slots.clone()) {
-        let here = run.packing.slots_of(instance);
-        let (start, end) = (here.start.max(slots.start), here.end.min(slots.end));
-        for step in run.schedule.steps_of(instance, run.steps) {
-            let rows = run.schedule.instances(step);
-            for (row, _) in rows.iter().enumerate().filter(|(_, i)| **i == instance) {
-                found.push(Seen {
-                    step: step + 1,
-                    row,
-                    first: start - slots.start,
-                    tokens: end - start,
-                    skipped: run.skipped.binary_search(&step).is_ok(),
-                });
+    for (copy, slots) in run.tokens.train().copies_of(ordinal) {
+        for instance in run.packing.instances_of(slots.clone()) {
+            let here = run.packing.slots_of(instance);
+            let (start, end) = (here.start.max(slots.start), here.end.min(slots.end));
+            for step in run.schedule.steps_of(instance, run.steps) {
+                let rows = run.schedule.instances(step);
+                for (row, _) in rows.iter().enumerate().filter(|(_, i)| **i == instance) {
+                    found.push(Seen {
+                        step: step + 1,
+                        row,
+                        first: start - slots.start,
+                        tokens: end - start,
+                        skipped: run.skipped.binary_search(&step).is_ok(),
+                        copy,
+                    });
+                }
             }
         }
     }
-    found.sort_by_key(|seen| (seen.step, seen.row));
+    found.sort_by_key(|seen| (seen.step, seen.row, seen.copy));
     found
 }

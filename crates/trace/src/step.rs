@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::document::is_first;
 use crate::error::{Error, Result};
 use crate::view::View;
 
@@ -53,6 +54,9 @@ pub struct Piece {
     pub byte_start: u32,
     /// The byte behind its last.
     pub byte_end: u32,
+    /// Which copy of the document it is, from 0.
+    #[serde(skip_serializing_if = "is_first")]
+    pub copy: u16,
     /// Whether the document is withheld: its slots were masked and its text was not seen.
     pub withheld: bool,
     /// The text; empty for a withheld document.
@@ -100,6 +104,7 @@ pub fn step(view: &View, number: u64) -> Result<StepTrace> {
                 tokens,
                 byte_start,
                 byte_end,
+                copy: fragment.copy,
                 withheld,
                 // A piece may begin or end inside a character: tokens are bytes.
                 text: if withheld { String::new() } else { String::from_utf8_lossy(bytes).into_owned() },
@@ -112,7 +117,7 @@ pub fn step(view: &View, number: u64) -> Result<StepTrace> {
             }
             // A document cut over two shards is two fragments but one piece.
             match trace.pieces.last_mut() {
-                Some(last) if last.row == row && last.ordinal == ordinal => {
+                Some(last) if (last.row, last.ordinal, last.copy) == (row, ordinal, fragment.copy) => {
                     last.tokens += piece.tokens;
                     last.byte_end = piece.byte_end;
                     let whole = text_of(view, ordinal, last.byte_start, last.byte_end)?;

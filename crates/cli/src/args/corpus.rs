@@ -36,6 +36,29 @@ Files that are done already, by the same taggers from the same content, are pass
 
 Document order is the order of the files' paths and of their rows. Of equal things the first stays unmarked.")]
     Dedup(DedupArgs),
+    /// Filter and edit documents by their attributes, and take sources in wanted shares
+    #[command(after_help = "Examples:
+  regimen corpus mix wiki/documents --attributes rules,dup_para --drop 'gopher_v1.word_count < 50' --edit dup_para --to mixed
+  regimen corpus mix wiki/documents --attributes pii --edit 'pii.EMAIL_ADDRESS=|||EMAIL|||' --budget 2GB --to mixed
+  regimen corpus mix --config mix.toml
+
+Several sources with weights stand in a file; docs/corpus.md has one. Files that are done already are passed over.")]
+    Mix(MixArgs),
+    /// Take a share of documents, or so many of them, by the hash of their keys
+    #[command(after_help = "Examples:
+  regimen corpus sample wiki/documents --fraction 0.01 > sample.jsonl
+  regimen corpus sample 'wiki/documents/*.gz' --documents 1000 --seed 3 --to sample.jsonl.zst
+  regimen corpus sample tables/*.parquet --bytes 100MB --to sample.jsonl
+
+The same documents each time; more of them when more are asked for.")]
+    Sample(SampleArgs),
+    /// Find what documents share with evaluation sets, and leave such documents out
+    #[command(after_help = "Examples:
+  regimen corpus decontaminate wiki/documents --against gsm8k.jsonl --field question --report hits.jsonl
+  regimen corpus decontaminate wiki/documents --against arc.jsonl,mmlu.jsonl --exact --drop clean --report hits.jsonl
+
+n-grams are of words in lower case without punctuation. Stretches are cut out by `regimen corpus mix --edit`.")]
+    Decontaminate(DecontaminateArgs),
     /// List the taggers and their attributes, or describe one
     #[command(after_help = "Examples:
   regimen corpus taggers
@@ -133,7 +156,7 @@ pub struct NgramsArgs {
 }
 
 /// Bytes such as `500MB`, `2GB` or `1000000`.
-fn memory(text: &str) -> Result<u64, String> {
+pub fn memory(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
     let factor = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
@@ -257,4 +280,104 @@ pub struct DedupArgs {
     /// Bytes for records and tables; beyond them files are used
     #[arg(long, default_value_t = 1_000_000_000, value_name = "BYTES")]
     pub memory: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct MixArgs {
+    /// Files, folders or patterns of documents (JSON lines, plain, .gz or .zst), below a folder `documents`
+    #[arg(required_unless_present = "config", conflicts_with = "config", value_name = "DOCUMENTS")]
+    pub documents: Vec<String>,
+    /// File with the sources, as TOML; its other fields are named like the options here
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["attributes", "include", "exclude", "edit", "discard", "name"])]
+    pub config: Option<PathBuf>,
+    /// Folder in which `documents/` is written
+    #[arg(long, required_unless_present = "config", value_name = "DIR")]
+    pub to: Option<PathBuf>,
+    /// Experiments whose attributes are looked at; one with a `/` in it is the folder that holds them
+    #[arg(long, value_delimiter = ',', value_name = "NAME,..")]
+    pub attributes: Vec<String>,
+    /// Keep only documents for which this holds, or another `--include` (may be repeated)
+    #[arg(long, value_name = "EXPRESSION")]
+    pub include: Vec<String>,
+    /// Drop documents for which this holds (may be repeated)
+    #[arg(long = "drop", alias = "exclude", value_name = "EXPRESSION")]
+    pub exclude: Vec<String>,
+    /// Cut out the spans of an attribute, or put a text in their place (may be repeated)
+    #[arg(long, value_name = "SPANS[=TEXT]")]
+    pub edit: Vec<String>,
+    /// Fields of rows that are not written
+    #[arg(long, value_delimiter = ',', value_name = "FIELD,..")]
+    pub discard: Vec<String>,
+    /// Name of the source, and of the files written
+    #[arg(long, default_value = "mixed", value_name = "NAME")]
+    pub name: String,
+    /// Shares of sources go by their bytes to the power of 1 / T, times their weights [default: 1]
+    #[arg(long, value_name = "T")]
+    pub temperature: Option<f64>,
+    /// Bytes of text to take in all, such as 2GB, at most all there are
+    #[arg(long, value_parser = memory, value_name = "BYTES")]
+    pub budget: Option<u64>,
+    /// Bytes of input files that become one file [default: 256MB]
+    #[arg(long, value_parser = memory, value_name = "BYTES")]
+    pub shard: Option<u64>,
+    /// How files are packed [default: gz]
+    #[arg(long, value_parser = ["gz", "zst", "none"], value_name = "PACK")]
+    pub pack: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("amount").required(true).args(["fraction", "number", "bytes"])))]
+pub struct SampleArgs {
+    /// Files, folders or patterns of documents (JSON lines, plain, .gz or .zst; Parquet)
+    #[arg(required = true, value_name = "DOCUMENTS")]
+    pub documents: Vec<String>,
+    /// Take this share of the documents, from 0 to 1
+    #[arg(long, value_name = "SHARE")]
+    pub fraction: Option<f64>,
+    /// Take so many documents
+    #[arg(long = "documents", value_name = "N")]
+    pub number: Option<u64>,
+    /// Take documents until their texts have so many bytes, such as 100MB
+    #[arg(long, value_parser = memory, value_name = "BYTES")]
+    pub bytes: Option<u64>,
+    /// Another seed takes other documents
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub seed: u64,
+    /// File for the rows, packed as its name says [default: the standard output]
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct DecontaminateArgs {
+    /// Files, folders or patterns of documents (JSON lines, plain, .gz or .zst)
+    #[arg(required = true, value_name = "DOCUMENTS")]
+    pub documents: Vec<String>,
+    /// Files of evaluation items, one a row (JSON lines, plain, .gz or .zst)
+    #[arg(long, required = true, value_delimiter = ',', value_name = "FILE,..")]
+    pub against: Vec<PathBuf>,
+    /// Field of a row that holds the item's text
+    #[arg(long, default_value = "text", value_name = "FIELD")]
+    pub field: String,
+    /// Words of an n-gram; an item with fewer is looked for as a whole, from five words on
+    #[arg(short, default_value_t = 13, value_parser = clap::value_parser!(u32).range(2..=100), value_name = "N")]
+    pub n: u32,
+    /// Look for whole items too, character for character, from 20 characters on
+    #[arg(long)]
+    pub exact: bool,
+    /// A document counts as contaminated if it has this share of the n-grams of an item; 0: any hit
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub overlap: f64,
+    /// Name of the folder of attributes, and the first part of their names
+    #[arg(long, default_value = "decontaminate", value_name = "NAME")]
+    pub experiment: String,
+    /// Folder for the attributes (default: `attributes/EXPERIMENT` beside `documents`)
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+    /// File for the report, a row for every hit
+    #[arg(long, value_name = "FILE")]
+    pub report: PathBuf,
+    /// Folder in which `documents/` without contaminated documents is written
+    #[arg(long, value_name = "DIR")]
+    pub drop: Option<PathBuf>,
 }

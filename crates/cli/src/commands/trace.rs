@@ -64,6 +64,9 @@ fn document(d: &DocumentTrace) -> String {
         format!("  from     {}", d.place),
         format!("  licence  {}   author {}", d.licence, d.author),
         match d.slots {
+            Some(slots) if d.times > 1 => {
+                format!("  text     {}, {slots} tokens, {} times", units::bytes(d.bytes), d.times)
+            }
             Some(slots) => format!("  text     {}, {slots} tokens", units::bytes(d.bytes)),
             None => format!("  text     {}", units::bytes(d.bytes)),
         },
@@ -138,7 +141,8 @@ fn times(seen: &[Seen]) -> String {
         .take(LISTED)
         .map(|s| {
             let skipped = if s.skipped { ", skipped" } else { "" };
-            format!("{} (row {}, tokens {}..{}{skipped})", s.step, s.row, s.first, s.first + s.tokens)
+            let copy = if s.copy > 0 { format!(", copy {}", s.copy + 1) } else { String::new() };
+            format!("{} (row {}, tokens {}..{}{copy}{skipped})", s.step, s.row, s.first, s.first + s.tokens)
         })
         .collect();
     if seen.len() > LISTED {
@@ -159,8 +163,9 @@ fn step(s: &StepTrace) -> String {
     }
     for piece in &s.pieces {
         let withheld = if piece.withheld { "  withheld" } else { "" };
+        let copy = if piece.copy > 0 { format!("  copy {}", piece.copy + 1) } else { String::new() };
         lines.push(format!(
-            "  row {:>3}  {}:{}  bytes {}..{}  {} tokens  {}  {}{withheld}",
+            "  row {:>3}  {}:{}  bytes {}..{}  {} tokens  {}  {}{copy}{withheld}",
             piece.row,
             piece.source,
             piece.id,

@@ -6,6 +6,7 @@ mod common;
 mod crash;
 mod damage;
 mod disk;
+mod folders;
 mod golden;
 mod graph;
 mod help;

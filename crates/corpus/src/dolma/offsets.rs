@@ -43,7 +43,6 @@ impl Offsets {
         }
     }
 
-    #[cfg(test)]
     /// The byte at which code point `at` of the marked `text` begins; its length for the end. None beyond the end.
     pub fn byte(&self, text: &str, at: u32) -> Option<u32> {
         if self.before.is_empty() {

@@ -38,8 +38,10 @@ impl<'a> Row<'a> {
             let reason = "invalid type: sequence, expected a JSON object".into();
             return Err(Error::Json { place: place(), column: 1, reason });
         }
-        let mut row: Row = serde_json::from_str(line).map_err(|error| {
-            Error::Json { place: place(), column: error.column().max(1), reason: reason(&error) }
+        let mut row: Row = serde_json::from_str(line).map_err(|error| Error::Json {
+            place: place(),
+            column: error.column().max(1),
+            reason: reason(&error),
         })?;
         row.line = line;
         // Both are written out as they are.
@@ -79,6 +81,11 @@ impl<'a> Row<'a> {
     /// The id as it is written: a JSON text or number.
     pub fn id(&self) -> &'a str {
         self.id.map_or("null", RawValue::get)
+    }
+
+    /// The id as a text; of a number its digits.
+    pub fn id_text(&self) -> Cow<'a, str> {
+        serde_json::from_str(self.id()).unwrap_or(Cow::Borrowed(self.id()))
     }
 
     /// The object `metadata` as it is written; empty if there is none.

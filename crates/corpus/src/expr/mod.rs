@@ -18,9 +18,25 @@ mod parse;
 
 use regex_automata::meta::Regex;
 
-use crate::tag::{Shape, Span, Tags};
+use crate::error::Result;
+use crate::tag::{Set, Shape, Span, Tags};
 
 pub(crate) use parse::parse;
+
+/// Knows what names of attributes mean.
+pub(crate) trait Known {
+    /// The slot in which an attribute's spans lie, and what it is.
+    ///
+    /// # Errors
+    /// [`crate::Error::UnknownAttribute`].
+    fn slot(&self, name: &str) -> Result<(usize, Shape)>;
+}
+
+impl Known for Set {
+    fn slot(&self, name: &str) -> Result<(usize, Shape)> {
+        Set::slot(self, name)
+    }
+}
 
 /// What an expression may look at.
 #[derive(Clone, Copy)]

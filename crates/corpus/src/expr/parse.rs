@@ -4,9 +4,9 @@ use regex_automata::meta::Regex;
 use regimen_base::suggest;
 
 use super::lex::{Token, fault, tokens};
-use super::{Field, Fold, Number, Op, Text, Truth};
+use super::{Field, Fold, Known, Number, Op, Text, Truth};
 use crate::error::{Error, Result};
-use crate::tag::{Set, Shape};
+use crate::tag::Shape;
 
 /// How deep parentheses and `not` may go.
 const DEPTH: usize = 64;
@@ -58,7 +58,7 @@ impl Any {
 ///
 /// # Errors
 /// [`Error::Expression`], which points at the place.
-pub(crate) fn parse(text: &str, set: &Set) -> Result<Truth> {
+pub(crate) fn parse(text: &str, set: &dyn Known) -> Result<Truth> {
     let mut parser = Parser { text, set, tokens: tokens(text)?, at: 0, depth: 0, joins: 0 };
     let (place, found) = (parser.place(), parser.or()?);
     let truth = parser.truth(found, place)?;
@@ -70,7 +70,7 @@ pub(crate) fn parse(text: &str, set: &Set) -> Result<Truth> {
 
 struct Parser<'p> {
     text: &'p str,
-    set: &'p Set,
+    set: &'p dyn Known,
     tokens: Vec<(usize, Token)>,
     at: usize,
     depth: usize,
@@ -198,7 +198,9 @@ impl Parser<'_> {
         self.joins += 1;
         if self.joins > JOINS {
             let reason = format!("the expression joins more than {JOINS} parts");
-            return Err(self.fault(reason, "write it as several rules, or name the values in a list: `in [..]`"));
+            return Err(
+                self.fault(reason, "write it as several rules, or name the values in a list: `in [..]`")
+            );
         }
         Ok(())
     }
@@ -418,7 +420,7 @@ impl Parser<'_> {
 mod tests {
     use super::*;
     use crate::expr::Facts;
-    use crate::tag::Wanted;
+    use crate::tag::{Set, Wanted};
     use proptest::prelude::*;
     use regimen_base::Hint;
 

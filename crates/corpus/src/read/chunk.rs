@@ -25,6 +25,8 @@ pub(crate) struct Chunk {
     pub ends: Option<Vec<usize>>,
     /// Documents that are not lines, instead of the bytes.
     pub pages: Vec<Raw>,
+    /// Rows of other files that belong to its rows, one by one.
+    pub beside: Vec<Chunk>,
 }
 
 impl Chunk {
@@ -37,24 +39,35 @@ impl Chunk {
         file: &str,
         mut each: impl FnMut(&str, &dyn Fn() -> Place) -> Result<()>,
     ) -> Result<()> {
-        let mut start = 0;
-        let mut number = self.first;
-        while start < self.data.len() {
-            let end = memchr::memchr(b'\n', &self.data[start..]).map_or(self.data.len(), |i| start + i);
+        for (number, line) in self.lines() {
             let place = || Place { file: file.into(), unit: "line", number };
-            let mut line = &self.data[start..end];
-            if self.offset == 0 && start == 0 {
-                line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
-            }
-            if !line.iter().all(u8::is_ascii_whitespace) {
-                let line = std::str::from_utf8(line)
-                    .map_err(|e| Error::Encoding { place: place(), byte: e.valid_up_to() as u64 })?;
-                each(line, &place)?;
-            }
-            start = end + 1;
-            number += 1;
+            let line = std::str::from_utf8(line)
+                .map_err(|e| Error::Encoding { place: place(), byte: e.valid_up_to() as u64 })?;
+            each(line, &place)?;
         }
         Ok(())
+    }
+
+    /// Its lines that are not blank, each with its number, without line feed and without the mark of the byte order.
+    pub fn lines(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let mut start = 0;
+        let mut next = self.first;
+        std::iter::from_fn(move || {
+            while start < self.data.len() {
+                let end = memchr::memchr(b'\n', &self.data[start..]).map_or(self.data.len(), |i| start + i);
+                let mut line = &self.data[start..end];
+                if self.offset == 0 && start == 0 {
+                    line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+                }
+                let number = next;
+                start = end + 1;
+                next += 1;
+                if !line.iter().all(u8::is_ascii_whitespace) {
+                    return Some((number, line));
+                }
+            }
+            None
+        })
     }
 }
 
@@ -127,6 +140,7 @@ impl Chunks {
             data,
             ends,
             pages: Vec::new(),
+            beside: Vec::new(),
         };
         self.next += documents;
         self.offset += cut as u64;

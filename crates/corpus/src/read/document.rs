@@ -351,6 +351,7 @@ impl<'r> Maker<'r, '_> {
             repaired: about.repaired,
             dropped,
             representative: None,
+            copies: 1,
             tags: outcome.tags,
             keep: outcome.keep,
         };

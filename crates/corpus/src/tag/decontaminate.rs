@@ -9,6 +9,8 @@
 //! - `hits`: those spans, with the number of the item (its row, from 1) as score: the report of every hit
 //! - `overlap`: of the item that is covered best, the share of its different n-grams that occur in the document
 //! - `items`: how many items have a hit
+//! - `exact`: with `exact = true`, stretches that are the whole text of an item (of at least 20 characters, without the white
+//!   space around it), character for character; the score is the item's number
 //!
 //! n-grams are told apart by 64 bits. Cost: one look into a table for each word and each length of n-gram.
 
@@ -16,6 +18,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use aho_corasick::AhoCorasick;
 use regimen_base::{Hash256, fs};
 use regimen_recipe::InputFile;
 
@@ -30,21 +33,24 @@ use crate::read::stream::Stream;
 const N: usize = 13;
 /// Items of fewer words cannot be told from chance.
 const LEAST: usize = 5;
+/// The same of characters, for whole items.
+const LEAST_CHARACTERS: usize = 20;
 
-static ATTRIBUTES: [Attribute; 3] = [
+static ATTRIBUTES: [Attribute; 4] = [
     spans("hits", "stretches of words shared with an item; the score is the item's number"),
     value("overlap", "greatest share of an item's n-grams that occur here"),
     value("items", "items with a hit"),
+    spans("exact", "whole items, if `exact` asks for them; the score is the item's number"),
 ];
 
 pub(super) static KIND: Kind = Kind {
     name: "decontaminate",
     aliases: &[],
-    version: 1,
-    about: "Overlap with the evaluation items of the file `items` by n-grams of words (`n`, 13; text in `field`).",
+    version: 2,
+    about: "Overlap with the evaluation items of the file `items` by n-grams of words (`n`, 13; text in `field`), and whole items.",
     attributes: &ATTRIBUTES,
     make: |params| {
-        params.only(&["items", "field", "n"])?;
+        params.only(&["items", "field", "n", "exact"])?;
         let path = params
             .path("items")?
             .ok_or_else(|| params.wrong("items", "it is missing: it names the file of items"))?;
@@ -54,7 +60,11 @@ pub(super) static KIND: Kind = Kind {
             Some(n) => return Err(params.wrong("n", format!("{n} is not from 2 to 100"))),
         };
         let items = items(&path, params.text("field")?.unwrap_or("text"), params)?;
-        Ok(Box::new(Index::new(&items, n)))
+        let mut index = Index::new(&items, n);
+        if params.flag("exact")? {
+            index.whole = Some(Whole::new(&items).map_err(|reason| params.wrong("items", reason))?);
+        }
+        Ok(Box::new(index))
     },
 };
 
@@ -190,6 +200,35 @@ struct Index {
     lengths: Vec<Length>,
     /// Different n-grams of each item.
     sizes: Vec<u32>,
+    /// The whole items, if they are asked for.
+    whole: Option<Whole>,
+}
+
+/// All items, looked for at once (Aho and Corasick 1975), in time linear in the text and the hits.
+struct Whole {
+    automaton: AhoCorasick,
+    /// The item of every pattern.
+    items: Vec<u32>,
+}
+
+impl Whole {
+    fn new(items: &[String]) -> std::result::Result<Whole, String> {
+        let texts = (0u32..).zip(items.iter().map(|item| item.trim()));
+        let long = texts.filter(|(_, text)| text.chars().count() >= LEAST_CHARACTERS);
+        let (items, texts): (Vec<u32>, Vec<&str>) = long.unzip();
+        let automaton = AhoCorasick::new(texts).map_err(|e| format!("too many items: {e}"))?;
+        Ok(Whole { automaton, items })
+    }
+
+    fn tag(&self, text: &str, out: &mut Tags) {
+        let mut found: Vec<(u32, u32, u32)> = self
+            .automaton
+            .find_overlapping_iter(text)
+            .map(|hit| (hit.start() as u32, self.items[hit.pattern().as_usize()], hit.end() as u32))
+            .collect();
+        found.sort_unstable();
+        found.into_iter().for_each(|(start, item, end)| out.span(3, start..end, f64::from(item + 1)));
+    }
 }
 
 impl Index {
@@ -207,7 +246,7 @@ impl Index {
             by_length.into_iter().map(|(n, entries)| Length::new(n, entries)).collect();
         let mut sizes = vec![0; items.len()];
         lengths.iter().flat_map(|length| &length.entries).for_each(|&(_, item)| sizes[item as usize] += 1);
-        Index { lengths, sizes }
+        Index { lengths, sizes, whole: None }
     }
 }
 
@@ -248,6 +287,9 @@ impl Tagger for Index {
         }
         out.value(1, overlap);
         out.value(2, f64::from(items));
+        if let Some(whole) = &self.whole {
+            whole.tag(document.view.text, out);
+        }
     }
 }
 
@@ -260,7 +302,7 @@ mod tests {
     fn found(index: &Index, text: &str) -> (Vec<(u32, String)>, f64, f64) {
         let mut buffers = super::super::Buffers::default();
         let mut out = Tags::default();
-        out.begin(3, text.len() as u32);
+        out.begin(4, text.len() as u32);
         index.tag(&Document { view: buffers.view(text), metadata: "" }, &mut Scratch::default(), &mut out);
         let hits =
             out.spans(0).iter().map(|s| (s.score as u32, text[s.start as usize..s.end as usize].into()));
@@ -296,6 +338,31 @@ mod tests {
         assert_eq!(found(&whole, "x Alpha beta, gamma delta epsilon y").0.len(), 1);
         assert_eq!(found(&whole, "alpha beta gamma delta").0.len(), 0);
         assert_eq!(found(&whole, "").1, 0.0);
+    }
+
+    #[test]
+    fn whole_items_are_found_to_the_letter() {
+        let items = words(&[
+            "What is the capital of France?",
+            "the capital of France",
+            "too short",
+            "何".repeat(20).as_str(),
+        ]);
+        let mut index = Index::new(&items, 13);
+        index.whole = Some(Whole::new(&items).unwrap());
+        let exact = |text: &str| {
+            let (mut buffers, mut out) = (super::super::Buffers::default(), Tags::default());
+            out.begin(4, text.len() as u32);
+            index.tag(
+                &Document { view: buffers.view(text), metadata: "" },
+                &mut Scratch::default(),
+                &mut out,
+            );
+            out.spans(3).iter().map(|s| (s.score as u32, s.start, s.end)).collect::<Vec<_>>()
+        };
+        assert_eq!(exact("é What is the capital of France? too short"), [(1, 3, 33), (2, 11, 32)]);
+        assert_eq!(exact("what is the Capital of France?"), []);
+        assert_eq!(exact(&"何".repeat(21)), [(4, 0, 60), (4, 3, 63)]);
     }
 
     #[test]

@@ -124,6 +124,17 @@ impl Params<'_> {
         }
     }
 
+    /// Whether something is asked for: true or false, or a text that says so.
+    pub(crate) fn flag(&self, field: &str) -> Result<bool> {
+        match self.of.get(field) {
+            None | Some(Value::Null | Value::Bool(false)) => Ok(false),
+            Some(Value::Bool(true)) => Ok(true),
+            Some(Value::String(text)) if text == "true" => Ok(true),
+            Some(Value::String(text)) if text == "false" => Ok(false),
+            Some(other) => Err(self.wrong(field, format!("it must be true or false, found {other}"))),
+        }
+    }
+
     /// A path, if it is given: relative to the project.
     pub(crate) fn path(&self, field: &str) -> Result<Option<PathBuf>> {
         Ok(self.text(field)?.map(|path| self.root.join(path)))

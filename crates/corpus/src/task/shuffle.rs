@@ -108,7 +108,7 @@ impl Work<'_> {
         let (config, reasons) = (self.ground.config, self.ground.given.of_copies);
         let mut all = self.before(round, groups)?;
         if round == Round::Paragraphs && config.mixes() {
-            all.leave_out(self.fractions()?, reasons.mixed);
+            all.take(self.fractions()?, reasons.mixed);
         }
         Ok(all)
     }

@@ -13,8 +13,14 @@ mod deduping;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod holding;
+#[cfg(test)]
 mod inspecting;
 #[cfg(test)]
+mod mixing;
+#[cfg(test)]
 mod pages;
+#[cfg(test)]
+mod sampling;
 #[cfg(test)]
 mod tagging;

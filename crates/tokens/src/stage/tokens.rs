@@ -1,6 +1,6 @@
 //! The stage `tokens`: encode every kept document and pack the ids into shards.
 
-use regimen_base::Failure;
+use regimen_base::{Failure, Hash256};
 use regimen_corpus::Corpus;
 use regimen_recipe::{Field, Forecast, Input, Job, Planning, StageKind, Ty, no_check};
 use serde::Deserialize;
@@ -33,12 +33,22 @@ pub(crate) static TOKENS: StageKind = StageKind {
             doc: "The vocabulary: a tokenizer, or an imported model with its own.",
         },
     ],
-    fields: &[Field::new(
-        "shard_tokens",
-        Ty::Int { min: 1, max: 1 << 32 },
-        "67108864",
-        "Tokens in a shard file at most; a document that does not fit goes on in the next.",
-    )],
+    fields: &[
+        Field::new(
+            "shard_tokens",
+            Ty::Int { min: 1, max: 1 << 32 },
+            "67108864",
+            "Tokens in a shard file at most; a document that does not fit goes on in the next.",
+        ),
+        Field::new(
+            "budget_tokens",
+            Ty::COUNT,
+            "0",
+            "Training tokens to take in all, at most all there are: documents and copies of them are left out by the hash of \
+             their keys, so that sources keep their shares. 0: all. Texts are encoded twice for it.",
+        )
+        .later(),
+    ],
     check: no_check,
     forecast,
     run,
@@ -47,6 +57,8 @@ pub(crate) static TOKENS: StageKind = StageKind {
 #[derive(Deserialize)]
 struct Config {
     shard_tokens: u64,
+    #[serde(default)]
+    budget_tokens: u64,
 }
 
 fn forecast(planning: &Planning) -> std::result::Result<Forecast, Failure> {
@@ -63,6 +75,13 @@ fn forecast(planning: &Planning) -> std::result::Result<Forecast, Failure> {
     let share = |part: f64| if bytes > 0.0 { part / bytes } else { 0.0 };
     // Every document has an end token as well.
     let tokens = |part: f64| part / per_token + documents * share(part);
+    // What is taken more than once, and what a budget leaves of it.
+    let train = train + planning.fact("corpus", "repeated.bytes");
+    let train = match planning.config["budget_tokens"].as_f64() {
+        Some(budget) if budget > 0.0 && budget < tokens(train) => train * budget / tokens(train),
+        _ => train,
+    };
+    let bytes = train + validation;
     let facts = [
         ("vocab", vocab),
         ("train_tokens", tokens(train).round()),
@@ -90,18 +109,35 @@ fn run(job: &mut Job) -> std::result::Result<(), Failure> {
 }
 
 fn make(job: &mut Job, corpus: &Corpus, tokenizer: &Tokenizer, config: &Config) -> Result<Value> {
-    let train: Vec<u32> = corpus.split(Split::Train).collect();
+    let mut copies: Vec<(u32, u16)> =
+        corpus.split(Split::Train).map(|ordinal| (ordinal, corpus.row(ordinal).copies)).collect();
     let validation: Vec<u32> = corpus.split(Split::Validation).collect();
-    let total: u64 = corpus.kept().map(|ordinal| u64::from(corpus.row(ordinal).bytes)).sum();
+    let bytes = |ordinals: &[u32]| -> u64 {
+        ordinals.iter().map(|&ordinal| u64::from(corpus.row(ordinal).bytes)).sum()
+    };
+    let once: Vec<u32> = copies.iter().map(|&(ordinal, _)| ordinal).collect();
+    let counted = if config.budget_tokens > 0 { bytes(&once) } else { 0 };
+    let total = std::cell::Cell::new(counted + bytes(&passes(&copies)) + bytes(&validation));
     let dir = job.dir().to_path_buf();
     let mut done = 0u64;
     // Both splits report on one log; they are written one after the other.
     let log = std::cell::RefCell::new(|bytes: u64| -> Result<()> {
         job.cancel.check()?;
         done += bytes;
-        Ok(job.log.progress(done, total, "bytes", "")?)
+        Ok(job.log.progress(done, total.get(), "bytes", "")?)
     });
     let report = |bytes| (log.borrow_mut())(bytes);
+    let wanted: u64 = copies.iter().map(|&(_, copies)| u64::from(copies)).sum();
+    if config.budget_tokens > 0 {
+        let mut lengths = Vec::with_capacity(once.len());
+        for document in Encoding::new(corpus, tokenizer, &once, &report) {
+            // The end token counts too.
+            lengths.push(document?.1.len() as u64 + 1);
+        }
+        within(config.budget_tokens, &mut copies, &lengths, |ordinal| corpus.row(ordinal).key);
+    }
+    let train = passes(&copies);
+    total.set(counted + bytes(&train) + bytes(&validation));
     let index = write_set(
         &dir,
         &tokenizer.token_lengths(),
@@ -116,9 +152,10 @@ fn make(job: &mut Job, corpus: &Corpus, tokenizer: &Tokenizer, config: &Config) 
             "fragments": counts.fragments, "shards": counts.shards,
         })
     };
+    let left_out = wanted - train.len() as u64;
     let (tokens, bytes) =
         (index.train.slots + index.validation.slots, index.train.bytes + index.validation.bytes);
-    Ok(json!({
+    let mut summary = json!({
         "vocab": index.vocab,
         "dtype": index.dtype,
         "train_tokens": index.train.slots,
@@ -128,7 +165,48 @@ fn make(job: &mut Job, corpus: &Corpus, tokenizer: &Tokenizer, config: &Config) 
         "bytes_per_token": bytes as f64 / tokens.max(1) as f64,
         "train": counts(&index.train),
         "validation": counts(&index.validation),
-    }))
+    });
+    if config.budget_tokens > 0 {
+        summary["left_out"] = left_out.into();
+    }
+    Ok(summary)
+}
+
+/// The documents in the order in which they are written: all, then those with a second copy, and so on.
+fn passes(copies: &[(u32, u16)]) -> Vec<u32> {
+    let most = copies.iter().map(|&(_, copies)| copies).max().unwrap_or(0);
+    let pass =
+        |pass: u16| copies.iter().filter(move |&&(_, copies)| copies > pass).map(|&(ordinal, _)| ordinal);
+    (0..most).flat_map(pass).collect()
+}
+
+/// Take as many copies, in the order of their hashes, as reach `budget` tokens; `lengths` are those of the documents. A
+/// greater budget only adds.
+fn within(
+    budget: u64,
+    copies: &mut Vec<(u32, u16)>,
+    lengths: &[u64],
+    key: impl Fn(u32) -> regimen_base::DocKey,
+) {
+    let mut units: Vec<(Hash256, usize)> = Vec::new();
+    for (at, &(ordinal, count)) in copies.iter().enumerate() {
+        let key = key(ordinal);
+        units.extend(
+            (0..count)
+                .map(|copy| (Hash256::of(&[&b"budget\0"[..], &key.0, &copy.to_le_bytes()].concat()), at)),
+        );
+    }
+    units.sort_unstable();
+    copies.iter_mut().for_each(|(_, count)| *count = 0);
+    let mut sum = 0;
+    for (_, at) in units {
+        if sum >= budget {
+            break;
+        }
+        sum += lengths[at];
+        copies[at].1 += 1;
+    }
+    copies.retain(|&(_, count)| count > 0);
 }
 
 /// Encodes documents in batches and hands them out one by one, in order.
@@ -218,6 +296,36 @@ mod tests {
 
     use super::*;
     use crate::tokenizer::{Learned, byte_level, byte_order, save};
+
+    #[test]
+    fn a_budget_is_reached_and_a_greater_one_only_adds() {
+        let all: Vec<(u32, u16)> = (0..300).map(|i| (3 * i, 1 + (i % 4) as u16)).collect();
+        let lengths: Vec<u64> = (0..300).map(|i| 1 + i % 17).collect();
+        let length = |copies: &[(u32, u16)]| {
+            copies.iter().map(|&(o, c)| lengths[o as usize / 3] * u64::from(c)).sum::<u64>()
+        };
+        let taken = |budget| {
+            let mut copies = all.clone();
+            within(budget, &mut copies, &lengths, |o| regimen_base::DocKey::new("s", &o.to_string()));
+            copies
+        };
+        let mut before: Vec<(u32, u16)> = Vec::new();
+        for budget in [1, 50, 700, 3000, length(&all) - 1] {
+            let now = taken(budget);
+            assert!((budget..budget + 17).contains(&length(&now)), "{budget}");
+            let count = |list: &[(u32, u16)], ordinal| {
+                list.iter().find(|(o, _)| *o == ordinal).map_or(0, |(_, count)| *count)
+            };
+            assert!(
+                before.iter().all(|&(o, c)| c <= count(&now, o))
+                    && now.iter().all(|&(o, c)| c <= count(&all, o))
+            );
+            before = now;
+        }
+        assert_eq!(taken(u64::MAX), all);
+        assert_eq!(passes(&[(1, 2), (4, 1), (9, 3)]), [1, 4, 9, 1, 9, 9]);
+        assert!(passes(&[]).is_empty());
+    }
 
     #[test]
     fn a_tokenizer_that_normalizes_addresses_texts_that_are_normal_and_refuses_others() {

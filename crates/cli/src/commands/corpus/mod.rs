@@ -1,11 +1,14 @@
 //! `regimen corpus ..`: one file a command.
 
 mod build;
+mod decontaminate;
 mod dedup;
 mod export;
 mod inspect;
+mod mix;
 mod ngrams;
 mod opened;
+mod sample;
 mod search;
 mod stats;
 mod tag;
@@ -24,6 +27,9 @@ pub fn corpus(context: &Context, command: &Corpus) -> anyhow::Result<u8> {
         Corpus::Build(args) => build::build(context, args),
         Corpus::Tag(args) => tag::tag(context, args),
         Corpus::Dedup(args) => dedup::dedup(context, args),
+        Corpus::Mix(args) => mix::mix(context, args),
+        Corpus::Sample(args) => sample::sample(context, args),
+        Corpus::Decontaminate(args) => decontaminate::decontaminate(context, args),
         Corpus::Taggers(args) => taggers::taggers(context, args),
         Corpus::Search(args) => search::search(context, args),
         Corpus::Ngrams(args) => ngrams::ngrams(context, args),

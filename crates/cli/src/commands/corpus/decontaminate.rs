@@ -1,0 +1,100 @@
+//! `regimen corpus decontaminate`: what documents share with evaluation sets.
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use regimen_base::units;
+use regimen_corpus::dolma::decontaminate::{Against, Options, decontaminate as run};
+use regimen_corpus::dolma::tag::Progress;
+
+use super::files;
+use crate::Context;
+use crate::args::DecontaminateArgs;
+use crate::interrupt;
+use crate::meter::Meter;
+use crate::output::{Explain, Fault, INTERRUPTED, command_line, print, print_json, say, table};
+
+pub fn decontaminate(context: &Context, args: &DecontaminateArgs) -> anyhow::Result<u8> {
+    if !(0.0..=1.0).contains(&args.overlap) {
+        return Err(Fault::new(
+            format!("`--overlap {}` is no share from 0 to 1", args.overlap),
+            "0.5 asks for half of the n-grams of an item",
+        ));
+    }
+    let sets: Vec<Against> = args
+        .against
+        .iter()
+        .map(|file| Against { name: name_of(file), file: file.clone(), field: args.field.clone() })
+        .collect();
+    if let Some(i) = (1..sets.len()).find(|&i| sets[..i].iter().any(|other| other.name == sets[i].name)) {
+        return Err(Fault::new(
+            format!("two evaluation sets would be called `{}`", sets[i].name),
+            "rename one of the files: sets are called after them",
+        ));
+    }
+    let files = files(&args.documents)?;
+    let options = Options {
+        n: args.n,
+        exact: args.exact,
+        least: args.overlap,
+        experiment: args.experiment.clone(),
+        to: args.to.clone(),
+        report: args.report.clone(),
+        clean: args.drop.clone(),
+    };
+    let progress = Progress::default();
+    let cancel = interrupt::install(context.global.quiet)?;
+    let total = files.iter().map(|file| file.bytes).sum();
+    let began = Instant::now();
+    let found = Meter::new("decontaminate", total, context.global.quiet).watch(
+        &|| {
+            let documents = progress.documents.load(Ordering::Relaxed);
+            (progress.read.load(Ordering::Relaxed), units::plural(documents, "document"))
+        },
+        || run(&files, &sets, &options, &progress, &cancel),
+    );
+    if let Err(regimen_corpus::Error::Interrupted) = found {
+        say(&context.global, "stopped; whole files are kept");
+        say(&context.global, format!("hint: go on with `{}`", command_line()));
+        return Ok(INTERRUPTED);
+    }
+    let found = found.explain()?;
+    if context.global.json {
+        print_json(&found)?;
+        return Ok(0);
+    }
+    let rows: Vec<Vec<String>> = found
+        .sets
+        .iter()
+        .map(|set| {
+            let numbers = [set.items, set.items_hit, set.items_whole, set.documents, set.hits];
+            std::iter::once(set.set.clone()).chain(numbers.iter().map(u64::to_string)).collect()
+        })
+        .collect();
+    let head = ["set", "items", "items hit", "items whole", "documents", "hits"];
+    print(table(&head, &rows, &[1, 2, 3, 4, 5]))?;
+    let share = 100.0 * found.contaminated as f64 / found.documents.max(1) as f64;
+    let skipped = match found.skipped {
+        0 => String::new(),
+        n => format!("; {} done before", units::plural(n, "file")),
+    };
+    print(format!(
+        "{} of {} contaminated ({share:.2} %)",
+        found.contaminated,
+        units::plural(found.documents, "document")
+    ))?;
+    say(&context.global, format!("{}{skipped}", units::duration(began.elapsed().as_secs_f64())));
+    Ok(0)
+}
+
+/// A set is called after its file, without endings.
+fn name_of(path: &Path) -> String {
+    let mut name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    for end in [".gz", ".zst", ".jsonl", ".json", ".ndjson"] {
+        if let Some(short) = name.strip_suffix(end).filter(|short| !short.is_empty()) {
+            name = short.into();
+        }
+    }
+    name
+}

@@ -1,0 +1,217 @@
+//! `regimen corpus mix`: filter and edit the documents of Dolma folders by their attributes.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use regimen_base::{fs, units};
+use regimen_corpus::dolma::mix::{Edit, Options, Pack, Source, is_name, mix as run};
+use regimen_corpus::dolma::tag::Progress;
+use serde::Deserialize;
+
+use super::files;
+use crate::Context;
+use crate::args::{MixArgs, bytes_of};
+use crate::interrupt;
+use crate::meter::Meter;
+use crate::output::{Explain, Fault, INTERRUPTED, command_line, print, print_json, say, table};
+
+/// Bytes of input files that become one file.
+const SHARD: u64 = 256_000_000;
+
+/// The file of `--config`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    to: Option<PathBuf>,
+    temperature: Option<f64>,
+    budget: Option<Bytes>,
+    shard: Option<Bytes>,
+    pack: Option<Pack>,
+    sources: Vec<Entry>,
+}
+
+/// One entry of `sources`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    name: String,
+    documents: Vec<String>,
+    #[serde(default)]
+    attributes: Vec<String>,
+    #[serde(default)]
+    include: Vec<String>,
+    #[serde(default, alias = "exclude")]
+    drop: Vec<String>,
+    #[serde(default)]
+    edit: Vec<Edit>,
+    #[serde(default, alias = "discard_fields")]
+    discard: Vec<String>,
+    #[serde(default = "one")]
+    weight: f64,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+/// A number of bytes, or a text such as `2GB`.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Bytes {
+    Number(u64),
+    Text(String),
+}
+
+impl Bytes {
+    fn of(&self, field: &str) -> anyhow::Result<u64> {
+        match self {
+            Bytes::Number(n) => Ok(*n),
+            Bytes::Text(text) => bytes_of(text)
+                .map_err(|hint| Fault::new(format!("`{field}`: `{text}` is no number of bytes"), hint)),
+        }
+    }
+}
+
+pub fn mix(context: &Context, args: &MixArgs) -> anyhow::Result<u8> {
+    let (sources, options) = settled(args)?;
+    let progress = Progress::default();
+    let cancel = interrupt::install(context.global.quiet)?;
+    let bytes = |source: &Source| source.documents.iter().map(|file| file.bytes).sum::<u64>();
+    let total = options.passes(&sources) * sources.iter().map(bytes).sum::<u64>();
+    let began = Instant::now();
+    let mixed = Meter::new("mix", total, context.global.quiet).watch(
+        &|| {
+            let documents = progress.documents.load(Ordering::Relaxed);
+            (progress.read.load(Ordering::Relaxed), units::plural(documents, "document"))
+        },
+        || run(&sources, &options, &progress, &cancel),
+    );
+    if let Err(regimen_corpus::Error::Interrupted) = mixed {
+        say(&context.global, "stopped; whole files are kept");
+        say(&context.global, format!("hint: go on with `{}`", command_line()));
+        return Ok(INTERRUPTED);
+    }
+    let mixed = mixed.explain()?;
+    if context.global.json {
+        print_json(&mixed)?;
+        return Ok(0);
+    }
+    print(mixed.funnel.to_string())?;
+    let rows: Vec<Vec<String>> = mixed
+        .sources
+        .iter()
+        .map(|source| {
+            vec![
+                source.name.clone(),
+                source.read.documents.to_string(),
+                source.written.documents.to_string(),
+                units::bytes(source.written.bytes),
+                format!("{:.1} %", 100.0 * source.fraction),
+                source.edited.to_string(),
+            ]
+        })
+        .collect();
+    let head = ["source", "read", "written", "text", "taken of what was left", "edited"];
+    print(table(&head, &rows, &[1, 2, 3, 4, 5]))?;
+    let seconds = began.elapsed().as_secs_f64();
+    let skipped = match mixed.skipped {
+        0 => String::new(),
+        n => format!("; {} done before", units::plural(n, "file")),
+    };
+    say(
+        &context.global,
+        format!("{} in {}{skipped}", units::plural(mixed.files, "file"), units::duration(seconds)),
+    );
+    Ok(0)
+}
+
+/// What the options say, and the file that they name.
+fn settled(args: &MixArgs) -> anyhow::Result<(Vec<Source>, Options)> {
+    let config = match &args.config {
+        None => Config { sources: vec![entry(args)], ..Config::default() },
+        Some(path) => {
+            let text = fs::read_text(path).explain()?;
+            toml::from_str(&text).map_err(|error| {
+                Fault::new(
+                    format!("`{}`: {}", path.display(), error.to_string().trim_end()),
+                    "docs/corpus.md has an example",
+                )
+            })?
+        }
+    };
+    let to = args.to.clone().or(config.to).ok_or_else(|| {
+        Fault::new("no folder to write into is named", "write `to` into the file, or give --to DIR")
+    })?;
+    let bytes = |given: Option<u64>, field: &str, from: &Option<Bytes>, default: u64| match (given, from) {
+        (Some(bytes), _) => Ok(bytes),
+        (None, Some(bytes)) => bytes.of(field),
+        (None, None) => Ok(default),
+    };
+    let pack = match args.pack.as_deref() {
+        Some("gz") => Pack::Gz,
+        Some("zst") => Pack::Zst,
+        Some(_) => Pack::None,
+        None => config.pack.unwrap_or_default(),
+    };
+    let options = Options {
+        to,
+        shard: bytes(args.shard, "shard", &config.shard, SHARD)?,
+        pack,
+        temperature: args.temperature.or(config.temperature).unwrap_or(1.0),
+        budget: bytes(args.budget, "budget", &config.budget, 0)?,
+    };
+    if !(options.temperature > 0.0 && options.temperature.is_finite()) {
+        return Err(Fault::new(
+            format!("the temperature {} is not above 0", options.temperature),
+            "1 takes sources by their bytes; a higher one flattens them",
+        ));
+    }
+    if config.sources.is_empty() {
+        return Err(Fault::new("there are no sources", "write [[sources]] with `name` and `documents`"));
+    }
+    let mut sources: Vec<Source> = Vec::new();
+    for entry in config.sources {
+        if !is_name(&entry.name) {
+            let message = format!("`{}` is not a name for a source", entry.name);
+            return Err(Fault::new(message, "use letters, digits, `-`, `_` and `.`"));
+        }
+        if sources.iter().any(|other| other.name == entry.name) {
+            let message = format!("two sources are called `{}`", entry.name);
+            return Err(Fault::new(message, "give each source a name of its own"));
+        }
+        if !(entry.weight >= 0.0 && entry.weight.is_finite()) {
+            let message = format!("the weight {} of `{}` is no number from 0 on", entry.weight, entry.name);
+            return Err(Fault::new(message, "with weight 2 a source gets twice the share of its bytes"));
+        }
+        sources.push(Source {
+            documents: files(&entry.documents)?,
+            name: entry.name,
+            attributes: entry.attributes,
+            include: entry.include,
+            drop: entry.drop,
+            edit: entry.edit,
+            discard: entry.discard,
+            weight: entry.weight,
+        });
+    }
+    Ok((sources, options))
+}
+
+/// The one source that options describe.
+fn entry(args: &MixArgs) -> Entry {
+    let edit = |text: &String| {
+        let (spans, replace) = text.split_once('=').unwrap_or((text, ""));
+        Edit { spans: spans.trim().into(), replace: replace.into(), when: None, least: None }
+    };
+    Entry {
+        name: args.name.clone(),
+        documents: args.documents.clone(),
+        attributes: args.attributes.clone(),
+        include: args.include.clone(),
+        drop: args.exclude.clone(),
+        edit: args.edit.iter().map(edit).collect(),
+        discard: args.discard.clone(),
+        weight: 1.0,
+    }
+}

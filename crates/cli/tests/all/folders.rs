@@ -1,0 +1,182 @@
+//! Single steps on Dolma's folders: `corpus mix`, `sample`, `decontaminate`, what they print and how they go on.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::common::Project;
+
+/// Documents of two sources in six files, tagged and deduplicated.
+fn tagged() -> Project {
+    let project = Project::empty();
+    for file in 0..3 {
+        let row = |source: &str, i: usize| {
+            let own = format!("Line {i} of {source} {file}, é.");
+            let more = "one two three four five six ".repeat(i % 5);
+            let text =
+                if i.is_multiple_of(7) { format!("footer {i}") } else { format!("{own}\nfooter\n{more}\n") };
+            format!("{}\n", json!({"id": format!("{source}{file}-{i}"), "text": text, "source": source}))
+        };
+        for source in ["wiki", "web"] {
+            let rows: String = (0..60).map(|i| row(source, i)).collect();
+            project.write(&format!("{source}/documents/{file}.jsonl"), rows);
+        }
+    }
+    for source in ["wiki/documents", "web/documents"] {
+        project.run(&["corpus", "tag", source, "--taggers", "length", "--experiment", "rules"]).fine();
+        project.run(&["corpus", "dedup", source, "--by", "paragraph", "--name", "dup"]).fine();
+    }
+    project.write(
+        "mix.toml",
+        r#"
+to = "mixed"
+temperature = 2.0
+shard = "1KB"
+
+[[sources]]
+name = "wiki"
+documents = ["wiki/documents/*.jsonl"]
+attributes = ["rules", "dup"]
+drop = ["length.words < 5"]
+edit = [{ spans = "dup" }]
+
+[[sources]]
+name = "web"
+documents = ["web/documents"]
+attributes = ["rules"]
+exclude = ["length.words < 10"]
+weight = 0.5
+"#,
+    );
+    project
+}
+
+/// All files below a folder.
+fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = regimen_base::fs::files_below(folder).unwrap_or_default();
+    let read =
+        |file: std::path::PathBuf| (file.display().to_string(), std::fs::read(folder.join(file)).unwrap());
+    files.into_iter().map(read).filter(|(name, _)| !name.ends_with("lock")).collect()
+}
+
+#[test]
+fn a_mix_that_was_killed_goes_on_to_the_same_bytes() {
+    let project = tagged();
+    let mix = ["corpus", "mix", "--config", "mix.toml"];
+    let whole = project.run(&mix).fine();
+    assert!(
+        whole.stdout.contains("read: 360 documents") && whole.stdout.contains("mixed_out"),
+        "{}",
+        whole.stdout
+    );
+    assert!(whole.stdout.contains("drop_1 (length.words < 5)"), "{}", whole.stdout);
+    let expected = tree(&project.path("mixed"));
+    assert_eq!(expected.keys().filter(|name| name.ends_with(".jsonl.gz")).count(), 6);
+    let again = project.run(&mix).fine();
+    assert!(again.stderr.contains("6 files done before"), "{}", again.stderr);
+    assert_eq!(again.stdout, whole.stdout);
+    for at in [1, 9, 24, 40, 57, 71, 83] {
+        std::fs::remove_dir_all(project.path("mixed")).unwrap();
+        project
+            .run_with(&mix, &[("REGIMEN_FAULT", &format!("kill@write:{at}")), ("REGIMEN_THREADS", "2")])
+            .killed();
+        let done = project.run(&mix).fine();
+        assert_eq!(done.stdout, whole.stdout, "killed at write {at}");
+        assert!(tree(&project.path("mixed")) == expected, "killed at write {at}");
+    }
+    for fault in ["full@write:30", "readonly@write:60"] {
+        std::fs::remove_dir_all(project.path("mixed")).unwrap();
+        project.run_with(&mix, &[("REGIMEN_FAULT", fault)]).refused(&[]);
+        project.run_with(&mix, &[("REGIMEN_THREADS", "3")]).fine();
+        assert!(tree(&project.path("mixed")) == expected, "{fault}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_mix_is_told_before_it_begins() {
+    let project = tagged();
+    let mix = |more: &[&str]| {
+        let all: Vec<&str> =
+            ["corpus", "mix", "wiki/documents", "--to", "out"].iter().chain(more).copied().collect();
+        let done = project.run(&all);
+        assert!(!project.path("out").exists() || done.code == Some(0), "nothing is written");
+        done
+    };
+    mix(&["--attributes", "rules", "--drop", "lenght.words < 5"])
+        .refused(&["lenght.words", "did you mean `length.words`"]);
+    mix(&["--attributes", "rules", "--drop", "length.words << 5"]).refused(&["needed here"]);
+    mix(&["--attributes", "rulez"]).refused(&["attributes/rulez/0.jsonl", "is missing"]);
+    mix(&["--temperature", "0"]).refused(&["temperature"]);
+    mix(&["--name", "a/b"]).refused(&["a/b"]);
+    project.run(&["corpus", "mix", "wiki/documents"]).refused(&["--to"]);
+    project.write("bad.toml", "to = \"out\"\nsuorces = []\n");
+    project.run(&["corpus", "mix", "--config", "bad.toml"]).refused(&["bad.toml", "suorces", "line 2"]);
+    project.write(
+        "bad.toml",
+        "to = \"out\"\nbudget = \"much\"\n[[sources]]\nname = \"a\"\ndocuments = [\"wiki/documents\"]\n",
+    );
+    project.run(&["corpus", "mix", "--config", "bad.toml"]).refused(&["budget", "much"]);
+    let done = mix(&[
+        "--attributes",
+        "rules,dup",
+        "--include",
+        "length.words >= 5",
+        "--edit",
+        "dup=<DUP>",
+        "--json",
+    ])
+    .fine();
+    assert_eq!(done.json()["sources"][0]["read"]["documents"], 180);
+    assert!(done.json()["sources"][0]["edited"].as_u64().unwrap() > 100);
+}
+
+#[test]
+fn samples_and_contaminated_documents() {
+    let project = tagged();
+    let rows =
+        project.run(&["corpus", "sample", "wiki/documents", "web/documents", "--documents", "9"]).fine();
+    assert_eq!(rows.stdout.lines().count(), 9);
+    assert!(rows.stderr.contains("9 of 360 documents"), "{}", rows.stderr);
+    let same =
+        ["corpus", "sample", "wiki/documents", "web/documents", "--documents", "9", "--to", "s/rows.jsonl"];
+    project.run_with(&same, &[("REGIMEN_THREADS", "3")]).fine();
+    assert_eq!(project.read("s/rows.jsonl"), rows.stdout);
+    project.run(&["corpus", "sample", "wiki", "--fraction", "2"]).refused(&["--fraction 2"]);
+    project.run(&["corpus", "sample", "wiki/documents", "--fraction", "1", "--json"]).refused(&["--to"]);
+    let none = project.run(&["corpus", "sample", "wiki"]);
+    assert_eq!(none.code, Some(2), "{}", none.stderr);
+
+    project.write(
+        "eval.jsonl",
+        "{\"q\":\"one two three four five six one two three four five six one two\"}\n{\"q\":\"other\"}\n",
+    );
+    let command = [
+        "corpus",
+        "decontaminate",
+        "wiki/documents",
+        "--against",
+        "eval.jsonl",
+        "--field",
+        "q",
+        "--report",
+        "hits.jsonl",
+        "--drop",
+        "clean",
+    ];
+    let done = project.run(&command).fine();
+    let third =
+        project.read("wiki/documents/0.jsonl").lines().filter(|l| l.matches("six").count() >= 3).count() * 3;
+    assert!(done.stdout.contains(&format!("{third} of 180 documents contaminated")), "{}", done.stdout);
+    assert_eq!(project.read("hits.jsonl").lines().count(), third);
+    let expected = (tree(&project.path("wiki/attributes/decontaminate")), tree(&project.path("clean")));
+    for at in [2, 14, 26, 35] {
+        for folder in ["wiki/attributes/decontaminate", "clean"] {
+            std::fs::remove_dir_all(project.path(folder)).unwrap();
+        }
+        project.run_with(&command, &[("REGIMEN_FAULT", &format!("kill@write:{at}"))]).killed();
+        assert_eq!(project.run(&command).fine().stdout, done.stdout);
+        let found = (tree(&project.path("wiki/attributes/decontaminate")), tree(&project.path("clean")));
+        assert!(found == expected, "killed at write {at}");
+    }
+}

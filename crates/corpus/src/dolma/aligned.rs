@@ -1,0 +1,262 @@
+//! Documents and the rows of their attribute files, read side by side: every chunk of documents comes with the rows that
+//! belong to it, one by one.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use regimen_recipe::InputFile;
+
+use super::spans::{left_over, missing};
+use crate::error::{Place, Result};
+use crate::flow;
+use crate::read::chunk::{Chunk, Chunks, How};
+use crate::read::stream::Stream;
+
+/// Bytes of attribute rows that stand beside a chunk of documents: where there are more, the chunk ends earlier.
+const MOST: usize = 16 << 20;
+
+/// A file of documents and its files of attributes.
+#[derive(Clone, Debug)]
+pub(super) struct Sheaf {
+    pub documents: InputFile,
+    pub attributes: Vec<InputFile>,
+}
+
+/// Rows that are taken by number.
+struct Rows {
+    path: String,
+    chunks: Chunks,
+    chunk: Chunk,
+    /// Bytes of the chunk that were taken.
+    at: usize,
+    /// Number of the next line, and its offset in the file.
+    line: u64,
+    offset: u64,
+}
+
+impl Rows {
+    fn open(file: &InputFile) -> Result<Rows> {
+        let chunks = Chunks::new(Stream::open(file, Arc::default())?, How::Lines, 0, 0);
+        Ok(Rows { path: file.path.clone(), chunks, chunk: Chunk::default(), at: 0, line: 1, offset: 0 })
+    }
+
+    /// Where the next rows go.
+    fn begin(&self) -> Chunk {
+        Chunk { first: self.line, offset: self.offset, ..Chunk::default() }
+    }
+
+    /// Append the next row, and what is blank before it, to `out`; whether there is one.
+    fn take(&mut self, out: &mut Chunk) -> Result<bool> {
+        loop {
+            if self.at >= self.chunk.data.len() {
+                let Some(chunk) = self.chunks.next()? else { return Ok(false) };
+                (self.chunk, self.at) = (chunk, 0);
+            }
+            let rest = &self.chunk.data[self.at..];
+            let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |i| i + 1);
+            let line = &rest[..end];
+            let marked = self.offset == 0 && line.starts_with("\u{feff}".as_bytes());
+            let blank = line[if marked { 3 } else { 0 }..].iter().all(u8::is_ascii_whitespace);
+            out.data.extend_from_slice(line);
+            self.at += end;
+            self.offset += end as u64;
+            self.line += 1;
+            if !blank {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn place(&self) -> Place {
+        Place { file: self.path.clone(), unit: "line", number: self.line }
+    }
+}
+
+/// The chunks of some files of documents, one file after the other, with the rows beside them.
+pub(super) struct Aligned<'f> {
+    files: std::slice::Iter<'f, Sheaf>,
+    /// Number of the next file, for the chunks.
+    number: u32,
+    open: Option<Open<'f>>,
+    read: Arc<AtomicU64>,
+    /// Bytes of rows that may stand beside a chunk.
+    most: usize,
+}
+
+struct Open<'f> {
+    path: &'f str,
+    chunks: Chunks,
+    /// Documents of the last chunk whose rows were too many.
+    rest: Option<Chunk>,
+    beside: Vec<Rows>,
+    rows: u64,
+}
+
+impl<'f> Aligned<'f> {
+    /// The chunks of `files`, whose numbers begin with `first`; `read` counts bytes of documents taken from the disk.
+    pub fn new(files: &'f [Sheaf], first: u32, read: Arc<AtomicU64>) -> Aligned<'f> {
+        Aligned { files: files.iter(), number: first, open: None, read, most: MOST }
+    }
+}
+
+impl flow::Source for Aligned<'_> {
+    /// # Errors
+    /// [`crate::Error::Attributes`] for attribute files with fewer or more rows than there are documents.
+    fn next(&mut self) -> Result<Option<Chunk>> {
+        loop {
+            if let Some(open) = &mut self.open {
+                if let Some(chunk) = open.next(self.most)? {
+                    return Ok(Some(chunk));
+                }
+                self.open = None;
+            }
+            let Some(file) = self.files.next() else { return Ok(None) };
+            let stream = Stream::open(&file.documents, Arc::clone(&self.read))?;
+            self.open = Some(Open {
+                path: &file.documents.path,
+                chunks: Chunks::new(stream, How::Lines, 0, self.number),
+                rest: None,
+                beside: file.attributes.iter().map(Rows::open).collect::<Result<_>>()?,
+                rows: 0,
+            });
+            self.number += 1;
+        }
+    }
+}
+
+impl Open<'_> {
+    /// The next chunk with its rows, of which there are no more than `most` bytes and one row; none at the end.
+    fn next(&mut self, most: usize) -> Result<Option<Chunk>> {
+        let next = match self.rest.take() {
+            Some(rest) => Some(rest),
+            None => self.chunks.next()?,
+        };
+        let Some(mut chunk) = next else {
+            for rows in &mut self.beside {
+                let mut found = rows.begin();
+                if rows.take(&mut found)? {
+                    let number = found.lines().next().map_or(0, |(number, _)| number);
+                    let place = Place { file: rows.path.clone(), unit: "line", number };
+                    return Err(left_over(place, self.path, self.rows));
+                }
+            }
+            return Ok(None);
+        };
+        let mut beside: Vec<Chunk> = self.beside.iter().map(Rows::begin).collect();
+        let mut last = None;
+        for (number, _) in chunk.lines() {
+            for (rows, out) in self.beside.iter_mut().zip(&mut beside) {
+                if !rows.take(out)? {
+                    let of = Place { file: self.path.into(), unit: "line", number };
+                    return Err(missing(rows.place(), &of));
+                }
+            }
+            self.rows += 1;
+            if beside.iter().map(|out| out.data.len()).sum::<usize>() > most {
+                last = Some(number);
+                break;
+            }
+        }
+        if let Some(number) = last {
+            let lines = number - chunk.first;
+            let end = memchr::memchr_iter(b'\n', &chunk.data).nth(lines as usize);
+            let end = end.map_or(chunk.data.len(), |i| i + 1);
+            let data = chunk.data.split_off(end);
+            if !data.is_empty() {
+                let (first, offset) = (number + 1, chunk.offset + end as u64);
+                self.rest = Some(Chunk { file: chunk.file, first, offset, data, ..Chunk::default() });
+            }
+        }
+        chunk.beside = beside;
+        Ok(Some(chunk))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::Source;
+    use crate::read::tests::input;
+    use proptest::prelude::*;
+
+    fn run(documents: &str, beside: &[&str]) -> Result<Found> {
+        run_with(MOST, documents, beside)
+    }
+
+    type Found = Vec<(u64, String, Vec<(u64, String)>)>;
+
+    fn run_with(most: usize, documents: &str, beside: &[&str]) -> Result<Found> {
+        let dir = tempfile::tempdir().unwrap();
+        let name = |i: usize| format!("a{i}.jsonl");
+        let sheaf = Sheaf {
+            documents: input(dir.path(), "d.jsonl", documents.as_bytes()),
+            attributes: beside
+                .iter()
+                .enumerate()
+                .map(|(i, b)| input(dir.path(), &name(i), b.as_bytes()))
+                .collect(),
+        };
+        let files = [sheaf];
+        let mut aligned = Aligned { most, ..Aligned::new(&files, 0, Arc::default()) };
+        let mut out = Vec::new();
+        while let Some(chunk) = aligned.next()? {
+            let text = |line: &[u8]| String::from_utf8(line.to_vec()).unwrap();
+            let mut beside: Vec<_> = chunk.beside.iter().map(|b| b.lines()).collect();
+            for (number, line) in chunk.lines() {
+                let rows = beside.iter_mut().map(|b| b.next().unwrap()).map(|(n, l)| (n, text(l))).collect();
+                out.push((number, text(line), rows));
+            }
+            assert!(beside.iter_mut().all(|b| b.next().is_none()));
+        }
+        Ok(out)
+    }
+
+    #[test]
+    fn rows_stand_beside_their_documents_whatever_is_blank() {
+        let found = run("\u{feff}a\n\nb\nc", &["1\n2\n\n\n3\n\n", "\u{feff}\n\nx\r\ny\nz"]).unwrap();
+        let row = |n: u64, text: &str| (n, text.to_string());
+        assert_eq!(found[0], (1, "a".into(), vec![row(1, "1"), row(3, "x\r")]));
+        assert_eq!(found[1], (3, "b".into(), vec![row(2, "2"), row(4, "y")]));
+        assert_eq!(found[2], (4, "c".into(), vec![row(5, "3"), row(5, "z")]));
+        // More than a chunk of documents beside short rows, and the other way about.
+        let (long, short): (String, String) = (
+            (0..9).map(|_| "x".repeat(300_000) + "\n").collect(),
+            (0..9).map(|i| format!("{i}\n")).collect(),
+        );
+        assert_eq!(run(&long, &[&short]).unwrap().len(), 9);
+        assert_eq!(run(&short, &[&long, &short]).unwrap().len(), 9);
+    }
+
+    #[test]
+    fn too_few_and_too_many_rows_are_told_with_their_place() {
+        let told = |d: &str, b: &[&str]| run(d, b).unwrap_err().to_string();
+        let few = told("a\n\nb\nc\n", &["1\n2\n3\n", "1\n"]);
+        assert_eq!(
+            few,
+            "`a1.jsonl`, line 2: field `id`: the file ends before the row of the document at `d.jsonl`, line 3"
+        );
+        let many = told("a\nb\n", &["1\n2\n\n3\n"]);
+        assert_eq!(
+            many,
+            "`a0.jsonl`, line 4: field `id`: there is no document for this row: `d.jsonl` has 2 of them"
+        );
+        assert!(told("", &["1\n"]).contains("has 0 of them"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn as_many_rows_as_documents_always_fit(sizes in prop::collection::vec((0usize..3, 1usize..9), 0..20)) {
+            let file = |blanks: fn(usize) -> usize| -> String {
+                sizes.iter().enumerate().map(|(i, &(b, n))| format!("{}{}\n", "\n".repeat(blanks(b)), i.to_string().repeat(n))).collect()
+            };
+            let found = run(&file(|b| b), &[&file(|_| 0), &file(|b| 2 - b)]).unwrap();
+            prop_assert_eq!(found.len(), sizes.len());
+            for most in [0, 1, 9] {
+                let cut = run_with(most, &file(|b| b), &[&file(|_| 0), &file(|b| 2 - b)]).unwrap();
+                prop_assert_eq!(&cut, &found, "chunks may end anywhere");
+            }
+            prop_assert!(found.iter().all(|(_, text, rows)| rows.iter().all(|(_, row)| row == text)));
+        }
+    }
+}

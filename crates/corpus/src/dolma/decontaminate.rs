@@ -1,0 +1,508 @@
+//! Holding the documents of a Dolma folder against evaluation sets: attributes for what they share with the items, a report
+//! with a row for every hit, and, if it is asked for, the documents without those that have hits.
+//!
+//! The tagger [`decontaminate`](crate::tag) finds the hits, one of its kind for each set. Its attributes are written as
+//! `regimen corpus tag` would, the hits of a file beside them, so that a run that was stopped goes on; the report is all of
+//! these in document order.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use regimen_base::{Cancel, Hash256, fs};
+use regimen_recipe::InputFile;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::attributes::Writer;
+use super::folder::attributes_path;
+use super::offsets::Offsets;
+use super::rewrite::rewrite;
+use super::row::Row;
+use super::tag::Progress;
+use crate::error::{Error, Place, Result};
+use crate::flow::{self, Job};
+use crate::output::{Output, done, hold, pack, tidy};
+use crate::read::chunk::{Chunk, Chunks, How};
+use crate::read::stream::{Packing, Stream};
+use crate::tag::{Buffers, Scratch, Set, Tags, Wanted};
+
+/// Characters of a hit that the report shows.
+const SHOWN: usize = 200;
+/// Attributes that the tagger has.
+const ATTRIBUTES: usize = 4;
+
+/// An evaluation set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Against {
+    /// Its name, in attributes and report.
+    pub name: String,
+    /// Its items, one a row.
+    pub file: PathBuf,
+    /// The field of a row that holds the item's text.
+    pub field: String,
+}
+
+/// What to do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Words of an n-gram.
+    pub n: u32,
+    /// Whether whole items are looked for too, character for character.
+    pub exact: bool,
+    /// Least share of an item's n-grams in a document for which the document counts as contaminated; 0: any hit.
+    pub least: f64,
+    /// Part of the attributes' names and of their folder.
+    pub experiment: String,
+    /// Where attributes go instead of beside the documents.
+    pub to: Option<PathBuf>,
+    /// The report: JSON lines, packed as its name says.
+    pub report: PathBuf,
+    /// The folder in which `documents/` without contaminated documents is written, if it is.
+    pub clean: Option<PathBuf>,
+}
+
+/// What was found against one set.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct OfSet {
+    /// Its name.
+    pub set: String,
+    /// Its items.
+    pub items: u64,
+    /// Items that some document shares n-grams with.
+    pub items_hit: u64,
+    /// Items that some document holds whole, to the letter.
+    pub items_whole: u64,
+    /// Documents with a hit.
+    pub documents: u64,
+    /// Hits of n-grams and of whole items.
+    pub hits: u64,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Decontaminated {
+    /// Files of documents.
+    pub files: u64,
+    /// Those that were done before.
+    pub skipped: u64,
+    /// Documents in all files.
+    pub documents: u64,
+    /// Documents that count as contaminated.
+    pub contaminated: u64,
+    /// Set by set.
+    pub sets: Vec<OfSet>,
+}
+
+/// A row of the report, as far as sums need it.
+#[derive(Deserialize)]
+struct Hit<'h> {
+    line: u64,
+    #[serde(borrow)]
+    set: std::borrow::Cow<'h, str>,
+    item: u64,
+    kind: &'h str,
+    overlap: f64,
+}
+
+const NGRAMS: &str = "ngrams";
+const WHOLE: &str = "whole";
+
+/// Whether a document counts as contaminated by one of its hits.
+fn counts(kind: &str, overlap: f64, least: f64) -> bool {
+    kind == WHOLE || overlap >= least
+}
+
+/// Hold the documents of `files` against `sets`. Files that were done before, from the same content and against the same
+/// items, are passed over.
+///
+/// # Errors
+/// The earliest fault in the order of files and rows; [`Error::TaggerField`] for sets that cannot be read.
+pub fn decontaminate(
+    files: &[InputFile],
+    sets: &[Against],
+    options: &Options,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<Decontaminated> {
+    let wanted: Vec<Wanted> = sets.iter().map(|set| tagger(set, options)).collect();
+    let set = Set::new(&wanted)?;
+    let ids = sets.iter().map(ids).collect::<Result<Vec<_>>>()?;
+    let outputs = outputs(files, options)?;
+    let Some(first) = outputs.first() else { return Ok(Decontaminated::default()) };
+    let _held = hold(&first.attributes)?;
+    for paths in [
+        outputs.iter().map(|o| o.attributes.clone()).collect::<Vec<_>>(),
+        outputs.iter().map(|o| o.hits.clone()).collect(),
+        outputs.iter().filter_map(|o| o.clean.clone()).collect(),
+    ] {
+        tidy(&paths);
+    }
+    let writer = Writer::new(&set, &options.experiment);
+    let documents = outputs.iter().map(|_| AtomicU64::new(0)).collect();
+    let skipped = AtomicU64::new(0);
+    let job = Holding {
+        files,
+        sets,
+        ids: &ids,
+        options,
+        outputs: &outputs,
+        config: config(&set, options),
+        set: &set,
+        writer,
+        progress,
+        documents,
+        skipped,
+    };
+    flow::run(files.len(), &job, cancel)?;
+    let mut found = Decontaminated {
+        files: files.len() as u64,
+        skipped: job.skipped.load(Ordering::Relaxed),
+        documents: job.documents.iter().map(|n| n.load(Ordering::Relaxed)).sum(),
+        contaminated: 0,
+        sets: sets
+            .iter()
+            .zip(&ids)
+            .map(|(set, ids)| OfSet { set: set.name.clone(), items: ids.len() as u64, ..OfSet::default() })
+            .collect(),
+    };
+    report(&outputs, options, &mut found)?;
+    Ok(found)
+}
+
+fn tagger(set: &Against, options: &Options) -> Wanted {
+    let params = json!({
+        "items": set.file.to_string_lossy(), "field": set.field, "n": options.n, "exact": options.exact,
+    });
+    let params = params.as_object().cloned().unwrap_or_default();
+    Wanted { tagger: "decontaminate".into(), name: Some(set.name.clone()), params }
+}
+
+/// The ids of all items of a set as they are written; none for those without.
+fn ids(set: &Against) -> Result<Vec<Option<String>>> {
+    #[derive(Deserialize)]
+    struct Item<'a> {
+        #[serde(borrow, default)]
+        id: Option<&'a RawValue>,
+    }
+    let path = set.file.display().to_string();
+    let bytes = fs::size(&set.file)?;
+    let file = InputFile { path: path.clone(), full: set.file.clone(), blake3: Hash256::of(&[]), bytes };
+    let mut chunks = Chunks::new(Stream::open(&file, Arc::default())?, How::Lines, 0, 0);
+    let mut all = Vec::new();
+    while let Some(chunk) = chunks.next()? {
+        chunk.rows(&path, |line, _| {
+            let item: Option<Item> = serde_json::from_str(line).ok();
+            all.push(item.and_then(|item| item.id).map(|id| id.get().into()));
+            Ok(())
+        })?;
+    }
+    Ok(all)
+}
+
+/// Where what becomes of a file goes.
+struct Outputs {
+    attributes: PathBuf,
+    hits: PathBuf,
+    clean: Option<PathBuf>,
+}
+
+fn outputs(files: &[InputFile], options: &Options) -> Result<Vec<Outputs>> {
+    let clean = options.clean.as_ref().map(|folder| folder.join("documents"));
+    let mut all: Vec<Outputs> = Vec::with_capacity(files.len());
+    for (number, file) in files.iter().enumerate() {
+        let attributes = attributes_path(&file.full, &options.experiment, options.to.as_deref())?;
+        let mut name = attributes.file_name().unwrap_or_default().to_os_string();
+        name.push(".hits");
+        let hits = attributes.with_file_name(".regimen").join(name);
+        let clean = clean
+            .as_ref()
+            .map(|clean| attributes_path(&file.full, &options.experiment, Some(clean)))
+            .transpose()?;
+        let taken = all
+            .iter()
+            .position(|other| other.attributes == attributes || (clean.is_some() && other.clean == clean));
+        let own = clean.as_ref().is_some_and(|clean| *clean == file.full);
+        if let Some(first) = taken.or(own.then_some(number)) {
+            let output = clean.as_deref().filter(|_| own).unwrap_or(&attributes).display().to_string();
+            let (first, second) = (files[first].path.clone(), file.path.clone());
+            return Err(Error::SameOutput { output, first, second });
+        }
+        all.push(Outputs { attributes, hits, clean });
+    }
+    Ok(all)
+}
+
+/// Hash of all that decides over what is written but the documents.
+fn config(set: &Set, options: &Options) -> blake3::Hasher {
+    let mut hasher = blake3::Hasher::new();
+    let mut add = |text: &str| {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    };
+    add("decontaminate 1");
+    add(&options.experiment);
+    add(&format!("{:?}", options.least.to_bits()));
+    set.identity(&mut add);
+    hasher
+}
+
+/// Going through the files.
+struct Holding<'h> {
+    files: &'h [InputFile],
+    sets: &'h [Against],
+    ids: &'h [Vec<Option<String>>],
+    options: &'h Options,
+    outputs: &'h [Outputs],
+    config: blake3::Hasher,
+    set: &'h Set,
+    writer: Writer,
+    progress: &'h Progress,
+    /// Documents by file.
+    documents: Vec<AtomicU64>,
+    skipped: AtomicU64,
+}
+
+/// What a thread keeps.
+#[derive(Default)]
+struct Room {
+    buffers: Buffers,
+    scratch: Scratch,
+    tags: Tags,
+    offsets: Offsets,
+}
+
+/// What a chunk becomes.
+struct Part {
+    attributes: Vec<u8>,
+    hits: Vec<u8>,
+    clean: Vec<u8>,
+    rows: u64,
+    hit: u64,
+    kept: u64,
+}
+
+struct Sink {
+    attributes: Output,
+    hits: Output,
+    clean: Option<Output>,
+    kept: u64,
+}
+
+impl Job for Holding<'_> {
+    type Source = Chunks;
+    type Scratch = Room;
+    type Part = Part;
+    type Sink = Sink;
+
+    fn open(&self, number: usize) -> Result<Option<(Chunks, Sink)>> {
+        let (file, outputs) = (&self.files[number], &self.outputs[number]);
+        let mut hasher = self.config.clone();
+        // Rows of the report name the file.
+        hasher.update(file.path.as_bytes());
+        hasher.update(&file.blake3.0);
+        let key = Hash256(*hasher.finalize().as_bytes());
+        let clean = match &outputs.clean {
+            None => true,
+            Some(path) => done(path, key)?.is_some(),
+        };
+        if clean
+            && let (Some(attributes), Some(_)) = (done(&outputs.attributes, key)?, done(&outputs.hits, key)?)
+        {
+            self.progress.read.fetch_add(file.bytes, Ordering::Relaxed);
+            self.documents[number].store(attributes.rows, Ordering::Relaxed);
+            self.skipped.fetch_add(1, Ordering::Relaxed);
+            return Ok(None);
+        }
+        let stream = Stream::open(file, Arc::clone(&self.progress.read))?;
+        let sink = Sink {
+            attributes: Output::anew(&outputs.attributes, key)?,
+            hits: Output::anew(&outputs.hits, key)?,
+            clean: outputs.clean.as_ref().map(|path| Output::anew(path, key)).transpose()?,
+            kept: 0,
+        };
+        Ok(Some((Chunks::new(stream, How::Lines, 0, number as u32), sink)))
+    }
+
+    fn work(&self, chunk: Chunk, room: &mut Room) -> Result<Part> {
+        let number = chunk.file as usize;
+        let (file, outputs) = (&self.files[number], &self.outputs[number]);
+        let mut part = Part {
+            attributes: Vec::with_capacity(chunk.data.len() / 8),
+            hits: Vec::new(),
+            clean: Vec::new(),
+            rows: 0,
+            hit: 0,
+            kept: 0,
+        };
+        let mut bytes = 0;
+        chunk.rows(&file.path, |line, place: &dyn Fn() -> Place| {
+            let row = Row::parse(line, place)?;
+            let Room { buffers, scratch, tags, offsets } = room;
+            self.set.tag(row.text(), row.metadata(), buffers, scratch, tags);
+            self.writer.write(&row, tags, offsets, &mut part.attributes);
+            let (hits, contaminated) = self.report(&row, tags, offsets, place, &mut part.hits);
+            part.hit += hits;
+            if outputs.clean.is_some() && !contaminated {
+                rewrite(&row, None, &[], place, &mut part.clean)?;
+                part.kept += 1;
+            }
+            part.rows += 1;
+            bytes += row.text().len() as u64;
+            Ok(())
+        })?;
+        self.progress.documents.fetch_add(part.rows, Ordering::Relaxed);
+        self.progress.text.fetch_add(bytes, Ordering::Relaxed);
+        part.attributes = packed(&outputs.attributes, part.attributes)?;
+        if let Some(path) = outputs.clean.as_ref().filter(|_| part.kept > 0) {
+            part.clean = packed(path, part.clean)?;
+        }
+        Ok(part)
+    }
+
+    fn take(&self, sink: &mut Sink, part: Part) -> Result<()> {
+        sink.attributes.put(&part.attributes, part.rows)?;
+        sink.hits.put(&part.hits, part.hit)?;
+        if let Some(clean) = &mut sink.clean {
+            clean.put(&part.clean, part.kept)?;
+            sink.kept += part.kept;
+        }
+        Ok(())
+    }
+
+    fn close(&self, number: usize, sink: Sink) -> Result<()> {
+        if let Some(mut clean) = sink.clean {
+            if let (0, Some(path)) = (sink.kept, &self.outputs[number].clean) {
+                // Some readers take a file of no bytes for a damaged one.
+                clean.put(&packed(path, Vec::new())?, 0)?;
+            }
+            clean.finish()?;
+        }
+        sink.hits.finish()?;
+        let note = sink.attributes.finish()?;
+        self.documents[number].store(note.rows, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn packed(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>> {
+    let packing = Packing::of_name(&path.to_string_lossy()).0;
+    Ok(pack(packing, bytes).map_err(|e| fs::Error::new("pack", path, e))?)
+}
+
+impl Holding<'_> {
+    /// Append a row for every hit of a document; gives back how many, and whether the document counts as contaminated.
+    fn report(
+        &self,
+        row: &Row,
+        tags: &Tags,
+        offsets: &Offsets,
+        place: &dyn Fn() -> Place,
+        out: &mut Vec<u8>,
+    ) -> (u64, bool) {
+        let (mut hits, mut contaminated) = (0, false);
+        for (number, set) in self.sets.iter().enumerate() {
+            let base = ATTRIBUTES * number;
+            let overlap = tags.spans(base + 1).first().map_or(0.0, |span| span.score);
+            let of_ngrams = tags.spans(base).iter().map(|span| (NGRAMS, span));
+            for (kind, span) in of_ngrams.chain(tags.spans(base + 3).iter().map(|span| (WHOLE, span))) {
+                let item = span.score as usize;
+                let id = item.checked_sub(1).and_then(|i| self.ids[number].get(i)).and_then(Option::as_deref);
+                let text = row.text();
+                let shared = text.get(span.start as usize..span.end as usize).unwrap_or_default();
+                let shown: String = shared.chars().take(SHOWN).collect();
+                let place = place();
+                let raw = |text: &str| -> Box<RawValue> {
+                    // They were read as JSON.
+                    RawValue::from_string(text.into()).unwrap_or_default()
+                };
+                #[derive(Serialize)]
+                struct Line<'l> {
+                    file: &'l str,
+                    line: u64,
+                    id: Box<RawValue>,
+                    source: Option<&'l RawValue>,
+                    set: &'l str,
+                    item: usize,
+                    item_id: Option<Box<RawValue>>,
+                    kind: &'l str,
+                    start: u32,
+                    end: u32,
+                    overlap: f64,
+                    text: &'l str,
+                    cut: bool,
+                }
+                let line = Line {
+                    file: &place.file,
+                    line: place.number,
+                    id: raw(row.id()),
+                    source: row.source,
+                    set: &set.name,
+                    item,
+                    item_id: id.map(raw),
+                    kind,
+                    start: offsets.code_points(text, span.start),
+                    end: offsets.code_points(text, span.end),
+                    overlap,
+                    text: &shown,
+                    cut: shown.len() < shared.len(),
+                };
+                // Writing to memory cannot fail.
+                let _ = serde_json::to_writer(&mut *out, &line);
+                out.push(b'\n');
+                hits += 1;
+                contaminated |= counts(kind, overlap, self.options.least);
+            }
+        }
+        (hits, contaminated)
+    }
+}
+
+/// Put the hits of all files into one report and add them up.
+fn report(outputs: &[Outputs], options: &Options, found: &mut Decontaminated) -> Result<()> {
+    let mut report = Output::anew(&options.report, Hash256::of(b"report"))?;
+    let mut seen: Vec<[BTreeSet<u64>; 2]> = found.sets.iter().map(|_| Default::default()).collect();
+    let mut any = false;
+    for output in outputs {
+        let path = output.hits.display().to_string();
+        let bytes = fs::size(&output.hits)?;
+        let file =
+            InputFile { path: path.clone(), full: output.hits.clone(), blake3: Hash256::of(&[]), bytes };
+        let mut chunks = Chunks::new(Stream::open(&file, Arc::default())?, How::Lines, 0, 0);
+        // The last document with a hit, by set and at all.
+        let mut last = vec![0; found.sets.len()];
+        let mut counted = 0;
+        while let Some(chunk) = chunks.next()? {
+            let mut hits = 0;
+            chunk.rows(&path, |line, _| {
+                let hit: Hit =
+                    serde_json::from_str(line).map_err(|_| Error::Record { what: "a file of hits" })?;
+                let number = found.sets.iter().position(|set| set.set == hit.set);
+                let number = number.ok_or(Error::Record { what: "a file of hits" })?;
+                let set = &mut found.sets[number];
+                hits += 1;
+                set.hits += 1;
+                set.documents += u64::from(last[number] != hit.line);
+                last[number] = hit.line;
+                seen[number][usize::from(hit.kind == WHOLE)].insert(hit.item);
+                if counts(hit.kind, hit.overlap, options.least) && counted != hit.line {
+                    found.contaminated += 1;
+                    counted = hit.line;
+                }
+                Ok(())
+            })?;
+            report.put(&packed(&options.report, chunk.data)?, hits)?;
+            any = true;
+        }
+    }
+    if !any {
+        report.put(&packed(&options.report, Vec::new())?, 0)?;
+    }
+    for (set, [ngrams, whole]) in found.sets.iter_mut().zip(seen) {
+        (set.items_hit, set.items_whole) = (ngrams.len() as u64, whole.len() as u64);
+    }
+    report.finish()?;
+    Ok(())
+}

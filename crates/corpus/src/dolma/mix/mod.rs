@@ -1,0 +1,339 @@
+//! Mixing Dolma folders: documents in, filtered and edited by their attributes, `documents/` of a new folder out.
+//!
+//! As in the mixer of the toolkit `dolma` 1.2, a source is files of documents with the experiments whose attributes belong
+//! to them, conditions that documents must meet or that drop them, and spans that are cut out or replaced; files of a
+//! source become one file as long as they are not larger than a shard. Unlike there, conditions are typed expressions
+//! whose names are checked before anything runs, faults are errors, sources can have weights, a temperature and a budget
+//! ([`crate::mix`]), and the same input gives the same bytes.
+
+mod job;
+mod judge;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+
+use regimen_base::{Cancel, Hash256, fs};
+use regimen_recipe::InputFile;
+
+use super::aligned::Sheaf;
+use super::folder::attributes_path;
+use super::tag::Progress;
+use crate::error::{Error, Result};
+use crate::flow;
+use crate::funnel::{Count, Funnel, Step};
+use crate::mix::Mix;
+use crate::output::{hold, tidy};
+
+use job::{Counts, Group, Pass};
+use judge::Judge;
+
+/// Spans that are cut out or replaced.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    /// An attribute that marks spans.
+    pub spans: String,
+    /// What stands in place of each span; nothing cuts it out.
+    #[serde(default, alias = "replacement")]
+    pub replace: String,
+    /// Expression that must hold for the document.
+    pub when: Option<String>,
+    /// Least score of a span that is edited.
+    #[serde(alias = "min_score")]
+    pub least: Option<f64>,
+}
+
+/// Documents that are filtered and edited in one way and taken with one weight.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Its name: that of the files written, and part of the documents' keys.
+    pub name: String,
+    /// Files of documents, in document order.
+    pub documents: Vec<InputFile>,
+    /// Experiments whose attributes belong to them; a name with a `/` in it is the folder that holds them.
+    pub attributes: Vec<String>,
+    /// Expressions of which one must hold, if there are any.
+    pub include: Vec<String>,
+    /// Expressions of which none may hold.
+    pub drop: Vec<String>,
+    /// Spans that are cut out or replaced.
+    pub edit: Vec<Edit>,
+    /// Fields that are not written.
+    pub discard: Vec<String>,
+    /// Weight in the mix.
+    pub weight: f64,
+}
+
+impl Source {
+    /// All that decides over a document but its content and what other sources hold.
+    fn identity(&self) -> String {
+        let Source { name, documents: _, attributes: _, include, drop, edit, discard, weight: _ } = self;
+        format!("{name:?} {include:?} {drop:?} {edit:?} {discard:?}")
+    }
+}
+
+/// How files are packed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pack {
+    /// `.jsonl.gz`
+    #[default]
+    Gz,
+    /// `.jsonl.zst`
+    Zst,
+    /// `.jsonl`
+    None,
+}
+
+/// What to do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder in which `documents/` is written.
+    pub to: PathBuf,
+    /// Bytes of input files that become one file; one larger file is one by itself.
+    pub shard: u64,
+    /// How files are packed.
+    pub pack: Pack,
+    /// Shares of sources go by their bytes to the power of 1 / temperature, times their weights.
+    pub temperature: f64,
+    /// Bytes of text to take in all; 0: as much as there is at the shares wanted.
+    pub budget: u64,
+}
+
+impl Options {
+    /// How often all documents are read: twice if sources are taken in shares.
+    pub fn passes(&self, sources: &[Source]) -> u64 {
+        1 + u64::from(self.mixes(sources))
+    }
+
+    fn mix(&self) -> Mix {
+        Mix { temperature: self.temperature, budget_bytes: self.budget, ..Mix::default() }
+    }
+
+    fn mixes(&self, sources: &[Source]) -> bool {
+        self.mix().wanted(sources.iter().map(|source| source.weight))
+    }
+}
+
+/// What became of a source.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct MixedSource {
+    /// Its name.
+    pub name: String,
+    /// Documents and bytes of text that were read.
+    pub read: Count,
+    /// Share of what filters and edits left that was taken.
+    pub fraction: f64,
+    /// Documents that were written, and bytes of their text.
+    pub written: Count,
+    /// Documents written whose text was edited.
+    pub edited: u64,
+    /// Bytes that edits took away from them, less what they put in.
+    pub cut_bytes: i64,
+}
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Mixed {
+    /// Files written, of all sources; those that were there before are among them.
+    pub files: u64,
+    /// Files that were there before.
+    pub skipped: u64,
+    /// Source by source.
+    pub sources: Vec<MixedSource>,
+    /// What every rule took away, with texts as they were read.
+    pub funnel: Funnel,
+}
+
+/// Mix `sources`. Files that are there already, made from the same input by the same rules, are passed over.
+///
+/// # Errors
+/// The earliest fault in the order of sources, files and rows; nothing is read before all names are known.
+pub fn mix(sources: &[Source], options: &Options, progress: &Progress, cancel: &Cancel) -> Result<Mixed> {
+    for (i, source) in sources.iter().enumerate() {
+        if let Some(other) = sources[..i].iter().find(|other| other.name == source.name) {
+            return Err(Error::SameOutput {
+                output: options.to.join("documents").display().to_string(),
+                first: other.name.clone(),
+                second: source.name.clone(),
+            });
+        }
+    }
+    let groups = groups(sources, options)?;
+    let mixes = options.mixes(sources);
+    let judges = judges(sources, &groups, mixes)?;
+    let Some(first) = groups.first() else {
+        return Ok(Mixed { files: 0, skipped: 0, sources: Vec::new(), funnel: Funnel::default() });
+    };
+    let _held = hold(&first.output)?;
+    let outputs: Vec<PathBuf> = groups.iter().map(|group| group.output.clone()).collect();
+    nothing_else(&outputs)?;
+    tidy(&outputs);
+    tidy(&groups.iter().map(|group| group.counted.clone()).collect::<Vec<_>>());
+    let run = |fractions: Option<&[f64]>| -> Result<(Vec<Counts>, u64)> {
+        let pass = Pass::new(sources, &judges, &groups, fractions, progress);
+        flow::run(groups.len(), &pass, cancel)?;
+        let (by_group, skipped) = pass.counts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut by_source = vec![Counts::default(); sources.len()];
+        for (group, counts) in groups.iter().zip(&by_group) {
+            by_source[group.source].add(counts);
+        }
+        Ok((by_source, skipped))
+    };
+    let fractions = match mixes {
+        false => vec![1.0; sources.len()],
+        true => {
+            let (counted, _) = run(None)?;
+            let bytes: Vec<(f64, u64)> = sources
+                .iter()
+                .zip(&counted)
+                .map(|(source, counts)| (source.weight, counts.written))
+                .collect();
+            options.mix().fractions(&bytes)
+        }
+    };
+    let (counts, skipped) = run(Some(&fractions))?;
+    let each = sources.iter().zip(&counts).zip(&fractions).map(|((source, counts), &fraction)| MixedSource {
+        name: source.name.clone(),
+        read: counts.read,
+        fraction,
+        written: Count { documents: counts.kept.documents, bytes: counts.written },
+        edited: counts.edited,
+        cut_bytes: counts.kept.bytes as i64 - counts.written as i64,
+    });
+    Ok(Mixed {
+        files: groups.len() as u64,
+        skipped,
+        sources: each.collect(),
+        funnel: funnel(sources, &judges, &counts),
+    })
+}
+
+/// `.regimen/NAME.WHAT.json` beside a file.
+fn named(path: &Path, what: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{what}.json"));
+    path.with_file_name(".regimen").join(name)
+}
+
+/// The files of all sources in groups, with what they become.
+fn groups(sources: &[Source], options: &Options) -> Result<Vec<Group>> {
+    let documents = options.to.join("documents");
+    let end = match options.pack {
+        Pack::Gz => ".jsonl.gz",
+        Pack::Zst => ".jsonl.zst",
+        Pack::None => ".jsonl",
+    };
+    let mut all: Vec<Group> = Vec::new();
+    for (number, source) in sources.iter().enumerate() {
+        let (mut bytes, mut count) = (0, 0);
+        for file in &source.documents {
+            let sheaf = sheaf(source, file)?;
+            match all.last_mut() {
+                Some(group) if group.source == number && bytes + file.bytes <= options.shard => {
+                    group.files.push(sheaf);
+                    bytes += file.bytes;
+                }
+                _ => {
+                    let output = documents.join(format!("{}-{count:05}{end}", source.name));
+                    let counted = documents.join(".regimen/counted").join(format!("{number}-{count:05}"));
+                    all.push(Group { source: number, files: vec![sheaf], output, counted });
+                    (bytes, count) = (file.bytes, count + 1);
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// A file of documents with its files of attributes.
+fn sheaf(source: &Source, file: &InputFile) -> Result<Sheaf> {
+    let mut attributes = Vec::with_capacity(source.attributes.len());
+    for experiment in &source.attributes {
+        let folder = experiment.contains('/').then(|| Path::new(experiment));
+        let full = attributes_path(&file.full, experiment, folder)?;
+        if !full.is_file() {
+            return Err(Error::NoAttributes {
+                file: full.display().to_string(),
+                experiment: experiment.clone(),
+                documents: file.path.clone(),
+            });
+        }
+        let (blake3, bytes) = Hash256::of_file(&full)?;
+        attributes.push(InputFile { path: full.display().to_string(), full, blake3, bytes });
+    }
+    Ok(Sheaf { documents: file.clone(), attributes })
+}
+
+fn judges(sources: &[Source], groups: &[Group], mixes: bool) -> Result<Vec<Judge>> {
+    let judge = |(number, source): (usize, &Source)| {
+        let own = groups.iter().filter(|group| group.source == number);
+        let files: Vec<&InputFile> = own.flat_map(|g| &g.files).flat_map(|file| &file.attributes).collect();
+        Judge::new(source, &files, mixes)
+    };
+    sources.iter().enumerate().map(judge).collect()
+}
+
+/// Files that another run left would be taken for part of this one.
+fn nothing_else(outputs: &[PathBuf]) -> Result<()> {
+    let Some(folder) = outputs.first().and_then(|path| path.parent()) else { return Ok(()) };
+    let strange = fs::list(folder)?.into_iter().find(|path| {
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        !hidden && !outputs.contains(path)
+    });
+    match strange {
+        None => Ok(()),
+        Some(path) => Err(Error::NotEmpty {
+            folder: folder.display().to_string(),
+            file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        }),
+    }
+}
+
+/// Rules that several sources share are one step.
+fn funnel(sources: &[Source], judges: &[Judge], counts: &[Counts]) -> Funnel {
+    let mut left = Count::default();
+    let mut read = BTreeMap::new();
+    for (source, counts) in sources.iter().zip(counts) {
+        left.documents += counts.read.documents;
+        left.bytes += counts.read.bytes;
+        read.insert(source.name.clone(), counts.read);
+    }
+    let first =
+        Step { step: "read".into(), left, dropped: Count::default(), sources: read, reason: String::new() };
+    let mut steps: Vec<Step> = Vec::new();
+    for ((source, judge), counts) in sources.iter().zip(judges).zip(counts) {
+        for (reason, count) in judge.reasons.iter().zip(&counts.dropped).filter(|(_, c)| c.documents > 0) {
+            let place = steps.iter().position(|s| (&s.step, &s.reason) == (&reason.name, &reason.text));
+            let place = place.unwrap_or_else(|| {
+                steps.push(Step {
+                    step: reason.name.clone(),
+                    reason: reason.text.clone(),
+                    ..Step::default()
+                });
+                steps.len() - 1
+            });
+            let step = &mut steps[place];
+            step.dropped.documents += count.documents;
+            step.dropped.bytes += count.bytes;
+            step.sources.insert(source.name.clone(), *count);
+        }
+    }
+    // What the mix leaves out goes last.
+    steps.sort_by_key(|step| step.step == "mixed_out");
+    for step in &mut steps {
+        left.documents -= step.dropped.documents;
+        left.bytes -= step.dropped.bytes;
+        step.left = left;
+    }
+    steps.insert(0, first);
+    Funnel { steps, limited: false }
+}
+
+/// Whether a text can be the name of a source.
+pub fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && !text.starts_with('.')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}

@@ -1,0 +1,455 @@
+//! A share of documents, or so many of them, or so many bytes, by the hash of their keys: the same documents whatever the
+//! number of threads, and more of them when more are asked for.
+//!
+//! The key of a document is its `source` and `id` as they are written; a row without an id goes by its file and line. Of N
+//! documents, or B bytes, those with the least hashes are taken: they are found by a first pass over all files. Rows are
+//! written as they are, in document order.
+
+use std::collections::BinaryHeap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use regimen_base::{Cancel, Hash256, fs};
+use regimen_recipe::InputFile;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::tag::Progress;
+use crate::author::Author;
+use crate::config::{Format, MissingText, Source as Config};
+use crate::error::{Error, Place, Result};
+use crate::flow::{self, Job};
+use crate::output::{Output, pack};
+use crate::read::chunk::{Chunk, Chunks, How};
+use crate::read::page::{PageKind, Pages};
+use crate::read::stream::{Packing, Stream};
+
+/// How much is taken.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Amount {
+    /// This share of the documents, about.
+    Fraction(f64),
+    /// So many documents, or all there are.
+    Documents(u64),
+    /// Documents until their texts have so many bytes, or all there are.
+    Bytes(u64),
+}
+
+impl Amount {
+    /// How often all files are read.
+    pub fn passes(self) -> u64 {
+        if matches!(self, Amount::Fraction(_)) { 1 } else { 2 }
+    }
+}
+
+/// Where rows go.
+pub enum To {
+    /// A file, packed as its name says; it appears when it is whole.
+    File(PathBuf),
+    /// Somewhere else, such as the standard output.
+    Writer(Box<dyn Write + Send>),
+}
+
+/// What was taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Sampled {
+    /// Documents read.
+    pub read: u64,
+    /// Documents taken.
+    pub documents: u64,
+    /// Bytes of their text.
+    pub text_bytes: u64,
+}
+
+/// Write a sample of the documents in `files`, which are in document order: JSON lines (plain, .gz, .zst) or Parquet, whose
+/// rows become JSON lines of Dolma's shape.
+///
+/// # Errors
+/// The earliest fault in the order of files and rows; [`Error::File`] for an output that cannot be written.
+pub fn sample(
+    files: &[InputFile],
+    amount: Amount,
+    seed: u64,
+    to: To,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<Sampled> {
+    let limit = match amount {
+        Amount::Fraction(fraction) => Limit::Fraction(fraction),
+        Amount::Documents(_) | Amount::Bytes(_) => {
+            let picking = Picking { files, seed, amount, progress, found: Mutex::default() };
+            flow::run(1, &picking, cancel)?;
+            let found = picking.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+            Limit::Last(found.heap.peek().map(|last| last.at))
+        }
+    };
+    let (read, out, done) = (AtomicU64::new(0), Mutex::new(Some(to)), Mutex::default());
+    let writing = Writing { files, seed, limit, progress, read, out, done };
+    flow::run(1, &writing, cancel)?;
+    let sampled = writing.done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(Sampled { read: writing.read.into_inner(), ..sampled })
+}
+
+/// Hash, file, line.
+type At = (u128, u32, u64);
+
+/// Which documents are taken.
+#[derive(Clone, Copy)]
+enum Limit {
+    Fraction(f64),
+    /// All up to this one, by hash; none if there is none.
+    Last(Option<At>),
+}
+
+impl Limit {
+    fn takes(self, at: At) -> bool {
+        match self {
+            Limit::Fraction(fraction) => ((at.0 >> 75) as f64 / (1u64 << 53) as f64) < fraction,
+            Limit::Last(last) => last.is_some_and(|last| at <= last),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Row<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    source: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    text: Option<&'a RawValue>,
+}
+
+/// One row of a chunk: as it is written, its hash, bytes of its text.
+struct Seen<'c> {
+    line: &'c str,
+    at: At,
+    bytes: u64,
+}
+
+fn hash(seed: u64, source: &str, id: &str) -> u128 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"sample\0");
+    hasher.update(&seed.to_le_bytes());
+    hasher.update(source.as_bytes());
+    hasher.update(b"\0");
+    hasher.update(id.as_bytes());
+    let mut head = [0u8; 16];
+    head.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    u128::from_be_bytes(head)
+}
+
+/// All rows of a chunk. The bytes of texts are counted if they are asked for.
+fn rows(
+    files: &[InputFile],
+    seed: u64,
+    chunk: &mut Chunk,
+    count: bool,
+    mut each: impl FnMut(Seen) -> Result<()>,
+) -> Result<()> {
+    let (file, path) = (chunk.file, &files[chunk.file as usize].path);
+    if !chunk.pages.is_empty() {
+        for (number, mut page) in (chunk.first..).zip(std::mem::take(&mut chunk.pages)) {
+            let Some((text, _)) = page.text() else {
+                let place = Place { file: path.clone(), unit: "row", number };
+                return Err(Error::MissingText { place, field: "text".into() });
+            };
+            let bytes = text.len() as u64;
+            let mut metadata = std::mem::take(&mut page.metadata);
+            let mut row = Map::new();
+            let id = page.id.unwrap_or_else(|| format!("{path}:{number}"));
+            row.insert("id".into(), id.into());
+            row.insert("text".into(), text.into());
+            for field in ["source", "added", "created"] {
+                if let Some(value) = metadata.remove(field) {
+                    row.insert(field.into(), value);
+                }
+            }
+            row.insert("metadata".into(), Value::Object(metadata));
+            let (id, source) = (row["id"].to_string(), row.get("source").map(Value::to_string));
+            let at = (hash(seed, source.as_deref().unwrap_or(""), &id), file, number);
+            each(Seen { line: &Value::Object(row).to_string(), at, bytes })?;
+        }
+        return Ok(());
+    }
+    chunk.rows(path, |line, place: &dyn Fn() -> Place| {
+        let fault = |error: serde_json::Error, field: Option<&str>| {
+            let reason = error.to_string();
+            let reason = reason.rfind(" at line ").map_or(reason.as_str(), |at| &reason[..at]).to_string();
+            match field {
+                None => Error::Json { place: place(), column: error.column().max(1), reason },
+                Some(field) => Error::FieldType {
+                    place: place(),
+                    field: field.into(),
+                    expected: "a text",
+                    found: reason,
+                },
+            }
+        };
+        if !line.trim_start().starts_with('{') {
+            // A list would be taken for the fields in their order.
+            return Err(Error::Json { place: place(), column: 1, reason: "expected a JSON object".into() });
+        }
+        let row: Row = serde_json::from_str(line).map_err(|error| fault(error, None))?;
+        let place = place();
+        let number = place.number;
+        let id = row.id.map(RawValue::get).filter(|id| *id != "null");
+        let by_place = format!("{path}:{number}");
+        let source = row.source.map_or("", RawValue::get);
+        let at = (hash(seed, source, id.unwrap_or(&by_place)), file, number);
+        let bytes = match (count, row.text) {
+            (true, Some(text)) => {
+                let text: std::borrow::Cow<str> =
+                    serde_json::from_str(text.get()).map_err(|error| fault(error, Some("text")))?;
+                text.len() as u64
+            }
+            _ => 0,
+        };
+        each(Seen { line: line.trim(), at, bytes })
+    })
+}
+
+/// The chunks of all files, one after the other.
+struct Chain<'f> {
+    files: &'f [InputFile],
+    next: usize,
+    open: Option<Opened>,
+    read: Arc<AtomicU64>,
+}
+
+enum Opened {
+    Chunks(Chunks),
+    Pages(Pages),
+}
+
+impl flow::Source for Chain<'_> {
+    fn next(&mut self) -> Result<Option<Chunk>> {
+        loop {
+            let chunk = match &mut self.open {
+                None => None,
+                Some(Opened::Chunks(chunks)) => chunks.next()?,
+                Some(Opened::Pages(pages)) => pages.next()?,
+            };
+            if chunk.is_some() {
+                return Ok(chunk);
+            }
+            let Some(file) = self.files.get(self.next) else { return Ok(None) };
+            let number = self.next as u32;
+            self.next += 1;
+            let read = Arc::clone(&self.read);
+            self.open = Some(if file.path.ends_with(".parquet") {
+                let source = table();
+                let missing = MissingText::Error;
+                Opened::Pages(Pages::open(PageKind::Parquet, file, &source, 0, number, missing, read)?)
+            } else {
+                Opened::Chunks(Chunks::new(Stream::open(file, read)?, How::Lines, 0, number))
+            });
+        }
+    }
+}
+
+/// How the columns of tables are called.
+fn table() -> Config {
+    Config {
+        name: String::new(),
+        path: String::new(),
+        format: Format::Parquet,
+        author: Author::Unknown,
+        licence: String::new(),
+        text_field: "text".into(),
+        id_field: "id".into(),
+        weight: 1.0,
+        blocks: 0,
+    }
+}
+
+/// A document that may be taken.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    at: At,
+    bytes: u64,
+}
+
+/// Those with the least hashes so far, the greatest of them on top.
+#[derive(Default)]
+struct Found {
+    heap: BinaryHeap<Candidate>,
+    bytes: u64,
+}
+
+impl Found {
+    fn add(&mut self, candidate: Candidate, amount: Amount) {
+        self.bytes += candidate.bytes;
+        self.heap.push(candidate);
+        while let Some(last) = self.heap.peek() {
+            let too_many = match amount {
+                Amount::Documents(most) => self.heap.len() as u64 > most,
+                Amount::Bytes(most) => self.bytes - last.bytes >= most,
+                Amount::Fraction(_) => false,
+            };
+            if !too_many {
+                break;
+            }
+            self.bytes -= last.bytes;
+            self.heap.pop();
+        }
+    }
+}
+
+/// The first pass.
+struct Picking<'p> {
+    files: &'p [InputFile],
+    seed: u64,
+    amount: Amount,
+    progress: &'p Progress,
+    found: Mutex<Found>,
+}
+
+impl<'p> Job for Picking<'p> {
+    type Source = Chain<'p>;
+    type Scratch = ();
+    type Part = Vec<Candidate>;
+    type Sink = Found;
+
+    fn open(&self, _: usize) -> Result<Option<(Chain<'p>, Found)>> {
+        let read = Arc::clone(&self.progress.read);
+        let chain = Chain { files: self.files, next: 0, open: None, read };
+        Ok(Some((chain, Found::default())))
+    }
+
+    fn work(&self, mut chunk: Chunk, (): &mut ()) -> Result<Vec<Candidate>> {
+        let mut out = Vec::new();
+        let count = matches!(self.amount, Amount::Bytes(_));
+        rows(self.files, self.seed, &mut chunk, count, |seen| {
+            out.push(Candidate { at: seen.at, bytes: seen.bytes });
+            Ok(())
+        })?;
+        self.progress.documents.fetch_add(out.len() as u64, Ordering::Relaxed);
+        Ok(out)
+    }
+
+    fn take(&self, sink: &mut Found, part: Vec<Candidate>) -> Result<()> {
+        part.into_iter().for_each(|candidate| sink.add(candidate, self.amount));
+        Ok(())
+    }
+
+    fn close(&self, _: usize, sink: Found) -> Result<()> {
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = sink;
+        Ok(())
+    }
+}
+
+/// The pass that writes.
+struct Writing<'w> {
+    files: &'w [InputFile],
+    seed: u64,
+    limit: Limit,
+    progress: &'w Progress,
+    read: AtomicU64,
+    /// Taken when the work begins.
+    out: Mutex<Option<To>>,
+    /// What was taken in the end.
+    done: Mutex<Sampled>,
+}
+
+/// Rows that are taken.
+#[derive(Default)]
+struct Taken {
+    bytes: Vec<u8>,
+    documents: u64,
+    text: u64,
+}
+
+/// Where they go.
+enum Sink {
+    File(Box<Output>, Packing, Sampled),
+    Writer(Box<dyn Write + Send>, Sampled),
+}
+
+impl<'w> Job for Writing<'w> {
+    type Source = Chain<'w>;
+    type Scratch = ();
+    type Part = Taken;
+    type Sink = Sink;
+
+    fn open(&self, _: usize) -> Result<Option<(Chain<'w>, Sink)>> {
+        let read = Arc::clone(&self.progress.read);
+        let chain = Chain { files: self.files, next: 0, open: None, read };
+        let to = self.out.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let sink = match to {
+            Some(To::File(path)) => {
+                let packing = Packing::of_name(&path.to_string_lossy()).0;
+                Sink::File(
+                    Box::new(Output::anew(&path, Hash256::of(b"sample"))?),
+                    packing,
+                    Sampled::default(),
+                )
+            }
+            Some(To::Writer(writer)) => Sink::Writer(writer, Sampled::default()),
+            None => return Ok(None),
+        };
+        Ok(Some((chain, sink)))
+    }
+
+    fn work(&self, mut chunk: Chunk, (): &mut ()) -> Result<Taken> {
+        let (mut taken, mut read) = (Taken::default(), 0);
+        rows(self.files, self.seed, &mut chunk, true, |seen| {
+            read += 1;
+            if self.limit.takes(seen.at) {
+                taken.bytes.extend_from_slice(seen.line.as_bytes());
+                taken.bytes.push(b'\n');
+                taken.documents += 1;
+                taken.text += seen.bytes;
+            }
+            Ok(())
+        })?;
+        self.progress.documents.fetch_add(read, Ordering::Relaxed);
+        self.read.fetch_add(read, Ordering::Relaxed);
+        Ok(taken)
+    }
+
+    fn take(&self, sink: &mut Sink, part: Taken) -> Result<()> {
+        let sampled = match sink {
+            Sink::File(output, packing, sampled) => {
+                if part.documents > 0 {
+                    output.put(&packed(*packing, part.bytes)?, part.documents)?;
+                }
+                sampled
+            }
+            Sink::Writer(writer, sampled) => {
+                let written = writer.write_all(&part.bytes);
+                written.map_err(|e| fs::Error::new("write to", &PathBuf::from("-"), e))?;
+                sampled
+            }
+        };
+        sampled.documents += part.documents;
+        sampled.text_bytes += part.text;
+        Ok(())
+    }
+
+    fn close(&self, _: usize, sink: Sink) -> Result<()> {
+        let sampled = match sink {
+            Sink::File(mut output, packing, sampled) => {
+                if sampled.documents == 0 {
+                    // Some readers take a file of no bytes for a damaged one.
+                    output.put(&packed(packing, Vec::new())?, 0)?;
+                }
+                output.finish()?;
+                sampled
+            }
+            Sink::Writer(mut writer, sampled) => {
+                writer.flush().map_err(|e| fs::Error::new("write to", &PathBuf::from("-"), e))?;
+                sampled
+            }
+        };
+        *self.done.lock().unwrap_or_else(PoisonError::into_inner) = sampled;
+        Ok(())
+    }
+}
+
+fn packed(packing: Packing, bytes: Vec<u8>) -> Result<Vec<u8>> {
+    Ok(pack(packing, bytes).map_err(|e| fs::Error::new("pack", &PathBuf::from("sample"), e))?)
+}

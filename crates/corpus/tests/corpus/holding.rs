@@ -1,0 +1,144 @@
+//! Holding Dolma folders against evaluation sets: attributes, the report of every hit, and clean documents.
+
+use std::io::Read;
+use std::path::Path;
+
+use regimen_base::Cancel;
+use regimen_corpus::dolma::decontaminate::{Against, Decontaminated, Options, decontaminate};
+use regimen_corpus::dolma::tag::Progress;
+use regimen_recipe::input_files;
+use serde_json::{Value, json};
+
+use crate::common::{gzip, project};
+
+fn folder() -> tempfile::TempDir {
+    let row = |id: &str, text: &str| format!("{}\n", json!({"id": id, "text": text, "source": "s", "z": 1}));
+    let a = row("clean", "nothing to see here, move along please")
+        + &row("shared", "é ONE two three, four five six seven eight nine!")
+        + &row("both", "x What is the capital of France? one two three four five");
+    let b = row("whole", "é: What is the capital of France?");
+    let items = |rows: &[Value]| rows.iter().map(|row| format!("{row}\n")).collect::<String>();
+    let first = items(&[
+        json!({"id": 7, "question": "one two three four five six seven"}),
+        json!({"id": "x\"y", "question": "entirely different words stand in here now"}),
+    ]);
+    let second = items(&[json!({"question": "What is the capital of France?"})]);
+    project(&[
+        ("c/documents/a.jsonl.gz", &gzip(a.as_bytes())),
+        ("c/documents/b.jsonl.gz", &gzip(b.as_bytes())),
+        ("sets/first.jsonl", first.as_bytes()),
+        ("sets/second.jsonl", second.as_bytes()),
+    ])
+}
+
+fn options(dir: &Path) -> Options {
+    Options {
+        n: 5,
+        exact: true,
+        least: 0.0,
+        experiment: "eval".into(),
+        to: None,
+        report: dir.join("hits.jsonl"),
+        clean: Some(dir.join("clean")),
+    }
+}
+
+fn run(dir: &Path, options: &Options, threads: usize) -> Decontaminated {
+    let files = input_files(dir, "c/documents").unwrap();
+    let set = |name: &str| Against {
+        name: name.into(),
+        file: dir.join(format!("sets/{name}.jsonl")),
+        field: "question".into(),
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    let sets = [set("first"), set("second")];
+    pool.install(|| decontaminate(&files, &sets, options, &Progress::default(), &Cancel::new()).unwrap())
+}
+
+fn rows(path: &Path) -> Vec<Value> {
+    let bytes = std::fs::read(path).unwrap();
+    let mut text = String::new();
+    match path.extension().unwrap().to_str().unwrap() {
+        "gz" => drop(flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap()),
+        _ => text = String::from_utf8(bytes).unwrap(),
+    }
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn ids(rows: &[Value]) -> Vec<&str> {
+    rows.iter().map(|row| row["id"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn every_hit_is_reported_and_contaminated_documents_are_left_out() {
+    for threads in [1, 3] {
+        let dir = folder();
+        let options = options(dir.path());
+        let found = run(dir.path(), &options, threads);
+        assert_eq!((found.documents, found.contaminated, found.files), (4, 3, 2));
+        let numbers = |i: usize| {
+            let set = &found.sets[i];
+            (set.items, set.items_hit, set.items_whole, set.documents, set.hits)
+        };
+        assert_eq!(numbers(0), (2, 1, 0, 2, 2));
+        assert_eq!(numbers(1), (1, 1, 1, 2, 4));
+        let hits = rows(&options.report);
+        assert_eq!(ids(&hits), ["shared", "both", "both", "both", "whole", "whole"]);
+        assert_eq!(
+            hits[0],
+            json!({
+                "file": "c/documents/a.jsonl.gz", "line": 2, "id": "shared", "source": "s", "set": "first", "item": 1,
+                "item_id": 7, "kind": "ngrams", "start": 2, "end": 36, "overlap": 1.0,
+                "text": "ONE two three, four five six seven", "cut": false,
+            })
+        );
+        assert_eq!(
+            (&hits[5]["kind"], &hits[5]["start"], &hits[5]["end"]),
+            (&json!("whole"), &json!(3), &json!(33))
+        );
+        assert_eq!(hits[5]["item_id"], Value::Null);
+        let attributes = rows(&dir.path().join("c/attributes/eval/b.jsonl.gz"));
+        assert_eq!(attributes[0]["attributes"]["eval__second__exact"], json!([[3, 33, 1.0]]));
+        assert_eq!(attributes[0]["attributes"]["eval__first__items"], json!([[0, 33, 0.0]]));
+        let clean = rows(&dir.path().join("clean/documents/a.jsonl.gz"));
+        assert_eq!(
+            clean,
+            [json!({"id": "clean", "text": "nothing to see here, move along please", "source": "s", "z": 1})]
+        );
+        assert!(rows(&dir.path().join("clean/documents/b.jsonl.gz")).is_empty());
+        // A second run finds all of it there.
+        let again = run(dir.path(), &options, threads);
+        assert_eq!(again, Decontaminated { skipped: 2, ..found });
+        assert_eq!(rows(&options.report), hits);
+    }
+}
+
+#[test]
+fn a_least_overlap_spares_documents_that_share_little() {
+    let dir = folder();
+    let found = run(dir.path(), &Options { least: 0.5, exact: false, ..options(dir.path()) }, 2);
+    // `both` shares one of three 5-grams with the first set, and the item of the second whole.
+    assert_eq!(found.contaminated, 3);
+    let options = Options { least: 0.5, exact: false, n: 6, ..options(dir.path()) };
+    let found = run(dir.path(), &options, 2);
+    assert_eq!((found.contaminated, found.sets[0].hits), (3, 1));
+    assert_eq!(ids(&rows(&options.report)), ["shared", "both", "whole"]);
+    assert_eq!(ids(&rows(&dir.path().join("clean/documents/a.jsonl.gz"))), ["clean"]);
+}
+
+#[test]
+fn clean_documents_never_take_the_place_of_their_own_source() {
+    let dir = folder();
+    let files = input_files(dir.path(), "c/documents").unwrap();
+    let sets = [Against {
+        name: "first".into(),
+        file: dir.path().join("sets/first.jsonl"),
+        field: "question".into(),
+    }];
+    let options = Options { clean: Some(dir.path().join("c")), ..options(dir.path()) };
+    let told = decontaminate(&files, &sets, &options, &Progress::default(), &Cancel::new()).unwrap_err();
+    assert!(told.to_string().contains("would both be written"), "{told}");
+    let sets = [Against { field: "answer".into(), ..sets[0].clone() }];
+    let told = decontaminate(&files, &sets, &options, &Progress::default(), &Cancel::new()).unwrap_err();
+    assert!(told.to_string().contains("first.jsonl`, line 1"), "{told}");
+}

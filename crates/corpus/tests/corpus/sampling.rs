@@ -1,0 +1,128 @@
+//! Sampling: the same documents each time, more of them when more are asked for.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
+use regimen_base::Cancel;
+use regimen_corpus::dolma::sample::{Amount, Sampled, To, sample};
+use regimen_corpus::dolma::tag::Progress;
+use regimen_recipe::input_files;
+
+use crate::common::{gzip, project, zstd};
+
+/// 3000 rows in three files, the texts of which have 10 bytes each.
+fn many() -> tempfile::TempDir {
+    let rows = |from: usize| -> Vec<u8> {
+        let row = |i: usize| format!("{{\"id\":\"d{i}\", \"text\":\"t{i:09}\",\"source\":\"s\"}}\n");
+        (from..from + 1000).map(row).collect::<String>().into_bytes()
+    };
+    project(&[
+        ("in/a.jsonl", &rows(0)),
+        ("in/b.jsonl.gz", &gzip(&rows(1000))),
+        ("in/c.jsonl.zst", &zstd(&rows(2000))),
+    ])
+}
+
+fn run(dir: &Path, amount: Amount, seed: u64, threads: usize) -> (Sampled, Vec<String>) {
+    let files = input_files(dir, "in").unwrap();
+    let to = dir.join("out.jsonl");
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    let (progress, cancel) = (Progress::default(), Cancel::new());
+    let sampled =
+        pool.install(|| sample(&files, amount, seed, To::File(to.clone()), &progress, &cancel)).unwrap();
+    let text = std::fs::read_to_string(to).unwrap();
+    (sampled, text.lines().map(String::from).collect())
+}
+
+#[test]
+fn rows_are_taken_as_they_are_by_hash_alone() {
+    let dir = many();
+    let (sampled, tenth) = run(dir.path(), Amount::Fraction(0.1), 0, 1);
+    assert_eq!((sampled.read, sampled.documents), (3000, tenth.len() as u64));
+    assert!((240..360).contains(&tenth.len()), "{}", tenth.len());
+    assert!(tenth[0].contains("\", \"text\""), "as it was written: {}", tenth[0]);
+    for threads in [2, 5] {
+        assert_eq!(run(dir.path(), Amount::Fraction(0.1), 0, threads), (sampled, tenth.clone()));
+    }
+    let (_, fifth) = run(dir.path(), Amount::Fraction(0.2), 0, 2);
+    assert!(tenth.iter().all(|row| fifth.contains(row)));
+    let (_, others) = run(dir.path(), Amount::Fraction(0.1), 1, 2);
+    assert!(others.iter().filter(|row| tenth.contains(row)).count() < tenth.len() / 3);
+    // So many documents are those with the least hashes: they lie in the share with the nearest size.
+    let (sampled, exact) = run(dir.path(), Amount::Documents(tenth.len() as u64), 0, 3);
+    assert_eq!((sampled.documents, &exact), (tenth.len() as u64, &tenth));
+    let (sampled, bytes) = run(dir.path(), Amount::Bytes(10 * tenth.len() as u64 - 9), 0, 2);
+    assert_eq!((sampled.text_bytes, &bytes), (10 * tenth.len() as u64, &tenth));
+    for (amount, count) in [
+        (Amount::Documents(0), 0),
+        (Amount::Bytes(0), 0),
+        (Amount::Documents(9999), 3000),
+        (Amount::Bytes(1 << 40), 3000),
+        (Amount::Fraction(0.0), 0),
+        (Amount::Fraction(1.0), 3000),
+    ] {
+        let (sampled, rows) = run(dir.path(), amount, 0, 2);
+        assert_eq!((sampled.documents, rows.len()), (count, count as usize), "{amount:?}");
+    }
+}
+
+#[test]
+fn rows_without_ids_go_by_their_place_and_faults_are_placed() {
+    let dir = project(&[("in/a.jsonl", "{\"text\":\"same\"}\n".repeat(50).as_bytes())]);
+    let (sampled, _) = run(dir.path(), Amount::Documents(20), 0, 2);
+    assert_eq!(sampled.documents, 20);
+    for (rows, part) in
+        [("{}\n[1]\n", "line 2, column"), ("{}\n{\"text\":3}\n", "line 2: field `text` must be a text")]
+    {
+        let dir = project(&[("in/a.jsonl", rows.as_bytes())]);
+        let files = input_files(dir.path(), "in").unwrap();
+        let to = To::File(dir.path().join("out.jsonl"));
+        let (progress, cancel) = (Progress::default(), Cancel::new());
+        let told = sample(&files, Amount::Bytes(9), 0, to, &progress, &cancel).unwrap_err().to_string();
+        assert!(told.contains(part), "{told}");
+        assert!(!dir.path().join("out.jsonl").exists());
+    }
+}
+
+/// A table of ids and texts; the text of the row with an empty one is null.
+fn table(texts: &[&str]) -> Vec<u8> {
+    let schema = "message m { required int64 id; optional binary text (UTF8); required binary lang (UTF8); }";
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::default()).unwrap();
+    let mut rows = writer.next_row_group().unwrap();
+    let mut column = rows.next_column().unwrap().unwrap();
+    let ids: Vec<i64> = (0..texts.len() as i64).collect();
+    column.typed::<Int64Type>().write_batch(&ids, None, None).unwrap();
+    column.close().unwrap();
+    let mut column = rows.next_column().unwrap().unwrap();
+    let there: Vec<ByteArray> = texts.iter().filter(|t| !t.is_empty()).map(|t| ByteArray::from(*t)).collect();
+    let levels: Vec<i16> = texts.iter().map(|t| i16::from(!t.is_empty())).collect();
+    column.typed::<ByteArrayType>().write_batch(&there, Some(&levels), None).unwrap();
+    column.close().unwrap();
+    let mut column = rows.next_column().unwrap().unwrap();
+    let lang = vec![ByteArray::from("en"); texts.len()];
+    column.typed::<ByteArrayType>().write_batch(&lang, None, None).unwrap();
+    column.close().unwrap();
+    rows.close().unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn rows_of_tables_become_json_lines() {
+    let dir = project(&[("in/a.parquet", &table(&["é one", "two", "three"]))]);
+    let (sampled, rows) = run(dir.path(), Amount::Fraction(1.0), 0, 2);
+    assert_eq!((sampled.documents, sampled.text_bytes), (3, 14));
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&rows[0]).unwrap(),
+        serde_json::json!({"id": "0", "text": "é one", "metadata": {"lang": "en"}})
+    );
+    let dir = project(&[("in/a.parquet", &table(&["one", "", "three"]))]);
+    let files = input_files(dir.path(), "in").unwrap();
+    let to = To::File(dir.path().join("out.jsonl"));
+    let told = sample(&files, Amount::Documents(1), 0, to, &Progress::default(), &Cancel::new());
+    let told = told.unwrap_err().to_string();
+    assert!(told.contains("a.parquet`, row 2: the row has no text field `text`"), "{told}");
+}
