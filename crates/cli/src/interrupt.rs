@@ -1,10 +1,15 @@
 //! Ctrl-C: once asks the work to stop after its step, twice stops at once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use regimen_base::Cancel;
 
 use crate::output::{INTERRUPTED, paint};
+use crate::terminal;
+
+/// How long a view that fills the screen has to end.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether the work is over, and signals stop nothing any more.
 static OVER: AtomicBool = AtomicBool::new(false);
@@ -23,7 +28,17 @@ pub fn install(quiet: bool) -> anyhow::Result<Cancel> {
             return;
         }
         if asked.ask() {
+            terminal::restore();
             std::process::exit(i32::from(INTERRUPTED));
+        }
+        if terminal::active() {
+            // What fills the screen gives it back by itself, unless it is stuck.
+            std::thread::sleep(PATIENCE);
+            if terminal::active() {
+                terminal::restore();
+                std::process::exit(i32::from(INTERRUPTED));
+            }
+            return;
         }
         if !quiet {
             let text = "stopping after this step; press Ctrl-C again to stop at once";

@@ -1,6 +1,7 @@
 //! The binary `regimen`: glue between the command line and the rooms.
 
 mod args;
+mod browser;
 mod commands;
 mod interrupt;
 mod meter;
@@ -10,6 +11,7 @@ mod progress;
 mod registry;
 mod settings;
 mod team;
+mod terminal;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;

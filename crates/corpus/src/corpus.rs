@@ -13,7 +13,7 @@ use crate::funnel::Funnel;
 use crate::names::{AttributeName, Names};
 use crate::split::Split;
 use crate::table::{self, Row};
-use crate::tag::{Shape, Span, stored};
+use crate::tag::{Shape, Span, Tags, stored};
 
 /// The value of one rule for one document, beside its threshold.
 #[derive(Clone, Debug, PartialEq)]
@@ -227,18 +227,30 @@ impl Corpus {
         each.filter(|rule| !rule.value.is_nan()).collect()
     }
 
+    /// The value of one rule for a document, by its place in the dictionary; none if the document was not judged.
+    pub(crate) fn rule(&self, ordinal: u32, rule: usize) -> Option<f32> {
+        let place = ordinal as usize * self.names.rules.len() + rule;
+        let value = f32::from_le_bytes(*self.rules.as_chunks::<4>().0.get(place)?);
+        (!value.is_nan()).then_some(value)
+    }
+
+    /// What the taggers gave a document, by slot; none if none ran or it had no text.
+    pub(crate) fn slots(&self, ordinal: u32) -> Result<Option<Tags>> {
+        let Some((data, index)) = &self.tags else { return Ok(None) };
+        let bytes = &data[index.range(ordinal as usize)];
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let shapes: Vec<Shape> = self.names.attributes.iter().map(|a| a.shape).collect();
+        stored::decode(&shapes, bytes, u32::MAX).map(Some)
+    }
+
     /// What the taggers gave a document, attribute by attribute; empty if none ran or it had no text.
     ///
     /// # Errors
     /// [`Error::Record`] if the artifact is damaged.
     pub fn tags(&self, ordinal: u32) -> Result<Vec<Tagged<'_>>> {
-        let Some((data, index)) = &self.tags else { return Ok(Vec::new()) };
-        let bytes = &data[index.range(ordinal as usize)];
-        if bytes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let shapes: Vec<Shape> = self.names.attributes.iter().map(|a| a.shape).collect();
-        let tags = stored::decode(&shapes, bytes, u32::MAX)?;
+        let Some(tags) = self.slots(ordinal)? else { return Ok(Vec::new()) };
         let each = self.names.attributes.iter().enumerate();
         Ok(each.map(|(slot, attribute)| Tagged { attribute, spans: tags.spans(slot).to_vec() }).collect())
     }

@@ -257,8 +257,16 @@ impl Expressions {
             }
         };
         let tags = tags(&self.set, text, metadata);
-        let facts =
-            Facts { text, source: "s", id: "1", licence: "MIT", author: "human", metadata, tags: &tags };
+        let facts = Facts {
+            text,
+            bytes: text.len(),
+            source: "s",
+            id: "1",
+            licence: "MIT",
+            author: "human",
+            metadata,
+            tags: &tags,
+        };
         Some(truth.of(&facts))
     }
 }

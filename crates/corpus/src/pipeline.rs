@@ -202,6 +202,7 @@ impl Pipeline {
             return outcome;
         }
         let facts = Facts {
+            bytes: text.len(),
             text,
             source: given.source,
             id: given.id,

@@ -87,7 +87,9 @@ Ends with 1 if nothing is found.")]
   regimen corpus inspect base-corpus
   regimen corpus inspect base-corpus --reason min_words --page 2
   regimen corpus inspect base-corpus --where 'length.words > 1000'
-  regimen corpus inspect base-corpus --html corpus.html")]
+  regimen corpus inspect base-corpus --html corpus.html
+
+On a terminal this opens a browser (? lists its keys); elsewhere, and with --plain or --json, it prints.")]
     Inspect(InspectArgs),
     /// Write a finished corpus in a format that other programs read
     #[command(after_help = "Examples:
@@ -198,9 +200,12 @@ pub struct InspectArgs {
     /// Only documents of which an expression holds, as in the field `drop` of the stage
     #[arg(long = "where", value_name = "EXPRESSION")]
     pub filter: Option<String>,
-    /// Page to print, from 1
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub page: u64,
+    /// Print, on a terminal too, instead of opening the browser
+    #[arg(long, conflicts_with = "html")]
+    pub plain: bool,
+    /// Page to print, from 1 (prints, as --plain does)
+    #[arg(long, value_name = "N")]
+    pub page: Option<u64>,
     /// Documents on a page; on the HTML page, examples for each reason (at most 8 there)
     #[arg(long, default_value_t = 5, value_name = "N")]
     pub size: u64,

@@ -15,6 +15,7 @@
 
 mod lex;
 mod parse;
+mod visit;
 
 use regex_automata::meta::Regex;
 
@@ -22,6 +23,7 @@ use crate::error::Result;
 use crate::tag::{Set, Shape, Span, Tags};
 
 pub(crate) use parse::parse;
+pub(crate) use visit::{Cut, Uses, cuts};
 
 /// Knows what names of attributes mean.
 pub(crate) trait Known {
@@ -42,6 +44,8 @@ impl Known for Set {
 #[derive(Clone, Copy)]
 pub(crate) struct Facts<'d> {
     pub text: &'d str,
+    /// Bytes of the text.
+    pub bytes: usize,
     pub source: &'d str,
     pub id: &'d str,
     pub licence: &'d str,
@@ -84,7 +88,7 @@ pub(crate) enum Fold {
 }
 
 /// A number.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Number {
     Literal(f64),
     Value(usize),
@@ -122,7 +126,8 @@ pub(crate) enum Truth {
 }
 
 impl Op {
-    fn holds<T: PartialOrd>(self, a: &T, b: &T) -> bool {
+    /// Whether it holds between two things.
+    pub fn holds<T: PartialOrd>(self, a: &T, b: &T) -> bool {
         match self {
             Op::Equal => a == b,
             Op::Unequal => a != b,
@@ -130,6 +135,20 @@ impl Op {
             Op::LessEqual => a <= b,
             Op::Greater => a > b,
             Op::GreaterEqual => a >= b,
+        }
+    }
+}
+
+impl Fold {
+    /// The function that is written for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Fold::Count => "count",
+            Fold::Sum => "sum",
+            Fold::Max => "max",
+            Fold::Min => "min",
+            Fold::Mean => "mean",
+            Fold::Covered => "covered",
         }
     }
 }
@@ -147,11 +166,12 @@ fn covered(spans: &[Span], length: usize) -> f64 {
 }
 
 impl Number {
-    fn of(&self, facts: &Facts) -> Option<f64> {
+    /// Its value for a document; none if the document lacks it.
+    pub fn of(&self, facts: &Facts) -> Option<f64> {
         match self {
             Number::Literal(x) => Some(*x),
             Number::Value(slot) => facts.tags.number(*slot, Shape::Value),
-            Number::Bytes => Some(facts.text.len() as f64),
+            Number::Bytes => Some(facts.bytes as f64),
             Number::Folded(fold, slot) => {
                 let spans = facts.tags.spans(*slot);
                 let scores = spans.iter().map(|s| s.score);
@@ -161,7 +181,7 @@ impl Number {
                     Fold::Max => scores.reduce(f64::max),
                     Fold::Min => scores.reduce(f64::min),
                     Fold::Mean => (!spans.is_empty()).then(|| scores.sum::<f64>() / spans.len() as f64),
-                    Fold::Covered => Some(covered(spans, facts.text.len())),
+                    Fold::Covered => Some(covered(spans, facts.bytes)),
                 }
             }
             Number::Metadata(key) => metadata(facts.metadata, key).and_then(|value| match value {
@@ -250,7 +270,7 @@ mod tests {
         set.tag(text, "", &mut Buffers::default(), &mut Scratch::default(), &mut tags);
         let metadata = r#"{"url":"https://a.org/x","stars":12,"year":"1999","none":null}"#;
         let (source, id, licence, author) = ("wiki", "a/1", "MIT", "human");
-        truth.of(&Facts { text, source, id, licence, author, metadata, tags: &tags })
+        truth.of(&Facts { text, bytes: text.len(), source, id, licence, author, metadata, tags: &tags })
     }
 
     #[test]

@@ -22,14 +22,7 @@ const FIELDS: [(&str, Field); 5] = [
     ("author", Field::Author),
 ];
 
-const FOLDS: [(&str, Fold); 6] = [
-    ("count", Fold::Count),
-    ("sum", Fold::Sum),
-    ("max", Fold::Max),
-    ("min", Fold::Min),
-    ("mean", Fold::Mean),
-    ("covered", Fold::Covered),
-];
+const FOLDS: [Fold; 6] = [Fold::Count, Fold::Sum, Fold::Max, Fold::Min, Fold::Mean, Fold::Covered];
 
 /// Something before it is known what it is compared with.
 enum Any {
@@ -348,7 +341,7 @@ impl Parser<'_> {
     }
 
     fn call(&mut self, function: &str, place: usize) -> Result<Any> {
-        let found = if let Some((_, fold)) = FOLDS.iter().find(|(known, _)| *known == function) {
+        let found = if let Some(fold) = FOLDS.iter().find(|fold| fold.name() == function) {
             let inside = self.place();
             let Some((_, Token::Name(name))) = self.tokens.get(self.at).cloned() else {
                 return Err(self.fault(
@@ -403,7 +396,7 @@ impl Parser<'_> {
                 }
             })
         } else {
-            let known = FOLDS.iter().map(|(known, _)| *known).chain(["has", "contains", "matches"]);
+            let known = FOLDS.iter().map(|fold| fold.name()).chain(["has", "contains", "matches"]);
             return Err(fault(
                 self.text,
                 place,

@@ -44,6 +44,9 @@ pub enum Error {
         /// What it must be.
         expected: &'static str,
     },
+    /// The work is wanted no more.
+    #[error("stopped")]
+    Stopped,
     /// An expression asks for what a finished corpus does not hold.
     #[error("`{expression}` asks for metadata, which a finished corpus does not hold")]
     NoMetadata {
@@ -76,6 +79,7 @@ impl Hint for Error {
             Error::Pattern { .. } => {
                 "look-around and back-references are not known; leave out --regex to search for the exact text".into()
             }
+            Error::Stopped => return None,
             Error::Setting { .. } => "correct it".into(),
             Error::NoMetadata { .. } => "ask for attributes, `source`, `id`, `licence`, `author`, `bytes` or `text`".into(),
             Error::Table { .. } => "check the free space and the rights of the folder".into(),

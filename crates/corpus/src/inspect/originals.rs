@@ -11,16 +11,18 @@ use regimen_recipe::InputFile;
 use serde_json::Value;
 
 use super::error::{Error, Result};
+use super::task::Task;
 use crate::build::how;
 use crate::config::{Config, InvalidLicence, Near, Paragraphs};
 use crate::corpus::Corpus;
+use crate::expr::{Truth, parse};
 use crate::pipeline::{Pipeline, Room};
 use crate::quality::{Quality, Rules, Thresholds};
 use crate::read::chunk::{Chunk, Chunks};
 use crate::read::document::{Reading, documents};
 use crate::read::stream::Stream;
 use crate::table::Row;
-use crate::tag::Wanted;
+use crate::tag::{Set, Wanted};
 
 /// A document whose source text is not there any more.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +41,8 @@ pub struct Originals {
     root: PathBuf,
     /// The taggers of the stage.
     tag: Vec<Wanted>,
+    /// Its expressions.
+    drop: Vec<String>,
 }
 
 impl Originals {
@@ -56,7 +60,7 @@ impl Originals {
         }
         let config: Config =
             serde_json::from_value(config).map_err(|error| Error::Config(error.to_string()))?;
-        let tag = config.tag.clone();
+        let (tag, drop) = (config.tag.clone(), config.drop.clone());
         let config = Config {
             filter: Thresholds { quality: Quality::None, of: Default::default() },
             tag: Vec::new(),
@@ -71,12 +75,22 @@ impl Originals {
         };
         let rules = Rules::new(&config.filter);
         let pipeline = Pipeline::new(&config, root)?;
-        Ok(Originals { config, rules, pipeline, root: root.into(), tag })
+        Ok(Originals { config, rules, pipeline, root: root.into(), tag, drop })
     }
 
     /// The taggers of the stage.
     pub(crate) fn taggers(&self) -> &[Wanted] {
         &self.tag
+    }
+
+    /// The expressions by which the stage dropped documents, each with the name of its reason.
+    ///
+    /// # Errors
+    /// [`Error::Corpus`] for one that this version of the program does not understand.
+    pub(crate) fn drops(&self) -> Result<Vec<(String, Truth)>> {
+        let set = Set::declared(&self.tag)?;
+        let named = |(i, rule): (usize, &String)| Ok((format!("drop_{}", i + 1), parse(rule, &set)?));
+        self.drop.iter().enumerate().map(named).collect()
     }
 
     /// Give `take` the source text of each document of `wanted` (rising ordinals), in document order. Gives back those
@@ -90,18 +104,56 @@ impl Originals {
         wanted: &[u32],
         take: &mut dyn FnMut(u32, &str) -> Result<()>,
     ) -> Result<Vec<Absent>> {
+        self.each_of(corpus, wanted, &Task::default(), take)
+    }
+
+    /// The same as work that somebody waits for: a document is a unit of it.
+    pub(crate) fn each_of(
+        &self,
+        corpus: &Corpus,
+        wanted: &[u32],
+        task: &Task,
+        take: &mut dyn FnMut(u32, &str) -> Result<()>,
+    ) -> Result<Vec<Absent>> {
+        task.expect(wanted.len());
         let mut absent = Vec::new();
         for group in wanted.chunk_by(|&a, &b| corpus.row(a).file == corpus.row(b).file) {
             let mut left = group;
-            let why = match self.file(corpus, &mut left, &mut absent, take) {
+            let why = match self.file(corpus, &mut left, &mut absent, task, take) {
                 Ok(()) => "its file has become shorter".to_string(),
                 Err(Stopped::Taker(error)) => return Err(error),
                 Err(Stopped::File(why)) => why,
             };
+            task.did(left.len())?;
             absent.extend(left.iter().map(|&ordinal| Absent { ordinal, why: why.clone() }));
         }
         absent.sort_by_key(|a| a.ordinal);
         Ok(absent)
+    }
+
+    /// The source text of one document, or why there is none. Its file is read only if the corpus does not hold the text
+    /// as it was.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`], and [`Error::Corpus`] for a damaged corpus.
+    pub fn text(
+        &self,
+        corpus: &Corpus,
+        ordinal: u32,
+        task: &Task,
+    ) -> Result<std::result::Result<String, String>> {
+        if corpus.keep_map(ordinal)?.is_none()
+            && let Some(text) = corpus.text(ordinal)?
+        {
+            return Ok(Ok(text.into()));
+        }
+        let mut found = None;
+        let absent = self.each_of(corpus, &[ordinal], task, &mut |_, text| {
+            found = Some(text.to_string());
+            Ok(())
+        })?;
+        let why = || absent.into_iter().next().map_or("its file has changed since".into(), |a| a.why);
+        Ok(found.ok_or_else(why))
     }
 
     /// The source texts of a few documents, in the order of `wanted`; or why there is none.
@@ -132,6 +184,7 @@ impl Originals {
         corpus: &Corpus,
         left: &mut &[u32],
         absent: &mut Vec<Absent>,
+        task: &Task,
         take: &mut dyn FnMut(u32, &str) -> Result<()>,
     ) -> std::result::Result<(), Stopped> {
         let Some(&first) = left.first() else { return Ok(()) };
@@ -156,6 +209,7 @@ impl Originals {
         let mut chunks = Chunks::new(stream, how(source, name)?, row.source, row.file);
         let mut room = Room::default();
         while let Some(chunk) = chunks.next()? {
+            task.did(0).map_err(Stopped::Taker)?;
             let Some(&next) = left.first() else { break };
             if u64::from(corpus.row(next).line) > last(&chunk) {
                 continue;
@@ -167,6 +221,7 @@ impl Originals {
                 {
                     absent.push(Absent { ordinal: next, why: changed(&corpus.row(next)) });
                     *left = rest;
+                    task.did(1).map_err(Stopped::Taker)?;
                 }
                 let Some((&next, rest)) = left.split_first() else { break };
                 let row = corpus.row(next);
@@ -174,6 +229,7 @@ impl Originals {
                     continue;
                 }
                 *left = rest;
+                task.did(1).map_err(Stopped::Taker)?;
                 if document.key != row.key || document.content != row.content {
                     absent.push(Absent { ordinal: next, why: changed(&row) });
                     continue;

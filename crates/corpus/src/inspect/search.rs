@@ -78,6 +78,34 @@ impl Pattern {
         Ok(Pattern(Kind::Regex(Box::new(regex))))
     }
 
+    /// Words as they are typed into a search box: an exact text, whatever its letters' case unless one of them is a
+    /// capital.
+    ///
+    /// # Errors
+    /// As [`Pattern::text`].
+    pub fn words(text: &str) -> Result<Pattern> {
+        if text.chars().any(char::is_uppercase) {
+            Pattern::text(text)
+        } else {
+            Pattern::text_ignoring_case(text)
+        }
+    }
+
+    /// Whether it occurs in a text.
+    pub fn occurs(&self, text: &str) -> bool {
+        match &self.0 {
+            Kind::Text(finder) => finder.find(text.as_bytes()).is_some(),
+            Kind::Regex(regex) => regex.is_match(text.as_bytes()),
+        }
+    }
+
+    /// Where it occurs in a text, in rising order.
+    pub fn places(&self, text: &str) -> Vec<Range<usize>> {
+        let mut places = Vec::new();
+        self.each(text.as_bytes(), |place| places.push(place));
+        places
+    }
+
     fn each(&self, text: &[u8], mut found: impl FnMut(Range<usize>)) {
         match &self.0 {
             Kind::Text(finder) => {

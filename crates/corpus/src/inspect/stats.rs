@@ -10,8 +10,8 @@ use crate::corpus::Corpus;
 use crate::funnel::Count;
 use crate::tag::Shape;
 
-/// Numbers that may be in memory at once while attributes are counted: 16 bytes each.
-const NUMBERS: usize = 1 << 25;
+/// Numbers that may be in memory at once while attributes are counted: 8 bytes each.
+const NUMBERS: usize = 1 << 26;
 
 /// What is in a corpus.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -168,8 +168,10 @@ fn numbers(corpus: &Corpus) -> Result<Vec<Numbers>> {
     let documents = corpus.len();
     let mut out = Vec::with_capacity(names.rules.len() + names.attributes.len());
     for (slot, rule) in names.rules.iter().enumerate() {
-        let all: Vec<Option<f64>> =
-            (0..documents as u32).into_par_iter().map(|ordinal| rule_value(corpus, ordinal, slot)).collect();
+        let all: Vec<Option<f64>> = (0..documents as u32)
+            .into_par_iter()
+            .map(|ordinal| corpus.rule(ordinal, slot).map(f64::from))
+            .collect();
         let values: Vec<f64> = all.into_iter().flatten().collect();
         out.push(spread(&rule.name, "rule", values, 0));
     }
@@ -180,8 +182,7 @@ fn numbers(corpus: &Corpus) -> Result<Vec<Numbers>> {
             let attribute = &names.attributes[*slot];
             let name = format!("{}.{}", attribute.tagger, attribute.name);
             let measured = values.len();
-            let present: Vec<f64> =
-                values.into_iter().map(|value| value.1).filter(|value| !value.is_nan()).collect();
+            let present: Vec<f64> = values.into_iter().filter(|value| !value.is_nan()).collect();
             out.push(match attribute.shape {
                 Shape::Value => {
                     let absent = measured - present.len();
@@ -200,17 +201,11 @@ fn numbers(corpus: &Corpus) -> Result<Vec<Numbers>> {
     Ok(out)
 }
 
-/// The value of the rule in a slot; none if the document was not judged.
-pub(crate) fn rule_value(corpus: &Corpus, ordinal: u32, slot: usize) -> Option<f64> {
-    let name = &corpus.names().rules[slot].name;
-    corpus.rules(ordinal).iter().find(|rule| rule.name == name).map(|rule| f64::from(rule.value))
-}
-
 /// The numbers of some attributes, attribute by attribute, over all documents with tags: a value, NaN if it is absent,
-/// or the number of spans or marks. Each with the number of its document.
-pub(crate) fn values(corpus: &Corpus, slots: &[usize]) -> Result<Vec<Vec<(u32, f64)>>> {
+/// or the number of spans or marks.
+fn values(corpus: &Corpus, slots: &[usize]) -> Result<Vec<Vec<f64>>> {
     let ordinals: Vec<u32> = (0..corpus.len() as u32).collect();
-    let mut out: Vec<Vec<(u32, f64)>> = vec![Vec::new(); slots.len()];
+    let mut out: Vec<Vec<f64>> = vec![Vec::new(); slots.len()];
     // In pieces, so that what is decoded does not lie in memory as a whole.
     for some in ordinals.chunks(1 << 14) {
         let rows: Vec<Vec<f64>> = some
@@ -227,9 +222,9 @@ pub(crate) fn values(corpus: &Corpus, slots: &[usize]) -> Result<Vec<Vec<(u32, f
                 Ok(slots.iter().filter_map(number).collect())
             })
             .collect::<crate::Result<_>>()?;
-        for (&ordinal, row) in some.iter().zip(rows) {
+        for row in rows {
             for (all, value) in out.iter_mut().zip(row) {
-                all.push((ordinal, value));
+                all.push(value);
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Looking into a finished corpus.
 
 use regimen_corpus::inspect::{
-    Counting, Filter, Match, Originals, Pattern, Piece, clusters, export, matching, ngrams, page, pieces,
-    search, search_dropped, stats,
+    Counting, Error, Filter, Match, Originals, Pattern, Piece, Task, clusters, export, histograms, matching,
+    measures, ngrams, page, pieces, search, search_dropped, stats, values,
 };
 use regimen_corpus::tag::Shape;
 use regimen_corpus::{Corpus, source_of};
@@ -151,7 +151,7 @@ fn documents_are_picked_by_what_is_known_of_them() {
     let corpus = Corpus::open(&artifact).unwrap();
     let originals = Originals::new(&artifact.manifest.config, dir.path()).unwrap();
     let names = |filter: Filter| {
-        let (found, absent) = matching(&corpus, &originals, &filter).unwrap();
+        let (found, absent) = matching(&corpus, &originals, &filter, &Task::default()).unwrap();
         assert!(absent.is_empty());
         found.iter().map(|&o| corpus.id(o).to_string()).collect::<Vec<_>>()
     };
@@ -164,12 +164,130 @@ fn documents_are_picked_by_what_is_known_of_them() {
     assert_eq!(by("contains(text, 'needle') and bytes < 20"), ["b", "e"]);
     assert_eq!(by("contains(text, 'me@x.org')"), ["a"]);
     let fault = |e: &str| {
-        matching(&corpus, &originals, &Filter { expression: Some(e.into()), ..Filter::default() })
-            .unwrap_err()
-            .to_string()
+        let filter = Filter { expression: Some(e.into()), ..Filter::default() };
+        matching(&corpus, &originals, &filter, &Task::default()).unwrap_err().to_string()
     };
     assert!(fault("metadata.x == 3").contains("does not hold"));
     assert!(fault("length.wodrs > 3").contains("length.wodrs"));
+}
+
+#[test]
+fn documents_are_picked_by_words_and_fate_and_the_search_can_be_stopped() {
+    let (dir, artifact) = made();
+    let corpus = Corpus::open(&artifact).unwrap();
+    let originals = Originals::new(&artifact.manifest.config, dir.path()).unwrap();
+    let task = Task::default();
+    let ids = |filter: &Filter| {
+        let (found, _) = matching(&corpus, &originals, filter, &task).unwrap();
+        found.iter().map(|&o| corpus.id(o).to_string()).collect::<Vec<_>>()
+    };
+    let words = |text: &str, kept| Filter { text: Some(text.into()), kept, ..Filter::default() };
+    assert_eq!(ids(&words("needle", None)), ["b", "c", "d", "e", "more/z.txt"]);
+    assert_eq!(ids(&words("needle", Some(false))), ["b", "d", "e"]);
+    // What edits cut out was in the source; a capital makes case count.
+    assert_eq!(ids(&words("short", Some(true))), ["a"]);
+    assert_eq!(ids(&words("CALL", None)), [""; 0]);
+    assert_eq!(ids(&words("call 212", None)), ["a"]);
+    let both = Filter { expression: Some("length.words > 4".into()), ..words("needle", None) };
+    assert_eq!(ids(&both), ["c", "d", "more/z.txt"]);
+    assert_eq!(task.share(), Some(1.0));
+    assert!(matching(&corpus, &originals, &words("", None), &task).is_err());
+    task.stop();
+    for filter in [words("needle", None), Filter { expression: both.expression, ..Filter::default() }] {
+        let stopped = matching(&corpus, &originals, &filter, &task).unwrap_err();
+        assert!(matches!(stopped, Error::Stopped), "{stopped}");
+    }
+    // One text, without asking where it lies.
+    let text = |ordinal| originals.text(&corpus, ordinal, &Task::default()).unwrap();
+    assert_eq!((text(0).unwrap().as_str(), text(3).unwrap().as_str()), (A, LONG));
+    std::fs::remove_file(dir.path().join("in/a.jsonl")).unwrap();
+    assert!(text(2).is_ok() && text(3).is_err());
+    assert!(matches!(originals.text(&corpus, 3, &task), Err(Error::Stopped) | Ok(Err(_))));
+}
+
+#[test]
+fn thresholds_of_rules_and_expressions_stand_where_documents_are_told_apart() {
+    let mail = |n: usize| "Write to me@x.org or to you@y.org now. ".repeat(n);
+    let rows: String = (0..40)
+        .map(|i| {
+            let text = format!("{} {}", "one two three four five ".repeat(i), mail(i % 4));
+            format!("{}\n", json!({"id": i, "text": text}))
+        })
+        .collect();
+    let dir = project(&[("in/a.jsonl", rows.as_bytes())]);
+    let artifact = stage(
+        dir.path(),
+        "sources = [{ name = \"s\", path = \"in\" }]\nvalidation = 0\n\
+         filter = { min_words = 12, max_words = 180, min_stop_words = 0, min_alphabetic_share = 0.1 }\n\
+         tag = [{ tagger = \"length\" }, { tagger = \"pii@dolma\", name = \"pii\" }, { tagger = \"c4@dolma\", name = \"c4\" }]\n\
+         drop = [\"not (length.words <= 150)\", \"count(pii.EMAIL_ADDRESS) + count(pii.PHONE_NUMBER) > 5\", \
+         \"bytes > 700 and length.lines == 1 and c4.has_javascript\"]\n",
+    )
+    .unwrap();
+    let corpus = Corpus::open(&artifact).unwrap();
+    let originals = Originals::new(&artifact.manifest.config, dir.path()).unwrap();
+    let all = measures(&corpus, &originals).unwrap();
+    let told = |name: &str| {
+        let measure = all.iter().find(|measure| measure.name == name).unwrap_or_else(|| panic!("{name}"));
+        measure.limits.iter().map(|limit| format!("{}: {}", limit.reason, limit.text())).collect::<Vec<_>>()
+    };
+    assert_eq!(told("number of words"), ["min_words: dropped if < 12", "max_words: dropped if > 180"]);
+    assert_eq!(told("length.words"), ["drop_1: dropped if > 150"]);
+    let sum = "count(pii.EMAIL_ADDRESS) + count(pii.PHONE_NUMBER)";
+    assert_eq!(told(sum), ["drop_2: dropped if > 5"]);
+    assert_eq!(told("bytes"), ["drop_3: dropped if > 700, and more is so"]);
+    assert_eq!(told("c4.has_javascript"), ["drop_3: dropped if > 0, and more is so"]);
+    assert!(told("pii.EMAIL_ADDRESS").is_empty());
+    // Every document is counted once, and those that a rule dropped lie on its side.
+    let task = Task::default();
+    let mut pictures = Vec::new();
+    histograms(&corpus, &all, 48, &task, &mut |i, histogram| {
+        pictures.push((i, histogram));
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(task.share(), Some(1.0));
+    assert!(pictures.iter().enumerate().all(|(at, (i, _))| at == *i) && pictures.len() == all.len());
+    for (measure, (_, picture)) in all.iter().zip(&pictures) {
+        let picture = picture.as_ref().unwrap();
+        let kept: u64 = picture.kept.iter().sum();
+        assert_eq!(kept, corpus.kept().count() as u64, "{}", measure.name);
+        let sum = kept + picture.dropped.iter().sum::<u64>();
+        assert!(sum == corpus.len() as u64 || measure.name.starts_with("pii") && sum < corpus.len() as u64);
+        for (limit, &falls) in measure.limits.iter().zip(&picture.falls) {
+            let mut on_that_side = 0;
+            for ordinal in 0..corpus.len() as u32 {
+                let value = values(&corpus, std::slice::from_ref(measure), ordinal).unwrap()[0];
+                on_that_side += u64::from(value.is_some_and(|value| limit.falls(value)));
+                let row = corpus.row(ordinal);
+                if row.dropped.is_some_and(|reason| corpus.reason_name(reason) == limit.reason) {
+                    let own = measure.limits.iter().filter(|other| other.reason == limit.reason);
+                    assert!(
+                        own.clone().any(|limit| value.is_some_and(|value| limit.falls(value))),
+                        "{ordinal}"
+                    );
+                } else if row.kept() && limit.alone {
+                    assert!(!value.is_some_and(|value| limit.falls(value)), "{ordinal} {}", limit.text());
+                }
+            }
+            assert_eq!(falls, on_that_side, "{}", limit.text());
+        }
+    }
+    // The same for any number of threads.
+    let html = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| page(&corpus, &originals, "x", 2).unwrap().0)
+    };
+    let one = html(1);
+    assert_eq!(one, html(3));
+    for part in [
+        "drop_2</code>: dropped if &gt; 5",
+        "<b>6</b>, dropped if &gt; 5",
+        "<mark> me@x.org </mark>",
+        "class=\"limit\"",
+    ] {
+        assert!(one.contains(part), "{part}");
+    }
 }
 
 #[test]
@@ -317,7 +435,7 @@ fn the_page_needs_nothing_and_lets_nothing_through() {
         "<del> me@x.org </del>",
         "|||EMAIL|||",
         "<svg",
-        "at least 5",
+        "dropped if &lt; 5; 1 on that side",
         "name &amp; &lt;key&gt;",
     ] {
         assert!(html.contains(part), "{part}: {html}");

@@ -1,15 +1,17 @@
-//! `regimen corpus inspect`: the funnel and documents page by page, or one HTML page.
+//! `regimen corpus inspect`: a browser on a terminal, the funnel and documents page by page elsewhere, or one HTML page.
 
 use regimen_base::{suggest, units};
 use regimen_corpus::Corpus;
-use regimen_corpus::inspect::{self, Filter, Piece};
+use regimen_corpus::inspect::{self, Filter, Piece, Task};
 use serde_json::json;
 
 use super::opened::Opened;
 use super::search::{lacking, plain};
 use crate::Context;
 use crate::args::InspectArgs;
+use crate::browser::browse;
 use crate::output::{Explain, Fault, print, print_json, say, shown};
+use crate::terminal;
 
 /// Characters of a text that are printed.
 const SHOWN: usize = 600;
@@ -18,9 +20,13 @@ pub fn inspect(context: &Context, args: &InspectArgs) -> anyhow::Result<u8> {
     let opened = Opened::new(context, &args.corpus)?;
     let originals = opened.originals(context)?;
     let corpus = &opened.corpus;
+    let manifest = &opened.artifact.manifest;
+    let title = format!("{} ({})", manifest.stage, manifest.key.short());
+    if browsed(context, args) {
+        let filter = filter(corpus, args)?;
+        return browse(opened.corpus, originals, title, filter);
+    }
     if let Some(path) = &args.html {
-        let manifest = &opened.artifact.manifest;
-        let title = format!("{} ({})", manifest.stage, manifest.key.short());
         let (html, absent) = inspect::page(corpus, &originals, &title, args.size as usize).explain()?;
         regimen_base::fs::write(path, html.as_bytes()).explain()?;
         lacking(context, &absent);
@@ -31,10 +37,11 @@ pub fn inspect(context: &Context, args: &InspectArgs) -> anyhow::Result<u8> {
         }
         return Ok(0);
     }
-    let (found, absent) = inspect::matching(corpus, &originals, &filter(corpus, args)?).explain()?;
+    let (found, absent) =
+        inspect::matching(corpus, &originals, &filter(corpus, args)?, &Task::default()).explain()?;
     lacking(context, &absent);
     let size = args.size.max(1) as usize;
-    let page = (args.page.max(1) - 1) as usize;
+    let page = (args.page.unwrap_or(1).max(1) - 1) as usize;
     let some = found.chunks(size).nth(page).unwrap_or_default();
     let all = originals.texts(corpus, some).explain()?;
     if context.global.json {
@@ -64,6 +71,12 @@ pub fn inspect(context: &Context, args: &InspectArgs) -> anyhow::Result<u8> {
     Ok(0)
 }
 
+/// Whether the corpus is shown on a full screen: on a terminal, unless something is asked for that is printed.
+fn browsed(context: &Context, args: &InspectArgs) -> bool {
+    let printed = args.plain || context.global.json || args.html.is_some() || args.page.is_some();
+    !printed && terminal::usable()
+}
+
 fn filter(corpus: &Corpus, args: &InspectArgs) -> anyhow::Result<Filter> {
     let names = corpus.names();
     let reason = match args.reason.as_deref() {
@@ -87,7 +100,7 @@ fn filter(corpus: &Corpus, args: &InspectArgs) -> anyhow::Result<Filter> {
             Fault::new(format!("the corpus has no source `{word}`"), suggest::hint(word, known))
         })?),
     };
-    Ok(Filter { reason, source, expression: args.filter.clone() })
+    Ok(Filter { reason, source, expression: args.filter.clone(), ..Filter::default() })
 }
 
 type Text = Result<String, String>;

@@ -2,6 +2,7 @@
 
 pub mod data;
 pub mod mask;
+pub mod terminal;
 
 use std::collections::BTreeMap;
 use std::io::Write;

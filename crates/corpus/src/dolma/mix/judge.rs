@@ -118,6 +118,7 @@ impl Judge {
         let (licence, author) =
             (scalar(about.as_ref().map(|a| &a.licence)), scalar(about.as_ref().map(|a| &a.author)));
         let facts = Facts {
+            bytes: row.text().len(),
             text: row.text(),
             source: source.as_deref().unwrap_or(&self.name),
             id: &id,

@@ -15,7 +15,6 @@ use regimen_base::fs;
 use super::Exported;
 use crate::corpus::Corpus;
 use crate::inspect::error::{Error, Result};
-use crate::inspect::stats::rule_value;
 use crate::tag::Shape;
 
 /// Rows of a row group.
@@ -141,7 +140,7 @@ fn documents(corpus: &Corpus, path: &Path) -> Result<()> {
             long(&|o| row(o).representative.map(i64::from)),
         ];
         for slot in 0..names.rules.len() {
-            group.push(Column::Number(some.iter().map(|&o| rule_value(corpus, o, slot)).collect()));
+            group.push(Column::Number(some.iter().map(|&o| corpus.rule(o, slot).map(f64::from)).collect()));
         }
         let slots: Vec<usize> = (0..names.attributes.len())
             .filter(|&slot| names.attributes[slot].shape == Shape::Value)

@@ -2,13 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
+
+use super::histogram::short;
 use super::html::Html;
 use super::text;
 use crate::corpus::Corpus;
+use crate::expr::Uses;
 use crate::inspect::error::Result;
+use crate::inspect::measure::{Measure, values};
 use crate::inspect::originals::{Absent, Originals};
 use crate::inspect::pieces::{Piece, pieces};
-use crate::inspect::stats::{Cluster, rule_value};
+use crate::inspect::stats::Cluster;
+use crate::tag::Shape;
 
 /// Copies of a cluster whose text is shown.
 const COPIES: usize = 3;
@@ -22,7 +28,11 @@ struct Pairs {
 }
 
 /// All documents that the page shows.
-pub(super) struct Chosen {
+pub(super) struct Chosen<'c> {
+    corpus: &'c Corpus,
+    measures: &'c [Measure],
+    /// The attributes that the expressions of `drop` look at, by reason.
+    slots: BTreeMap<String, Vec<usize>>,
     reasons: Vec<Pairs>,
     edited: Vec<u32>,
     edited_count: u64,
@@ -35,10 +45,17 @@ pub(super) struct Texts {
     pub absent: Vec<Absent>,
 }
 
-impl Chosen {
-    /// Choose up to `most` documents of each reason, spread evenly over the corpus. Beside a document that a rule
-    /// dropped stands a kept one whose value is nearest to the threshold, beside a copy what stayed in its place.
-    pub fn new(corpus: &Corpus, most: usize, clusters: Vec<Cluster>) -> Result<Chosen> {
+impl<'c> Chosen<'c> {
+    /// Choose up to `most` documents of each reason, spread evenly over the corpus. Beside a document that a rule or
+    /// an expression dropped stands a kept one whose value is nearest to the threshold, beside a copy what stayed in
+    /// its place.
+    pub fn new(
+        corpus: &'c Corpus,
+        originals: &Originals,
+        measures: &'c [Measure],
+        most: usize,
+        clusters: Vec<Cluster>,
+    ) -> Result<Chosen<'c>> {
         let mut by_reason: BTreeMap<u16, Vec<u32>> = BTreeMap::new();
         let (mut kept, mut edited) = (Vec::new(), Vec::new());
         for ordinal in 0..corpus.len() as u32 {
@@ -52,25 +69,24 @@ impl Chosen {
                 }
             }
         }
-        let rules = &corpus.names().rules;
-        let reasons = by_reason
-            .into_iter()
-            .map(|(reason, gone)| {
-                let slot = rules.iter().position(|rule| rule.name == corpus.reason_name(reason));
-                let beside = match slot {
-                    Some(slot) => nearest(corpus, &kept, slot, most),
-                    None => spread(&kept, most),
-                };
-                let pairs = spread(&gone, most)
-                    .into_iter()
-                    .enumerate()
-                    .map(|(i, gone)| (gone, corpus.row(gone).representative.or(beside.get(i).copied())))
-                    .collect();
-                Pairs { reason, count: gone.len() as u64, pairs }
-            })
-            .collect();
+        let mut reasons = Vec::new();
+        for (reason, gone) in by_reason {
+            let beside = match measures.iter().find(|measure| measure.cuts(corpus.reason_name(reason))) {
+                Some(measure) => nearest(corpus, &kept, measure, corpus.reason_name(reason), most)?,
+                None => spread(&kept, most),
+            };
+            let pairs = spread(&gone, most)
+                .into_iter()
+                .enumerate()
+                .map(|(i, gone)| (gone, corpus.row(gone).representative.or(beside.get(i).copied())))
+                .collect();
+            reasons.push(Pairs { reason, count: gone.len() as u64, pairs });
+        }
+        let slots =
+            originals.drops()?.into_iter().map(|(reason, truth)| (reason, Uses::of(&truth).slots)).collect();
         let edited_count = edited.len() as u64;
-        Ok(Chosen { reasons, edited: spread(&edited, most), edited_count, clusters })
+        let edited = spread(&edited, most);
+        Ok(Chosen { corpus, measures, slots, reasons, edited, edited_count, clusters })
     }
 
     /// Read the source texts of all documents on the page, in one pass over the files.
@@ -107,17 +123,18 @@ impl Chosen {
         Ok(Texts { all, absent })
     }
 
-    pub fn write(&self, corpus: &Corpus, texts: &Texts, html: &mut Html) -> Result<()> {
+    pub fn write(&self, texts: &Texts, html: &mut Html) -> Result<()> {
+        let corpus = self.corpus;
         html.raw("<section id=\"examples\"><h2>Examples</h2>");
         for pairs in &self.reasons {
-            let text = corpus.reason_text(pairs.reason);
-            html.raw("<h3>").leaf("code", corpus.reason_name(pairs.reason)).text(": ").text(text);
+            let (name, text) = (corpus.reason_name(pairs.reason), corpus.reason_text(pairs.reason));
+            html.raw("<h3>").leaf("code", name).text(": ").text(text);
             html.text(&format!(" ({})", pairs.count)).raw("</h3>\n");
             for (gone, beside) in &pairs.pairs {
                 html.raw("<div class=\"pair\">");
-                document(corpus, texts, *gone, Some(text), html)?;
+                self.document(texts, *gone, name, html)?;
                 if let Some(beside) = beside {
-                    document(corpus, texts, *beside, Some(text), html)?;
+                    self.document(texts, *beside, name, html)?;
                 }
                 html.raw("</div>\n");
             }
@@ -127,7 +144,7 @@ impl Chosen {
             html.raw("</h3><p class=\"small\"><del>Struck through</del> is what was cut out, <ins>framed</ins> what stands ");
             html.raw("in its place.</p><div class=\"pair\">");
             for &ordinal in &self.edited {
-                document(corpus, texts, ordinal, None, html)?;
+                self.document(texts, ordinal, "", html)?;
             }
             html.raw("</div>\n");
         }
@@ -138,13 +155,65 @@ impl Chosen {
         for cluster in &self.clusters {
             html.raw("<h3>").text(&cluster.document);
             html.text(&format!(" and {} more", cluster.copies.len())).raw("</h3><div class=\"pair\">");
-            document(corpus, texts, cluster.representative, None, html)?;
+            self.document(texts, cluster.representative, "", html)?;
             for &copy in cluster.copies.iter().take(COPIES) {
-                document(corpus, texts, copy, None, html)?;
+                self.document(texts, copy, "", html)?;
             }
             html.raw("</div>\n");
         }
         html.raw("</section>\n");
+        Ok(())
+    }
+
+    /// One document: where it is from, its fate, its values against the thresholds of a reason, and its text, in which
+    /// the spans that the reason looks at are highlighted.
+    fn document(&self, texts: &Texts, ordinal: u32, reason: &str, html: &mut Html) -> Result<()> {
+        let (corpus, row) = (self.corpus, self.corpus.row(ordinal));
+        let name = corpus.name(ordinal);
+        html.raw(if row.kept() { "<article>" } else { "<article class=\"gone\">" });
+        html.leaf("h4", &name).raw("<p class=\"small\">");
+        match row.dropped {
+            Some(reason) => html.text("dropped: ").text(corpus.reason_name(reason)),
+            None => html.text("kept"),
+        };
+        html.text(&format!(" \u{b7} {} bytes \u{b7} ", row.bytes))
+            .text(&corpus.place(ordinal).to_string())
+            .raw("</p>");
+        let own = row.dropped.map_or("", |reason| corpus.reason_name(reason));
+        let reason = if reason.is_empty() { own } else { reason };
+        for (measure, value) in self.measures.iter().zip(values(corpus, self.measures, ordinal)?) {
+            let Some(value) = value else { continue };
+            for limit in measure.limits.iter().filter(|limit| limit.reason == reason) {
+                html.raw("<p class=\"small\">").leaf("code", &measure.name).text(" is ");
+                html.leaf("b", &exact(value, limit.at)).text(&format!(", {}", limit.text())).raw("</p>");
+            }
+        }
+        match texts.all.get(&ordinal) {
+            Some(Ok(source)) => {
+                let map = if row.kept() { corpus.keep_map(ordinal)? } else { None };
+                let cut = map.and_then(|map| pieces(source, &map, &corpus.names().replacements));
+                let cut = cut.unwrap_or_else(|| vec![Piece::Kept(0, source)]);
+                let mut marks = Vec::new();
+                for (slot, tagged) in corpus.tags(ordinal)?.iter().enumerate() {
+                    let looked_at = self.slots.get(reason).is_some_and(|slots| slots.contains(&slot));
+                    if !looked_at || tagged.attribute.shape != Shape::Spans || tagged.spans.is_empty() {
+                        continue;
+                    }
+                    let attribute = format!("{}.{}", tagged.attribute.tagger, tagged.attribute.name);
+                    html.raw("<p class=\"small\"><mark>").text(&attribute).raw("</mark>");
+                    html.text(&format!(" {} times", tagged.spans.len())).raw("</p>");
+                    let inside = tagged.spans.iter().filter(|span| span.end as usize <= source.len());
+                    marks.extend(inside.map(|span| (span.start, span.end)));
+                }
+                marks.sort_unstable();
+                text::write(html, &name, source, &cut, &marks);
+            }
+            Some(Err(why)) => {
+                html.leaf("p class=\"small\"", &format!("Its text is not there any more: {why}."));
+            }
+            None => {}
+        }
+        html.raw("</article>");
         Ok(())
     }
 }
@@ -157,62 +226,26 @@ fn spread(all: &[u32], most: usize) -> Vec<u32> {
     (0..most).map(|i| all[i * (all.len() - 1) / (most - 1)]).collect()
 }
 
-/// The kept documents whose value for a rule is nearest to its threshold, nearest first.
-fn nearest(corpus: &Corpus, kept: &[u32], slot: usize, most: usize) -> Vec<u32> {
-    let threshold = f64::from(corpus.names().rules[slot].threshold);
-    let mut all: Vec<(f64, u32)> = kept
-        .iter()
-        .filter_map(|&ordinal| Some(((rule_value(corpus, ordinal, slot)? - threshold).abs(), ordinal)))
-        .collect();
+/// The kept documents whose value is nearest to a threshold that gives this reason, nearest first.
+fn nearest(corpus: &Corpus, kept: &[u32], measure: &Measure, reason: &str, most: usize) -> Result<Vec<u32>> {
+    let one = std::slice::from_ref(measure);
+    let all: Vec<Option<f64>> = kept
+        .par_iter()
+        .map(|&ordinal| Ok(values(corpus, one, ordinal)?.pop().flatten()))
+        .collect::<Result<_>>()?;
+    let distance = |value: f64| {
+        let limits = measure.limits.iter().filter(|limit| limit.reason == reason);
+        limits.map(|limit| (value - limit.at).abs()).fold(f64::MAX, f64::min)
+    };
+    let mut all: Vec<(f64, u32)> =
+        all.iter().zip(kept).filter_map(|(value, &ordinal)| Some((distance((*value)?), ordinal))).collect();
     all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    all.into_iter().take(most).map(|(_, ordinal)| ordinal).collect()
+    all.truncate(most);
+    Ok(all.into_iter().map(|(_, ordinal)| ordinal).collect())
 }
 
-/// One document: where it is from, its fate, its values where they fail, and its text. `reason` names the attributes
-/// whose spans are highlighted.
-fn document(
-    corpus: &Corpus,
-    texts: &Texts,
-    ordinal: u32,
-    reason: Option<&str>,
-    html: &mut Html,
-) -> Result<()> {
-    let row = corpus.row(ordinal);
-    html.raw(if row.kept() { "<article>" } else { "<article class=\"gone\">" });
-    html.leaf("h4", &corpus.name(ordinal)).raw("<p class=\"small\">");
-    match row.dropped {
-        Some(reason) => html.text("dropped: ").text(corpus.reason_name(reason)),
-        None => html.text("kept"),
-    };
-    html.text(&format!(" \u{b7} {} bytes \u{b7} ", row.bytes))
-        .text(&corpus.place(ordinal).to_string())
-        .raw("</p>");
-    for rule in corpus.rules(ordinal).iter().filter(|rule| !rule.passed) {
-        html.raw("<p class=\"small\">").leaf("code", rule.name);
-        html.text(&format!(" is {:.4}, wanted {}", rule.value, rule.threshold)).raw("</p>");
-    }
-    let names = &corpus.names().replacements;
-    match texts.all.get(&ordinal) {
-        Some(Ok(source)) => {
-            let map = if row.kept() { corpus.keep_map(ordinal)? } else { None };
-            let cut = map.and_then(|map| pieces(source, &map, names));
-            let cut = cut.unwrap_or_else(|| vec![Piece::Kept(0, source)]);
-            let mut marks = Vec::new();
-            for tagged in corpus.tags(ordinal)? {
-                let full = format!("{}.{}", tagged.attribute.tagger, tagged.attribute.name);
-                if reason.is_some_and(|reason| reason.contains(&full)) {
-                    let whole = |end: u32| end as usize > source.len();
-                    marks.extend(tagged.spans.iter().filter(|s| !whole(s.end)).map(|s| (s.start, s.end)));
-                }
-            }
-            marks.sort_unstable();
-            text::write(html, source, &cut, &marks);
-        }
-        Some(Err(why)) => {
-            html.leaf("p class=\"small\"", &format!("Its text is not there any more: {why}."));
-        }
-        None => {}
-    }
-    html.raw("</article>");
-    Ok(())
+/// A number in so many digits that it is told from the threshold beside it.
+fn exact(value: f64, at: f64) -> String {
+    let shown = short(value);
+    if value != at && shown.parse() == Ok(at) { value.to_string() } else { shown }
 }

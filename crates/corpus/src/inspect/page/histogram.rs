@@ -1,86 +1,61 @@
-//! Histograms of kept and dropped documents as inline SVG, with the thresholds of rules drawn in.
+//! A histogram of kept and dropped documents as inline SVG, with the thresholds drawn in, and as a table.
 
 use std::fmt::Write;
 
 use super::html::Html;
-use crate::names::Rule;
+use crate::inspect::histogram::Histogram;
+use crate::inspect::measure::Measure;
 
 /// Bars of a histogram.
-const BARS: usize = 48;
+pub(super) const BARS: usize = 48;
+/// Bars that are one row of the table.
+const ROW: usize = 4;
 /// Size of the picture, which scales with the page.
 const WIDTH: f64 = 480.0;
 const HEIGHT: f64 = 120.0;
 
-/// Numbers of documents, kept and dropped ones apart.
-#[derive(Default)]
-pub(super) struct Values {
-    pub kept: Vec<f64>,
-    pub dropped: Vec<f64>,
-}
+/// Filling of the bars of dropped documents: told from the others without colour, too.
+pub(super) const HATCH: &str = "<svg width=\"0\" height=\"0\" aria-hidden=\"true\"><defs><pattern id=\"hatch\" width=\"4\" height=\"4\" \
+patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\"><path class=\"hatch\" d=\"M0 0H4V2.6H0Z\"/></pattern></defs></svg>";
 
-/// The scale of a histogram: the middle 99 % of the numbers and the thresholds; what lies beyond is counted in the first
-/// and last bar.
-struct Scale {
-    low: f64,
-    high: f64,
-    /// Whether bars are equally wide in log10(1 + x): for counts that spread over orders of magnitude.
-    log: bool,
-}
-
-impl Scale {
-    fn new(values: &Values, rules: &[&Rule]) -> Option<Scale> {
-        let mut all: Vec<f64> =
-            values.kept.iter().chain(&values.dropped).copied().filter(|x| x.is_finite()).collect();
-        all.sort_by(f64::total_cmp);
-        let last = all.len().checked_sub(1)?;
-        let at = |share: f64| all[(share * last as f64).round() as usize];
-        let mut ends = vec![at(0.005), at(0.995)];
-        ends.extend(rules.iter().map(|rule| f64::from(rule.threshold)));
-        let (mut low, mut high) = ends.iter().fold((f64::MAX, f64::MIN), |(l, h), &x| (l.min(x), h.max(x)));
-        let log = low >= 0.0 && high >= 100.0 && high > 20.0 * at(0.5).max(1.0);
-        if high <= low {
-            (low, high) = (low - 0.5, low + 0.5);
-        }
-        Some(Scale { low, high, log })
-    }
-
-    /// Place of a number from 0 to 1.
-    fn place(&self, x: f64) -> f64 {
-        let f = |x: f64| if self.log { (1.0 + x.max(0.0)).log10() } else { x };
-        ((f(x) - f(self.low)) / (f(self.high) - f(self.low))).clamp(0.0, 1.0)
-    }
-
-    /// The number at a place.
-    fn at(&self, place: f64) -> f64 {
-        if self.log {
-            let (low, high) = ((1.0 + self.low).log10(), (1.0 + self.high).log10());
-            10f64.powf(low + place * (high - low)) - 1.0
-        } else {
-            self.low + place * (self.high - self.low)
-        }
-    }
-}
-
-/// Draw a histogram. Nothing is drawn if there is no number.
-pub(super) fn histogram(html: &mut Html, name: &str, doc: &str, values: &Values, rules: &[&Rule]) {
-    let Some(scale) = Scale::new(values, rules) else { return };
-    let bars = |values: &[f64]| {
-        let mut counts = [0u64; BARS];
-        for &x in values.iter().filter(|x| x.is_finite()) {
-            counts[((scale.place(x) * BARS as f64) as usize).min(BARS - 1)] += 1;
-        }
-        counts
-    };
-    let (kept, dropped) = (bars(&values.kept), bars(&values.dropped));
-    let most = kept.iter().zip(&dropped).map(|(a, b)| a + b).max().unwrap_or(1).max(1) as f64;
-    html.raw("<figure><figcaption>").leaf("b", name).raw(" ").leaf("span", doc).raw("</figcaption>");
+/// Draw one.
+pub(super) fn draw(html: &mut Html, measure: &Measure, histogram: &Histogram) {
+    let Histogram { scale, kept, dropped, falls } = histogram;
+    let name = &measure.name;
+    html.raw("<figure><figcaption>").leaf("b", name).raw(" ").leaf("span", &measure.doc).raw("</figcaption>");
     html.raw(&format!("<svg viewBox=\"0 -6 {WIDTH} {}\" role=\"img\" aria-label=\"", HEIGHT + 26.0));
-    html.text(&format!("Histogram of {name}")).raw("\">");
-    let width = WIDTH / BARS as f64;
+    let sum = |counts: &[u64]| counts.iter().sum::<u64>();
+    html.text(&format!("Histogram of {name}: {} kept, {} dropped", sum(kept), sum(dropped)));
+    for limit in &measure.limits {
+        html.text(&format!("; {}", limit.text()));
+    }
+    html.raw("\">").raw(&shapes(measure, histogram)).raw("</svg>");
+    for (limit, falls) in measure.limits.iter().zip(falls) {
+        html.raw("<p class=\"small\"><i class=\"line\"></i>").leaf("code", &limit.reason);
+        html.text(&format!(": {}; {falls} on that side", limit.text())).raw("</p>");
+    }
+    html.raw("<details class=\"small\"><summary>Numbers").leaf("span class=\"away\"", &format!(" of {name}"));
+    html.raw("</summary><table><thead><tr><th class=\"n\">from</th><th class=\"n\">kept</th>");
+    html.raw("<th class=\"n\">dropped</th></tr></thead><tbody>");
+    let bars = kept.len().max(1) as f64;
+    for (row, (kept, dropped)) in kept.chunks(ROW).zip(dropped.chunks(ROW)).enumerate() {
+        let (kept, dropped) = (sum(kept), sum(dropped));
+        if kept + dropped > 0 {
+            html.raw("<tr>").leaf("td class=\"n\"", &short(scale.at((row * ROW) as f64 / bars)));
+            html.leaf("td class=\"n\"", &kept.to_string());
+            html.leaf("td class=\"n\"", &dropped.to_string()).raw("</tr>");
+        }
+    }
+    html.raw("</tbody></table></details></figure>\n");
+}
+
+fn shapes(measure: &Measure, Histogram { scale, kept, dropped, .. }: &Histogram) -> String {
+    let most = kept.iter().zip(dropped).map(|(a, b)| a + b).max().unwrap_or(1).max(1) as f64;
+    let width = WIDTH / kept.len().max(1) as f64;
     let mut shapes = String::new();
     // Square roots, so that few documents beside many can be seen.
     let tall = |n: u64| HEIGHT * (n as f64 / most).sqrt();
-    for (i, (&kept, &dropped)) in kept.iter().zip(&dropped).enumerate() {
+    for (i, (&kept, &dropped)) in kept.iter().zip(dropped).enumerate() {
         let both = tall(kept + dropped);
         if both == 0.0 {
             continue;
@@ -98,8 +73,9 @@ pub(super) fn histogram(html: &mut Html, name: &str, doc: &str, values: &Values,
         }
     }
     let _ = write!(shapes, "<path class=\"base\" d=\"M0 {HEIGHT}H{WIDTH}\"/>");
-    for rule in rules {
-        let x = WIDTH * scale.place(rule.threshold.into());
+    for limit in &measure.limits {
+        // A line on the border would be cut in half.
+        let x = (WIDTH * scale.place(limit.at)).clamp(1.0, WIDTH - 1.0);
         let _ = write!(shapes, "<path class=\"limit\" d=\"M{x:.1} -6V{}\"/>", HEIGHT + 4.0);
     }
     for (place, anchor) in [(0.0, "start"), (0.5, "middle"), (1.0, "end")] {
@@ -111,14 +87,7 @@ pub(super) fn histogram(html: &mut Html, name: &str, doc: &str, values: &Values,
             short(scale.at(place))
         );
     }
-    html.raw(&shapes).raw("</svg>");
-    let fails = |values: &[f64], rule: &Rule| values.iter().filter(|&&x| !rule.passes(x as f32)).count();
-    for rule in rules {
-        let count = fails(&values.kept, rule) + fails(&values.dropped, rule);
-        html.raw("<p class=\"small\"><i class=\"line\"></i>").leaf("code", &rule.name);
-        html.text(&format!(": {}; {count} fall outside", rule.limit())).raw("</p>");
-    }
-    html.raw("</figure>\n");
+    shapes
 }
 
 /// A number with about three digits.
@@ -138,21 +107,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_threshold_is_always_in_the_picture() {
-        let rule = Rule { name: "min_words".into(), least: true, threshold: 50.0, doc: String::new() };
-        let values = Values { kept: vec![200.0, 300.0, f64::NAN], dropped: vec![60.0] };
-        let mut html = Html::default();
-        histogram(&mut html, "words", "number of words", &values, &[&rule]);
-        assert!(
-            html.0.contains("class=\"limit\"") && html.0.contains("at least 50; 0 fall outside"),
-            "{}",
-            html.0
-        );
-        let mut html = Html::default();
-        histogram(&mut html, "none", "", &Values::default(), &[]);
-        assert_eq!(html.0, "");
-        let equal = Values { kept: vec![3.0; 5], dropped: Vec::new() };
-        histogram(&mut html, "equal", "", &equal, &[]);
-        assert_eq!(html.0.matches("<rect").count(), 1);
+    fn numbers_are_short() {
+        let all = [0.0, 0.12345, 3.0, 3.16, 250.4, 12_345.0, 2_500_000.0, -0.5];
+        assert_eq!(all.map(short), ["0", "0.123", "3", "3.2", "250", "12k", "2.5M", "-0.500"]);
     }
 }

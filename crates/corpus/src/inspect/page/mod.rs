@@ -8,14 +8,15 @@ mod text;
 use regimen_base::units;
 
 use self::examples::Chosen;
-use self::histogram::{Values, histogram};
+use self::histogram::{BARS, HATCH, draw};
 use self::html::Html;
 use super::error::Result;
+use super::histogram::histograms;
+use super::measure::{Measure, measures};
 use super::originals::{Absent, Originals};
-use super::stats::{at_once, clusters, rule_value, values};
+use super::stats::clusters;
+use super::task::Task;
 use crate::corpus::Corpus;
-use crate::names::Rule;
-use crate::tag::Shape;
 
 const STYLE: &str = include_str!("style.css");
 /// No script, no request to anywhere.
@@ -36,7 +37,9 @@ pub fn page(
     title: &str,
     examples: usize,
 ) -> Result<(String, Vec<Absent>)> {
-    let chosen = Chosen::new(corpus, examples.min(EXAMPLES), clusters(corpus, CLUSTERS).largest)?;
+    let measures = measures(corpus, originals)?;
+    let largest = clusters(corpus, CLUSTERS).largest;
+    let chosen = Chosen::new(corpus, originals, &measures, examples.min(EXAMPLES), largest)?;
     let texts = chosen.texts(corpus, originals)?;
     let mut html = Html::default();
     html.raw("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>");
@@ -45,7 +48,7 @@ pub fn page(
     html.leaf("title", &format!("{title} \u{b7} corpus"))
         .raw("<style>")
         .raw(STYLE)
-        .raw("</style></head><body>\n");
+        .raw("</style></head><body>\n<header>");
     html.leaf("h1", title);
     let funnel = corpus.funnel()?;
     let kept = funnel.kept();
@@ -58,16 +61,16 @@ pub fn page(
             units::bytes(kept.bytes)
         ),
     );
-    html.raw("<nav><p>");
+    html.raw("<nav aria-label=\"Sections\"><p>");
     for (id, name) in
         [("funnel", "Funnel"), ("measures", "Measures"), ("examples", "Examples"), ("copies", "Copies")]
     {
         html.raw(&format!("<a href=\"#{id}\">{name}</a> "));
     }
-    html.raw("</p></nav><main>\n");
+    html.raw("</p></nav></header><main>\n");
     steps(corpus, &mut html)?;
-    measures(corpus, &mut html)?;
-    chosen.write(corpus, &texts, &mut html)?;
+    pictures(corpus, &measures, &mut html)?;
+    chosen.write(&texts, &mut html)?;
     html.raw("</main><footer>").leaf("p", concat!("Regimen ", env!("CARGO_PKG_VERSION"), "."));
     html.raw("</footer></body></html>\n");
     Ok((html.0, texts.absent))
@@ -76,9 +79,9 @@ pub fn page(
 fn steps(corpus: &Corpus, html: &mut Html) -> Result<()> {
     let funnel = corpus.funnel()?;
     let most = funnel.steps.first().map_or(1, |step| step.left.documents).max(1) as f64;
-    html.raw("<section id=\"funnel\"><h2>Funnel</h2><div class=\"scroll\"><table><thead><tr><th>step</th>");
-    html.raw("<th class=\"n\">dropped</th><th class=\"n\">left</th><th class=\"n minor\">text left</th><th class=\"minor\">");
-    html.raw("</th></tr></thead><tbody>");
+    html.raw("<section id=\"funnel\"><h2>Funnel</h2><div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Funnel\"><table><thead><tr><th>step</th>");
+    html.raw("<th class=\"n\">dropped</th><th class=\"n\">left</th><th class=\"n minor\">text left</th>");
+    html.raw("<th class=\"minor\">share left</th></tr></thead><tbody>");
     for step in &funnel.steps {
         html.raw("<tr><td>").leaf("code", &step.step);
         if !step.reason.is_empty() {
@@ -100,44 +103,18 @@ fn steps(corpus: &Corpus, html: &mut Html) -> Result<()> {
     Ok(())
 }
 
-fn measures(corpus: &Corpus, html: &mut Html) -> Result<()> {
-    let names = corpus.names();
-    html.raw("<section id=\"measures\"><h2>Measures</h2><p class=\"key small\"><span><i style=\"background:var(--kept)\">");
-    html.raw("</i>kept</span><span><i style=\"background:var(--gone)\"></i>dropped</span><span><i class=\"line\"></i>");
-    html.raw("threshold</span></p><p class=\"small\">Heights are square roots of numbers of documents; the first and the ");
-    html.raw("last bar hold what lies beyond.</p><div class=\"grid\">\n");
-    // Rules on the same measure share a picture.
-    let mut done: Vec<&str> = Vec::new();
-    for (slot, rule) in names.rules.iter().enumerate() {
-        if done.contains(&rule.doc.as_str()) {
-            continue;
+fn pictures(corpus: &Corpus, measures: &[Measure], html: &mut Html) -> Result<()> {
+    html.raw(HATCH);
+    html.raw("<section id=\"measures\"><h2>Measures</h2><p class=\"key small\"><span><i class=\"kept\"></i>kept</span>");
+    html.raw("<span><i class=\"gone\"></i>dropped</span><span><i class=\"line\"></i>threshold</span></p>");
+    html.raw("<p class=\"small\">Heights are square roots of numbers of documents; the first and the last bar hold what ");
+    html.raw("lies beyond.</p><div class=\"grid\">\n");
+    histograms(corpus, measures, BARS, &Task::default(), &mut |i, histogram| {
+        if let Some(histogram) = histogram {
+            draw(html, &measures[i], &histogram);
         }
-        done.push(&rule.doc);
-        let same: Vec<&Rule> = names.rules.iter().filter(|other| other.doc == rule.doc).collect();
-        let mut values = Values::default();
-        for ordinal in 0..corpus.len() as u32 {
-            if let Some(value) = rule_value(corpus, ordinal, slot) {
-                if corpus.row(ordinal).kept() { &mut values.kept } else { &mut values.dropped }.push(value);
-            }
-        }
-        histogram(html, &rule.doc, "", &values, &same);
-    }
-    let slots: Vec<usize> =
-        (0..names.attributes.len()).filter(|&slot| names.attributes[slot].shape != Shape::Flag).collect();
-    for slots in slots.chunks(at_once(corpus.len())) {
-        for (slot, numbers) in slots.iter().zip(values(corpus, slots)?) {
-            let attribute = &names.attributes[*slot];
-            let mut values = Values::default();
-            for (ordinal, value) in numbers.into_iter().filter(|(_, value)| value.is_finite()) {
-                if corpus.row(ordinal).kept() { &mut values.kept } else { &mut values.dropped }.push(value);
-            }
-            let doc = match attribute.shape {
-                Shape::Spans => format!("{} (spans in a document)", attribute.doc),
-                _ => attribute.doc.clone(),
-            };
-            histogram(html, &format!("{}.{}", attribute.tagger, attribute.name), &doc, &values, &[]);
-        }
-    }
+        Ok(())
+    })?;
     html.raw("</div></section>\n");
     Ok(())
 }

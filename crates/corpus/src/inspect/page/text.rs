@@ -5,19 +5,20 @@ use crate::inspect::pieces::Piece;
 
 /// Bytes of a text that are shown.
 const SHOWN: usize = 1800;
-/// Bytes before the first cut or span that are shown.
-const BEFORE: usize = 400;
+/// Bytes before the first span or cut that are shown: so few that it is seen before anything is scrolled.
+const BEFORE: usize = 200;
 
-/// Write the part of a text around its first cut or mark. `marks` are ranges of the source, sorted by their start.
-pub(super) fn write(html: &mut Html, source: &str, pieces: &[Piece], marks: &[(u32, u32)]) {
+/// Write the part of the text of the document called `name` around its first mark, or its first cut if it has none. `marks` are ranges of the source, sorted by their start.
+pub(super) fn write(html: &mut Html, name: &str, source: &str, pieces: &[Piece], marks: &[(u32, u32)]) {
     let cut = pieces.iter().find_map(|piece| match piece {
         Piece::Removed(at, _) | Piece::Masked(at, ..) => Some(*at as usize),
         Piece::Kept(..) => None,
     });
-    let first = [cut, marks.first().map(|mark| mark.0 as usize)].into_iter().flatten().min().unwrap_or(0);
-    let from = source.floor_char_boundary(if first + BEFORE < SHOWN { 0 } else { first - BEFORE.min(first) });
+    let first = marks.first().map(|mark| mark.0 as usize).or(cut).unwrap_or(0);
+    let from = source.floor_char_boundary(first.saturating_sub(BEFORE));
     let to = source.ceil_char_boundary(from + SHOWN);
-    html.raw("<pre>");
+    // It scrolls, so the keyboard must get at it.
+    html.raw("<pre tabindex=\"0\" role=\"group\" aria-label=\"").text(&format!("Text of {name}")).raw("\">");
     if from > 0 {
         html.raw("<i class=\"small\">…</i>");
     }
@@ -77,13 +78,12 @@ mod tests {
             Piece::Removed(13, " four"),
         ];
         let mut html = Html::default();
-        write(&mut html, source, &pieces, &[(0, 3), (2, 3), (8, 13)]);
-        let expected =
-            "<pre><mark>one</mark> <del>two</del><ins>|||</ins> <mark>three</mark><del> four</del></pre>";
+        write(&mut html, "a", source, &pieces, &[(0, 3), (2, 3), (8, 13)]);
+        let expected = "<pre tabindex=\"0\" role=\"group\" aria-label=\"Text of a\"><mark>one</mark> <del>two</del><ins>|||</ins> <mark>three</mark><del> four</del></pre>";
         assert_eq!(html.0, expected);
         let long = "é".repeat(5000);
         let mut html = Html::default();
-        write(&mut html, &long, &[Piece::Kept(0, &long)], &[(7001, 7003)]);
+        write(&mut html, "a", &long, &[Piece::Kept(0, &long)], &[(7001, 7003)]);
         assert!(html.0.contains("<mark>éé</mark>") && html.0.contains("bytes more"), "{}", html.0);
         assert!(html.0.len() < 2 * SHOWN + 200);
     }

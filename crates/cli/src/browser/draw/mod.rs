@@ -1,0 +1,171 @@
+//! Drawing the state of the browser. Everything is said without colours, too.
+
+mod document;
+mod documents;
+mod funnel;
+mod rules;
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use super::keys::KEYS;
+use super::state::{Asked, State, View};
+use super::text::plain;
+use crate::terminal::Theme;
+
+/// Draw all.
+pub fn draw(frame: &mut Frame, state: &State, theme: Theme) {
+    let area = frame.area();
+    if area.height < 3 || area.width < 10 {
+        put(frame, area, 0, "the window is too small");
+        return;
+    }
+    put(frame, area, 0, title(state, theme, area.width));
+    let body = Rect { y: 1, height: area.height - 2, ..area };
+    match state.view {
+        _ if state.help.is_some() => help(frame, body, state, theme),
+        View::Funnel => funnel::draw(frame, body, state, theme),
+        View::Rules => rules::draw(frame, body, state, theme),
+        View::Documents => documents::draw(frame, body, state, theme),
+        View::Document => document::draw(frame, body, state, theme),
+    }
+    foot(frame, Rect { y: area.height - 1, height: 1, ..area }, state, theme);
+}
+
+/// Write a line of an area, cut at its end.
+fn put<'a>(frame: &mut Frame, area: Rect, line: u16, text: impl Into<Line<'a>>) {
+    if line < area.height {
+        frame.buffer_mut().set_line(area.x, area.y + line, &text.into(), area.width);
+    }
+}
+
+/// The same with the whole line in a style.
+fn put_styled<'a>(frame: &mut Frame, area: Rect, line: u16, text: impl Into<Line<'a>>, style: Style) {
+    put(frame, area, line, text);
+    if line < area.height {
+        frame.buffer_mut().set_style(Rect { y: area.y + line, height: 1, ..area }, style);
+    }
+}
+
+fn title(state: &State, theme: Theme, width: u16) -> Line<'static> {
+    let mut spans = Vec::new();
+    let here = if state.view == View::Document { View::Documents } else { state.view };
+    let tabs = [(View::Funnel, "1 Funnel"), (View::Rules, "2 Rules"), (View::Documents, "3 Documents")];
+    for (view, name) in tabs {
+        // Brackets, for a screen that shows no reversal.
+        let (name, style) = if view == here {
+            (format!("[{name}]"), theme.selected())
+        } else {
+            (format!(" {name} "), Style::new())
+        };
+        spans.push(Span::styled(name, style));
+    }
+    let used: usize = spans.iter().map(Span::width).sum();
+    let room = usize::from(width).saturating_sub(used + 2);
+    let name = shorten(&plain(&state.summary.title), room);
+    // A few letters of it say nothing.
+    if room >= 12 {
+        let gap = room - Span::raw(name.as_str()).width();
+        spans.push(Span::raw(" ".repeat(gap + 1)));
+        spans.push(Span::styled(name, theme.head()));
+    }
+    Line::from(spans)
+}
+
+fn foot(frame: &mut Frame, area: Rect, state: &State, theme: Theme) {
+    if let Some((asked, line)) = &state.prompt {
+        let ask = match asked {
+            Asked::Expression => "where: ",
+            Asked::Words => "words: ",
+        };
+        // The end of what stands before the cursor is always seen.
+        let room = usize::from(area.width).saturating_sub(ask.len() + 1);
+        let before: Vec<char> = plain(&line.before()).chars().collect();
+        let hidden = before.len().saturating_sub(room);
+        let text: String = plain(&line.text()).chars().skip(hidden).collect();
+        put(frame, area, 0, Line::from(vec![Span::styled(ask, theme.head()), Span::raw(text)]));
+        let shown: String = before[hidden..].iter().collect();
+        let x = area.x + (ask.len() + Span::raw(shown).width()) as u16;
+        frame.set_cursor_position((x.min(area.right().saturating_sub(1)), area.y));
+        return;
+    }
+    if let Some(note) = &state.note {
+        put(frame, area, 0, Span::styled(plain(note), theme.limit()));
+        return;
+    }
+    if let Some((what, share)) = state.work {
+        let share = share.map(|share| format!(" {:.0} %", 100.0 * share)).unwrap_or_default();
+        put(frame, area, 0, Span::styled(format!("{what}{share} .."), theme.head()));
+        return;
+    }
+    put(frame, area, 0, Span::styled(hints(state, usize::from(area.width)), theme.soft()));
+}
+
+/// The keys that matter here: as many as there is room for.
+fn hints(state: &State, width: usize) -> String {
+    let keys: &[&str] = match state.view {
+        _ if state.help.is_some() => return "any key: back".into(),
+        View::Funnel => &["Enter documents", "Tab rules", "/ where", "s search", "q leave"],
+        View::Rules => &["Enter documents", "j k other rules", "Tab documents", "q leave"],
+        View::Documents => &["Enter open", "/ where", "s search", "t kept or dropped", "Esc back"],
+        View::Document => {
+            &["n N next mark", "Esc back", "v values", "a attribute", "r copy of", "← → others", "s search"]
+        }
+    };
+    let mut text = String::from("? help");
+    for key in keys {
+        if text.chars().count() + 2 + key.chars().count() <= width {
+            text.push_str("  ");
+            text.push_str(key);
+        }
+    }
+    text
+}
+
+fn help(frame: &mut Frame, area: Rect, state: &State, theme: Theme) {
+    let top = state.help.unwrap_or_default();
+    for (line, (keys, what)) in KEYS.iter().skip(top).take(usize::from(area.height)).enumerate() {
+        let text = vec![Span::styled(format!(" {keys:<18}"), theme.head()), Span::raw(*what)];
+        put(frame, area, line as u16, Line::from(text));
+    }
+}
+
+/// A text that takes at most `columns`: what is left out of its middle stands as `…`.
+fn shorten(text: &str, columns: usize) -> String {
+    let count = text.chars().count();
+    if Span::raw(text).width() <= columns {
+        return text.into();
+    }
+    let wide = |text: &str| Span::raw(text).width() > columns;
+    let mut kept = columns.saturating_sub(1).min(count);
+    loop {
+        // Names differ at their ends more than at their beginnings.
+        let behind = kept * 2 / 3;
+        let start: String = text.chars().take(kept - behind).collect();
+        let end: String = text.chars().skip(count - behind).collect();
+        let short = format!("{start}…{end}");
+        if kept == 0 || !wide(&short) {
+            return short;
+        }
+        kept -= 1;
+    }
+}
+
+/// A number with about three digits.
+fn short(x: f64) -> String {
+    match x.abs() {
+        a if a >= 1e6 => format!("{:.1}M", x / 1e6),
+        a if a >= 1e4 => format!("{:.0}k", x / 1e3),
+        a if a >= 100.0 || (x.fract() == 0.0 && a >= 1.0) => format!("{x:.0}"),
+        a if a >= 1.0 => format!("{x:.1}"),
+        0.0 => "0".into(),
+        _ => format!("{x:.3}"),
+    }
+}
+
+/// `count` lines of which `at` must be seen: the first that is shown in a window of so many.
+fn window(at: usize, count: usize, height: usize) -> usize {
+    at.saturating_sub(height / 2).min(count.saturating_sub(height))
+}

@@ -1,0 +1,139 @@
+//! Taking the terminal, and giving it back as it was: at the end, after an error, in a panic, at a signal.
+
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::mem::ManuallyDrop;
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::cursor::Show;
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use ratatui::{Frame, Terminal};
+
+/// Whether the terminal is taken.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether there is a terminal on which a screen can be shown.
+pub fn usable() -> bool {
+    io::stdout().is_terminal()
+        && std::env::var_os("TERM").is_some_and(|term| term != "dumb" && !term.is_empty())
+}
+
+/// Whether the terminal is taken.
+pub fn active() -> bool {
+    TAKEN.load(Ordering::SeqCst)
+}
+
+/// Give the terminal back, if it is taken. May be called from anywhere, more than once.
+pub fn restore() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        // A terminal that is gone wants nothing back.
+        let _ = disable_raw_mode();
+        let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
+    }
+}
+
+/// The screen, while the terminal is taken.
+pub struct Screen {
+    /// Never dropped: it would complain on stderr of a terminal that is gone, and panic when that fails. What it would
+    /// give back, [`restore`] does.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
+}
+
+impl Screen {
+    /// Take the terminal.
+    pub fn open() -> io::Result<Screen> {
+        static HOOK: Once = Once::new();
+        HOOK.call_once(|| {
+            let before = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |panic| {
+                // The message must be on the screen that stays.
+                restore();
+                before(panic);
+            }));
+        });
+        TAKEN.store(true, Ordering::SeqCst);
+        let opened = enable_raw_mode().and_then(|()| {
+            execute!(io::stdout(), EnterAlternateScreen)?;
+            let terminal = Terminal::new(CrosstermBackend::new(BufWriter::new(io::stdout())))?;
+            Ok(Screen { terminal: ManuallyDrop::new(terminal) })
+        });
+        opened.inspect_err(|_| restore())
+    }
+
+    /// Columns and lines.
+    pub fn size(&self) -> io::Result<(u16, u16)> {
+        let size = self.terminal.size()?;
+        Ok((size.width, size.height))
+    }
+
+    /// Draw a frame.
+    pub fn draw(&mut self, draw: impl FnOnce(&mut Frame)) -> io::Result<()> {
+        self.terminal.draw(draw)?;
+        self.terminal.backend_mut().flush()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Read;
+    use std::process::{Command, Stdio};
+
+    use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
+    use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+
+    use super::*;
+
+    /// Not a test: the process that fails while it has the terminal.
+    #[test]
+    #[ignore = "started by another test"]
+    fn failing() {
+        let mut screen = Screen::open().unwrap();
+        screen
+            .draw(|frame| frame.buffer_mut().set_string(0, 0, "drawn", ratatui::style::Style::new()))
+            .unwrap();
+        assert!(active());
+        panic!("on purpose");
+    }
+
+    #[test]
+    fn a_panic_is_told_on_the_screen_that_stays() {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+        let open = || File::options().read(true).write(true).open(&name).unwrap();
+        let slave = open();
+        tcsetwinsize(&slave, Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "terminal::screen::tests::failing", "--ignored", "--nocapture"])
+            .stdin(Stdio::from(open()))
+            .stdout(Stdio::from(open()))
+            .stderr(Stdio::from(open()))
+            .spawn()
+            .unwrap();
+        assert!(!child.wait().unwrap().success());
+        assert!(
+            tcgetattr(&slave).unwrap().local_modes.contains(LocalModes::ICANON | LocalModes::ECHO),
+            "still raw"
+        );
+        // All that was written lies in the terminal; what comes after the end is never waited for.
+        drop(slave);
+        let mut output = Vec::new();
+        let _ = File::from(master).read_to_end(&mut output);
+        let output = String::from_utf8_lossy(&output);
+        let at = |text: &str| output.find(text).unwrap_or_else(|| panic!("no {text:?} in {output:?}"));
+        assert!(at("\u{1b}[?1049h") < at("drawn") && at("drawn") < at("\u{1b}[?1049l"), "{output:?}");
+        assert!(at("\u{1b}[?1049l") < at("on purpose"), "{output:?}");
+        assert!(at("\u{1b}[?25h") > at("drawn"), "the cursor is hidden: {output:?}");
+    }
+}

@@ -1,0 +1,182 @@
+//! What documents are measured by: rules, attributes, and what expressions make of them, each with the numbers at which
+//! the stage cuts.
+
+use super::error::Result;
+use super::originals::Originals;
+use crate::corpus::Corpus;
+use crate::expr::{Cut, Facts, Fold, Number, Op, Uses, cuts};
+use crate::tag::{Shape, Tags};
+
+/// Something that documents have a number for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measure {
+    /// `TAGGER.ATTRIBUTE`, what a rule counts, or an expression.
+    pub name: String,
+    /// What the number is; may be empty.
+    pub doc: String,
+    /// The numbers at which the stage cuts, in the order of its rules.
+    pub limits: Vec<Limit>,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Kind {
+    /// The value of a rule of `filter`, by its place in the dictionary.
+    Rule(usize),
+    /// A number of an expression.
+    Number(Number),
+}
+
+/// A threshold: documents on one side of it are dropped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limit {
+    /// Name of the reason for the drop, such as `min_words` or `drop_3`.
+    pub reason: String,
+    /// Where it is.
+    pub at: f64,
+    /// Whether a document is dropped for this number alone, whatever else is so.
+    pub alone: bool,
+    op: Op,
+}
+
+impl Limit {
+    /// Whether a number lies on the side that is dropped.
+    pub fn falls(&self, x: f64) -> bool {
+        self.op.holds(&x, &self.at)
+    }
+
+    /// Such as `dropped if < 50`.
+    pub fn text(&self) -> String {
+        let sign = match self.op {
+            Op::Equal => "=",
+            Op::Unequal => "\u{2260}",
+            Op::Less => "<",
+            Op::LessEqual => "\u{2264}",
+            Op::Greater => ">",
+            Op::GreaterEqual => "\u{2265}",
+        };
+        let more = if self.alone { "" } else { ", and more is so" };
+        // The threshold of a rule is an f32, whose own digits are the fewer ones.
+        let at = if f64::from(self.at as f32) == self.at {
+            (self.at as f32).to_string()
+        } else {
+            self.at.to_string()
+        };
+        format!("dropped if {sign} {at}{more}")
+    }
+}
+
+impl Measure {
+    /// Whether one of its thresholds gives this reason for a drop.
+    pub fn cuts(&self, reason: &str) -> bool {
+        self.limits.iter().any(|limit| limit.reason == reason)
+    }
+}
+
+/// All measures of a corpus: first what its rules count, then the attributes, then what else its `drop` expressions
+/// compare. Marks are among them if an expression asks for them.
+///
+/// # Errors
+/// [`super::Error::Corpus`] for an expression that this version of the program does not understand.
+pub fn measures(corpus: &Corpus, originals: &Originals) -> Result<Vec<Measure>> {
+    let names = corpus.names();
+    let mut all: Vec<Measure> = Vec::new();
+    for (slot, rule) in names.rules.iter().enumerate() {
+        let limit = Limit {
+            reason: rule.name.clone(),
+            at: rule.threshold.into(),
+            alone: true,
+            op: if rule.least { Op::Less } else { Op::Greater },
+        };
+        match all.iter_mut().find(|measure| measure.name == rule.doc) {
+            // Rules on the same number share a picture.
+            Some(measure) => measure.limits.push(limit),
+            None => all.push(Measure {
+                name: rule.doc.clone(),
+                doc: String::new(),
+                limits: vec![limit],
+                kind: Kind::Rule(slot),
+            }),
+        }
+    }
+    let name = |slot: usize| match names.attributes.get(slot) {
+        Some(attribute) => format!("{}.{}", attribute.tagger, attribute.name),
+        None => String::new(),
+    };
+    for (slot, attribute) in names.attributes.iter().enumerate() {
+        let (number, doc) = match attribute.shape {
+            Shape::Value => (Number::Value(slot), attribute.doc.clone()),
+            Shape::Spans => {
+                (Number::Folded(Fold::Count, slot), format!("{} (spans in a document)", attribute.doc))
+            }
+            Shape::Flag => continue,
+        };
+        all.push(Measure { name: name(slot), doc, limits: Vec::new(), kind: Kind::Number(number) });
+    }
+    for (reason, truth) in originals.drops()? {
+        for Cut { number, op, at, alone } in cuts(&truth) {
+            if Uses::of_number(&number).metadata {
+                continue;
+            }
+            let limit = Limit { reason: reason.clone(), at, alone, op };
+            let kind = Kind::Number(number);
+            if let Some(measure) = all.iter_mut().find(|measure| measure.kind == kind) {
+                measure.limits.push(limit);
+                continue;
+            }
+            let Kind::Number(number) = &kind else { continue };
+            let (name, doc) = match number {
+                Number::Folded(Fold::Count, slot)
+                    if names.attributes.get(*slot).is_some_and(|a| a.shape == Shape::Flag) =>
+                {
+                    (name(*slot), format!("{} (1 if so)", names.attributes[*slot].doc))
+                }
+                number if Uses::of_number(number).length && names.edited => {
+                    (number.shown(&name), "where edits left the length as it was".into())
+                }
+                number => (number.shown(&name), String::new()),
+            };
+            all.push(Measure { name, doc, limits: vec![limit], kind });
+        }
+    }
+    Ok(all)
+}
+
+/// The numbers that a document has for some measures; none where it has none.
+///
+/// # Errors
+/// [`super::Error::Corpus`] for a damaged corpus.
+pub fn values(corpus: &Corpus, measures: &[Measure], ordinal: u32) -> Result<Vec<Option<f64>>> {
+    let tags = corpus.slots(ordinal)?;
+    let length = length(corpus, ordinal)?;
+    let of = |measure: &Measure| match &measure.kind {
+        Kind::Rule(slot) => corpus.rule(ordinal, *slot).map(f64::from),
+        Kind::Number(number) => of(number, tags.as_ref()?, length),
+    };
+    Ok(measures.iter().map(|measure| of(measure).filter(|x| x.is_finite())).collect())
+}
+
+/// The number for a document with these tags and source text of this length.
+fn of(number: &Number, tags: &Tags, length: Option<u32>) -> Option<f64> {
+    let bytes = match length {
+        Some(length) => length as usize,
+        None if Uses::of_number(number).length => return None,
+        None => 0,
+    };
+    number.of(&Facts { text: "", bytes, source: "", id: "", licence: "", author: "", metadata: "", tags })
+}
+
+/// Bytes of the source text of a document, where the table tells: edits change them.
+fn length(corpus: &Corpus, ordinal: u32) -> Result<Option<u32>> {
+    let (names, row) = (corpus.names(), corpus.row(ordinal));
+    let whole = !names.edited
+        || match row.dropped {
+            None => corpus.keep_map(ordinal)?.is_none(),
+            // Rules look at a text before edits do.
+            Some(reason) => {
+                let name = corpus.reason_name(reason);
+                name.starts_with("drop_") || names.rules.iter().any(|rule| rule.name == name)
+            }
+        };
+    Ok(whole.then_some(row.bytes))
+}
