@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use corpus::{
-    BuildArgs, Corpus, CorpusExportArgs, DecontaminateArgs, DedupArgs, InspectArgs, MixArgs, NgramsArgs,
-    SampleArgs, SearchArgs, StatsArgs, TagArgs, TaggersArgs, memory as bytes_of,
+    AttributeArgs, BuildArgs, Corpus, CorpusExportArgs, DecontaminateArgs, DedupArgs, IndexArgs, InspectArgs,
+    MixArgs, NgramsArgs, SampleArgs, SearchArgs, StatsArgs, TagArgs, TaggersArgs, memory as bytes_of,
 };
 
 /// Train models end to end and know what they learned from.

@@ -192,6 +192,8 @@ pub(crate) struct Given {
     pub of_copies: Reasons,
     /// Duplicate paragraphs were all that a text had.
     pub paragraphs: u16,
+    /// So were they and repeats of stretches.
+    pub substrings: u16,
 }
 
 /// The dictionaries, and the numbers of the reasons that come behind those of the first pass.
@@ -224,6 +226,8 @@ fn names(config: &Config, plan: &[Planned], rules: &Rules, pipeline: &Pipeline) 
     let mixed = add(config.mixes(), reason("mixed_out", "left out of the mix of sources"));
     let paragraphs = reason("duplicate_paragraphs", "all its paragraphs came before");
     let paragraphs = add(config.paragraphs.wanted(), paragraphs);
+    let substrings = reason("duplicate_substrings", "all its text came before");
+    let substrings = add(config.substrings.wanted(), substrings);
     let names = Names {
         sources: config.sources.iter().map(source).collect(),
         files: plan.iter().map(file).collect(),
@@ -242,9 +246,9 @@ fn names(config: &Config, plan: &[Planned], rules: &Rules, pipeline: &Pipeline) 
             })
             .collect(),
         replacements: pipeline.replacements.clone(),
-        edited: !config.edit.is_empty() || config.paragraphs.wanted(),
+        edited: !config.edit.is_empty() || config.paragraphs.wanted() || config.substrings.wanted(),
     };
-    (names, Given { of_copies: Reasons { url, text, near, mixed }, paragraphs })
+    (names, Given { of_copies: Reasons { url, text, near, mixed }, paragraphs, substrings })
 }
 
 /// Neighbouring files that make a part together.

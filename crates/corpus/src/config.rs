@@ -174,6 +174,15 @@ static PARAGRAPHS: &[Field] = &[
     ),
 ];
 
+/// Fields of the table `substrings`.
+static SUBSTRINGS: &[Field] = &[Field::new(
+    "min_bytes",
+    Ty::Int { min: 0, max: 65_536 },
+    "0",
+    "Stretches of so many bytes or more that occurred before, in any kept document, are cut out; the first stays. 500 is the \
+     usual value; 0: none are looked for.",
+)];
+
 /// Fields of the table `mix`.
 static MIX: &[Field] = &[
     Field::new(
@@ -241,6 +250,14 @@ pub(crate) static FIELDS: &[Field] = &[
     .later(),
     Field::new("near", Ty::Table(NEAR), "{}", "Near duplicates, by MinHash over the edited texts.").later(),
     Field::new("paragraphs", Ty::Table(PARAGRAPHS), "{}", "Paragraphs that came before, in any document.").later(),
+    Field::new(
+        "substrings",
+        Ty::Table(SUBSTRINGS),
+        "{}",
+        "Stretches of bytes that came before, wherever they lie in their documents, by a suffix array over what `paragraphs` \
+         leaves. It needs 5.25 bytes of `memory` for a byte of kept text (9.25 above 2 GiB).",
+    )
+    .later(),
     Field::new(
         "mix",
         Ty::Table(MIX),
@@ -314,6 +331,8 @@ pub(crate) struct Config {
     #[serde(default)]
     pub paragraphs: Paragraphs,
     #[serde(default)]
+    pub substrings: Substrings,
+    #[serde(default)]
     pub mix: Mix,
     #[serde(default = "memory")]
     pub memory: u64,
@@ -337,7 +356,11 @@ fn memory() -> u64 {
 impl Config {
     /// Whether the fate of a document depends on others than those of the same text before it.
     pub fn compares(&self) -> bool {
-        self.dedup_url || self.near.preset != "none" || self.paragraphs.wanted() || self.mixes()
+        self.dedup_url
+            || self.near.preset != "none"
+            || self.paragraphs.wanted()
+            || self.substrings.wanted()
+            || self.mixes()
     }
 
     /// Whether sources are taken in other shares than they have.
@@ -381,6 +404,19 @@ impl Paragraphs {
     /// Whether paragraphs are compared.
     pub fn wanted(&self) -> bool {
         self.dedup != ParagraphDedup::None
+    }
+}
+
+/// Stretches of bytes that came before.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Substrings {
+    pub min_bytes: u32,
+}
+
+impl Substrings {
+    /// Whether stretches are compared.
+    pub fn wanted(&self) -> bool {
+        self.min_bytes > 0
     }
 }
 

@@ -169,6 +169,16 @@ impl Corpus {
         range.start as u64..range.end as u64
     }
 
+    /// All kept texts, one after the other, unchecked.
+    pub(crate) fn texts(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Bytes of all kept texts.
+    pub fn text_bytes(&self) -> u64 {
+        self.text.len() as u64
+    }
+
     /// Name of a source.
     pub fn source_name(&self, source: u16) -> &str {
         &self.names.sources[usize::from(source)].name

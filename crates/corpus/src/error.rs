@@ -387,6 +387,34 @@ pub enum Error {
         /// The columns that the file has.
         columns: Vec<String>,
     },
+    /// The store does not give an artifact.
+    #[error(transparent)]
+    Ledger(#[from] regimen_ledger::Error),
+    /// A file of a verbatim index is damaged, or belongs to another corpus.
+    #[error("index file `{}` cannot be used: {what}", .path.display())]
+    Index {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// A document that is too long for the memory in which its suffixes may be sorted.
+    #[error(
+        "the index of document `{document}` with {} of text needs {} of memory; {} are allowed",
+        units::bytes(*.bytes),
+        units::bytes(*.needed),
+        units::bytes(*.allowed)
+    )]
+    IndexMemory {
+        /// `source:id` of the document.
+        document: String,
+        /// Bytes of its text.
+        bytes: u64,
+        /// Bytes of memory needed.
+        needed: u64,
+        /// Bytes of memory allowed.
+        allowed: u64,
+    },
 }
 
 impl Place {
@@ -398,6 +426,10 @@ impl Place {
 impl Error {
     pub(crate) fn damaged(path: &Path, what: impl Into<String>) -> Error {
         Error::Damaged { path: path.into(), what: what.into() }
+    }
+
+    pub(crate) fn index(path: &Path, what: impl Into<String>) -> Error {
+        Error::Index { path: path.into(), what: what.into() }
     }
 
     /// As a stage hands it to the runner, which knows [`Interrupted`] by its type.
@@ -511,6 +543,14 @@ impl Hint for Error {
             }
             Error::Foreign { .. } => "fetch or write the file again; its bytes are damaged".into(),
             Error::Column { columns, .. } => format!("the file has the columns {}", columns.join(", ")),
+            Error::Ledger(error) => return error.hint(),
+            Error::Index { path, .. } => format!(
+                "remove the folder `{}` and make the index again with `regimen corpus index CORPUS`",
+                path.parent().unwrap_or(path).display()
+            ),
+            Error::IndexMemory { needed, .. } => {
+                format!("allow it with --memory {needed}, or cut the document into several in its recipe")
+            }
         })
     }
 }

@@ -156,6 +156,17 @@ impl<'b> Reader<'b> {
         Ok(Some((document, licence)))
     }
 
+    /// The text alone of the next document: its record ends with it.
+    pub fn text_alone(&mut self) -> Result<&'b str> {
+        let broken = || Error::Record { what: "a text between two passes" };
+        let mut record = Reader(self.bytes()?);
+        // Two keys and three numbers stand before its length.
+        record.take(2 * 16 + 3 * 4)?;
+        let length = record.number()? as usize;
+        let start = record.0.len().checked_sub(length).ok_or_else(broken)?;
+        std::str::from_utf8(&record.0[start..]).map_err(|_| broken())
+    }
+
     /// What deduplication asks of the next document, and its hashes; none at the end.
     pub fn hashes(&mut self, out: &mut Hashes) -> Result<Option<Fate>> {
         if self.0.is_empty() {
@@ -234,6 +245,7 @@ mod tests {
             let (mut records, mut values) = (Reader(&out), Vec::new());
             for (i, document) in documents.iter().enumerate() {
                 let mut reader = records.record().unwrap().unwrap();
+                prop_assert_eq!(reader.clone().text_alone().unwrap(), &document.text);
                 let (back, of) = reader.document(2, &mut values).unwrap().unwrap();
                 prop_assert!(reader.document(2, &mut values.clone()).unwrap().is_none());
                 prop_assert_eq!(format!("{back:?}"), format!("{document:?}"));
@@ -260,6 +272,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = Reader(&bytes).document(1, &mut Vec::new());
+            let _ = Reader(&bytes).text_alone();
             let _ = Reader(&bytes).hashes(&mut Hashes::default());
         }
     }

@@ -1,6 +1,7 @@
 //! Deduplication between the two passes: from the hashes of all documents in document order to the fate of each.
 //!
-//! In this order: documents of one URL, of one text, near duplicates, the mix of sources, then paragraphs of what is left. Each step sees only
+//! In this order: documents of one URL, of one text, near duplicates, the mix of sources, then paragraphs of what is left, then stretches of bytes of what that leaves of the
+//! texts. Each step sees only
 //! what those before it kept, so that no document stands in for another that it was dropped before. Representatives are
 //! documents that are kept, unless the mix left them out. What stays is decided by document order and the stated policy, never by time.
 
@@ -11,6 +12,7 @@ use crate::dedup::{Bloom, Budget, Clusters, ExactKeys, ExactParagraphs, Facts, K
 use crate::error::{Error, Result};
 use crate::mix;
 use crate::part::{Fate, Hashes, Reader};
+use crate::repeats::{numbers_of, substrings};
 use crate::rounds::{self, Pairs, Rounds, pairs};
 
 /// The files of one part.
@@ -138,6 +140,8 @@ pub(crate) struct Resolved {
     taken: Vec<u16>,
     /// Paragraphs that came before, by document.
     again: Option<(Mmap, usize)>,
+    /// Stretches that came before, by document.
+    repeats: Option<(Mmap, usize)>,
 }
 
 /// Decide the fate of all documents of `parts`, round by round.
@@ -212,7 +216,14 @@ pub(crate) fn resolve(
             Ok(bloom.check()?)
         })?),
     };
-    Ok(Resolved { gone: all.gone, taken, again: again.map(|file| (file, 0)) })
+    let repeats = match config.substrings.wanted() {
+        false => None,
+        true => Some(rounds.round(rounds::SUBSTRINGS, |found| {
+            substrings(parts, &all, again.as_deref().unwrap_or_default(), config, found)
+        })?),
+    };
+    let begin = |file| (file, 0);
+    Ok(Resolved { gone: all.gone, taken, again: again.map(begin), repeats: repeats.map(begin) })
 }
 
 /// All documents with their hashes, in document order.
@@ -294,15 +305,19 @@ impl Resolved {
     /// The paragraphs of document `ordinal` that came before, as numbers among those that count, rising. Documents are asked
     /// for in order, each that has some.
     pub fn paragraphs(&mut self, ordinal: u32, out: &mut Vec<u32>) {
-        out.clear();
-        if let Some((file, at)) = &mut self.again {
-            for (of, index) in pairs(&file[*at..]) {
-                if of != ordinal {
-                    break;
-                }
-                out.push(index);
-                *at += 8;
-            }
-        }
+        numbers(&mut self.again, ordinal, out);
+    }
+
+    /// Where stretches that came before begin and end in what the paragraphs leave, in turn. Asked for as paragraphs are.
+    pub fn repeats(&mut self, ordinal: u32, out: &mut Vec<u32>) {
+        numbers(&mut self.repeats, ordinal, out);
+    }
+}
+
+/// The numbers of a document in a file of pairs that is read from its beginning on.
+fn numbers(file: &mut Option<(Mmap, usize)>, ordinal: u32, out: &mut Vec<u32>) {
+    out.clear();
+    if let Some((file, at)) = file {
+        *at += numbers_of(file, *at, ordinal, out);
     }
 }

@@ -21,6 +21,8 @@ pub(crate) const TEXT: &str = "text.copies";
 pub(crate) const NEAR: &str = "near.copies";
 /// Paragraphs that came before.
 pub(crate) const PARAGRAPHS: &str = "paragraphs.again";
+/// Stretches that came before: of each two pairs, with its first byte and with the byte behind its last.
+pub(crate) const SUBSTRINGS: &str = "substrings.again";
 
 /// Pairs that are held in memory on their way to a file.
 const BUFFER: usize = 1 << 13;

@@ -5,10 +5,9 @@ use rayon::prelude::*;
 use regimen_base::Cancel;
 
 use crate::build::Given;
-use crate::edit::{self, Cut};
 use crate::error::{Error, Result};
 use crate::part::Reader;
-use crate::pipeline::paragraphs;
+use crate::repeats::{cut, paragraph_cuts, span_cuts};
 use crate::resolve::{Gone, Part, Resolved};
 use crate::write::{Incoming, Writer};
 
@@ -36,6 +35,8 @@ struct Decided<'r> {
     again: Vec<u32>,
     /// How often it is taken.
     copies: u16,
+    /// Where stretches that came before begin and end in what these leave.
+    repeats: Vec<u32>,
 }
 
 /// A document that can be written.
@@ -57,12 +58,14 @@ impl Second<'_> {
             while bytes < BATCH {
                 let Some(record) = reader.record()? else { break };
                 bytes += record.0.len();
-                let mut job = Decided { record, gone: None, again: Vec::new(), copies: 1 };
+                let mut job =
+                    Decided { record, gone: None, again: Vec::new(), copies: 1, repeats: Vec::new() };
                 if let Some(resolved) = resolved.as_deref_mut() {
                     let gone = resolved.gone[ordinal as usize];
                     job.gone = (gone.reason > 0).then_some((ordinal, gone));
                     resolved.paragraphs(ordinal, &mut job.again);
                     job.copies = resolved.copies(ordinal);
+                    resolved.repeats(ordinal, &mut job.repeats);
                 }
                 batch.push(job);
                 ordinal += 1;
@@ -92,31 +95,14 @@ impl Second<'_> {
         if let Some((ordinal, gone)) = job.gone {
             document.dropped = Some(gone.reason);
             document.representative = Some(gone.representative).filter(|&of| of != ordinal);
-        } else if document.dropped.is_none() && !job.again.is_empty() {
-            self.cut(&mut document, &job.again)?;
+        } else if document.dropped.is_none() {
+            let mut cuts = paragraph_cuts(&document.text, self.paragraphs, &job.again);
+            if cut(&mut document, &mut cuts, self.replacements)? {
+                document.dropped = Some(self.reasons.paragraphs);
+            } else if cut(&mut document, &mut span_cuts(&job.repeats)?, self.replacements)? {
+                document.dropped = Some(self.reasons.substrings);
+            }
         }
         Ok(Ready { document, licence, values })
-    }
-
-    /// Cut out the paragraphs with these numbers among those that count.
-    fn cut(&self, document: &mut Incoming, numbers: &[u32]) -> Result<()> {
-        let mut wanted = numbers.iter().copied().peekable();
-        let mut cuts = Vec::with_capacity(numbers.len());
-        for (number, (start, end)) in (0u32..).zip(paragraphs(&document.text, self.paragraphs)) {
-            if wanted.next_if_eq(&number).is_some() {
-                cuts.push(Cut { start: start as u32, end: end as u32, replacement: 0 });
-            }
-        }
-        if let Some((text, map)) = edit::apply(&document.text, &mut cuts, &[]) {
-            let before = edit::decode(&document.keep)?;
-            let map = if before.is_empty() { map } else { edit::compose(&before, &map, self.replacements) };
-            document.keep.clear();
-            edit::encode(&map, &mut document.keep);
-            if text.trim().is_empty() {
-                document.dropped = Some(self.reasons.paragraphs);
-            }
-            document.text = text;
-        }
-        Ok(())
     }
 }

@@ -59,7 +59,7 @@ fn forecast(planning: &Planning) -> std::result::Result<Forecast, Failure> {
     }
     let mut forecast = Forecast {
         disk: text + 160.0 * documents,
-        memory: 100e6 + 150.0 * documents,
+        memory: 100e6 + 150.0 * documents + if config.substrings.wanted() { 5.25 * text } else { 0.0 },
         seconds: 0.1 + text / SPEED,
         ..Forecast::default()
     };

@@ -74,8 +74,10 @@ impl Automaton {
         state
     }
 
-    /// The longest shared stretch of a document, the first one if several are as long; none if nothing is shared.
+    /// The longest stretch of whole characters that a document shares, the first one if several are as long; none if there
+    /// is none.
     pub fn longest(&self, document: &[u8]) -> Option<Stretch> {
+        let inner = |at: usize| document.get(at).is_some_and(|byte| byte & 0xC0 == 0x80);
         let (mut state, mut length) = (0u32, 0u32);
         let mut best: Option<Stretch> = None;
         for (i, &byte) in document.iter().enumerate() {
@@ -91,26 +93,19 @@ impl Automaton {
                     length += 1;
                 }
             }
-            if length as usize > best.map_or(0, |s| s.length) {
-                let end = self.end[state as usize] as usize;
-                let length = length as usize;
-                best = Some(Stretch { document: i + 1 - length, query: end - length, length });
+            if length as usize > best.map_or(0, |s| s.length) && !inner(i + 1) {
+                // The longest stretch that ends here may begin within a character.
+                let start = i + 1 - length as usize;
+                let start = start + (0..3).take_while(|&skip| inner(start + skip)).count();
+                let length = (i + 1).saturating_sub(start);
+                if length > best.map_or(0, |s| s.length) {
+                    let end = self.end[state as usize] as usize;
+                    best = Some(Stretch { document: start, query: end - length, length });
+                }
             }
         }
         best
     }
-}
-
-/// The stretch without the broken characters at its ends.
-pub fn whole_characters(document: &[u8], stretch: Stretch) -> Stretch {
-    let broken = |byte: u8| byte & 0xC0 == 0x80;
-    let bytes = &document[stretch.document..];
-    let skip = bytes[..stretch.length].iter().take_while(|b| broken(**b)).count();
-    let mut length = stretch.length;
-    while length > skip && bytes.get(length).is_some_and(|b| broken(*b)) {
-        length -= 1;
-    }
-    Stretch { document: stretch.document + skip, query: stretch.query + skip, length: length - skip }
 }
 
 #[cfg(test)]
@@ -118,12 +113,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn naive(query: &[u8], document: &[u8]) -> usize {
+    fn naive(query: &str, document: &str) -> usize {
         let mut best = 0;
-        for i in 0..document.len() {
-            for j in 0..query.len() {
-                let same = document[i..].iter().zip(&query[j..]).take_while(|(a, b)| a == b).count();
-                best = best.max(same);
+        for (i, _) in document.char_indices() {
+            for (j, _) in query.char_indices() {
+                let same = document[i..].chars().zip(query[j..].chars()).take_while(|(a, b)| a == b);
+                best = best.max(same.map(|(a, _)| a.len_utf8()).sum());
             }
         }
         best
@@ -131,12 +126,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_trying_everything(query in "[abc]{0,30}", document in "[abc]{0,60}") {
+        fn agrees_with_trying_everything(query in "[abc]{0,30}|[aéè©日旦]{0,12}", document in "[abc]{0,60}|[aéè©日旦]{0,20}") {
             let found = Automaton::new(query.as_bytes()).longest(document.as_bytes());
-            prop_assert_eq!(found.map_or(0, |s| s.length), naive(query.as_bytes(), document.as_bytes()));
+            prop_assert_eq!(found.map_or(0, |s| s.length), naive(&query, &document));
             if let Some(s) = found {
                 prop_assert_eq!(&query[s.query..s.query + s.length], &document[s.document..s.document + s.length]);
             }
+        }
+
+        #[test]
+        fn any_bytes_are_matched_without_panic(query in prop::collection::vec(any::<u8>(), 0..30), document in prop::collection::vec(0x70u8..0x90, 0..60)) {
+            let _ = Automaton::new(&query).longest(&document);
         }
     }
 
@@ -144,10 +144,9 @@ mod tests {
     fn broken_characters_are_cut_off() {
         // "é" and "è" share their first byte, "é" and "©" their last.
         let document = "xé y".as_bytes();
-        let stretch = Automaton::new("xè".as_bytes()).longest(document).unwrap();
-        assert_eq!(stretch.length, 2);
-        assert_eq!(whole_characters(document, stretch).length, 1);
-        let stretch = Automaton::new("© y".as_bytes()).longest(document).unwrap();
-        assert_eq!(whole_characters(document, stretch), Stretch { document: 3, query: 2, length: 2 });
+        let stretch = |query: &str| Automaton::new(query.as_bytes()).longest(document);
+        assert_eq!(stretch("xè"), Some(Stretch { document: 0, query: 0, length: 1 }));
+        assert_eq!(stretch("© y"), Some(Stretch { document: 3, query: 2, length: 2 }));
+        assert_eq!(stretch("è"), None);
     }
 }

@@ -1,20 +1,23 @@
 //! The documents that hold a text verbatim, longest matches first, and the steps that saw those bytes.
 //!
-//! A plain scan: every document passes once through the automaton of the text, as OLMoTrace (Liu et al., 2025) does
-//! with an index.
+//! With an index of the corpus ([`regimen_corpus::verbatim`]) the documents are known at once, as in OLMoTrace (Liu et al., 2025), and
+//! only those that are shown are read. Without one every document passes through the automaton of the text. Both find the same.
 
+use regimen_corpus::verbatim::{Index, holders};
 use serde::Serialize;
 
 use crate::document::{Seen, seen};
 use crate::error::{Error, Result};
-use crate::matching::{Automaton, Stretch, whole_characters};
+use crate::matching::{Automaton, Stretch};
 use crate::view::View;
 
 /// What was found.
 #[derive(Clone, Debug, Serialize)]
 pub struct TextTrace {
-    /// Documents scanned.
+    /// Documents that were searched.
     pub documents: u64,
+    /// Whether an index was used; otherwise all texts were scanned.
+    pub indexed: bool,
     /// Documents with a match of the least length or longer.
     pub matching: u64,
     /// The longest matches.
@@ -58,32 +61,43 @@ pub struct RunSeen {
 }
 
 /// Look for `wanted` in every kept document; matches of at least `least` bytes, `most` of them, longest first and in
-/// document order among equals.
-pub fn text(view: &View, wanted: &str, least: usize, most: usize) -> Result<TextTrace> {
+/// document order among equals. `index` is of the view's corpus, if it has one.
+pub fn text(
+    view: &View,
+    index: Option<&Index>,
+    wanted: &str,
+    least: usize,
+    most: usize,
+) -> Result<TextTrace> {
     if wanted.len() < least || wanted.is_empty() {
         return Err(Error::TooShort { found: wanted.len(), least: least.max(1) });
     }
     let automaton = Automaton::new(wanted.as_bytes());
     let mut found: Vec<(u32, Stretch)> = Vec::new();
-    let mut documents = 0;
-    for ordinal in view.corpus.kept() {
-        documents += 1;
-        let bytes = view.corpus.bytes(ordinal);
-        if let Some(stretch) = automaton.longest(bytes) {
-            let stretch = whole_characters(bytes, stretch);
-            if stretch.length >= least.max(1) {
-                found.push((ordinal, stretch));
-            }
+    let look = |ordinal: u32| {
+        let stretch = automaton.longest(view.corpus.bytes(ordinal));
+        found.extend(stretch.filter(|s| s.length >= least.max(1)).map(|stretch| (ordinal, stretch)));
+    };
+    let documents = view.corpus.kept().count() as u64;
+    let known = match index {
+        Some(index) => {
+            let known = holders(index, wanted, least, most)?;
+            known.longest.into_iter().for_each(look);
+            Some(known.documents)
         }
-    }
-    let matching = found.len() as u64;
+        None => {
+            view.corpus.kept().for_each(look);
+            None
+        }
+    };
+    let matching = known.unwrap_or(found.len() as u64);
     found.sort_by_key(|(ordinal, stretch)| (std::cmp::Reverse(stretch.length), *ordinal));
     found.truncate(most);
     let mut matches = Vec::new();
     for (ordinal, stretch) in found {
         matches.push(describe(view, ordinal, stretch, wanted.len())?);
     }
-    Ok(TextTrace { documents, matching, matches })
+    Ok(TextTrace { documents, indexed: index.is_some(), matching, matches })
 }
 
 fn describe(view: &View, ordinal: u32, stretch: Stretch, wanted: usize) -> Result<Match> {

@@ -7,7 +7,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use proptest::prelude::*;
-use regimen_base::{Hash256, Philox};
+use regimen_base::{Cancel, Hash256, Philox};
+use regimen_corpus::verbatim::{self, Index, Limits, Progress};
 use regimen_corpus::{Corpus, Split};
 use regimen_ledger::Artifact;
 use regimen_recipe::testing::run_stage;
@@ -195,7 +196,7 @@ fn a_text_is_found_in_its_documents_and_their_steps() {
     let start = whole.char_indices().nth(500).unwrap().0;
     let end = whole.char_indices().nth(560).unwrap().0;
     let wanted = format!("zzz{}zzz", &whole[start..end]);
-    let found = text(&view, &wanted, 8, 5).unwrap();
+    let found = text(&view, None, &wanted, 8, 5).unwrap();
     let first = &found.matches[0];
     assert_eq!((first.byte_start, first.byte_end), (start, end));
     assert_eq!(first.text, whole[start..end]);
@@ -210,7 +211,36 @@ fn a_text_is_found_in_its_documents_and_their_steps() {
             });
         assert_eq!(holds, named.contains(&number), "step {number}");
     }
-    assert!(text(&view, "abc", 8, 5).is_err());
+    assert!(text(&view, None, "abc", 8, 5).is_err());
+}
+
+#[test]
+fn with_an_index_a_text_is_found_as_by_a_scan() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = made(dir.path(), "type = \"byte\"");
+    let view = view(&made, 40, 3, 4, 200, Vec::new());
+    let store = regimen_ledger::Store::open(dir.path()).unwrap();
+    // Several parts: one holds 20 kB of text.
+    let limits = Limits { memory: (16 << 20) + 5 * 20_000, at_once: 1 };
+    verbatim::make(&store, &made[0], limits, "test", &Progress::default(), &Cancel::new()).unwrap();
+    let index = Index::of(&store, &view.corpus, &made[0]).unwrap().unwrap();
+    let words = prop::collection::vec(prop::sample::select(WORDS.to_vec()), 1..9);
+    let both = (words, 1usize..40, 0usize..12);
+    let mut runner = prop::test_runner::TestRunner::new(ProptestConfig::with_cases(64));
+    runner
+        .run(&both, |(words, least, most)| {
+            let wanted = words.join(" ");
+            let least = least.min(wanted.len());
+            let found = |index: Option<&Index>| {
+                let mut json =
+                    serde_json::to_value(text(&view, index, &wanted, least, most).unwrap()).unwrap();
+                assert_eq!(json["indexed"].take(), index.is_some());
+                json
+            };
+            prop_assert_eq!(found(Some(&index)), found(None));
+            Ok(())
+        })
+        .unwrap();
 }
 
 #[test]

@@ -72,6 +72,22 @@ n-grams are of words in lower case without punctuation. Stretches are cut out by
 
 Ends with 1 if nothing is found.")]
     Search(SearchArgs),
+    /// Make the index that finds where a text comes from, of a finished corpus
+    #[command(after_help = "Examples:
+  regimen corpus index base-corpus
+  regimen corpus index base-corpus --memory 8GB
+
+It takes 4 bytes of disk for a byte of text. More memory makes fewer and larger parts, which are searched faster. Ctrl-C
+stops; the same command goes on from the parts that are whole.")]
+    Index(IndexArgs),
+    /// Find the longest spans of a text that a finished corpus holds word for word, with their documents
+    #[command(after_help = "Examples:
+  regimen corpus attribute base-corpus --text 'four score and seven years ago our fathers brought forth'
+  regimen generate base --prompt 'The economy' | regimen corpus attribute base-corpus -
+  regimen corpus attribute base-corpus --file essay.txt --cut sentences --top 20 --json
+
+It needs the index that `regimen corpus index` makes. Ends with 1 if nothing is found.")]
+    Attribute(AttributeArgs),
     /// Count the word n-grams of a finished corpus, exactly
     #[command(after_help = "Examples:
   regimen corpus ngrams base-corpus -n 5 --top 20
@@ -134,6 +150,45 @@ pub struct SearchArgs {
     /// Only count
     #[arg(long)]
     pub count: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct IndexArgs {
+    /// A `corpus` stage, a key, or the folder of an artifact
+    pub corpus: String,
+    /// Memory for sorting, such as 4GB: 5 bytes a byte of text of the parts at work (9 in parts beyond 2 GB)
+    #[arg(long, default_value = "1GB", value_parser = memory, value_name = "BYTES")]
+    pub memory: u64,
+    /// Parts at work at once, one a thread; fewer are larger
+    #[arg(long, default_value = "2", value_parser = clap::value_parser!(u16).range(1..), value_name = "N")]
+    pub at_once: u16,
+}
+
+#[derive(Debug, Args)]
+pub struct AttributeArgs {
+    /// A `corpus` stage, a key, or the folder of an artifact
+    pub corpus: String,
+    /// The text is read from stdin (as it is if no text is given)
+    #[arg(value_name = "-", value_parser = ["-"], conflicts_with_all = ["text", "file"])]
+    pub stdin: Option<String>,
+    /// The text
+    #[arg(long, conflicts_with = "file")]
+    pub text: Option<String>,
+    /// File with the text, UTF-8
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Shorter spans are not looked for
+    #[arg(long, default_value_t = 32, value_name = "BYTES")]
+    pub min_bytes: usize,
+    /// Spans shown, the least probable ones
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub top: usize,
+    /// Documents shown of each span
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub documents: usize,
+    /// What a span must not cut: `sentences` keeps each within one sentence
+    #[arg(long, default_value = "words", value_parser = ["chars", "words", "sentences"])]
+    pub cut: String,
 }
 
 #[derive(Debug, Args)]

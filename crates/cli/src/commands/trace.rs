@@ -1,12 +1,14 @@
 //! `regimen trace`: from a token to its document and back.
 
 use regimen_base::units;
+use regimen_corpus::verbatim::Index;
+use regimen_ledger::Artifact;
 use regimen_trace::{DocumentTrace, Seen, StepTrace, TextTrace};
 
 use crate::Context;
 use crate::args::Trace;
 use crate::commands::{store, traced};
-use crate::output::{CHECK_FAILED, Explain, Fault, print, print_json};
+use crate::output::{CHECK_FAILED, Explain, Fault, print, print_json, say};
 
 /// Steps listed before the rest is counted.
 const LISTED: usize = 12;
@@ -46,7 +48,15 @@ pub fn trace(context: &Context, trace: Trace) -> anyhow::Result<u8> {
         Trace::Text { text: wanted, run, min, most } => {
             let view = traced(&store, run.as_deref())?;
             let least = min.min(wanted.len()).max(1);
-            let found = regimen_trace::text(&view, &wanted, least, most).explain()?;
+            let corpus = Artifact::open(view.corpus.dir()).explain()?;
+            let index = Index::of(&store, &view.corpus, &corpus).explain()?;
+            let found = regimen_trace::text(&view, index.as_ref(), &wanted, least, most).explain()?;
+            if !found.indexed {
+                let name = &corpus.manifest.stage;
+                let text =
+                    format!("note: all texts were scanned; `regimen corpus index {name}` makes an index");
+                say(&context.global, text);
+            }
             if context.global.json {
                 print_json(&found)?;
             } else {

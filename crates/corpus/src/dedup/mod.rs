@@ -28,6 +28,7 @@ pub mod partition;
 mod planted;
 pub mod shingle;
 pub mod substring;
+pub(crate) mod suffixes;
 pub mod url;
 
 pub use bloom::{Bloom, Sizing};

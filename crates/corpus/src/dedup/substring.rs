@@ -12,18 +12,17 @@
 //! whole: of a run of one character `N` stay.) Marked bytes that touch make one span. A span never begins or ends within
 //! a UTF-8 character: it is cut to whole ones.
 //!
-//! The suffix array is made by libsais (Grebnov; induced sorting after Nong, Zhang, Chan 2009) in linear time on one thread; the
-//! comparisons run on all of them, and take at most `N` bytes for a byte of text. Memory a byte of text: 5.25 bytes below 2 GiB of
-//! text, 9.25 above. Longest common prefixes would need no comparisons but another 4 or 8 bytes.
+//! The suffix array is made in linear time on one thread; the comparisons run on all of them, and take at most `N` bytes for a
+//! byte of text. Memory a byte of text: 5.25 bytes below 2 GiB of text, 9.25 above. Longest common prefixes would need no comparisons but another 4 or 8 bytes.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use libsais::{OutputElement, SuffixArrayConstruction};
 use rayon::prelude::*;
 
 use super::error::{Error, Result};
 use super::lsh::in_order;
+use super::suffixes::{self, NARROW, Position};
 
 /// The least span of Lee et al., in bytes.
 pub const LEAST: usize = 500;
@@ -66,9 +65,14 @@ impl Substrings {
 
     /// Bytes of memory for `text` bytes in `documents` documents.
     pub fn memory_for(text: u64, documents: u64) -> u64 {
-        let position = if text > i32::MAX as u64 { 8 } else { 4 };
         // Text, suffix array; two bit sets; documents.
-        text.saturating_mul(1 + position).saturating_add(text / 4 + 16).saturating_add(documents * 16)
+        suffixes::memory_for(text).saturating_add(text / 4 + 16).saturating_add(documents.saturating_mul(16))
+    }
+
+    /// Make room for so many bytes of text, or for what the memory allows, so that the text is not moved as it grows.
+    pub fn reserve(&mut self, text: u64) {
+        // A request that cannot be met is told when the bytes come.
+        let _ = self.text.try_reserve_exact(text.min(suffixes::text_in(self.memory)) as usize);
     }
 
     /// The text of document `ordinal`. Documents come in document order, each at most once. An error if all so far would take more
@@ -96,7 +100,7 @@ impl Substrings {
 
     /// All spans but the first occurrences, by document and place.
     pub fn finish(self) -> Result<Vec<Span>> {
-        if self.text.len() > i32::MAX as usize { self.spans_by::<i64>() } else { self.spans_by::<i32>() }
+        if self.text.len() as u64 > NARROW { self.spans_by::<i64>() } else { self.spans_by::<i32>() }
     }
 
     fn spans_by<P: Position>(mut self) -> Result<Vec<Span>> {
@@ -189,38 +193,6 @@ impl Substrings {
         }
         span
     }
-}
-
-/// A place in the text: 32 or 64 bits.
-trait Position: Copy + Send + Sync + OutputElement {
-    fn at(self) -> usize;
-
-    /// The suffix array of `text`.
-    fn suffixes(text: &[u8]) -> Result<Vec<Self>>;
-}
-
-macro_rules! position {
-    ($($int:ty, $owned:ident;)+) => {$(
-        impl Position for $int {
-            #[inline(always)]
-            fn at(self) -> usize {
-                self as usize
-            }
-
-            fn suffixes(text: &[u8]) -> Result<Vec<$int>> {
-                let suffixes = SuffixArrayConstruction::for_text(text).$owned().single_threaded().run();
-                // It fails only for want of memory.
-                let what = || format!("the suffix array of {} bytes of text", text.len());
-                let needed = Substrings::memory_for(text.len() as u64, 0);
-                Ok(suffixes.map_err(|_| Error::Memory { what: what(), needed, allowed: 0 })?.into_vec())
-            }
-        }
-    )+};
-}
-
-position! {
-    i32, in_owned_buffer32;
-    i64, in_owned_buffer64;
 }
 
 /// A set of positions that threads can add to.

@@ -1,6 +1,8 @@
 //! The stage as a recipe runs it, and the corpus as others read it.
 
 #[cfg(test)]
+mod attributing;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod building;
@@ -20,6 +22,8 @@ mod inspecting;
 mod mixing;
 #[cfg(test)]
 mod pages;
+#[cfg(test)]
+mod repeating;
 #[cfg(test)]
 mod sampling;
 #[cfg(test)]

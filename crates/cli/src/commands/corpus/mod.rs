@@ -1,9 +1,11 @@
 //! `regimen corpus ..`: one file a command.
 
+mod attribute;
 mod build;
 mod decontaminate;
 mod dedup;
 mod export;
+mod index;
 mod inspect;
 mod mix;
 mod ngrams;
@@ -32,6 +34,8 @@ pub fn corpus(context: &Context, command: &Corpus) -> anyhow::Result<u8> {
         Corpus::Decontaminate(args) => decontaminate::decontaminate(context, args),
         Corpus::Taggers(args) => taggers::taggers(context, args),
         Corpus::Search(args) => search::search(context, args),
+        Corpus::Index(args) => index::index(context, args),
+        Corpus::Attribute(args) => attribute::attribute(context, args),
         Corpus::Ngrams(args) => ngrams::ngrams(context, args),
         Corpus::Stats(args) => stats::stats(context, args),
         Corpus::Inspect(args) => inspect::inspect(context, args),

@@ -1,0 +1,161 @@
+//! Repeats in the kept texts: what comes again is cut out, be it a paragraph or any stretch of bytes.
+//!
+//! Stretches are compared after all else: they are looked for in what documents, mix and paragraphs left of the texts, so nothing
+//! stays away for a text that is not there. Of all places where the same bytes occur, the first in document order stays as it is.
+
+use std::borrow::Cow;
+
+use rayon::prelude::*;
+
+use crate::config::Config;
+use crate::dedup::{self, Span, Substrings};
+use crate::edit::{self, Cut};
+use crate::error::{Error, Result};
+use crate::part::Reader;
+use crate::pipeline::paragraphs;
+use crate::resolve::{Part, Standing};
+use crate::rounds::{Pairs, pairs};
+use crate::write::Incoming;
+
+/// Bytes of records that are read and cut at once.
+const BATCH: usize = 8 << 20;
+
+/// Cuts of the paragraphs with these numbers, rising, among those of at least `least` bytes.
+pub(crate) fn paragraph_cuts(text: &str, least: u32, numbers: &[u32]) -> Vec<Cut> {
+    let mut wanted = numbers.iter().copied().peekable();
+    let each = (0u32..).zip(paragraphs(text, least));
+    each.filter(|(number, _)| wanted.next_if_eq(number).is_some())
+        .map(|(_, (start, end))| Cut { start: start as u32, end: end as u32, replacement: 0 })
+        .collect()
+}
+
+/// Make the cuts in a document and carry its keep map on. `replacements` are those of the map. Gives back whether nothing but
+/// white space is left.
+pub(crate) fn cut(document: &mut Incoming, cuts: &mut Vec<Cut>, replacements: &[String]) -> Result<bool> {
+    let Some((text, map)) = edit::apply(&document.text, cuts, &[]) else { return Ok(false) };
+    let before = edit::decode(&document.keep)?;
+    let map = if before.is_empty() { map } else { edit::compose(&before, &map, replacements) };
+    document.keep.clear();
+    edit::encode(&map, &mut document.keep);
+    document.text = text;
+    Ok(document.text.trim().is_empty())
+}
+
+/// The numbers of a document in a file of pairs of ordinal and number, of which the first `at` bytes are about documents before it.
+/// Gives back how many bytes are about this one.
+pub(crate) fn numbers_of(file: &[u8], at: usize, ordinal: u32, out: &mut Vec<u32>) -> usize {
+    let before = out.len();
+    let rest = file.get(at..).unwrap_or_default();
+    out.extend(pairs(rest).take_while(|&(of, _)| of == ordinal).map(|(_, number)| number));
+    8 * (out.len() - before)
+}
+
+/// Find the stretches of `config.substrings` bytes and more that come again in the texts of what stays, without the paragraphs
+/// `again` (pairs of ordinal and number). Of each the pairs of its ordinal with its first byte and with the byte behind its last
+/// are put into `found`; bytes are those of the text without these paragraphs.
+///
+/// # Errors
+/// [`dedup::Error::Memory`] with the sizes if the texts do not fit into `config.memory`.
+pub(crate) fn substrings(
+    parts: &[Part],
+    all: &Standing,
+    again: &[u8],
+    config: &Config,
+    found: &mut Pairs,
+) -> Result<()> {
+    let kept = (all.start..).zip(&all.fates).filter(|&(ordinal, _)| all.stays(ordinal));
+    let (count, bytes) = kept.fold((0, 0), |(n, sum), (_, fate)| (n + 1, sum + u64::from(fate.bytes)));
+    let mut substrings = Substrings::new(config.substrings.min_bytes as usize, config.memory)?;
+    substrings.reserve(bytes);
+    // The fault is found at the first document that does not fit; the user needs to know what all of them need.
+    let sizes = |error| match error {
+        dedup::Error::Memory { allowed, .. } => dedup::Error::Memory {
+            what: format!("`substrings` over {bytes} bytes of kept text"),
+            needed: Substrings::memory_for(bytes, count),
+            allowed,
+        },
+        other => other,
+    };
+    let mut read = 0;
+    let mut ordinal = all.start;
+    for part in parts {
+        let mut reader = Reader(&part.docs);
+        loop {
+            let (mut batch, mut size) = (Vec::new(), 0);
+            while size < BATCH {
+                let Some(record) = reader.record()? else { break };
+                if all.stays(ordinal) {
+                    size += record.0.len();
+                    let mut numbers = Vec::new();
+                    read += numbers_of(again, read, ordinal, &mut numbers);
+                    batch.push((ordinal, record, numbers));
+                }
+                ordinal += 1;
+            }
+            if batch.is_empty() {
+                break;
+            }
+            let texts: Vec<Result<(u32, Cow<str>)>> = batch
+                .into_par_iter()
+                .map(|(ordinal, mut record, numbers)| {
+                    let text = record.text_alone()?;
+                    let mut cuts = paragraph_cuts(text, config.paragraphs.min_bytes, &numbers);
+                    let left = edit::apply(text, &mut cuts, &[]).map(|(left, _)| left);
+                    // Where nothing is left the document goes, and is the first to hold nothing.
+                    let left = left.map(|left| if left.trim().is_empty() { String::new() } else { left });
+                    Ok((ordinal, left.map_or(Cow::Borrowed(text), Cow::Owned)))
+                })
+                .collect();
+            for text in texts {
+                let (ordinal, text) = text?;
+                substrings.push(ordinal, text.as_bytes()).map_err(sizes)?;
+            }
+        }
+    }
+    for Span { ordinal, start, end } in substrings.finish()? {
+        found.put(ordinal, start)?;
+        found.put(ordinal, end)?;
+    }
+    Ok(())
+}
+
+/// The cuts that pairs of beginnings and ends mean.
+pub(crate) fn span_cuts(numbers: &[u32]) -> Result<Vec<Cut>> {
+    let (spans, rest) = numbers.as_chunks::<2>();
+    if !rest.is_empty() {
+        return Err(Error::Record { what: "a list of repeats between two passes" });
+    }
+    Ok(spans.iter().map(|&[start, end]| Cut { start, end, replacement: 0 }).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_come_document_by_document() {
+        let file: Vec<u8> = [2u32, 7, 2, 9, 5, 0].iter().flat_map(|n| n.to_le_bytes()).collect();
+        let mut at = 0;
+        let mut of = |ordinal: u32| {
+            let mut numbers = Vec::new();
+            at += numbers_of(&file, at, ordinal, &mut numbers);
+            numbers
+        };
+        let all: Vec<Vec<u32>> = (0..8).map(&mut of).collect();
+        assert_eq!((&all[2][..], &all[5][..], all.concat().len()), (&[7, 9][..], &[0][..], 3));
+        assert_eq!(numbers_of(&file, 99, 2, &mut Vec::new()), 0);
+    }
+
+    #[test]
+    fn paragraphs_are_cut_by_number() {
+        let text = "one\n\ntwo longer\nthree\n";
+        let cuts = |least, numbers: &[u32]| {
+            let cuts = paragraph_cuts(text, least, numbers);
+            cuts.iter().map(|c| &text[c.start as usize..c.end as usize]).collect::<Vec<_>>()
+        };
+        assert_eq!(cuts(0, &[0, 2]), ["one\n", "three\n"]);
+        assert_eq!(cuts(4, &[0, 9]), ["two longer\n"]);
+        assert!(span_cuts(&[1, 2, 3]).is_err());
+        assert_eq!(span_cuts(&[1, 2]).unwrap(), [Cut { start: 1, end: 2, replacement: 0 }]);
+    }
+}
