@@ -18,6 +18,7 @@ use crate::names::{AttributeName, FileName, Names, Reason, SourceName};
 use crate::output::Note;
 use crate::pipeline::Pipeline;
 use crate::quality::Rules;
+use crate::read::beside::Beside;
 use crate::read::chunk::How;
 use crate::read::document::{self, Reading};
 use crate::read::page::PageKind;
@@ -52,6 +53,7 @@ pub(crate) struct Ground<'g> {
     pub groups: Vec<std::ops::Range<usize>>,
     pub rules: Rules,
     pub pipeline: Pipeline,
+    pub beside: Beside,
     pub names: Names,
     pub given: Given,
 }
@@ -61,10 +63,11 @@ impl<'g> Ground<'g> {
     pub fn new(config: &'g Config, files: &'g Files, root: &Path) -> Result<Ground<'g>> {
         let plan = plan(config, files)?;
         let rules = Rules::new(&config.filter);
-        let pipeline = Pipeline::new(config, root)?;
+        let beside = Beside::new(&config.sources, files)?;
+        let pipeline = Pipeline::new(config, root, beside.attributes.names())?;
         let (names, given) = names(config, &plan, &rules, &pipeline);
         let groups = groups(&plan, config.limit_bytes > 0);
-        Ok(Ground { config, plan, groups, rules, pipeline, names, given })
+        Ok(Ground { config, plan, groups, rules, pipeline, beside, names, given })
     }
 
     /// How documents are read.
@@ -74,6 +77,7 @@ impl<'g> Ground<'g> {
             files: &self.names.files,
             rules: &self.rules,
             pipeline: &self.pipeline,
+            beside: &self.beside,
             invalid_utf8: self.config.invalid_utf8,
             missing_text: self.config.missing_text,
             invalid_licence: self.config.invalid_licence,
@@ -92,7 +96,7 @@ impl<'g> Ground<'g> {
             plan: &self.plan,
             groups: &self.groups,
             reading,
-            identity: identity(self.config, &self.pipeline),
+            identity: identity(self.config, &self.pipeline, &self.beside),
             parts,
             read: Arc::default(),
             documents: AtomicU64::new(0),
@@ -105,7 +109,7 @@ impl<'g> Ground<'g> {
 
     /// What stands for the rounds of deduplication over parts whose hashes have these notes, in the order of the groups.
     pub fn rounds_key(&self, notes: &[Note]) -> Hash256 {
-        let mut hasher = identity(self.config, &self.pipeline);
+        let mut hasher = identity(self.config, &self.pipeline, &self.beside);
         for note in notes {
             hasher.update(&note.blake3.0);
         }
@@ -207,11 +211,12 @@ fn names(config: &Config, plan: &[Planned], rules: &Rules, pipeline: &Pipeline) 
             How::Blocks(_) => "block",
             How::Pages(PageKind::Warc) => "record",
             How::Pages(PageKind::Parquet) => "row",
-            How::Pages(PageKind::Html) => "",
+            How::Pages(PageKind::Html | PageKind::Code) => "",
+            How::Pages(PageKind::Tree) => "entry",
         };
         FileName { path: file.input.path.clone(), unit: unit.into() }
     };
-    let mut reasons = document::reasons(rules, pipeline);
+    let mut reasons = document::reasons(rules, pipeline, &config.sources);
     let mut add = |wanted: bool, reason: Reason| {
         if wanted {
             reasons.push(reason);
@@ -247,6 +252,7 @@ fn names(config: &Config, plan: &[Planned], rules: &Rules, pipeline: &Pipeline) 
             .collect(),
         replacements: pipeline.replacements.clone(),
         edited: !config.edit.is_empty() || config.paragraphs.wanted() || config.substrings.wanted(),
+        placed: plan.iter().any(|file| file.how == How::Pages(PageKind::Warc)),
     };
     (names, Given { of_copies: Reasons { url, text, near, mixed }, paragraphs, substrings })
 }
@@ -271,7 +277,7 @@ fn groups(plan: &[Planned], alone: bool) -> Vec<std::ops::Range<usize>> {
 }
 
 /// Hash of all that decides over what the first pass makes of a file.
-fn identity(config: &Config, pipeline: &Pipeline) -> blake3::Hasher {
+fn identity(config: &Config, pipeline: &Pipeline, beside: &Beside) -> blake3::Hasher {
     let mut hasher = blake3::Hasher::new();
     let mut add = |text: &str| {
         hasher.update(&(text.len() as u64).to_le_bytes());
@@ -282,6 +288,7 @@ fn identity(config: &Config, pipeline: &Pipeline) -> blake3::Hasher {
     let local = Config { memory: 0, limit_bytes: 0, validation: 0.0, ..config.clone() };
     add(&format!("{local:?}"));
     pipeline.set().identity(&mut add);
+    beside.identity(&mut add);
     hasher
 }
 
@@ -297,7 +304,8 @@ pub(crate) fn plan<'f>(config: &Config, files: &'f Files) -> Result<Vec<Planned<
             });
         }
         for input in found {
-            if input.bytes == 0 {
+            // Trees of source code have empty files.
+            if input.bytes == 0 && source.format != Format::Code {
                 return Err(Error::EmptyFile { file: input.path.clone(), source_name: source.name.clone() });
             }
             plan.push(Planned { source: number, input, how: how(source, &input.path)? });
@@ -311,8 +319,10 @@ pub(crate) fn how(source: &Source, path: &str) -> Result<How> {
     let name = Packing::of_name(path).1;
     let ending = Path::new(name).extension().and_then(|e| e.to_str()).unwrap_or_default();
     let pages = match (source.format, ending) {
-        (Format::Warc, _) | (Format::Auto, "warc" | "wet") => Some(PageKind::Warc),
+        (Format::Warc, _) | (Format::Auto, "warc" | "wet" | "wat") => Some(PageKind::Warc),
         (Format::Parquet, _) | (Format::Auto, "parquet") => Some(PageKind::Parquet),
+        (Format::Code, "tar" | "tgz") => Some(PageKind::Tree),
+        (Format::Code, _) => Some(PageKind::Code),
         (Format::Html, _) | (Format::Auto, "html" | "htm" | "xhtml") => Some(PageKind::Html),
         _ => None,
     };
@@ -323,7 +333,7 @@ pub(crate) fn how(source: &Source, path: &str) -> Result<How> {
         (Format::Text, _) | (Format::Auto, "txt" | "md") => true,
         (Format::Jsonl | Format::Dolma, _) | (Format::Auto, "jsonl" | "json" | "ndjson") => false,
         // What gives pages was told above.
-        (Format::Auto | Format::Warc | Format::Html | Format::Parquet, _) => {
+        (Format::Auto | Format::Warc | Format::Html | Format::Parquet | Format::Code, _) => {
             return Err(Error::UnknownFormat { file: path.into(), source_name: source.name.clone() });
         }
     };

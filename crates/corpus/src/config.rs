@@ -6,57 +6,12 @@ use regimen_recipe::{Field, Problem, Ty};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::author::Author;
 use crate::licence;
 use crate::mix::Mix;
 use crate::pipeline::{Pipeline, Taggers};
 use crate::quality;
-
-/// Fields of one entry of `sources`.
-static SOURCE: &[Field] = &[
-    Field::required(
-        "name",
-        Ty::Str,
-        "Name of the source, part of every document's key: letters, digits, `-`, `_` and `.`.",
-    ),
-    Field::required("path", Ty::Files, "Files of the source: plain text or rows, also as .gz or .zst."),
-    Field::new(
-        "format",
-        Ty::OneOf(&["auto", "text", "jsonl", "dolma", "warc", "html", "parquet"]),
-        "\"auto\"",
-        "How the files are read. text: a file is a document. jsonl: a line is a JSON object. dolma: the same, and \
-         every row must have an id. warc: records of a crawl (WARC, WET), of pages their main text. html: a page, its main \
-         text. parquet: rows of a table. auto: by the end of the name, such as text for .txt and .md, jsonl for .jsonl, \
-         .json and .ndjson.",
-    ),
-    Field::new(
-        "author",
-        Ty::OneOf(&["human", "machine", "mixed", "unknown"]),
-        "\"unknown\"",
-        "Author kind of documents whose row has no `author_kind`, in its `metadata` or beside its text.",
-    ),
-    Field::new(
-        "licence",
-        Ty::Str,
-        "\"NOASSERTION\"",
-        "SPDX expression for documents whose row has no `license` or `licence`, in its `metadata` or beside its text.",
-    ),
-    Field::new("text_field", Ty::Str, "\"text\"", "Field of a row that holds the text."),
-    Field::new("id_field", Ty::Str, "\"id\"", "Field of a row that holds its id, a text or a whole number."),
-    Field::new(
-        "weight",
-        Ty::NON_NEGATIVE,
-        "1",
-        "Weight of the source in the mix: with 2 it gets twice the share of its bytes. See `mix`.",
-    )
-    .later(),
-    Field::new(
-        "blocks",
-        Ty::COUNT,
-        "0",
-        "Cut plain text into documents of about so many bytes, at blank lines or else at line ends; 0 does not cut.",
-    ),
-];
+use crate::source;
+pub(crate) use crate::source::{Format, Normalise, Source};
 
 /// Fields of one entry of `tag`.
 static TAG: &[Field] = &[
@@ -211,7 +166,7 @@ static MIX: &[Field] = &[
 pub(crate) static FIELDS: &[Field] = &[
     Field::required(
         "sources",
-        Ty::List(&Ty::Table(SOURCE)),
+        Ty::List(&Ty::Table(source::FIELDS)),
         "Where documents come from, in document order: of two equal texts the first is kept.",
     ),
     Field::new(
@@ -345,10 +300,6 @@ pub(crate) struct Config {
     pub invalid_licence: InvalidLicence,
 }
 
-fn one() -> f64 {
-    1.0
-}
-
 fn memory() -> u64 {
     1_000_000_000
 }
@@ -430,34 +381,6 @@ pub(crate) enum ParagraphDedup {
     Bloom,
 }
 
-/// One source of documents.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Source {
-    pub name: String,
-    pub path: String,
-    pub format: Format,
-    pub author: Author,
-    pub licence: String,
-    pub text_field: String,
-    pub id_field: String,
-    #[serde(default = "one")]
-    pub weight: f64,
-    pub blocks: u64,
-}
-
-/// How files are read.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Format {
-    Auto,
-    Text,
-    Jsonl,
-    Dolma,
-    Warc,
-    Html,
-    Parquet,
-}
-
 /// Deduplication.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -530,6 +453,9 @@ pub(crate) fn check(config: &Value) -> Result<(), Problem> {
                 format!("`blocks` cuts plain text, but the format of `{name}` is {}", text("format")),
                 "leave it out, or set format = \"text\"",
             );
+        }
+        if let Some(found) = source::attributes(i, source) {
+            return Err(found);
         }
         if let Err((reason, near)) = licence::check(text("licence")) {
             let hint = match near {

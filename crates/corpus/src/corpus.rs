@@ -14,6 +14,7 @@ use crate::names::{AttributeName, Names};
 use crate::split::Split;
 use crate::table::{self, Row};
 use crate::tag::{Shape, Span, Tags, stored};
+use crate::warc;
 
 /// The value of one rule for one document, beside its threshold.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +42,7 @@ pub struct Corpus {
     rules: Mmap,
     tags: Option<(Mmap, Index)>,
     keep: Option<(Mmap, Index)>,
+    place: Option<(Mmap, Index)>,
     names: Names,
 }
 
@@ -105,7 +107,20 @@ impl Corpus {
             Ok(Some((data, index)))
         };
         let (tags, keep) = (arena(!names.attributes.is_empty(), "tags")?, arena(names.edited, "keep")?);
-        Ok(Corpus { dir: dir.into(), table, text, text_index, ids, id_index, rules, tags, keep, names })
+        let place = arena(names.placed, "place")?;
+        Ok(Corpus {
+            dir: dir.into(),
+            table,
+            text,
+            text_index,
+            ids,
+            id_index,
+            rules,
+            tags,
+            keep,
+            place,
+            names,
+        })
     }
 
     fn rows(&self) -> &[[u8; table::ROW]] {
@@ -213,6 +228,18 @@ impl Corpus {
     pub fn place(&self, ordinal: u32) -> Place {
         let row = self.row(ordinal);
         place(&self.names, &row)
+    }
+
+    /// The bytes of its file in which a record of a crawl lies, as they are on the disk; none for documents of other files,
+    /// and in corpora of programs that did not keep them.
+    ///
+    /// # Errors
+    /// [`Error::Record`] if the artifact is damaged.
+    pub fn span(&self, ordinal: u32) -> Result<Option<warc::Span>> {
+        match &self.place {
+            None => Ok(None),
+            Some((data, index)) => warc::Span::decode(&data[index.range(ordinal as usize)]),
+        }
     }
 
     /// The kept documents of one split, in document order.
@@ -340,6 +367,7 @@ pub(crate) fn place(names: &Names, row: &Row) -> Place {
         "block" => "block",
         "record" => "record",
         "row" => "row",
+        "entry" => "entry",
         _ => return Place { file: file.path.clone(), unit: "", number: 0 },
     };
     Place { file: file.path.clone(), unit, number: u64::from(row.line) }

@@ -244,14 +244,12 @@ pub enum Error {
         /// The other one.
         second: String,
     },
-    /// A row of an attribute file does not fit its document.
-    #[error("{place}: field `{field}`: {reason}")]
+    /// Attribute files that do not fit their documents.
+    #[error("{place}: {reason}")]
     Attributes {
-        /// The row.
+        /// Where, in the attribute file or the file of documents.
         place: Place,
-        /// The field.
-        field: String,
-        /// What is wrong.
+        /// What is wrong, with the field.
         reason: String,
         /// What to do.
         hint: String,

@@ -13,10 +13,9 @@ use crate::flow::{self, Job};
 use crate::output::{Note, Output, note};
 use crate::part;
 use crate::pipeline::Room;
-use crate::read::chunk::{Chunk, Chunks, How};
+use crate::read::chunk::Chunk;
 use crate::read::document::{self, Reading};
-use crate::read::page::Pages;
-use crate::read::stream::Stream;
+use crate::read::open::Opened;
 use crate::resolve::Part;
 
 /// The first pass over groups of files.
@@ -44,21 +43,6 @@ pub(crate) struct Group<'f> {
     read: Arc<AtomicU64>,
 }
 
-/// A file of one of the two ways in which documents are found.
-enum Opened {
-    Chunks(Chunks),
-    Pages(Pages),
-}
-
-impl Opened {
-    fn next(&mut self) -> Result<Option<Chunk>> {
-        match self {
-            Opened::Chunks(chunks) => chunks.next(),
-            Opened::Pages(pages) => pages.next(),
-        }
-    }
-}
-
 impl flow::Source for Group<'_> {
     fn next(&mut self) -> Result<Option<Chunk>> {
         loop {
@@ -71,19 +55,8 @@ impl flow::Source for Group<'_> {
             let Some(number) = self.left.next() else { return Ok(None) };
             let file = &self.plan[number];
             let read = Arc::clone(&self.read);
-            self.open = Some(match file.how {
-                How::Pages(kind) => {
-                    let source = &self.reading.sources[usize::from(file.source)];
-                    let missing = self.reading.missing_text;
-                    let pages =
-                        Pages::open(kind, file.input, source, file.source, number as u32, missing, read)?;
-                    Opened::Pages(pages)
-                }
-                how => {
-                    let stream = Stream::open(file.input, read)?;
-                    Opened::Chunks(Chunks::new(stream, how, file.source, number as u32))
-                }
-            });
+            let opened = Opened::open(self.reading, file.input, file.how, file.source, number as u32, read)?;
+            self.open = Some(opened);
         }
     }
 }

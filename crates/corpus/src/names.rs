@@ -27,6 +27,9 @@ pub struct Names {
     /// Whether texts may have been cut, so that `keep.bin` has the maps to their sources.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub edited: bool,
+    /// Whether `place.bin` says at which bytes of their files documents lie: there are records of crawls.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub placed: bool,
 }
 
 /// An attribute that a tagger gave.
@@ -58,7 +61,7 @@ pub struct SourceName {
 pub struct FileName {
     /// Relative to the project root.
     pub path: String,
-    /// What the line number of a document counts: `line` or `block`; empty if the file is one document.
+    /// What the line number of a document counts: `line`, `block`, `record`, `row`, `entry` of an archive; empty if the file is one document.
     pub unit: String,
 }
 

@@ -36,13 +36,19 @@ pub(crate) fn put(document: &Incoming, licence: &str, values: &[f32], out: &mut 
     out.extend_from_slice(&document.dropped.unwrap_or(0).to_le_bytes());
     out.extend_from_slice(&document.created.unwrap_or(NO_DAY).to_le_bytes());
     out.push(document.author.code());
-    out.push(u8::from(document.own_id) | u8::from(document.repaired) << 1);
+    let (repaired, normalised) = (u8::from(document.repaired), u8::from(document.normalised));
+    out.push(u8::from(document.own_id) | repaired << 1 | normalised << 2);
     for value in values {
         out.extend_from_slice(&value.to_le_bytes());
     }
-    for bytes in
-        [document.id.as_bytes(), licence.as_bytes(), &document.tags, &document.keep, document.text.as_bytes()]
-    {
+    for bytes in [
+        document.id.as_bytes(),
+        licence.as_bytes(),
+        &document.tags,
+        &document.keep,
+        &document.place,
+        document.text.as_bytes(),
+    ] {
         out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
         out.extend_from_slice(bytes);
     }
@@ -131,7 +137,7 @@ impl<'b> Reader<'b> {
             values.push(f32::from_le_bytes(r.array()?));
         }
         let (id, licence) = (r.text()?, r.text()?);
-        let (tags, keep) = (r.bytes()?.to_vec(), r.bytes()?.to_vec());
+        let (tags, keep, place) = (r.bytes()?.to_vec(), r.bytes()?.to_vec(), r.bytes()?.to_vec());
         let text = r.text()?;
         let document = Incoming {
             id,
@@ -147,11 +153,13 @@ impl<'b> Reader<'b> {
             author: Author::from_code(author),
             created: (created != NO_DAY).then_some(created),
             repaired: flags & 2 != 0,
+            normalised: flags & 4 != 0,
             dropped: (dropped != 0).then_some(dropped),
             representative: None,
             copies: 1,
             tags,
             keep,
+            place,
         };
         Ok(Some((document, licence)))
     }
@@ -225,12 +233,14 @@ mod tests {
     prop_compose! {
         fn any_document()(
             key: [u8; 16], content: [u8; 16], bytes: u32, file: u32, line: u32, source: u16, dropped in prop::option::of(1u16..),
-            created in prop::option::of(NO_DAY + 1..), author in 0u8..4, own_id: bool, repaired: bool, id: String, text: String,
+            created in prop::option::of(NO_DAY + 1..), author in 0u8..4, own_id: bool, repaired: bool, normalised: bool, id: String, text: String,
             tags in prop::collection::vec(any::<u8>(), 0..9), keep in prop::collection::vec(any::<u8>(), 0..9),
+            place in prop::collection::vec(any::<u8>(), 0..9),
         ) -> Incoming {
             Incoming {
                 id, own_id, key: DocKey(key), content: DocKey(content), text, bytes, source, file, line, licence: 0,
-                author: Author::from_code(author), created, repaired, dropped, representative: None, copies: 1, tags, keep,
+                author: Author::from_code(author), created, repaired, normalised, dropped, representative: None, copies: 1, tags,
+                keep, place,
             }
         }
     }

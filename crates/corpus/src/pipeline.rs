@@ -1,19 +1,21 @@
 //! What is done to every document by itself: tags, rules, edits, and the hashes that deduplication compares.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use regimen_recipe::Problem;
 use serde::Deserialize;
 
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::dedup::hash::{hash64, hash128};
 use crate::dedup::{Keep, MinHasher, Preset, Work, url};
 use crate::edit::{Cut, apply, encode};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expr::{Facts, Truth, parse};
 use crate::names::Reason;
 use crate::part::Hashes;
-use crate::tag::{Buffers, Scratch, Set, Shape, Tags, Wanted, stored};
+use crate::read::attributes::{TAGGER, given as given_by};
+use crate::tag::{Buffers, Scratch, Set, Shape, Span, Tags, Wanted, stored};
 
 /// A rule of `edit`.
 struct Edit {
@@ -37,6 +39,8 @@ pub(crate) struct Pipeline {
     by_url: bool,
     near: Option<(MinHasher, Keep)>,
     paragraphs: Option<u32>,
+    /// Slot of the first attribute that comes with the documents.
+    imported: usize,
 }
 
 /// Buffers of one thread.
@@ -58,6 +62,8 @@ pub(crate) struct Given<'d> {
     pub licence: &'d str,
     pub author: &'d str,
     pub metadata: &'d str,
+    /// What its attribute files say of it, by number of the attribute.
+    pub attributes: &'d [(u32, Span)],
 }
 
 /// What became of a document.
@@ -86,16 +92,28 @@ impl Pipeline {
             let (message, hint) = (error.to_string(), error.hint());
             Err(Problem { path, message, hint })
         };
-        let set = match Set::declared(&config.tag) {
+        let mut set = match Set::declared(&config.tag) {
             Ok(set) => set,
             Err(error) => return problem("tag".into(), &error),
         };
-        for (i, rule) in config.drop.iter().enumerate() {
+        let given: BTreeMap<String, Shape> =
+            config.sources.iter().flat_map(given_by).map(|(name, shape)| (name.clone(), shape)).collect();
+        if let Err(error) = set.declare(TAGGER, &given.into_iter().collect::<Vec<_>>()) {
+            return problem("tag".into(), &error);
+        }
+        // Names that stand in files alone are known, and checked, when the run begins.
+        let open = |s: &Source| s.attributes.is_some() && given_by(s).next().is_none();
+        let open = config.sources.iter().any(open);
+        let later = |words: &str| open && words.contains(TAGGER);
+        for (i, rule) in config.drop.iter().enumerate().filter(|(_, rule)| !later(rule)) {
             if let Err(error) = parse(rule, &set) {
                 return problem(format!("drop.{i}"), &error);
             }
         }
         for (i, edit) in config.edit.iter().enumerate() {
+            if later(&edit.spans) || edit.when.as_deref().is_some_and(later) {
+                continue;
+            }
             match set.slot(&edit.spans) {
                 Err(error) => return problem(format!("edit.{i}.spans"), &error),
                 Ok((_, Shape::Spans)) => {}
@@ -121,9 +139,15 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Make all that the config asks for; files are relative to `root`.
-    pub fn new(config: &Config, root: &Path) -> Result<Pipeline> {
-        let set = Set::in_project(&config.tag, root)?;
+    /// Make all that the config asks for; files are relative to `root`. `imported` are the attributes that come with the
+    /// documents.
+    ///
+    /// # Errors
+    /// Those of taggers and expressions, and [`Error::TaggerField`] for edits by attributes that mark no spans.
+    pub fn new(config: &Config, root: &Path, imported: &[(String, Shape)]) -> Result<Pipeline> {
+        let mut set = Set::in_project(&config.tag, root)?;
+        let first_imported = set.attributes().len();
+        set.declare(TAGGER, imported)?;
         let drops = config.drop.iter().map(|rule| parse(rule, &set)).collect::<Result<_>>()?;
         let mut replacements: Vec<String> = Vec::new();
         let mut edits = Vec::new();
@@ -136,8 +160,17 @@ impl Pipeline {
                     replacements.len()
                 }
             };
+            let (slot, shape) = set.slot(&edit.spans)?;
+            if shape != Shape::Spans {
+                return Err(Error::TaggerField {
+                    tagger: TAGGER.into(),
+                    field: edit.spans.clone(),
+                    reason: "it is one number, and an edit needs spans of the text".into(),
+                    hint: "name it in `attribute_spans` of the source if it marks spans".into(),
+                });
+            }
             edits.push(Edit {
-                slot: set.slot(&edit.spans)?.0,
+                slot,
                 when: edit.when.as_ref().map(|when| parse(when, &set)).transpose()?,
                 least: edit.least,
                 replacement: replacement as u8,
@@ -159,6 +192,7 @@ impl Pipeline {
             by_url: config.dedup_url,
             near,
             paragraphs: config.paragraphs.wanted().then_some(config.paragraphs.min_bytes),
+            imported: first_imported,
         })
     }
 
@@ -194,8 +228,11 @@ impl Pipeline {
     pub fn run(&self, given: &Given, text: &mut String, fails: bool, room: &mut Room) -> Outcome {
         let mut outcome = Outcome::default();
         let Room { buffers, scratch, tags, work, cuts, hashes } = room;
-        if !self.set.is_empty() {
+        if !self.shapes.is_empty() {
             self.set.tag(text, given.metadata, buffers, scratch, tags);
+            for (number, span) in given.attributes {
+                tags.push(self.imported + *number as usize, *span);
+            }
             stored::encode(&self.shapes, tags, &mut outcome.tags);
         }
         if fails {

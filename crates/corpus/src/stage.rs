@@ -7,6 +7,7 @@ use crate::build::{PARTS, build, how};
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::read::chunk::How;
+use crate::read::page::PageKind;
 use crate::read::stream::Packing;
 
 /// The stages of this room.
@@ -45,6 +46,8 @@ fn forecast(planning: &Planning) -> std::result::Result<Forecast, Failure> {
             let (bytes, count) = match how(source, &file.path).map_err(Error::into_failure)? {
                 How::Lines => (bytes * ROWS, (bytes * ROWS / PER_ROW).ceil()),
                 How::Whole => (bytes, 1.0),
+                How::Pages(PageKind::Code) => (bytes, 1.0),
+                How::Pages(PageKind::Tree) => (bytes, (bytes / PER_ROW).ceil()),
                 // Text is about a fifth of pages with their markup.
                 How::Pages(_) => (0.2 * bytes, (0.2 * bytes / PER_ROW).ceil()),
                 How::Blocks(size) => (bytes, (bytes / size as f64).ceil()),

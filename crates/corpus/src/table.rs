@@ -3,12 +3,12 @@
 //! | bytes | field |
 //! |---|---|
 //! | 0..16 | document key: blake3-128(source name, 0, own id) |
-//! | 16..32 | content hash: blake3-128 of the text as kept |
+//! | 16..32 | content hash: blake3-128 of the text as it was read, before edits, and in NFC if the source asks for that |
 //! | 32..34, 34..36 | source, licence: numbers in the dictionaries of `names.json` |
 //! | 36 | author kind: 0 unknown, 1 human, 2 machine, 3 mixed |
 //! | 37 | confidence in the author kind: 255 stated, 0 unknown |
 //! | 38 | generation: 0 human or unknown, 1 written by a machine or with its help |
-//! | 39 | flags: 1 validation, 2 repaired (invalid UTF-8 was replaced), 4 the source gave the id |
+//! | 39 | flags: 1 validation, 2 repaired (invalid UTF-8 was replaced), 4 the source gave the id, 8 brought into NFC |
 //! | 40..44, 44..48 | file (number in `names.json`), line or block in it, from 1 |
 //! | 48..52 | bytes of text, also of a dropped document |
 //! | 52..56 | ordinal of the kept document with the same text; 0xFFFFFFFF for none |
@@ -35,7 +35,7 @@ const NO_DAY: i32 = i32::MIN;
 pub struct Row {
     /// Identity: blake3-128(source name, 0, own id).
     pub key: DocKey,
-    /// blake3-128 of the text.
+    /// blake3-128 of the text as it was read, before edits; of the normalised text if its source asks for NFC.
     pub content: DocKey,
     /// Number of the source.
     pub source: u16,
@@ -47,6 +47,8 @@ pub struct Row {
     pub split: Split,
     /// Whether invalid UTF-8 was replaced in the text.
     pub repaired: bool,
+    /// Whether the text was brought into Unicode NFC, so that its bytes are not those of the source.
+    pub normalised: bool,
     /// Whether the source gave the id; otherwise it is the path and line.
     pub own_id: bool,
     /// Number of the input file.
@@ -85,7 +87,8 @@ impl Row {
         out[38] = u8::from(synthetic);
         out[39] = u8::from(self.split == Split::Validation)
             | u8::from(self.repaired) << 1
-            | u8::from(self.own_id) << 2;
+            | u8::from(self.own_id) << 2
+            | u8::from(self.normalised) << 3;
         out[40..44].copy_from_slice(&self.file.to_le_bytes());
         out[44..48].copy_from_slice(&self.line.to_le_bytes());
         out[48..52].copy_from_slice(&self.bytes.to_le_bytes());
@@ -111,6 +114,7 @@ impl Row {
             split: if flags & 1 != 0 { Split::Validation } else { Split::Train },
             repaired: flags & 2 != 0,
             own_id: flags & 4 != 0,
+            normalised: flags & 8 != 0,
             file: u32::from_le_bytes(part(bytes, 40)),
             line: u32::from_le_bytes(part(bytes, 44)),
             bytes: u32::from_le_bytes(part(bytes, 48)),
@@ -166,13 +170,13 @@ mod tests {
     prop_compose! {
         fn any_row()(
             key: [u8; 16], content: [u8; 16], source: u16, licence: u16, author in 0u8..4, validation: bool,
-            repaired: bool, own_id: bool, file: u32, line: u32, bytes: u32,
+            repaired: bool, own_id: bool, normalised: bool, file: u32, line: u32, bytes: u32,
             representative in proptest::option::of(0..NOBODY), created in proptest::option::of(NO_DAY + 1..),
             dropped in proptest::option::of(1u16..), copies in 1u16..,
         ) -> Row {
             Row {
                 key: DocKey(key), content: DocKey(content), source, licence, author: Author::from_code(author),
-                split: if validation { Split::Validation } else { Split::Train }, repaired, own_id, file, line,
+                split: if validation { Split::Validation } else { Split::Train }, repaired, own_id, normalised, file, line,
                 bytes, representative, created, dropped, copies,
             }
         }

@@ -36,6 +36,8 @@ pub(crate) struct Incoming {
     pub author: Author,
     pub created: Option<i32>,
     pub repaired: bool,
+    /// Whether the text was brought into Unicode NFC.
+    pub normalised: bool,
     /// Number of the reason, from 1.
     pub dropped: Option<u16>,
     /// The document that stays in its place, if it is dropped for that.
@@ -46,6 +48,8 @@ pub(crate) struct Incoming {
     pub tags: Vec<u8>,
     /// Its keep map as bytes; empty if its text is the source's.
     pub keep: Vec<u8>,
+    /// Where it lies in its file as bytes; empty where only the number of its row is known.
+    pub place: Vec<u8>,
 }
 
 /// Name of the reason for documents whose text came before.
@@ -103,6 +107,7 @@ pub(crate) struct Writer {
     by_content: ByKey,
     tags: Option<arena::Writer>,
     keep: Option<arena::Writer>,
+    place: Option<arena::Writer>,
     licences: HashMap<String, u16>,
     tally: Tally,
 }
@@ -120,6 +125,7 @@ impl Writer {
         } as u16;
         let arena = |wanted: bool, name: &str| wanted.then(|| arena::Writer::create(dir, name)).transpose();
         let (tags, keep) = (arena(!names.attributes.is_empty(), "tags")?, arena(names.edited, "keep")?);
+        let place = arena(names.placed, "place")?;
         let tally = Tally::new(names.reasons.len(), names.sources.len());
         Ok(Writer {
             dir: dir.into(),
@@ -134,6 +140,7 @@ impl Writer {
             by_content: ByKey::default(),
             tags,
             keep,
+            place,
             licences: HashMap::new(),
             tally,
         })
@@ -180,6 +187,7 @@ impl Writer {
                 self.options.validation,
             ),
             repaired: document.repaired,
+            normalised: document.normalised,
             own_id: document.own_id,
             file: document.file,
             line: document.line,
@@ -222,6 +230,9 @@ impl Writer {
         if let Some(keep) = &mut self.keep {
             keep.push(if row.kept() { &document.keep } else { &[] })?;
         }
+        if let Some(place) = &mut self.place {
+            place.push(&document.place)?;
+        }
         self.text.push(if row.kept() { document.text.as_bytes() } else { b"" })?;
         self.ids.push(document.id.as_bytes())?;
         if !values.is_empty() {
@@ -247,7 +258,7 @@ impl Writer {
             });
         }
         self.text.finish(&self.dir, "text")?;
-        for (arena, name) in [(self.tags, "tags"), (self.keep, "keep")] {
+        for (arena, name) in [(self.tags, "tags"), (self.keep, "keep"), (self.place, "place")] {
             if let Some(arena) = arena {
                 arena.finish(&self.dir, name)?;
             }

@@ -146,7 +146,8 @@ impl Hint for Error {
             Error::UnknownSource { hint, .. } => Some(hint.clone()),
             Error::Lossy { .. } => Some(
                 "use a byte-level, character or byte tokenizer that neither normalizes nor puts a space before the \
-                 text, or bring the documents into the form that it makes of them (Unicode NFC) first"
+                 text, or bring the documents into the form that it makes of them: Unicode NFC by normalise = \"nfc\" in the \
+                 sources of the corpus"
                     .into(),
             ),
             Error::TooManyTokens => Some("split the corpus over several stages".into()),

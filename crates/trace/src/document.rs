@@ -1,6 +1,7 @@
 //! The fate of one document: what the corpus made of it, and every step that saw it.
 
 use regimen_corpus::tag::Shape;
+use regimen_corpus::warc::Span;
 use regimen_corpus::{Corpus, KeptRange};
 use serde::Serialize;
 
@@ -20,10 +21,17 @@ pub struct DocumentTrace {
     pub licence: String,
     /// `human`, `machine`, `mixed` or `unknown`.
     pub author: String,
-    /// File and row that it was read from.
+    /// File and row that it was read from, and for a record of a crawl the bytes of the file: `place.warc.gz`, record 17,
+    /// bytes 12345..14567.
     pub place: String,
+    /// Those bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub span: Option<Span>,
     /// Bytes of text.
     pub bytes: u64,
+    /// Whether the text was brought into Unicode NFC, so that its bytes are not those of the source.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub normalised: bool,
     /// `train` or `validation`; none if it was dropped.
     pub split: Option<String>,
     /// Why it was dropped, if it was.
@@ -131,6 +139,7 @@ pub fn document(view: &View, ordinal: u32) -> Result<DocumentTrace> {
     let row = corpus.row(ordinal);
     let representative = row.representative.filter(|&r| r != ordinal);
     let kept = representative.unwrap_or(ordinal);
+    let span = corpus.span(ordinal)?;
     let stream = view.tokens.as_ref().and_then(|tokens| tokens.stream_of(kept));
     let slots = stream.and_then(|stream| stream.slots_of(kept)).map(|slots| slots.end - slots.start);
     let times = stream.map_or(0, |stream| stream.copies_of(kept).count() as u64);
@@ -140,8 +149,13 @@ pub fn document(view: &View, ordinal: u32) -> Result<DocumentTrace> {
         source: corpus.source_name(row.source).to_string(),
         licence: corpus.licence_name(row.licence).to_string(),
         author: row.author.name().to_string(),
-        place: corpus.place(ordinal).to_string(),
+        place: match &span {
+            Some(span) => format!("{}, {span}", corpus.place(ordinal)),
+            None => corpus.place(ordinal).to_string(),
+        },
+        span,
         bytes: u64::from(row.bytes),
+        normalised: row.normalised,
         split: row.kept().then(|| row.split.name().to_string()),
         dropped: row
             .dropped

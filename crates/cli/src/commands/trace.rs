@@ -81,6 +81,9 @@ fn document(d: &DocumentTrace) -> String {
             None => format!("  text     {}", units::bytes(d.bytes)),
         },
     ];
+    if d.normalised {
+        lines.push("  form     brought into Unicode NFC: bytes are counted in that form".into());
+    }
     match (&d.dropped, &d.split) {
         (Some(reason), _) => lines.push(format!("  dropped  {reason}")),
         (None, Some(split)) => lines.push(format!("  kept     in the {split} split")),

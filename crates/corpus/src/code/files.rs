@@ -1,6 +1,5 @@
 //! The files of a tree, in order, each with its licence.
 
-use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -8,9 +7,13 @@ use flate2::read::MultiGzDecoder;
 use regimen_base::fs;
 
 use super::archive::{Archive, Entry, What};
-use super::licences::{LICENCE_BYTES, enclosed, identify, in_header, is_licence_file, is_licence_folder};
+use super::licences::{LICENCE_BYTES, in_header, is_licence_file};
+use super::nearest::Licences;
 use super::{folder, language};
 use crate::error::{Error, Result};
+
+/// Bytes at the start of a file among which a zero tells that it is binary.
+const BINARY: usize = 8000;
 
 /// How a tree is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,14 +90,78 @@ pub enum Item {
     },
 }
 
-/// The licence files of a tree by folder: path of the file, licences in it.
-type Found = BTreeMap<String, Vec<(String, Vec<&'static str>)>>;
+/// An entry of a tree, before anything is asked of its bytes.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// A licence file.
+    Licence {
+        /// Path in the tree.
+        path: String,
+    },
+    /// A file that is not read.
+    Skipped {
+        /// Path in the tree.
+        path: String,
+        /// Why.
+        why: Why,
+        /// Its size.
+        bytes: u64,
+    },
+    /// A file.
+    Content(Content),
+}
+
+/// The bytes of a file, with what its tree says of it.
+#[derive(Debug)]
+pub(crate) struct Content {
+    /// Path in the tree.
+    pub path: String,
+    /// Its bytes: all of them, or [`Options::max_bytes`] of a larger file.
+    pub bytes: Vec<u8>,
+    /// Its size.
+    pub size: u64,
+    /// The licence of its folder or the nearest one above.
+    pub nearest: Option<Licence>,
+}
+
+impl Step {
+    /// Its path in the tree.
+    pub fn path(&self) -> &str {
+        match self {
+            Step::Licence { path } | Step::Skipped { path, .. } => path,
+            Step::Content(content) => &content.path,
+        }
+    }
+}
+
+impl Content {
+    /// Why these are not the bytes of a file of source code; none if they may be.
+    pub fn unfit(&self) -> Option<Why> {
+        if self.size > self.bytes.len() as u64 {
+            Some(Why::TooLarge)
+        } else if self.bytes.is_empty() {
+            Some(Why::Empty)
+        } else if self.bytes.iter().take(BINARY).any(|&b| b == 0) {
+            Some(Why::Binary)
+        } else {
+            None
+        }
+    }
+
+    /// The licence that applies: the one that the first lines of `text` name, else that of the nearest folder.
+    pub fn licence(&mut self, text: &str) -> Option<Licence> {
+        match in_header(text) {
+            Some(expression) => Some(Licence { expression, files: Vec::new() }),
+            None => self.nearest.take(),
+        }
+    }
+}
 
 /// Goes through a tree: a folder in the order of its names, an archive in its own order.
 pub struct Files {
     name: String,
     options: Options,
-    licences: Found,
+    licences: Licences,
     entries: Entries,
     done: bool,
 }
@@ -114,7 +181,7 @@ impl Files {
     pub fn open(name: impl Into<String>, path: &Path, options: Options) -> Result<Files> {
         let name = name.into();
         let mut files = Files {
-            licences: Found::new(),
+            licences: Licences::default(),
             entries: Entries::open(&name, path)?,
             name,
             options,
@@ -122,14 +189,17 @@ impl Files {
         };
         while let Some(entry) = files.entry()? {
             if entry.what == What::File && is_licence_file(&entry.path) {
-                let text =
-                    String::from_utf8_lossy(&files.content(&entry, LICENCE_BYTES as u64)?.0).into_owned();
-                let found = identify(&text);
-                files.licences.entry(scope(&entry.path).into()).or_default().push((entry.path, found));
+                let content = files.content(&entry, LICENCE_BYTES as u64 - 1)?;
+                files.licences.add(entry.path, &content);
             }
         }
         files.entries = Entries::open(&files.name, path)?;
         Ok(files)
+    }
+
+    /// Its name in messages.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     fn entry(&mut self) -> Result<Option<Entry>> {
@@ -139,8 +209,8 @@ impl Files {
         }
     }
 
-    /// The content of the entry that came last, up to so many bytes, and whether that is all.
-    fn content(&mut self, entry: &Entry, most: u64) -> Result<(Vec<u8>, bool)> {
+    /// The content of the entry that came last, up to so many bytes and one more.
+    fn content(&mut self, entry: &Entry, most: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         match &mut self.entries {
             Entries::Folder(walk) => {
@@ -152,9 +222,7 @@ impl Files {
                 archive.content(most.saturating_add(1), &mut bytes).map_err(|fault| fault.at(&self.name))?;
             }
         }
-        let whole = bytes.len() as u64 <= most;
-        bytes.truncate(usize::try_from(most).unwrap_or(usize::MAX));
-        Ok((bytes, whole))
+        Ok(bytes)
     }
 
     /// The next file; none at the end, and after an error.
@@ -171,39 +239,52 @@ impl Files {
         item
     }
 
-    fn licence(&self, path: String) -> Item {
-        let known = self.licences.get(scope(&path)).and_then(|all| all.iter().find(|one| one.0 == path));
-        Item::Licence { found: known.map(|one| one.1.clone()).unwrap_or_default(), path }
+    fn step(&mut self) -> Result<Option<Item>> {
+        let mut content = match self.raw()? {
+            None => return Ok(None),
+            Some(Step::Licence { path }) => {
+                return Ok(Some(Item::Licence { found: self.licences.found(&path), path }));
+            }
+            Some(Step::Skipped { path, why, bytes }) => return Ok(Some(Item::Skipped { path, why, bytes })),
+            Some(Step::Content(content)) => content,
+        };
+        let skip = |content: Content, why| Item::Skipped { path: content.path, why, bytes: content.size };
+        if let Some(why) = content.unfit() {
+            return Ok(Some(skip(content, why)));
+        }
+        let Ok(text) = String::from_utf8(std::mem::take(&mut content.bytes)) else {
+            return Ok(Some(skip(content, Why::NotUtf8)));
+        };
+        let text = text.strip_prefix('\u{feff}').map(str::to_string).unwrap_or(text);
+        let licence = content.licence(&text);
+        let language = language(&content.path, &text);
+        Ok(Some(Item::File(Box::new(SourceFile { path: content.path, language, text, licence }))))
     }
 
-    fn step(&mut self) -> Result<Option<Item>> {
+    /// The next entry with its bytes, unjudged; none at the end.
+    ///
+    /// # Errors
+    /// As [`Files::next`].
+    pub(crate) fn raw(&mut self) -> Result<Option<Step>> {
         let Some(entry) = self.entry()? else { return Ok(None) };
-        let skip = |entry: Entry, why| Ok(Some(Item::Skipped { path: entry.path, why, bytes: entry.bytes }));
+        let (path, bytes) = (entry.path.clone(), entry.bytes);
+        let skip = |why| Ok(Some(Step::Skipped { path, why, bytes }));
         match entry.what {
-            What::File if is_licence_file(&entry.path) => return Ok(Some(self.licence(entry.path))),
-            What::File if entry.bytes > self.options.max_bytes => return skip(entry, Why::TooLarge),
+            What::File if is_licence_file(&entry.path) => {
+                return Ok(Some(Step::Licence { path: entry.path }));
+            }
+            What::File if entry.bytes > self.options.max_bytes => return skip(Why::TooLarge),
             What::File => {}
-            What::Repository => return skip(entry, Why::Repository),
-            What::Other => return skip(entry, Why::NoFile),
+            What::Repository => return skip(Why::Repository),
+            What::Other => return skip(Why::NoFile),
         }
-        let (content, whole) = self.content(&entry, self.options.max_bytes)?;
-        if !whole {
-            return skip(entry, Why::TooLarge);
+        let content = self.content(&entry, self.options.max_bytes)?;
+        if content.len() as u64 > self.options.max_bytes {
+            return skip(Why::TooLarge);
         }
-        if content.is_empty() {
-            return skip(entry, Why::Empty);
-        }
-        if content.iter().take(8000).any(|&b| b == 0) {
-            return skip(entry, Why::Binary);
-        }
-        let Ok(text) = String::from_utf8(content) else { return skip(entry, Why::NotUtf8) };
-        let text = text.strip_prefix('\u{feff}').map(str::to_string).unwrap_or(text);
-        let licence = match in_header(&text) {
-            Some(expression) => Some(Licence { expression, files: Vec::new() }),
-            None => nearest(&self.licences, &entry.path),
-        };
-        let language = language(&entry.path, &text);
-        Ok(Some(Item::File(Box::new(SourceFile { path: entry.path, language, text, licence }))))
+        let nearest = self.licences.nearest(&entry.path);
+        let size = content.len() as u64;
+        Ok(Some(Step::Content(Content { path: entry.path, bytes: content, size, nearest })))
     }
 }
 
@@ -236,55 +317,6 @@ impl Entries {
         };
         Ok(Entries::Archive(Box::new(Archive::new(reader))))
     }
-}
-
-/// The folder that a licence file speaks for: its own, or that which holds its folder `LICENSES`.
-fn scope(path: &str) -> &str {
-    let folder = parent(path);
-    let name = folder.rsplit('/').next().unwrap_or(folder);
-    if is_licence_folder(name) { parent(folder) } else { folder }
-}
-
-fn parent(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(parent, _)| parent)
-}
-
-/// The licence of the nearest folder that has one, upwards from `path`.
-fn nearest(licences: &Found, path: &str) -> Option<Licence> {
-    let mut folder = path;
-    while !folder.is_empty() {
-        folder = parent(folder);
-        if let Some(files) = licences.get(folder) {
-            return join(files);
-        }
-    }
-    None
-}
-
-/// None where a file holds an unknown text: it might say anything.
-fn join(files: &[(String, Vec<&'static str>)]) -> Option<Licence> {
-    let mut ids: Vec<&str> = Vec::new();
-    let mut paths = Vec::new();
-    for (path, found) in files {
-        // A file of names of holders (`COPYRIGHT`) need not be a licence, any other does.
-        let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
-        if found.is_empty() && !name.starts_with("copyright") {
-            return None;
-        }
-        found.iter().for_each(|id| {
-            if !ids.contains(id) {
-                ids.push(id);
-            }
-        });
-        paths.push(path.clone());
-    }
-    // The LGPL 3 adds permissions to the GPL 3, whose text must lie beside it.
-    if ids.contains(&"LGPL-3.0-only") {
-        ids.retain(|id| *id != "GPL-3.0-only");
-    }
-    ids.sort_unstable();
-    let expression = ids.iter().map(|id| enclosed(id)).collect::<Vec<_>>().join(" AND ");
-    (!ids.is_empty()).then_some(Licence { expression, files: paths })
 }
 
 impl super::archive::Fault {

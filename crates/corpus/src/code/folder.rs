@@ -57,6 +57,6 @@ impl Walk {
 }
 
 /// Whether a path is the folder of a version control system, or within one.
-pub(super) fn is_repository(path: &str) -> bool {
+pub(crate) fn is_repository(path: &str) -> bool {
     path.split('/').any(|part| matches!(part, ".git" | ".hg" | ".svn" | ".bzr" | "CVS" | "_darcs" | ".jj"))
 }

@@ -18,7 +18,7 @@ const UNKNOWN: f64 = 0.2;
 /// The same for those of which only some runs are kept, which are long and carry no names.
 const LEAST_LONG: f64 = 0.9;
 /// Bytes of a licence file that are looked at; the longest known licence has 35 KB.
-pub(super) const LICENCE_BYTES: usize = 1 << 20;
+pub(crate) const LICENCE_BYTES: usize = 1 << 20;
 /// Bytes of a source file in which it may name its licence.
 const HEADER_BYTES: usize = 8 << 10;
 

@@ -8,9 +8,14 @@ mod files;
 mod folder;
 mod languages;
 mod licences;
+mod nearest;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use files::{Content, Step};
 pub use files::{Files, Item, Licence, Options, SourceFile, Why};
+pub(crate) use folder::is_repository;
 pub use languages::language;
+pub(crate) use licences::LICENCE_BYTES;
 pub use licences::{identify, in_header, is_licence_file};
+pub(crate) use nearest::Licences;

@@ -167,7 +167,7 @@ impl Open<'_> {
                 self.rest = Some(Chunk { file: chunk.file, first, offset, data, ..Chunk::default() });
             }
         }
-        chunk.beside = beside;
+        chunk.paired = beside;
         Ok(Some(chunk))
     }
 }
@@ -201,7 +201,7 @@ mod tests {
         let mut out = Vec::new();
         while let Some(chunk) = aligned.next()? {
             let text = |line: &[u8]| String::from_utf8(line.to_vec()).unwrap();
-            let mut beside: Vec<_> = chunk.beside.iter().map(|b| b.lines()).collect();
+            let mut beside: Vec<_> = chunk.paired.iter().map(|b| b.lines()).collect();
             for (number, line) in chunk.lines() {
                 let rows = beside.iter_mut().map(|b| b.next().unwrap()).map(|(n, l)| (n, text(l))).collect();
                 out.push((number, text(line), rows));

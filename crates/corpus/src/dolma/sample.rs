@@ -18,13 +18,11 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::tag::Progress;
-use crate::author::Author;
-use crate::config::{Format, MissingText, Source as Config};
 use crate::error::{Error, Place, Result};
 use crate::flow::{self, Job};
 use crate::output::{Output, pack};
 use crate::read::chunk::{Chunk, Chunks, How};
-use crate::read::page::{PageKind, Pages};
+use crate::read::page::Pages;
 use crate::read::stream::{Packing, Stream};
 
 /// How much is taken.
@@ -153,9 +151,11 @@ fn rows(
     let (file, path) = (chunk.file, &files[chunk.file as usize].path);
     if !chunk.pages.is_empty() {
         for (number, mut page) in (chunk.first..).zip(std::mem::take(&mut chunk.pages)) {
-            let Some((text, _)) = page.text() else {
-                let place = Place { file: path.clone(), unit: "row", number };
-                return Err(Error::MissingText { place, field: "text".into() });
+            let place = || Place { file: path.clone(), unit: "row", number };
+            let Some((text, _)) =
+                page.text().map_err(|reason| Error::Json { place: place(), column: 1, reason })?
+            else {
+                return Err(Error::MissingText { place: place(), field: "text".into() });
             };
             let bytes = text.len() as u64;
             let mut metadata = std::mem::take(&mut page.metadata);
@@ -241,28 +241,11 @@ impl flow::Source for Chain<'_> {
             self.next += 1;
             let read = Arc::clone(&self.read);
             self.open = Some(if file.path.ends_with(".parquet") {
-                let source = table();
-                let missing = MissingText::Error;
-                Opened::Pages(Pages::open(PageKind::Parquet, file, &source, 0, number, missing, read)?)
+                Opened::Pages(Pages::table(file, ["text", "id"], 0, number, read)?)
             } else {
                 Opened::Chunks(Chunks::new(Stream::open(file, read)?, How::Lines, 0, number))
             });
         }
-    }
-}
-
-/// How the columns of tables are called.
-fn table() -> Config {
-    Config {
-        name: String::new(),
-        path: String::new(),
-        format: Format::Parquet,
-        author: Author::Unknown,
-        licence: String::new(),
-        text_field: "text".into(),
-        id_field: "id".into(),
-        weight: 1.0,
-        blocks: 0,
     }
 }
 

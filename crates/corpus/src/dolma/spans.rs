@@ -15,7 +15,9 @@ use crate::tag::{Shape, Span, Tags};
 /// Why a row cannot stand beside its document, or an attribute not be one.
 fn fault(place: Place, field: &str, reason: impl Into<String>) -> Error {
     let hint = "write the attributes again, from the same documents (`regimen corpus tag`, `dedup`)";
-    Error::Attributes { place, field: field.into(), reason: reason.into(), hint: hint.into() }
+    let reason: String = reason.into();
+    let reason = format!("field `{field}`: {reason}");
+    Error::Attributes { place, reason, hint: hint.into() }
 }
 
 /// The row that should stand at `place` is missing: the document at `of` has none.

@@ -461,8 +461,16 @@ mod tests {
             let of = |count: usize| format!("{}{end}", part.repeat(count));
             let longest = parse(&of(JOINS), &set).unwrap();
             let tags = crate::tag::Tags::default();
-            let facts =
-                Facts { text: "", source: "", id: "", licence: "", author: "", metadata: "", tags: &tags };
+            let facts = Facts {
+                text: "",
+                bytes: 0,
+                source: "",
+                id: "",
+                licence: "",
+                author: "",
+                metadata: "",
+                tags: &tags,
+            };
             assert!(longest.of(&facts));
             assert!(told(&of(100_000)).contains("joins more than 1000 parts"));
         }

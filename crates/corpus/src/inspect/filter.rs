@@ -8,7 +8,7 @@ use super::search::Pattern;
 use super::task::Task;
 use crate::corpus::Corpus;
 use crate::expr::{Facts, Truth, Uses, parse};
-use crate::tag::{Set, Tags};
+use crate::tag::Tags;
 
 /// Documents that are looked at between two words on how far the work is.
 const PIECE: usize = 1 << 13;
@@ -43,7 +43,7 @@ pub fn matching(
     let truth = match &filter.expression {
         None => None,
         Some(expression) => {
-            let truth = parse(expression, &Set::declared(originals.taggers())?)?;
+            let truth = parse(expression, &originals.set(corpus)?)?;
             if Uses::of(&truth).metadata {
                 return Err(Error::NoMetadata { expression: expression.clone() });
             }

@@ -113,7 +113,7 @@ pub fn measures(corpus: &Corpus, originals: &Originals) -> Result<Vec<Measure>> 
         };
         all.push(Measure { name: name(slot), doc, limits: Vec::new(), kind: Kind::Number(number) });
     }
-    for (reason, truth) in originals.drops()? {
+    for (reason, truth) in originals.drops(corpus)? {
         for Cut { number, op, at, alone } in cuts(&truth) {
             if Uses::of_number(&number).metadata {
                 continue;

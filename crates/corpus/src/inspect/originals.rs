@@ -18,9 +18,11 @@ use crate::corpus::Corpus;
 use crate::expr::{Truth, parse};
 use crate::pipeline::{Pipeline, Room};
 use crate::quality::{Quality, Rules, Thresholds};
-use crate::read::chunk::{Chunk, Chunks};
+use crate::read::attributes::TAGGER;
+use crate::read::beside::Beside;
+use crate::read::chunk::Chunk;
 use crate::read::document::{Reading, documents};
-use crate::read::stream::Stream;
+use crate::read::open::Opened;
 use crate::table::Row;
 use crate::tag::{Set, Wanted};
 
@@ -38,6 +40,8 @@ pub struct Originals {
     config: Config,
     rules: Rules,
     pipeline: Pipeline,
+    /// Nothing: licences and attributes are not asked for again.
+    beside: Beside,
     root: PathBuf,
     /// The taggers of the stage.
     tag: Vec<Wanted>,
@@ -57,6 +61,9 @@ impl Originals {
             if let Some(path) = source.get_mut("path").filter(|path| !path.is_string()) {
                 *path = Value::String(String::new());
             }
+            if let Some(attributes) = source.get_mut("attributes") {
+                *attributes = Value::Null;
+            }
         }
         let config: Config =
             serde_json::from_value(config).map_err(|error| Error::Config(error.to_string()))?;
@@ -74,23 +81,25 @@ impl Originals {
             ..config
         };
         let rules = Rules::new(&config.filter);
-        let pipeline = Pipeline::new(&config, root)?;
-        Ok(Originals { config, rules, pipeline, root: root.into(), tag, drop })
+        let pipeline = Pipeline::new(&config, root, &[])?;
+        Ok(Originals { config, rules, pipeline, beside: Beside::default(), root: root.into(), tag, drop })
     }
-
-    /// The taggers of the stage.
-    pub(crate) fn taggers(&self) -> &[Wanted] {
-        &self.tag
-    }
-
     /// The expressions by which the stage dropped documents, each with the name of its reason.
     ///
     /// # Errors
     /// [`Error::Corpus`] for one that this version of the program does not understand.
-    pub(crate) fn drops(&self) -> Result<Vec<(String, Truth)>> {
-        let set = Set::declared(&self.tag)?;
+    pub(crate) fn drops(&self, corpus: &Corpus) -> Result<Vec<(String, Truth)>> {
+        let set = self.set(corpus)?;
         let named = |(i, rule): (usize, &String)| Ok((format!("drop_{}", i + 1), parse(rule, &set)?));
         self.drop.iter().enumerate().map(named).collect()
+    }
+
+    /// What expressions over the corpus may name: its taggers and the attributes that it imported.
+    pub(crate) fn set(&self, corpus: &Corpus) -> crate::Result<Set> {
+        let mut set = Set::declared(&self.tag)?;
+        let imported = corpus.names().attributes.iter().filter(|a| a.tagger == TAGGER);
+        set.declare(TAGGER, &imported.map(|a| (a.name.clone(), a.shape)).collect::<Vec<_>>())?;
+        Ok(set)
     }
 
     /// Give `take` the source text of each document of `wanted` (rising ordinals), in document order. Gives back those
@@ -201,12 +210,13 @@ impl Originals {
             files: &corpus.names().files,
             rules: &self.rules,
             pipeline: &self.pipeline,
+            beside: &self.beside,
             invalid_utf8: self.config.invalid_utf8,
             missing_text: self.config.missing_text,
             invalid_licence: self.config.invalid_licence,
         };
-        let stream = Stream::open(&input, Arc::default())?;
-        let mut chunks = Chunks::new(stream, how(source, name)?, row.source, row.file);
+        let mut chunks =
+            Opened::open(&reading, &input, how(source, name)?, row.source, row.file, Arc::default())?;
         let mut room = Room::default();
         while let Some(chunk) = chunks.next()? {
             task.did(0).map_err(Stopped::Taker)?;
@@ -246,6 +256,7 @@ fn last(chunk: &Chunk) -> u64 {
     chunk.first
         + match &chunk.ends {
             Some(ends) => ends.len() as u64,
+            None if !chunk.pages.is_empty() => chunk.pages.len() as u64 - 1,
             None => memchr::memchr_iter(b'\n', &chunk.data).count() as u64,
         }
 }

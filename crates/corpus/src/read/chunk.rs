@@ -2,6 +2,7 @@
 //! Where a chunk ends depends on the content alone.
 
 use crate::error::{Error, Place, Result};
+use crate::read::attribute_lines::{Lines, MOST, Rows};
 use crate::read::page::{PageKind, Raw};
 use crate::read::stream::Stream;
 
@@ -26,7 +27,20 @@ pub(crate) struct Chunk {
     /// Documents that are not lines, instead of the bytes.
     pub pages: Vec<Raw>,
     /// Rows of other files that belong to its rows, one by one.
-    pub beside: Vec<Chunk>,
+    pub paired: Vec<Chunk>,
+    /// The rows of attribute files that belong to its lines.
+    pub beside: Vec<Rows>,
+}
+
+/// The lines of `data` that are not blank, with their numbers; `first` is that of the first line. At the `start` of a file
+/// a byte order mark is left out.
+pub(crate) fn lines(data: &[u8], first: u64, start: bool) -> impl Iterator<Item = (u64, &[u8])> {
+    let data = match data.strip_prefix("\u{feff}".as_bytes()) {
+        Some(rest) if start => rest,
+        _ => data,
+    };
+    let all = (first..).zip(data.split(|&b| b == b'\n'));
+    all.filter(|(_, line)| !line.iter().all(u8::is_ascii_whitespace))
 }
 
 impl Chunk {
@@ -81,6 +95,7 @@ pub(crate) struct Chunks {
     offset: u64,
     rest: Vec<u8>,
     done: bool,
+    beside: Vec<Lines>,
 }
 
 /// What makes a document.
@@ -98,11 +113,47 @@ pub(crate) enum How {
 
 impl Chunks {
     pub fn new(stream: Stream, how: How, source: u16, file: u32) -> Chunks {
-        Chunks { stream, how, source, file, next: 1, offset: 0, rest: Vec::new(), done: false }
+        Chunks {
+            stream,
+            how,
+            source,
+            file,
+            next: 1,
+            offset: 0,
+            rest: Vec::new(),
+            done: false,
+            beside: Vec::new(),
+        }
+    }
+
+    /// With attribute files, whose rows come in step with the lines.
+    pub fn beside(self, beside: Vec<Lines>) -> Chunks {
+        Chunks { beside, ..self }
     }
 
     /// The next chunk; none at the end of the file.
     pub fn next(&mut self) -> Result<Option<Chunk>> {
+        let mut chunk = self.cut()?;
+        match &mut chunk {
+            None => self.beside.iter_mut().try_for_each(Lines::end)?,
+            Some(chunk) if !self.beside.is_empty() => {
+                let rows = || lines(&chunk.data, chunk.first, chunk.offset == 0);
+                let count = rows().count() as u64;
+                let file = self.stream.path();
+                let most = MOST + 2 * chunk.data.len();
+                let missing = |row: u64| {
+                    let number = rows().nth(row as usize).map_or(0, |(number, _)| number);
+                    Place { file: file.into(), unit: "line", number }
+                };
+                let beside = self.beside.iter_mut().map(|file| file.take(count, most, missing));
+                chunk.beside = beside.collect::<Result<_>>()?;
+            }
+            Some(_) => {}
+        }
+        Ok(chunk)
+    }
+
+    fn cut(&mut self) -> Result<Option<Chunk>> {
         if self.done && self.rest.is_empty() {
             return Ok(None);
         }
@@ -140,6 +191,7 @@ impl Chunks {
             data,
             ends,
             pages: Vec::new(),
+            paired: Vec::new(),
             beside: Vec::new(),
         };
         self.next += documents;

@@ -2,33 +2,41 @@
 //! of each other, so this runs on all cores.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use regimen_base::DocKey;
 
 use crate::author::Author;
-use crate::config::{Format, InvalidLicence, InvalidUtf8, MissingText, Source};
+use crate::config::{Format, InvalidLicence, InvalidUtf8, MissingText, Normalise, Source};
 use crate::date;
 use crate::error::{Error, Place, Result};
 use crate::licence;
 use crate::names::{FileName, Reason};
+use crate::normal::nfc;
 use crate::part::{Fate, Hashes, put_hashes};
 use crate::pipeline::{Given, Outcome, Pipeline, Room};
 use crate::quality::Rules;
-use crate::read::chunk::Chunk;
+use crate::read::attributes::{self, missing_row};
+use crate::read::beside::Beside;
+use crate::read::chunk::{Chunk, lines};
+use crate::read::page::Body;
 use crate::read::row::{Fields, RawRow, Scalar, mend_surrogates, parse};
+use crate::read::source_code;
+use crate::tag;
+use crate::warc::Span;
 use crate::write::Incoming;
 
 /// The licence of which nothing is said.
 const NOASSERTION: &str = "NOASSERTION";
 
 /// Numbers of the reasons that come before the rules.
-const INVALID_UTF8: u16 = 1;
+pub(super) const INVALID_UTF8: u16 = 1;
 const MISSING_TEXT: u16 = 2;
-const EMPTY: u16 = 3;
-const FIRST_RULE: u16 = 4;
+pub(super) const EMPTY: u16 = 3;
+pub(super) const FIRST_RULE: u16 = 4;
 
 /// The reasons for which a document can be dropped here, in the order of their numbers from 1.
-pub(crate) fn reasons(rules: &Rules, pipeline: &Pipeline) -> Vec<Reason> {
+pub(crate) fn reasons(rules: &Rules, pipeline: &Pipeline, sources: &[Source]) -> Vec<Reason> {
     let reason = |name: &str, text: &str| Reason { name: name.into(), text: text.into() };
     let mut all = vec![
         reason("invalid_utf8", "text that is not UTF-8"),
@@ -37,6 +45,9 @@ pub(crate) fn reasons(rules: &Rules, pipeline: &Pipeline) -> Vec<Reason> {
     ];
     all.extend(rules.reasons());
     all.extend(pipeline.reasons());
+    if sources.iter().any(|source| source.format == Format::Code) {
+        all.extend(source_code::reasons());
+    }
     all
 }
 
@@ -46,6 +57,7 @@ pub(crate) struct Reading<'r> {
     pub files: &'r [FileName],
     pub rules: &'r Rules,
     pub pipeline: &'r Pipeline,
+    pub beside: &'r Beside,
     pub invalid_utf8: InvalidUtf8,
     pub missing_text: MissingText,
     pub invalid_licence: InvalidLicence,
@@ -66,17 +78,26 @@ pub(crate) struct Parsed {
 
 /// What is known of a document besides its text.
 #[derive(Default)]
-struct About<'a> {
-    id: Option<Cow<'a, str>>,
-    author: Author,
-    licence: Cow<'a, str>,
-    created: Option<i32>,
-    repaired: bool,
-    metadata: &'a str,
+pub(super) struct About<'a> {
+    pub(super) id: Option<Cow<'a, str>>,
+    pub(super) author: Author,
+    pub(super) licence: Cow<'a, str>,
+    pub(super) created: Option<i32>,
+    pub(super) repaired: bool,
+    pub(super) metadata: &'a str,
+    /// The bytes of the file in which it lies.
+    pub(super) span: Option<Span>,
+    /// What its attribute files say of it, by number of the attribute.
+    pub(super) attributes: Vec<(u32, tag::Span)>,
 }
 
 /// The documents in a chunk.
-pub(crate) fn documents(reading: &Reading, chunk: Chunk, room: &mut Room) -> Result<Parsed> {
+pub(crate) fn documents(reading: &Reading, mut chunk: Chunk, room: &mut Room) -> Result<Parsed> {
+    let beside = std::mem::take(&mut chunk.beside);
+    let attributes = beside.iter().map(|rows| AttributeRows {
+        file: &rows.file,
+        left: Box::new(lines(&rows.data, rows.first, rows.first == 1)),
+    });
     let mut maker = Maker {
         reading,
         source: &reading.sources[usize::from(chunk.source)],
@@ -85,6 +106,8 @@ pub(crate) fn documents(reading: &Reading, chunk: Chunk, room: &mut Room) -> Res
         file_number: chunk.file,
         room,
         unknown: Vec::new(),
+        attributes: attributes.collect(),
+        beside: attributes::Room::default(),
         out: Parsed::default(),
     };
     match chunk.ends {
@@ -95,15 +118,25 @@ pub(crate) fn documents(reading: &Reading, chunk: Chunk, room: &mut Room) -> Res
     Ok(maker.out)
 }
 
-struct Maker<'r, 'm> {
-    reading: &'r Reading<'r>,
-    source: &'r Source,
-    file: &'r FileName,
+/// The rows of an attribute file that are still to come, with their numbers.
+struct AttributeRows<'m> {
+    file: &'m Arc<str>,
+    left: Box<dyn Iterator<Item = (u64, &'m [u8])> + 'm>,
+}
+
+/// Makes documents of one chunk.
+pub(super) struct Maker<'r, 'm> {
+    pub(super) reading: &'r Reading<'r>,
+    pub(super) source: &'r Source,
+    pub(super) file: &'r FileName,
     source_number: u16,
     file_number: u32,
     room: &'m mut Room,
     /// Licences that are not SPDX expressions and the number that they have got.
     unknown: Vec<(String, u16)>,
+    /// The attribute files of the documents.
+    attributes: Vec<AttributeRows<'m>>,
+    beside: attributes::Room,
     out: Parsed,
 }
 
@@ -153,7 +186,23 @@ impl<'r> Maker<'r, '_> {
 
     fn pages(&mut self, chunk: Chunk) -> Result<()> {
         for (number, mut raw) in (chunk.first..).zip(chunk.pages) {
-            let text = raw.text();
+            if let Body::Code(step) = raw.body {
+                self.code(number, raw.id, step)?;
+                continue;
+            }
+            let text = match raw.text() {
+                Ok(text) => text,
+                Err(_) if self.reading.missing_text == MissingText::Drop => None,
+                Err(reason) => {
+                    return Err(Error::Foreign {
+                        file: self.file.path.clone(),
+                        format: "WARC",
+                        offset: raw.span.map_or(0, |span| span.offset),
+                        field: "block".into(),
+                        reason,
+                    });
+                }
+            };
             let metadata = serde_json::Value::Object(std::mem::take(&mut raw.metadata)).to_string();
             let licence = Cow::Borrowed(self.source.licence.as_str());
             let about = About {
@@ -163,6 +212,8 @@ impl<'r> Maker<'r, '_> {
                 created: raw.date.as_deref().and_then(date::days),
                 repaired: text.as_ref().is_some_and(|text| text.1),
                 metadata: &metadata,
+                span: raw.span,
+                attributes: Vec::new(),
             };
             match text {
                 Some((text, _)) => {
@@ -221,8 +272,11 @@ impl<'r> Maker<'r, '_> {
     }
 
     fn row_of(&mut self, number: u64, row: RawRow, repaired: bool) -> Result<()> {
+        let id = self.id(number, row.id)?;
+        let text = if let Scalar::Text(text) = &row.text { Some(&**text) } else { None };
         let about = About {
-            id: self.id(number, row.id)?,
+            attributes: self.attributes(id.as_deref().unwrap_or_default(), text)?,
+            id,
             author: self.author(number, &row.author)?,
             licence: self.licence(number, row.licence)?,
             created: match &row.created {
@@ -231,6 +285,7 @@ impl<'r> Maker<'r, '_> {
             },
             repaired,
             metadata: row.metadata,
+            span: None,
         };
         match row.text {
             Scalar::Text(text) => {
@@ -248,6 +303,25 @@ impl<'r> Maker<'r, '_> {
             }
             other => Err(self.wrong(number, &self.source.text_field, "a text", other.kind())),
         }
+    }
+
+    /// What the next row of each attribute file says of the document with this id and text.
+    fn attributes(&mut self, id: &str, text: Option<&str>) -> Result<Vec<(u32, tag::Span)>> {
+        let mut found = Vec::new();
+        self.beside.begin();
+        for rows in &mut self.attributes {
+            let Some((line, row)) = rows.left.next() else { return Err(missing_row(rows.file, id)) };
+            let row = (rows.file, line, row);
+            self.reading.beside.attributes.row(
+                self.source_number,
+                row,
+                id,
+                text,
+                &mut self.beside,
+                &mut found,
+            )?;
+        }
+        Ok(found)
     }
 
     fn id<'a>(&self, number: u64, id: Scalar<'a>) -> Result<Option<Cow<'a, str>>> {
@@ -289,7 +363,7 @@ impl<'r> Maker<'r, '_> {
         Error::FieldType { place: self.place(number), field: field.into(), expected, found: found.into() }
     }
 
-    fn add(
+    pub(super) fn add(
         &mut self,
         number: u64,
         about: About,
@@ -297,6 +371,15 @@ impl<'r> Maker<'r, '_> {
         length: usize,
         dropped: Option<u16>,
     ) -> Result<()> {
+        let mut normalised = false;
+        let mut length = length;
+        if self.source.normalise == Normalise::Nfc
+            && let Cow::Owned(normal) = nfc(&text)
+        {
+            // All offsets and hashes from here on are those of the text in this form.
+            (text, normalised) = (normal, true);
+            length = text.len();
+        }
         let bytes = u32::try_from(length)
             .map_err(|_| Error::TooLong { place: self.place(number), bytes: length as u64 })?;
         let line = u32::try_from(number)
@@ -325,6 +408,7 @@ impl<'r> Maker<'r, '_> {
                 licence: &about.licence,
                 author: about.author.name(),
                 metadata: about.metadata,
+                attributes: &about.attributes,
             };
             outcome = self.reading.pipeline.run(&given, &mut text, failed.is_some(), self.room);
             let first = FIRST_RULE + rules as u16;
@@ -334,6 +418,10 @@ impl<'r> Maker<'r, '_> {
         }
         if dropped.is_some() {
             text = String::new();
+        }
+        let mut place = Vec::new();
+        if let Some(span) = about.span {
+            span.encode(&mut place);
         }
         let document = Incoming {
             key: DocKey::new(&self.source.name, &id),
@@ -349,11 +437,13 @@ impl<'r> Maker<'r, '_> {
             author: about.author,
             created: about.created,
             repaired: about.repaired,
+            normalised,
             dropped,
             representative: None,
             copies: 1,
             tags: outcome.tags,
             keep: outcome.keep,
+            place,
         };
         put_hashes(&Fate::of(&document), &self.room.hashes, &mut self.out.hashes);
         self.out.documents.push(document);

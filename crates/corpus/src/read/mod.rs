@@ -1,9 +1,16 @@
 //! From files to documents: decompression, cutting, parsing, judging.
 
+pub(crate) mod attribute_lines;
+pub(crate) mod attribute_row;
+pub(crate) mod attributes;
+pub(crate) mod beside;
 pub(crate) mod chunk;
 pub(crate) mod document;
+pub(crate) mod open;
 pub(crate) mod page;
+pub(crate) mod pairs;
 pub(crate) mod row;
+pub(crate) mod source_code;
 pub(crate) mod stream;
 
 #[cfg(test)]

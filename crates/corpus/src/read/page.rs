@@ -1,6 +1,8 @@
-//! Documents that are not lines: records of WARC files, rows of Parquet files, HTML pages. A thread reads them raw, in chunks
+//! Documents that are not lines: records of WARC files, rows of Parquet files, HTML pages, files of source code. A thread reads them raw, in chunks
 //! of about a megabyte; taking text out of them is the work of all threads.
 
+use std::borrow::Cow;
+use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,9 +10,12 @@ use regimen_base::fs;
 use regimen_recipe::InputFile;
 use serde_json::{Map, Value, json};
 
-use crate::config::{MissingText, Source};
+use crate::code::{self, Content, Files, Licence, Step, Why};
+use crate::config::MissingText;
 use crate::error::Result;
 use crate::read::chunk::{CHUNK, Chunk};
+use crate::read::document::Reading;
+use crate::read::row::mend_surrogates;
 use crate::{html, parquet, warc};
 
 /// Bytes of one document at most.
@@ -24,6 +29,8 @@ pub(crate) struct Raw {
     /// When it was made, as it says.
     pub date: Option<String>,
     pub body: Body,
+    /// The bytes of the file that it is read from.
+    pub span: Option<warc::Span>,
     /// What else is known of it.
     pub metadata: Map<String, Value>,
 }
@@ -37,6 +44,10 @@ pub(crate) enum Body {
     Http(Vec<u8>),
     /// An HTML page.
     Html(Vec<u8>),
+    /// What a WAT file says of a page, as JSON.
+    Wat(Vec<u8>),
+    /// A file of a tree of source code.
+    Code(Step),
     /// Nothing that can be read.
     None,
 }
@@ -53,6 +64,8 @@ enum Reader {
     Warc(Box<warc::Reader<Counting>>),
     Parquet(Box<parquet::Reader>),
     Html(Option<InputFile>),
+    Code(Option<(InputFile, Option<Licence>)>),
+    Tree(Box<Files>),
 }
 
 /// Counts what is read from the disk.
@@ -61,7 +74,7 @@ struct Counting {
     read: Arc<AtomicU64>,
 }
 
-impl std::io::Read for Counting {
+impl Read for Counting {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let n = self.inner.read(buffer)?;
         self.read.fetch_add(n as u64, Ordering::Relaxed);
@@ -75,22 +88,26 @@ pub(crate) enum PageKind {
     Warc,
     Parquet,
     Html,
+    /// A file of source code.
+    Code,
+    /// An archive of source code.
+    Tree,
 }
 
 impl Pages {
     /// Open a file.
     pub fn open(
+        reading: &Reading,
         kind: PageKind,
         input: &InputFile,
-        source: &Source,
         number: u16,
         file: u32,
-        missing: MissingText,
         read: Arc<AtomicU64>,
     ) -> Result<Pages> {
+        let source = &reading.sources[usize::from(number)];
         let reader = match kind {
             PageKind::Warc => {
-                let damaged = match missing {
+                let damaged = match reading.missing_text {
                     MissingText::Error => warc::Damaged::Error,
                     MissingText::Drop => warc::Damaged::Skip,
                 };
@@ -99,26 +116,50 @@ impl Pages {
                 Reader::Warc(Box::new(warc::Reader::new(input.path.clone(), counting, options)?))
             }
             PageKind::Parquet => {
-                read.fetch_add(input.bytes, Ordering::Relaxed);
-                let text = source.text_field.clone();
-                let id = Some(source.id_field.clone());
-                let options = parquet::Options { text, id, other: parquet::Other::All, max_bytes: MOST };
-                let opened = match parquet::Reader::open(input.path.clone(), &input.full, options.clone()) {
-                    // A table need not have ids.
-                    Err(crate::error::Error::Column { column, .. }) if column == source.id_field => {
-                        let options = parquet::Options { id: None, ..options };
-                        parquet::Reader::open(input.path.clone(), &input.full, options)
-                    }
-                    opened => opened,
-                };
-                Reader::Parquet(Box::new(opened?))
+                return Pages::table(input, [&source.text_field, &source.id_field], number, file, read);
             }
             PageKind::Html => {
                 read.fetch_add(input.bytes, Ordering::Relaxed);
                 Reader::Html(Some(input.clone()))
             }
+            PageKind::Code => {
+                read.fetch_add(input.bytes, Ordering::Relaxed);
+                let nearest = reading.beside.licences(number).and_then(|all| all.nearest(&input.path));
+                Reader::Code(Some((input.clone(), nearest)))
+            }
+            PageKind::Tree => {
+                read.fetch_add(input.bytes, Ordering::Relaxed);
+                let files = Files::open(input.path.clone(), &input.full, code::Options::default())?;
+                Reader::Tree(Box::new(files))
+            }
         };
         Ok(Pages { reader, source: number, file, next: 1 })
+    }
+
+    /// Open a table whose texts and ids are in these columns.
+    pub fn table(
+        input: &InputFile,
+        [text, id]: [&str; 2],
+        number: u16,
+        file: u32,
+        read: Arc<AtomicU64>,
+    ) -> Result<Pages> {
+        read.fetch_add(input.bytes, Ordering::Relaxed);
+        let options = parquet::Options {
+            text: text.into(),
+            id: Some(id.into()),
+            other: parquet::Other::All,
+            max_bytes: MOST,
+        };
+        let opened = match parquet::Reader::open(input.path.clone(), &input.full, options.clone()) {
+            // A table need not have ids.
+            Err(crate::error::Error::Column { column, .. }) if column == id => {
+                let options = parquet::Options { id: None, ..options };
+                parquet::Reader::open(input.path.clone(), &input.full, options)
+            }
+            opened => opened,
+        };
+        Ok(Pages { reader: Reader::Parquet(Box::new(opened?)), source: number, file, next: 1 })
     }
 
     /// The next chunk; none at the end.
@@ -141,15 +182,20 @@ impl Pages {
                     None => return Ok(None),
                     Some(warc::Item::Record(record)) => record,
                     Some(warc::Item::Skipped(skipped)) => {
-                        let metadata = json!({"warc_offset": skipped.offset, "reason": skipped.reason});
+                        let warc::Skipped { offset, length, within, reason, .. } = skipped;
+                        let metadata =
+                            json!({"warc_offset": offset, "warc_length": length, "reason": reason});
                         let metadata = metadata.as_object().cloned().unwrap_or_default();
-                        return Ok(Some((Raw { id: None, date: None, body: Body::None, metadata }, 0)));
+                        let length = Some(length).filter(|&length| length > 0);
+                        let span = Some(warc::Span { offset, length, within });
+                        return Ok(Some((Raw { id: None, date: None, body: Body::None, span, metadata }, 0)));
                     }
                 };
                 let size = record.payload.len();
                 let http = record.is_http();
                 let text = if http { None } else { record.text() };
-                if !http && text.is_none() {
+                let wat = record.is_wat();
+                if !http && !wat && text.is_none() {
                     // Requests, descriptions of the crawl, metadata: no documents.
                     continue;
                 }
@@ -159,22 +205,27 @@ impl Pages {
                 metadata.insert("warc_length".into(), record.span.length.into());
                 let body = match text {
                     Some((text, repaired)) => Body::Text(text, repaired),
+                    None if wat => Body::Wat(record.payload),
                     None => Body::Http(record.payload),
                 };
-                return Ok(Some((Raw { id: Some(record.id), date: record.date, body, metadata }, size)));
+                let span = Some(record.span);
+                return Ok(Some((
+                    Raw { id: Some(record.id), date: record.date, body, span, metadata },
+                    size,
+                )));
             },
             Reader::Parquet(reader) => Ok(match parquet::Reader::next(reader)? {
                 None => None,
                 Some(parquet::Item::TooLarge { id, bytes, .. }) => {
                     let mut metadata = Map::new();
                     metadata.insert("bytes".into(), bytes.into());
-                    Some((Raw { id, date: None, body: Body::None, metadata }, 0))
+                    Some((Raw { id, date: None, body: Body::None, span: None, metadata }, 0))
                 }
                 Some(parquet::Item::Row(row)) => {
                     let size = row.text.as_ref().map_or(0, String::len);
                     let date = row.other.get("created").and_then(Value::as_str).map(Into::into);
                     let body = row.text.map_or(Body::None, |text| Body::Text(text, false));
-                    Some((Raw { id: row.id, date, body, metadata: row.other }, size))
+                    Some((Raw { id: row.id, date, body, span: None, metadata: row.other }, size))
                 }
             }),
             Reader::Html(file) => Ok(match file.take() {
@@ -182,20 +233,98 @@ impl Pages {
                 Some(file) => {
                     let bytes = fs::read(&file.full)?;
                     let size = bytes.len();
-                    Some((Raw { id: None, date: None, body: Body::Html(bytes), metadata: Map::new() }, size))
+                    let body = Body::Html(bytes);
+                    Some((Raw { id: None, date: None, body, span: None, metadata: Map::new() }, size))
                 }
             }),
+            Reader::Code(file) => match file.take() {
+                None => Ok(None),
+                Some((file, nearest)) => {
+                    let step = step(&file, nearest)?;
+                    let size = file.bytes.min(MOST) as usize;
+                    let raw = Raw {
+                        id: None,
+                        date: None,
+                        body: Body::Code(step),
+                        span: None,
+                        metadata: Map::new(),
+                    };
+                    Ok(Some((raw, size)))
+                }
+            },
+            Reader::Tree(files) => Ok(files.raw()?.map(|step| {
+                let size = if let Step::Content(content) = &step { content.bytes.len() } else { 0 };
+                let id = Some(format!("{}/{}", files.name(), step.path()));
+                (Raw { id, date: None, body: Body::Code(step), span: None, metadata: Map::new() }, size)
+            })),
         }
     }
+}
+
+/// A file of a tree that is a folder.
+fn step(file: &InputFile, nearest: Option<Licence>) -> Result<Step> {
+    let path = file.path.clone();
+    let skipped = |path, why| Step::Skipped { path, why, bytes: file.bytes };
+    let about =
+        std::fs::symlink_metadata(&file.full).map_err(|e| fs::Error::new("look at", &file.full, e))?;
+    Ok(if code::is_licence_file(&path) {
+        Step::Licence { path }
+    } else if code::is_repository(&path) {
+        skipped(path, Why::Repository)
+    } else if about.is_symlink() {
+        skipped(path, Why::NoFile)
+    } else {
+        let mut bytes = Vec::new();
+        let most = code::Options::default().max_bytes;
+        let read = fs::open(&file.full)?.take(most).read_to_end(&mut bytes);
+        read.map_err(|e| fs::Error::new("read", &file.full, e))?;
+        Step::Content(Content { path, bytes, size: file.bytes, nearest })
+    })
 }
 
 impl Raw {
     /// The text, and whether it had to be repaired; none if there is none to be read. What a page says of itself goes into
     /// its metadata.
-    pub fn text(&mut self) -> Option<(String, bool)> {
+    ///
+    /// # Errors
+    /// Why a block that says it is JSON is none.
+    pub fn text(&mut self) -> std::result::Result<Option<(String, bool)>, String> {
         match std::mem::replace(&mut self.body, Body::None) {
+            Body::Wat(block) => self.wat(&block),
+            other => Ok(self.plain(other)),
+        }
+    }
+
+    fn wat(&mut self, block: &[u8]) -> std::result::Result<Option<(String, bool)>, String> {
+        let json = String::from_utf8_lossy(block);
+        let mut repaired = matches!(json, Cow::Owned(_));
+        let parsed = warc::Wat::parse(&json).or_else(|_| {
+            // Pages have halves of pairs in their texts.
+            repaired = true;
+            warc::Wat::parse(&mend_surrogates(&json))
+        });
+        let Some(wat) = parsed.map_err(|error| error.to_string())? else { return Ok(None) };
+        let (file, offset) = wat.of.clone().unzip();
+        for (key, value) in [
+            ("http_status", wat.status.map(Value::from)),
+            ("content_type", wat.content_type.clone().map(Value::from)),
+            ("title", wat.title.clone().map(Value::from)),
+            ("description", wat.description.clone().map(Value::from)),
+            ("links", Some(wat.links.len().into())),
+            ("warc_file", file.map(Value::from)),
+            ("warc_file_offset", offset.map(Value::from)),
+        ] {
+            if let Some(value) = value {
+                self.metadata.insert(key.into(), value);
+            }
+        }
+        Ok(wat.text().map(|text| (text, repaired)))
+    }
+
+    fn plain(&mut self, body: Body) -> Option<(String, bool)> {
+        match body {
             Body::Text(text, repaired) => Some((text, repaired)),
-            Body::None => None,
+            Body::None | Body::Wat(_) | Body::Code(_) => None,
             Body::Html(bytes) => Some(self.page(&bytes, None)),
             Body::Http(block) => {
                 let response = warc::Response::parse(&block, MOST).ok()?;

@@ -1,6 +1,7 @@
 //! The table of taggers, and a set of them made for a run.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use regimen_base::{Hash256, fs, suggest};
 use serde::Deserialize;
@@ -166,6 +167,21 @@ pub struct Set {
     identities: Vec<(String, String)>,
 }
 
+/// An attribute that was named at run time. Each is made once and lives as long as the program, like those of taggers:
+/// there are as many as the files that it reads have names for, at most a few thousand.
+fn interned(name: &str, shape: Shape) -> &'static Attribute {
+    static KNOWN: Mutex<Vec<&'static Attribute>> = Mutex::new(Vec::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(found) = known.iter().find(|one| one.name == name && one.shape == shape) {
+        return found;
+    }
+    let doc = "from the attribute files of the documents";
+    let made: &'static Attribute =
+        Box::leak(Box::new(Attribute { name: Box::leak(name.to_string().into_boxed_str()), shape, doc }));
+    known.push(made);
+    made
+}
+
 /// The kind with a name or alias.
 fn kind(name: &str) -> Result<&'static Kind> {
     let fits = |kind: &&&Kind| kind.name == name || kind.aliases.contains(&name);
@@ -248,6 +264,31 @@ impl Set {
         &self.attributes
     }
 
+    /// Add attributes that no tagger of the set gives, but that come with the documents: their slots are the last ones.
+    ///
+    /// # Errors
+    /// [`Error::TaggerField`] if a tagger is called `tagger` already.
+    pub(crate) fn declare(&mut self, tagger: &str, attributes: &[(String, Shape)]) -> Result<()> {
+        if attributes.is_empty() {
+            return Ok(());
+        }
+        if self.identities.iter().any(|(name, _)| name == tagger) {
+            return Err(Error::TaggerField {
+                tagger: tagger.into(),
+                field: "name".into(),
+                reason: format!("`{tagger}` is what attributes that come with documents are called after"),
+                hint: "give the tagger another `name`".into(),
+            });
+        }
+        self.attributes.extend(
+            attributes.iter().map(|(name, shape)| SetAttribute {
+                tagger: tagger.into(),
+                attribute: interned(name, *shape),
+            }),
+        );
+        Ok(())
+    }
+
     /// Whether there is no tagger.
     pub fn is_empty(&self) -> bool {
         self.taggers.is_empty()
@@ -291,6 +332,9 @@ impl Set {
         out: &mut Tags,
     ) {
         out.begin(self.attributes.len(), text.len() as u32);
+        if self.taggers.is_empty() {
+            return;
+        }
         let document = Document { view: buffers.view(text), metadata };
         for (tagger, base) in &self.taggers {
             out.of(*base);

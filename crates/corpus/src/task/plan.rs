@@ -1,6 +1,7 @@
 //! The plan that the tasks of a build agree on: the config, the files, and how many tasks there are. The first task writes
 //! it; the others compare theirs with it.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use regimen_base::Hash256;
@@ -8,7 +9,8 @@ use regimen_recipe::{InputFile, ListedFile, list_files};
 use serde::{Deserialize, Serialize};
 
 use crate::build::Files;
-use crate::config::Config;
+use crate::code::is_licence_file;
+use crate::config::{Config, Format};
 use crate::error::{Error, Result};
 use crate::task::Task;
 
@@ -42,17 +44,30 @@ pub(crate) struct Plan {
     pub tasks: u32,
     /// Files in document order.
     listed: Vec<(String, ListedFile)>,
+    /// Files that every task looks into before it begins, by path: licences of trees.
+    known: BTreeMap<String, InputFile>,
+    /// Attribute files, which every task reads, by pattern.
+    beside: Files,
 }
 
 impl Plan {
     /// Make the plan, or take the one that is there if it is the same.
     pub fn agree(task: &Task, config: &Config) -> Result<Plan> {
         let mut listed = Vec::new();
-        let mut patterns: Vec<&String> = config.sources.iter().map(|source| &source.path).collect();
-        // A pattern of two sources means the same files twice.
-        for pattern in std::mem::take(&mut patterns) {
-            for file in list_files(task.root, pattern).map_err(|error| Error::Listing(Box::new(error)))? {
-                listed.push((pattern.clone(), file));
+        let (mut known, mut beside) = (BTreeMap::new(), Files::new());
+        let list =
+            |pattern: &str| list_files(task.root, pattern).map_err(|error| Error::Listing(Box::new(error)));
+        let read = |file: &ListedFile| file.input().map_err(|error| Error::Listing(Box::new(error)));
+        for source in &config.sources {
+            for file in list(&source.path)? {
+                if source.format == Format::Code && is_licence_file(&file.path) {
+                    known.insert(file.path.clone(), read(&file)?);
+                }
+                listed.push((source.path.clone(), file));
+            }
+            if let Some(pattern) = &source.attributes {
+                let inputs = list(pattern)?.iter().map(read).collect::<Result<Vec<InputFile>>>()?;
+                beside.insert(pattern.clone(), inputs);
             }
         }
         let file = |(pattern, file): &(String, ListedFile)| File {
@@ -85,7 +100,7 @@ impl Plan {
                 return Err(other(what));
             }
         }
-        Ok(Plan { key: Hash256::of(&text(&agreed)?), tasks: agreed.tasks, listed })
+        Ok(Plan { key: Hash256::of(&text(&agreed)?), tasks: agreed.tasks, listed, known, beside })
     }
 
     /// A name for it.
@@ -95,7 +110,7 @@ impl Plan {
 
     /// Its files, their hashes unknown.
     pub fn files(&self) -> Files {
-        self.with(|file| Ok(unread(file))).unwrap_or_default()
+        self.with(|file| Ok(self.unread(file))).unwrap_or_default()
     }
 
     /// The same with the files of a range, in document order, brought here and hashed.
@@ -104,7 +119,7 @@ impl Plan {
         self.with(|file| {
             number += 1;
             if !range.contains(&(number - 1)) {
-                return Ok(unread(file));
+                return Ok(self.unread(file));
             }
             task.cancel.check().map_err(|_| Error::Interrupted)?;
             let input = file.input().map_err(|error| Error::Listing(Box::new(error)))?;
@@ -116,7 +131,7 @@ impl Plan {
     }
 
     fn with(&self, mut make: impl FnMut(&ListedFile) -> Result<InputFile>) -> Result<Files> {
-        let mut files = Files::new();
+        let mut files = self.beside.clone();
         for (pattern, file) in &self.listed {
             let made = make(file)?;
             let of: &mut Vec<InputFile> = files.entry(pattern.clone()).or_default();
@@ -127,14 +142,11 @@ impl Plan {
         }
         Ok(files)
     }
-}
 
-fn unread(file: &ListedFile) -> InputFile {
-    InputFile {
-        path: file.path.clone(),
-        full: file.full.clone(),
-        blake3: Hash256([0; 32]),
-        bytes: file.bytes,
+    fn unread(&self, file: &ListedFile) -> InputFile {
+        let (path, full, bytes) = (file.path.clone(), file.full.clone(), file.bytes);
+        let unread = || InputFile { path, full, blake3: Hash256([0; 32]), bytes };
+        self.known.get(&file.path).cloned().unwrap_or_else(unread)
     }
 }
 

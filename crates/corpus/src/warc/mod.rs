@@ -9,14 +9,18 @@ mod http;
 mod input;
 mod reader;
 mod record;
+mod span;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod wat;
 
 pub use http::{Response, Unreadable};
 pub use reader::{Damaged, Options, Reader};
-pub use record::{Counts, Fields, Item, Kind, Record, Skipped, Span, Why};
+pub use record::{Counts, Fields, Item, Kind, Record, Skipped, Why};
+pub use span::Span;
 pub use stream::Packing;
+pub use wat::Wat;
 
 /// A media type in lower case without its parameters.
 pub(crate) fn media_type(value: &str) -> String {

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use regimen_base::{fs, units};
 
-use super::record::{Counts, Fields, Item, Kind, Record, Skipped, Span, Why};
+use super::record::{Counts, Fields, Item, Kind, Record, Skipped, Why};
+use super::span::Span;
 use super::stream::{Packing, Start, Stream};
 use crate::error::{Error, Result};
 
@@ -140,7 +141,15 @@ impl<R: Read> Reader<R> {
         self.counts.damaged += 1;
         self.counts.skipped_bytes += length;
         let Fault { field, reason, id } = fault;
-        Ok(Some(Item::Skipped(Skipped { why: Why::Damaged, offset: start, length, id, field, reason })))
+        Ok(Some(Item::Skipped(Skipped {
+            why: Why::Damaged,
+            offset: start,
+            length,
+            within: 0,
+            id,
+            field,
+            reason,
+        })))
     }
 
     /// A source that fails is an error under any policy.
@@ -221,6 +230,7 @@ impl<R: Read> Reader<R> {
                 why: Why::TooLarge,
                 offset,
                 length,
+                within,
                 id: Some(header.id),
                 field: "Content-Length",
                 reason,

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::Span;
+
 /// What a record holds, by its field `WARC-Type`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -98,18 +100,6 @@ impl Fields {
     }
 }
 
-/// Where a record lies in its file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    /// Offset of the compressed member that holds it; of the record itself in a plain file.
-    pub offset: u64,
-    /// Bytes of that member; of the record with the blank lines behind it in a plain file. `None` where a member goes on
-    /// behind the record, so that the end of the member was not yet known.
-    pub length: Option<u64>,
-    /// Unpacked bytes of the member before the record: 0 where each record has a member of its own.
-    pub within: u64,
-}
-
 /// One record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -140,6 +130,13 @@ impl Record {
     pub fn json(&self) -> Option<serde_json::Result<Value>> {
         let media = self.content_type.as_deref().map(super::media_type)?;
         (media == "application/json").then(|| serde_json::from_slice(&self.payload))
+    }
+
+    /// Whether the block is what a WAT file says of an answer of a server, to be read with [`super::Wat::parse`].
+    pub fn is_wat(&self) -> bool {
+        self.kind == Kind::Metadata
+            && self.content_type.as_deref().map(super::media_type).is_some_and(|m| m == "application/json")
+            && memchr::memmem::find(&self.payload, b"\"HTTP-Response-Metadata\"").is_some()
     }
 
     /// The block as plain text in UTF-8, if it says that it is: the conversion records of WET files. Bytes that are not
@@ -179,6 +176,8 @@ pub struct Skipped {
     pub offset: u64,
     /// Bytes of the file up to where reading goes on.
     pub length: u64,
+    /// Unpacked bytes of the member before it, as far as that is known.
+    pub within: u64,
     /// Its id if that much could be read.
     pub id: Option<String>,
     /// What is wrong: a field's name, `version`, `header`, `member`, `block`.

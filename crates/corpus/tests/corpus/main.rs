@@ -1,6 +1,8 @@
 //! The stage as a recipe runs it, and the corpus as others read it.
 
 #[cfg(test)]
+mod attributes;
+#[cfg(test)]
 mod attributing;
 #[cfg(test)]
 mod bad_input;
@@ -28,3 +30,5 @@ mod repeating;
 mod sampling;
 #[cfg(test)]
 mod tagging;
+#[cfg(test)]
+mod trees;

@@ -1,6 +1,7 @@
 //! Sources of crawls, pages and tables.
 
 use regimen_corpus::Corpus;
+use regimen_corpus::warc::{Item, Options, Reader, Record, Span};
 
 use crate::common::{build, fault, gzip, project, texts};
 
@@ -123,4 +124,184 @@ fn what_is_no_table_is_refused() {
     let (message, _) =
         fault(&[("x.parquet", b"PAR1 nothing of the kind PAR1")], &config("auto", "x.parquet", ""));
     assert!(message.contains("x.parquet"), "{message}");
+}
+
+/// The record at a place of a file, found by that place alone.
+fn at(file: &[u8], span: Span) -> Box<Record> {
+    let start = span.offset as usize;
+    let end = span.length.map_or(file.len(), |length| start + length as usize);
+    let mut unpacked = Vec::new();
+    match &file[start..] {
+        [0x1f, 0x8b, ..] => {
+            std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&file[start..end]), &mut unpacked)
+                .unwrap();
+        }
+        [0x28, 0xb5, ..] => unpacked = zstd::decode_all(&file[start..end]).unwrap(),
+        _ => unpacked = file[start..end].to_vec(),
+    }
+    let record = &unpacked[span.within as usize..];
+    match Reader::new("part", record, Options::default()).unwrap().next().unwrap().unwrap() {
+        Item::Record(record) => record,
+        Item::Skipped(skipped) => panic!("{skipped:?}"),
+    }
+}
+
+#[test]
+fn a_record_is_found_again_at_the_bytes_that_the_corpus_keeps() {
+    let http = "application/http; msgtype=response";
+    let records: Vec<Vec<u8>> = (0..40)
+        .flat_map(|i| {
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nText of page {i}. ")
+                .repeat(1 + i % 3);
+            let uri = format!("http://a.org/{i}");
+            [
+                record(
+                    "request",
+                    100 + i,
+                    "application/http; msgtype=request",
+                    &uri,
+                    b"GET / HTTP/1.1\r\n\r\n",
+                ),
+                record("response", i, http, &uri, answer.as_bytes()),
+            ]
+        })
+        .collect();
+    let members: Vec<u8> = records.iter().flat_map(|record| gzip(record)).collect();
+    let frames: Vec<u8> = records.iter().flat_map(|record| crate::common::zstd(record)).collect();
+    let files: [(&str, Vec<u8>); 4] = [
+        ("c/a.warc", records.concat()),
+        ("c/b.warc.gz", members),
+        ("c/c.warc.zst", frames),
+        // Many records in one member, which is against the standard and happens.
+        ("c/d.warc.gz", gzip(&records.concat())),
+    ];
+    for (name, content) in &files {
+        let dir = project(&[(name, content)]);
+        let corpus = build(dir.path(), &config("auto", "c", ""));
+        assert_eq!(corpus.len(), 40);
+        for ordinal in 0..40 {
+            let span = corpus.span(ordinal).unwrap().unwrap();
+            let found = at(content, span);
+            assert_eq!(found.id, corpus.id(ordinal), "{name}: {span}");
+            let text = String::from_utf8(found.payload.clone()).unwrap();
+            let body = text.split_once("\r\n\r\n").unwrap().1;
+            assert_eq!(body, corpus.text(ordinal).unwrap().unwrap());
+            // In files that keep to the standard the bytes are those of this record alone.
+            let alone = &records[2 * ordinal as usize + 1];
+            match *name {
+                "c/a.warc" => {
+                    assert_eq!(&content[span.offset as usize..][..span.length.unwrap() as usize], &alone[..]);
+                }
+                "c/d.warc.gz" => assert_eq!((span.offset, span.within > 0), (0, true)),
+                _ => assert_eq!(span.within, 0),
+            }
+        }
+    }
+}
+
+#[test]
+fn other_sources_have_no_places_of_records_and_cost_nothing_for_them() {
+    let dir = project(&[("a.txt", b"One text."), ("x.warc.gz", &crawl())]);
+    let artifact = crate::common::stage(dir.path(), &config("auto", "a.txt", "")).unwrap();
+    assert!(!artifact.path.join("place.bin").exists());
+    assert_eq!(Corpus::open(&artifact).unwrap().span(0).unwrap(), None);
+    let both = "sources = [{ name = \"t\", path = \"a.txt\" }, { name = \"c\", path = \"x.warc.gz\" }]\n\
+                filter = { quality = \"none\" }\nvalidation = 0\n";
+    let corpus = build(dir.path(), both);
+    assert_eq!(corpus.span(0).unwrap(), None);
+    assert!(corpus.span(1).unwrap().is_some());
+    // A crawl that is cut off: what was passed over has its bytes too.
+    let whole = crawl();
+    let cut = &whole[..whole.len() - 60];
+    let dir = project(&[("x.warc.gz", cut)]);
+    let corpus = build(dir.path(), &config("auto", "x.warc.gz", "missing_text = \"drop\""));
+    let last = corpus.span(corpus.len() as u32 - 1).unwrap().unwrap();
+    assert_eq!(last.offset + last.length.unwrap(), cut.len() as u64);
+}
+
+/// A record of a WAT file, about the answer to `uri`.
+fn described(id: usize, uri: &str, metadata: &serde_json::Value) -> Vec<u8> {
+    let json = serde_json::json!({
+        "Container": {"Filename": "CC-MAIN.warc.gz", "Offset": "4711", "Compressed": true},
+        "Envelope": {"WARC-Header-Metadata": {"WARC-Type": "response", "WARC-Target-URI": uri}, "Payload-Metadata": metadata},
+    });
+    gzip(&record("metadata", id, "application/json", uri, json.to_string().as_bytes()))
+}
+
+fn wat() -> Vec<u8> {
+    let answer = |html: serde_json::Value| {
+        serde_json::json!({"HTTP-Response-Metadata": {"Response-Message": {"Status": "200"},
+            "Headers": {"Content-Type": "text/html"}, "HTML-Metadata": html}})
+    };
+    let page = serde_json::json!({
+        "Head": {"Title": "Trees", "Metas": [{"name": "description", "content": "All about trees."}]},
+        "Links": [{"path": "A@/href", "url": "/oak", "text": "The oak"}, {"path": "IMG@/src", "url": "/i.png", "alt": "x"},
+            {"path": "A@/href", "url": "/elm", "text": "  The\n elm "}],
+    });
+    [
+        gzip(&record("warcinfo", 0, "application/warc-fields", "x", b"software: x\r\n")),
+        described(1, "http://a.org/", &serde_json::json!({"HTTP-Request-Metadata": {}})),
+        described(2, "http://a.org/", &answer(page)),
+        described(
+            3,
+            "http://a.org/i.png",
+            &serde_json::json!({"HTTP-Response-Metadata": {"Headers": {"Content-Type": "image/png"}}}),
+        ),
+        described(4, "http://b.org/", &answer(serde_json::json!({"Head": {"Title": "Only a title"}}))),
+    ]
+    .concat()
+}
+
+#[test]
+fn records_of_wat_files_are_titles_descriptions_and_link_texts() {
+    let file = wat();
+    for (name, format) in [("x.warc.wat.gz", "auto"), ("x.gz", "warc")] {
+        let dir = project(&[(name, &file)]);
+        let more = "drop = ['metadata.links == 0 and metadata.warc_file_offset == 4711']";
+        let corpus = build(dir.path(), &config(format, name, more));
+        let expected = [("2", "kept"), ("3", "missing_text"), ("4", "drop_1")];
+        assert_eq!(
+            names(&corpus),
+            expected.map(|(id, reason)| (format!("urn:uuid:{id}"), reason.to_string()))
+        );
+        assert_eq!(texts(&corpus), ["Trees\nAll about trees.\nThe oak\nThe elm"]);
+        let span = corpus.span(0).unwrap().unwrap();
+        assert_eq!(at(&file, span).id, "urn:uuid:2");
+        assert_eq!(corpus.row(0).created, Some(18_388));
+    }
+}
+
+#[test]
+fn a_wat_record_that_is_no_json_is_an_error_or_is_passed_over() {
+    let broken =
+        gzip(&record("metadata", 5, "application/json", "http://c.org/", b"{\"HTTP-Response-Metadata\": {"));
+    let file = [wat(), broken].concat();
+    let (message, hint) = fault(&[("x.wat.gz", &file)], &config("auto", "x.wat.gz", ""));
+    let place = format!("`x.wat.gz`, byte {}: WARC block: ", wat().len());
+    assert!(message.starts_with(&place) && !hint.is_empty(), "{message} {hint}");
+    let dir = project(&[("x.wat.gz", &file)]);
+    let corpus = build(dir.path(), &config("auto", "x.wat.gz", "missing_text = \"drop\""));
+    assert_eq!(names(&corpus).last().unwrap(), &("urn:uuid:5".to_string(), "missing_text".to_string()));
+}
+
+#[test]
+fn a_corpus_of_a_program_that_kept_no_places_opens_as_before() {
+    let dir = project(&[("x.warc.gz", &crawl())]);
+    let artifact = crate::common::stage(dir.path(), &config("auto", "x.warc.gz", "")).unwrap();
+    let old = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(&artifact.path).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_file() && !name.starts_with("place.") {
+            std::fs::copy(&path, old.path().join(name)).unwrap();
+        }
+    }
+    let names = old.path().join("names.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&names).unwrap()).unwrap();
+    assert_eq!(json.as_object_mut().unwrap().remove("placed"), Some(true.into()));
+    std::fs::remove_file(&names).unwrap();
+    std::fs::write(&names, json.to_string()).unwrap();
+    let corpus = Corpus::open_dir(old.path()).unwrap();
+    assert_eq!((corpus.len(), corpus.span(0).unwrap()), (4, None));
+    assert_eq!(corpus.place(2).to_string(), "`x.warc.gz`, record 3");
 }

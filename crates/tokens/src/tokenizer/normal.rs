@@ -1,28 +1,12 @@
-//! Unicode normalization form C, as the `tokenizers` crate does it: with the same tables, which are those of Unicode 9.
+//! Unicode normalization form C. The room of documents has it, for it can bring texts into this form; here it is held
+//! against the `tokenizers` crate, whose tables it has.
 
-use std::borrow::Cow;
-
-use unicode_normalization_alignments::{IsNormalized, UnicodeNormalization, is_nfc_quick};
-
-/// The first byte of U+0300: whatever has no byte from here on is as it should be.
-const FIRST: u8 = 0xCC;
-/// Bytes that are looked at together.
-const BLOCK: usize = 256;
-
-/// The text in form C; borrowed if it is in that form already.
-pub(super) fn nfc(text: &str) -> Cow<'_, str> {
-    if text.as_bytes().chunks(BLOCK).all(|block| block.iter().fold(true, |all, &byte| all & (byte < FIRST))) {
-        return Cow::Borrowed(text);
-    }
-    if is_nfc_quick(text.chars()) == IsNormalized::Yes {
-        return Cow::Borrowed(text);
-    }
-    let normal: String = text.chars().nfc().map(|(c, _)| c).collect();
-    if normal == text { Cow::Borrowed(text) } else { Cow::Owned(normal) }
-}
+pub(super) use regimen_corpus::nfc;
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
     use proptest::prelude::*;
     use tokenizers::normalizers::unicode::NFC;

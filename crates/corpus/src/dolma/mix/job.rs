@@ -214,7 +214,7 @@ impl<'m> Job for Pass<'m> {
         let fraction = self.fractions.map_or(1.0, |all| all[source]);
         let mut counts = Counts::new(judge.reasons.len());
         let mut out = Vec::with_capacity(if self.fractions.is_some() { chunk.data.len() } else { 0 });
-        let mut beside: Vec<_> = chunk.beside.iter().map(Chunk::lines).collect();
+        let mut beside: Vec<_> = chunk.paired.iter().map(Chunk::lines).collect();
         let Room { tags, offsets, cuts } = room;
         chunk.rows(&file.documents.path, |line, place: &dyn Fn() -> Place| {
             let row = Row::parse(line, place)?;

@@ -82,8 +82,11 @@ impl<'c> Chosen<'c> {
                 .collect();
             reasons.push(Pairs { reason, count: gone.len() as u64, pairs });
         }
-        let slots =
-            originals.drops()?.into_iter().map(|(reason, truth)| (reason, Uses::of(&truth).slots)).collect();
+        let slots = originals
+            .drops(corpus)?
+            .into_iter()
+            .map(|(reason, truth)| (reason, Uses::of(&truth).slots))
+            .collect();
         let edited_count = edited.len() as u64;
         let edited = spread(&edited, most);
         Ok(Chosen { corpus, measures, slots, reasons, edited, edited_count, clusters })
