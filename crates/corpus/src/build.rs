@@ -25,7 +25,7 @@ use crate::read::page::PageKind;
 use crate::read::stream::Packing;
 use crate::resolve::{Part, Reasons, resolve};
 use crate::rounds::Rounds;
-use crate::second::Second;
+use crate::second::{Second, Target};
 use crate::write::{Options, Summary, Writer, duplicate};
 
 /// Folder of the parts, in the work folder of the stage.
@@ -138,9 +138,11 @@ pub(crate) fn build(
     };
     fs::create_dir_all(parts)?;
     let mut first = ground.first(&reading, parts, cancel, progress);
-    let mut second = Second {
+    let mut target = Target {
         writer: Writer::create(dir, ground.names.clone(), options)?,
         in_file: vec![0; ground.plan.len()],
+    };
+    let second = Second {
         rules: ground.rules.rules.len(),
         paragraphs: config.paragraphs.min_bytes,
         replacements: &ground.pipeline.replacements,
@@ -153,14 +155,14 @@ pub(crate) fn build(
         for group in groups {
             first.offset = group;
             flow::run(1, &first, cancel)?;
-            second.take(&first.part(group)?, None)?;
-            if second.writer.full() {
+            second.take(&first.part(group), None, &mut target)?;
+            if target.writer.full() {
                 break;
             }
         }
     } else {
         flow::run(groups.len(), &first, cancel)?;
-        let all = groups.map(|group| first.part(group)).collect::<Result<Vec<Part>>>()?;
+        let all: Vec<Part> = groups.map(|group| first.part(group)).collect();
         let mut resolved = match config.compares() {
             true => {
                 let notes = (0..all.len()).map(|group| first.note(group)).collect::<Result<Vec<Note>>>()?;
@@ -170,19 +172,19 @@ pub(crate) fn build(
             false => None,
         };
         for part in &all {
-            second.take(part, resolved.as_mut())?;
+            second.take(part, resolved.as_mut(), &mut target)?;
         }
     }
-    let unread = second.in_file.iter().position(|&documents| documents == 0);
-    if let (Some(empty), false) = (unread, second.writer.full()) {
+    let unread = target.in_file.iter().position(|&documents| documents == 0);
+    if let (Some(empty), false) = (unread, target.writer.full()) {
         let empty = &ground.plan[empty];
         return Err(Error::EmptyFile {
             file: empty.input.path.clone(),
             source_name: config.sources[usize::from(empty.source)].name.clone(),
         });
     }
-    let documents = second.writer.documents();
-    let summary = second.writer.finish()?;
+    let documents = target.writer.documents();
+    let summary = target.writer.finish()?;
     let total = first.total;
     let progress = first.progress.into_inner().unwrap_or_else(PoisonError::into_inner);
     progress(total, total, documents)?;

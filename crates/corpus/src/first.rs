@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use regimen_base::{Cancel, Hash256};
 
-use crate::arena::map;
 use crate::build::{Planned, Progress};
 use crate::error::Result;
 use crate::flow::{self, Job};
@@ -96,8 +95,8 @@ impl First<'_> {
     }
 
     /// The finished part of a group.
-    pub fn part(&self, group: usize) -> Result<Part> {
-        Ok(Part { docs: map(&self.path(group, "docs"))?, hashes: map(&self.path(group, "hashes"))? })
+    pub fn part(&self, group: usize) -> Part {
+        Part { docs: self.path(group, "docs"), hashes: self.path(group, "hashes") }
     }
 
     fn show(&self) -> Result<()> {

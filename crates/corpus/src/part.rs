@@ -5,10 +5,13 @@
 //! Records are little endian and begin with their length, so that texts can be skipped. The files are gone once the corpus
 //! is whole.
 
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
 use crate::author::Author;
 use crate::error::{Error, Result};
 use crate::write::Incoming;
-use regimen_base::DocKey;
+use regimen_base::{DocKey, fs};
 
 /// What deduplication compares of one document. A document that is not kept has nothing to compare.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -71,6 +74,59 @@ pub(crate) fn put_hashes(fate: &Fate, hashes: &Hashes, out: &mut Vec<u8>) {
     for list in [&hashes.bands, &hashes.paragraphs] {
         out.extend_from_slice(&(list.len() as u32).to_le_bytes());
         list.iter().for_each(|hash| out.extend_from_slice(&hash.to_le_bytes()));
+    }
+}
+
+/// Reads a file of records a batch at a time, so that no more of it is in memory.
+pub(crate) struct Records {
+    file: std::fs::File,
+    path: PathBuf,
+    /// The beginning of a record that the batch before did not hold whole.
+    rest: Vec<u8>,
+    /// Bytes of the file that are not read yet.
+    left: u64,
+}
+
+impl Records {
+    /// Open a file of records.
+    pub fn open(path: &Path) -> Result<Records> {
+        let left = fs::size(path)?;
+        Ok(Records { file: fs::open(path)?, path: path.into(), rest: Vec::new(), left })
+    }
+
+    /// The next whole records, at least so many bytes of them if there are as many; empty at the end.
+    ///
+    /// # Errors
+    /// [`Error::Record`] if the last one is not whole.
+    pub fn batch(&mut self, bytes: usize) -> Result<Vec<u8>> {
+        let bytes = bytes.max(1);
+        let mut out = std::mem::take(&mut self.rest);
+        let mut whole = 0;
+        loop {
+            while let Some(head) = out.get(whole..).and_then(|rest| rest.first_chunk()) {
+                let end = whole + 4 + u32::from_le_bytes(*head) as usize;
+                if end > out.len() {
+                    break;
+                }
+                whole = end;
+            }
+            if whole >= bytes || self.left == 0 {
+                break;
+            }
+            let more = (bytes as u64).min(self.left);
+            let file = &mut self.file;
+            let read = file.take(more).read_to_end(&mut out);
+            let read = read.map_err(|e| fs::Error::new("read", &self.path, e))? as u64;
+            if read < more {
+                return Err(Error::Record { what: "a file between two passes" });
+            }
+            self.left -= more;
+        }
+        if self.left == 0 && whole < out.len() && whole < bytes {
+            return Err(Error::Record { what: "a record between two passes" });
+        }
+        self.rest = out.split_off(whole);
+        Ok(out)
     }
 }
 
@@ -262,6 +318,37 @@ mod tests {
                 prop_assert_eq!((&of, &values[..]), (&licence, &[i as f32, 0.5][..]));
             }
             prop_assert!(records.record().unwrap().is_none());
+        }
+
+        #[test]
+        fn records_come_in_batches(lengths in prop::collection::vec(0usize..50, 0..30), batch in 0usize..120, cut in 1usize..5) {
+            let mut all = Vec::new();
+            for (i, &length) in lengths.iter().enumerate() {
+                all.extend_from_slice(&(length as u32).to_le_bytes());
+                all.extend(vec![i as u8; length]);
+            }
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("x");
+            std::fs::write(&path, &all).unwrap();
+            let (mut records, mut found) = (Records::open(&path).unwrap(), Vec::new());
+            loop {
+                let some = records.batch(batch).unwrap();
+                if some.is_empty() {
+                    break;
+                }
+                prop_assert!(some.len() >= batch.max(1) || found.len() + some.len() == all.len());
+                let mut reader = Reader(&some);
+                while let Some(record) = reader.record().unwrap() {
+                    found.extend_from_slice(record.0);
+                }
+            }
+            prop_assert_eq!(&found, &all);
+            if !all.is_empty() {
+                std::fs::write(&path, &all[..all.len() - cut.min(lengths[lengths.len() - 1] + 3)]).unwrap();
+                let mut records = Records::open(&path).unwrap();
+                let fault = (0..=lengths.len()).find_map(|_| records.batch(batch).err());
+                prop_assert!(fault.is_some());
+            }
         }
 
         #[test]

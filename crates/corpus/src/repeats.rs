@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::dedup::{self, Span, Substrings};
 use crate::edit::{self, Cut};
 use crate::error::{Error, Result};
-use crate::part::Reader;
+use crate::part::{Reader, Records};
 use crate::pipeline::paragraphs;
 use crate::resolve::{Part, Standing};
 use crate::rounds::{Pairs, pairs};
@@ -79,20 +79,19 @@ pub(crate) fn substrings(
     let mut read = 0;
     let mut ordinal = all.start;
     for part in parts {
-        let mut reader = Reader(&part.docs);
+        let mut records = Records::open(&part.docs)?;
         loop {
-            let (mut batch, mut size) = (Vec::new(), 0);
-            while size < BATCH {
-                let Some(record) = reader.record()? else { break };
+            let bytes = records.batch(BATCH)?;
+            let (mut reader, mut batch) = (Reader(&bytes), Vec::new());
+            while let Some(record) = reader.record()? {
                 if all.stays(ordinal) {
-                    size += record.0.len();
                     let mut numbers = Vec::new();
                     read += numbers_of(again, read, ordinal, &mut numbers);
                     batch.push((ordinal, record, numbers));
                 }
                 ordinal += 1;
             }
-            if batch.is_empty() {
+            if bytes.is_empty() {
                 break;
             }
             let texts: Vec<Result<(u32, Cow<str>)>> = batch

@@ -5,8 +5,11 @@
 //! what those before it kept, so that no document stands in for another that it was dropped before. Representatives are
 //! documents that are kept, unless the mix left them out. What stays is decided by document order and the stated policy, never by time.
 
+use std::path::PathBuf;
+
 use memmap2::Mmap;
 
+use crate::arena::map;
 use crate::config::{Config, Dedup as Whole, ParagraphDedup};
 use crate::dedup::{Bloom, Budget, Clusters, ExactKeys, ExactParagraphs, Facts, Keep, Kept, Lsh, Sizing};
 use crate::error::{Error, Result};
@@ -15,10 +18,10 @@ use crate::part::{Fate, Hashes, Reader};
 use crate::repeats::{numbers_of, substrings};
 use crate::rounds::{self, Pairs, Rounds, pairs};
 
-/// The files of one part.
+/// The files of one part. They are open only while they are read, so that no more than one of them is in memory.
 pub(crate) struct Part {
-    pub docs: Mmap,
-    pub hashes: Mmap,
+    pub docs: PathBuf,
+    pub hashes: PathBuf,
 }
 
 /// Numbers of the reasons for which documents are dropped here.
@@ -152,7 +155,9 @@ pub(crate) fn resolve(
     reasons: Reasons,
     rounds: &Rounds,
 ) -> Result<Resolved> {
-    let mut all = Standing::new(0, parts.iter().map(|part| &part.hashes[..]))?;
+    let files = parts.iter().map(|part| map(&part.hashes)).collect::<Result<Vec<Mmap>>>()?;
+    let mut all = Standing::new(0, files.iter().map(|file| &file[..]))?;
+    drop(files);
     let count = all.fates.len() as u32;
     let budget = Budget { memory: config.memory, dir: rounds.dir.join("spill") };
     if config.dedup_url {
@@ -230,7 +235,8 @@ pub(crate) fn resolve(
 fn each(parts: &[Part], mut then: impl FnMut(u32, &Hashes) -> Result<()>) -> Result<()> {
     let (mut ordinal, mut hashes) = (0, Hashes::default());
     for part in parts {
-        let mut reader = Reader(&part.hashes);
+        let file = map(&part.hashes)?;
+        let mut reader = Reader(&file);
         while reader.hashes(&mut hashes)?.is_some() {
             then(ordinal, &hashes)?;
             ordinal += 1;

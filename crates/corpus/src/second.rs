@@ -1,29 +1,50 @@
 //! The second pass of a build: records are read and cut on all threads, and written in document order, each as its fate
-//! says.
+//! says. While one batch is written the next one is read and cut.
 
 use rayon::prelude::*;
 use regimen_base::Cancel;
 
 use crate::build::Given;
 use crate::error::{Error, Result};
-use crate::part::Reader;
+use crate::part::{Reader, Records};
 use crate::repeats::{cut, paragraph_cuts, span_cuts};
 use crate::resolve::{Gone, Part, Resolved};
 use crate::write::{Incoming, Writer};
 
 /// Bytes of records that are read and cut at once.
-const BATCH: usize = 8 << 20;
+const BATCH: usize = 4 << 20;
 
 /// The second pass.
 pub(crate) struct Second<'s> {
-    pub writer: Writer,
-    pub in_file: Vec<u64>,
     pub rules: usize,
     /// Least bytes of a paragraph that is compared.
     pub paragraphs: u32,
     pub replacements: &'s [String],
     pub reasons: Given,
     pub cancel: &'s Cancel,
+}
+
+/// Where the documents go.
+pub(crate) struct Target {
+    pub writer: Writer,
+    /// Documents of each file.
+    pub in_file: Vec<u64>,
+}
+
+impl Target {
+    /// Write documents until the corpus is full; gives back whether it is.
+    fn put(&mut self, documents: Vec<Result<Ready>>) -> Result<bool> {
+        for ready in documents {
+            if self.writer.full() {
+                return Ok(true);
+            }
+            let Ready { mut document, licence, values } = ready?;
+            document.licence = self.writer.licence(&licence)?;
+            self.in_file[document.file as usize] += 1;
+            self.writer.push(&document, &values)?;
+        }
+        Ok(false)
+    }
 }
 
 /// A record on its way through the second pass.
@@ -49,15 +70,15 @@ struct Ready {
 impl Second<'_> {
     /// Write the documents of a part, each as its fate says. Records are read and cut on all threads, batch by batch, and
     /// written in order.
-    pub fn take(&mut self, part: &Part, mut resolved: Option<&mut Resolved>) -> Result<()> {
-        let mut reader = Reader(&part.docs);
-        let mut ordinal = self.writer.documents() as u32;
+    pub fn take(&self, part: &Part, mut resolved: Option<&mut Resolved>, target: &mut Target) -> Result<()> {
+        let mut records = Records::open(&part.docs)?;
+        let mut ordinal = target.writer.documents() as u32;
+        let mut waiting = Vec::new();
         loop {
             self.cancel.check()?;
-            let (mut batch, mut bytes) = (Vec::new(), 0);
-            while bytes < BATCH {
-                let Some(record) = reader.record()? else { break };
-                bytes += record.0.len();
+            let bytes = records.batch(BATCH)?;
+            let (mut reader, mut batch) = (Reader(&bytes), Vec::new());
+            while let Some(record) = reader.record()? {
                 let mut job =
                     Decided { record, gone: None, again: Vec::new(), copies: 1, repeats: Vec::new() };
                 if let Some(resolved) = resolved.as_deref_mut() {
@@ -70,19 +91,13 @@ impl Second<'_> {
                 batch.push(job);
                 ordinal += 1;
             }
-            if batch.is_empty() {
+            let last = batch.is_empty();
+            let ready = || batch.into_par_iter().map(|job| self.ready(job)).collect();
+            let (full, ready) = rayon::join(|| target.put(waiting), ready);
+            if full? || last {
                 return Ok(());
             }
-            let ready: Vec<Result<Ready>> = batch.into_par_iter().map(|job| self.ready(job)).collect();
-            for ready in ready {
-                if self.writer.full() {
-                    return Ok(());
-                }
-                let Ready { mut document, licence, values } = ready?;
-                document.licence = self.writer.licence(&licence)?;
-                self.in_file[document.file as usize] += 1;
-                self.writer.push(&document, &values)?;
-            }
+            waiting = ready;
         }
     }
 

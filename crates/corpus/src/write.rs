@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use regimen_base::{DocKey, fs};
 
 use crate::arena;
@@ -257,13 +258,19 @@ impl Writer {
                 share: self.options.validation,
             });
         }
-        self.text.finish(&self.dir, "text")?;
-        for (arena, name) in [(self.tags, "tags"), (self.keep, "keep"), (self.place, "place")] {
-            if let Some(arena) = arena {
-                arena.finish(&self.dir, name)?;
-            }
-        }
-        self.ids.finish(&self.dir, "ids")?;
+        let arenas = [
+            (Some(self.text), "text"),
+            (self.tags, "tags"),
+            (self.keep, "keep"),
+            (self.place, "place"),
+            (Some(self.ids), "ids"),
+        ];
+        // Each waits for the disk.
+        let finish = |(arena, name): (Option<arena::Writer>, &str)| {
+            arena.map_or(Ok(()), |arena| arena.finish(&self.dir, name))
+        };
+        let finished: Vec<Result<()>> = arenas.into_par_iter().map(finish).collect();
+        finished.into_iter().collect::<Result<()>>()?;
         self.rules.finish()?;
         let mut table = fs::create(&self.dir.join("docs.tbl"))?;
         table.put(&table::header(self.rows.len() as u64))?;

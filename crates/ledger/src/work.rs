@@ -4,7 +4,7 @@
 //! then what is not part of the artifact goes, then the rename. A work folder with a manifest is a finished artifact
 //! whose rename is still to do, and [`Store::begin`] does it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use regimen_base::{Hash256, Key, events, fs};
@@ -112,10 +112,8 @@ impl Work {
     pub fn commit(self, draft: Draft) -> Result<Artifact> {
         let mut payloads = draft.payloads;
         let mut files = Vec::new();
-        for relative in visible_files(&self.dir)? {
-            let full = self.dir.join(&relative);
-            let (blake3, bytes) = Hash256::of_file(&full)?;
-            make_durable(&full)?;
+        let visible = visible_files(&self.dir)?;
+        for (relative, (blake3, bytes)) in visible.iter().cloned().zip(hash_and_sync(&self.dir, &visible)?) {
             let payload = payloads.remove(&relative).unwrap_or(Some(blake3));
             files.push(FileEntry { path: relative, bytes, blake3, payload });
         }
@@ -210,8 +208,23 @@ fn visible_files(dir: &Path) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Wait until the disk has the file and the entry of its folder.
-fn make_durable(path: &Path) -> fs::Result<()> {
-    fs::open(path)?.sync_all().map_err(|e| fs::Error::new("sync", path, e))?;
-    path.parent().map_or(Ok(()), fs::sync_dir)
+/// Hash and length of each file, all of which are on the disk then. While one thread waits for the disk this one hashes.
+fn hash_and_sync(dir: &Path, files: &[String]) -> fs::Result<Vec<(Hash256, u64)>> {
+    std::thread::scope(|scope| {
+        let synced = scope.spawn(|| make_durable(dir, files));
+        let hashed: fs::Result<Vec<_>> = files.iter().map(|file| Hash256::of_file(&dir.join(file))).collect();
+        let synced = synced.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        hashed.and_then(|hashed| synced.map(|()| hashed))
+    })
+}
+
+/// Wait until the disk has the files, and then the entries of the folders that they lie in.
+fn make_durable(dir: &Path, files: &[String]) -> fs::Result<()> {
+    let mut folders = BTreeSet::new();
+    for file in files {
+        let path = dir.join(file);
+        fs::open(&path)?.sync_all().map_err(|e| fs::Error::new("sync", &path, e))?;
+        folders.extend(path.parent().map(Path::to_path_buf));
+    }
+    folders.iter().try_for_each(|folder| fs::sync_dir(folder))
 }

@@ -3,6 +3,8 @@
 //! `{"id": .., "attributes": {"EXPERIMENT__TAGGER__ATTRIBUTE": [[start, end, score], ..]}, "source": ..}`: offsets in code
 //! points, scores with five digits behind the point, as Dolma writes them. An attribute without a span is left out.
 
+use std::io::Write as _;
+
 use super::offsets::Offsets;
 use super::row::Row;
 use crate::tag::{Set, Span, Tags};
@@ -46,11 +48,7 @@ impl Writer {
             }
             first = false;
             out.extend_from_slice(name.as_bytes());
-            for (i, span) in spans.iter().enumerate() {
-                out.push(if i == 0 { b'[' } else { b',' });
-                write_span(span, text, offsets, out);
-            }
-            out.push(b']');
+            write_spans(spans, text, offsets, out);
         }
         out.push(b'}');
         if let Some(source) = row.source {
@@ -61,14 +59,61 @@ impl Writer {
     }
 }
 
-fn write_span(span: &Span, text: &str, offsets: &Offsets, out: &mut Vec<u8>) {
-    out.push(b'[');
-    decimal(offsets.code_points(text, span.start).into(), out);
-    out.push(b',');
-    decimal(offsets.code_points(text, span.end).into(), out);
-    out.push(b',');
-    score(span.score, out);
+fn write_spans(spans: &[Span], text: &str, offsets: &Offsets, out: &mut Vec<u8>) {
+    // Many spans begin where the one before ends, or a little behind: its end is known, in bytes, code points and digits.
+    let mut points = offsets.cursor(text);
+    let mut end = Digits::of(0);
+    let mut at = 0;
+    for (i, span) in spans.iter().enumerate() {
+        let start = if i > 0 && span.start == at { end } else { Digits::of(points.to(span.start)) };
+        end = Digits::of(points.to(span.end));
+        at = span.end;
+        let mut room = [0u8; 32];
+        let mut length = 0;
+        let mut put = |bytes: &[u8]| {
+            room[length..length + bytes.len()].copy_from_slice(bytes);
+            length += bytes.len();
+        };
+        put(if i == 0 { b"[[" } else { b",[" });
+        put(start.digits());
+        put(b",");
+        put(end.digits());
+        put(b",");
+        if span.score == 1.0 {
+            put(b"1.0]");
+            out.extend_from_slice(&room[..length]);
+        } else {
+            out.extend_from_slice(&room[..length]);
+            score(span.score, out);
+            out.push(b']');
+        }
+    }
     out.push(b']');
+}
+
+/// The decimal digits of a number.
+#[derive(Clone, Copy)]
+struct Digits {
+    all: [u8; 10],
+    first: u8,
+}
+
+impl Digits {
+    fn of(mut n: u32) -> Digits {
+        let mut digits = Digits { all: [0; 10], first: 10 };
+        loop {
+            digits.first -= 1;
+            digits.all[usize::from(digits.first)] = b'0' + (n % 10) as u8;
+            n /= 10;
+            if n == 0 {
+                return digits;
+            }
+        }
+    }
+
+    fn digits(&self) -> &[u8] {
+        &self.all[usize::from(self.first)..]
+    }
 }
 
 /// A whole number in decimal digits.
@@ -97,10 +142,12 @@ fn score(score: f64, out: &mut Vec<u8>) {
         out.extend_from_slice(b"null");
         return;
     }
-    let text = format!("{score:.5}");
-    let short = text.trim_end_matches('0');
-    out.extend_from_slice(short.as_bytes());
-    if short.ends_with('.') {
+    // Nothing can go wrong in writing to memory.
+    let _ = write!(out, "{score:.5}");
+    while out.last() == Some(&b'0') {
+        out.pop();
+    }
+    if out.last() == Some(&b'.') {
         out.push(b'0');
     }
 }

@@ -43,6 +43,11 @@ impl Offsets {
         }
     }
 
+    /// Offsets one after the other, most of them a little behind the one before.
+    pub fn cursor<'o>(&'o self, text: &'o str) -> Cursor<'o> {
+        Cursor { offsets: self, text, at: 0, points: 0 }
+    }
+
     /// The byte at which code point `at` of the marked `text` begins; its length for the end. None beyond the end.
     pub fn byte(&self, text: &str, at: u32) -> Option<u32> {
         if self.before.is_empty() {
@@ -62,6 +67,31 @@ impl Offsets {
     }
 }
 
+/// A place in a marked text.
+pub(crate) struct Cursor<'o> {
+    offsets: &'o Offsets,
+    text: &'o str,
+    at: u32,
+    points: u32,
+}
+
+impl Cursor<'_> {
+    /// Go to byte `at`; gives back the code points before it.
+    #[inline]
+    pub fn to(&mut self, at: u32) -> u32 {
+        if self.offsets.before.is_empty() {
+            return at.min(self.text.len() as u32);
+        }
+        let between = self.text.as_bytes().get(self.at as usize..at as usize);
+        self.points = match between.filter(|bytes| bytes.len() < BLOCK) {
+            Some(bytes) => self.points + bytes.iter().filter(|&&b| begins(b)).count() as u32,
+            None => self.offsets.code_points(self.text, at),
+        };
+        self.at = at.min(self.text.len() as u32);
+        self.points
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,7 +99,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn offsets_go_there_and_back(parts in prop::collection::vec("[a-cé中🦀]{0,300}", 0..4)) {
+        fn offsets_go_there_and_back(
+            parts in prop::collection::vec("[a-cé中🦀]{0,300}", 0..4), jumps in prop::collection::vec(0usize..2000, 0..20)
+        ) {
             let text = parts.concat();
             let mut offsets = Offsets::default();
             offsets.mark(&text);
@@ -79,6 +111,11 @@ mod tests {
                 prop_assert_eq!(offsets.byte(&text, points as u32), Some(byte as u32));
             }
             prop_assert_eq!(offsets.byte(&text, text.chars().count() as u32 + 1), None);
+            let mut cursor = offsets.cursor(&text);
+            for at in jumps {
+                let at = text.floor_char_boundary(at) as u32;
+                prop_assert_eq!(cursor.to(at), offsets.code_points(&text, at));
+            }
         }
     }
 }

@@ -12,13 +12,12 @@
 
 use std::ops::Range;
 
-use aho_corasick::AhoCorasick;
-
 use super::classes::is_space;
-use super::spacy;
-use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, flag, spans, value};
+use super::phrases::Phrases;
+use super::spacy::{self, Cuts};
+use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, View, flag, spans, value};
 
-const LONGEST_WORD: usize = 1000;
+const LONGEST_WORD: u32 = 1000;
 const LEAST_WORDS: usize = 3;
 const POLICY: [&str; 6] =
     ["terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies"];
@@ -53,17 +52,13 @@ pub(super) static KIND: Kind = Kind {
     attributes: &ATTRIBUTES,
     make: |params| {
         params.none()?;
-        let phrases = ["javascript", "lorem ipsum"].iter().chain(&POLICY);
-        let phrases = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .build(phrases)
-            .map_err(|e| params.wrong("c4", e.to_string()))?;
-        Ok(Box::new(C4 { phrases }))
+        let phrases = ["javascript", "lorem ipsum"].into_iter().chain(POLICY);
+        Ok(Box::new(C4 { phrases: Phrases::new(phrases) }))
     },
 };
 
 struct C4 {
-    phrases: AhoCorasick,
+    phrases: Phrases,
 }
 
 /// A separator of Python's `str.splitlines`, and its length if the text begins with one.
@@ -101,35 +96,66 @@ pub(super) fn split_lines(text: &str) -> impl Iterator<Item = (Range<usize>, usi
     })
 }
 
+/// The same for a view, which knows most of them.
+pub(super) fn lines<'v>(view: &View<'v>) -> impl Iterator<Item = (Range<usize>, usize)> + use<'v> {
+    let length = view.text.len();
+    let (known, other) = if view.breaks { (&[][..], view.text) } else { (view.lines, "") };
+    let known = known.iter().map(move |line| {
+        let (start, end) = (line.start as usize, line.end as usize);
+        (start..end, (end + 1).min(length))
+    });
+    // What follows the last line feed is a line only if it is not empty.
+    known.filter(move |(range, _)| range.start < length).chain(split_lines(other))
+}
+
 impl Tagger for C4 {
-    fn tag(&self, document: &Document, _: &mut Scratch, out: &mut Tags) {
-        let text = document.view.text;
+    fn tag(&self, document: &Document, scratch: &mut Scratch, out: &mut Tags) {
+        let view = document.view;
+        let text = view.text;
         let mut sentences = 0;
         let (mut lorem, mut brace) = (false, false);
-        for (range, end) in split_lines(text) {
+        let mut from = 0;
+        // The next bracket of the text: most lines have none.
+        let mut brackets = memchr::memchr_iter(b'[', text.as_bytes()).peekable();
+        for (range, end) in lines(&view) {
             let whole = range.start as u32..end as u32;
-            let line = text[range.clone()].trim_matches(is_space);
-            let offset = line.as_ptr() as usize - text.as_ptr() as usize;
-            let words = || line.split(is_space).filter(|word| !word.is_empty());
-            if words().any(|word| word.len() > LONGEST_WORD && word.chars().count() > LONGEST_WORD) {
+            let first = from;
+            from += view.words[from..].iter().take_while(|word| (word.start as usize) < range.end).count();
+            let words = &view.words[first..from];
+            let (offset, line) = match (words.first(), words.last()) {
+                (Some(first), Some(last)) => {
+                    (first.start as usize, &text[first.start as usize..last.end as usize])
+                }
+                _ => (range.start, ""),
+            };
+            if words.iter().any(|word| word.characters > LONGEST_WORD) {
                 out.span(LONG_WORD, whole, 1.0);
                 continue;
             }
-            let marks: Vec<Range<usize>> = citations(line).collect();
+            let mut marks: Vec<Range<usize>> = Vec::new();
             let mut clean = std::borrow::Cow::Borrowed(line);
-            for mark in marks.iter().rev() {
-                clean.to_mut().replace_range(mark.clone(), "");
+            while brackets.next_if(|at| *at < range.start).is_some() {}
+            if brackets.peek().is_some_and(|at| *at < range.end) {
+                marks.extend(citations(line));
+                for mark in marks.iter().rev() {
+                    clean.to_mut().replace_range(mark.clone(), "");
+                }
             }
-            if !clean.ends_with(['.', '?', '!', '"', '\'']) || clean.ends_with("...") {
+            if !matches!(clean.as_bytes().last(), Some(b'.' | b'?' | b'!' | b'"' | b'\''))
+                || clean.ends_with("...")
+            {
                 out.span(NO_END, whole, 1.0);
                 continue;
             }
-            if words().take(LEAST_WORDS).count() < LEAST_WORDS {
+            if words.len() < LEAST_WORDS {
                 out.span(FEW_WORDS, whole, 1.0);
                 continue;
             }
             let mut seen = [false; 3];
-            self.phrases.find_iter(&*clean).for_each(|found| seen[found.pattern().as_usize().min(2)] = true);
+            self.phrases.each(clean.as_bytes(), |number, _, _| {
+                seen[number.min(2)] = true;
+                true
+            });
             lorem |= seen[1];
             if seen[1] {
                 continue;
@@ -138,7 +164,7 @@ impl Tagger for C4 {
                 out.span(JAVASCRIPT, whole, 1.0);
                 continue;
             }
-            if clean.contains('{') {
+            if memchr::memchr(b'{', clean.as_bytes()).is_some() {
                 brace = true;
                 continue;
             }
@@ -149,7 +175,7 @@ impl Tagger for C4 {
             for mark in marks {
                 out.span(CITATION, (offset + mark.start) as u32..(offset + mark.end) as u32, 1.0);
             }
-            sentences += count_sentences(&clean);
+            sentences += count_sentences(&clean, &mut scratch.cuts);
         }
         if lorem {
             out.value(LOREM_IPSUM, 1.0);
@@ -175,20 +201,22 @@ fn citations(line: &str) -> impl Iterator<Item = Range<usize>> {
 }
 
 /// Sentences of a line that is not empty.
-fn count_sentences(line: &str) -> u32 {
+fn count_sentences(line: &str, cuts: &mut Cuts) -> u32 {
     let (mut count, mut ended) = (1, false);
-    let mut tokens = Vec::new();
     let mut gap = "";
     let mut rest = line;
+    if line.is_ascii() {
+        // Before the first mark that can end a sentence none ends: it begins with the run that has it.
+        let Some(mark) = memchr::memchr3(b'.', b'!', b'?', line.as_bytes()) else { return 1 };
+        rest = &line[line[..mark].rfind(is_space).map_or(0, |space| space + 1)..];
+    }
     while !rest.is_empty() {
         // White space but a single space is a token as well, and no punctuation.
         if ended && !matches!(gap, "" | " ") {
             (count, ended) = (count + 1, false);
         }
         let run = &rest[..rest.find(is_space).unwrap_or(rest.len())];
-        tokens.clear();
-        spacy::tokens(run, 0, &mut tokens);
-        for token in &tokens {
+        for token in cuts.cut(run, 0) {
             let token = &run[token.clone()];
             let end = spacy::ends_sentence(token);
             if ended && !end && !spacy::is_punctuation(token) {
@@ -207,6 +235,10 @@ fn count_sentences(line: &str) -> u32 {
 mod tests {
     use super::*;
     use crate::tag::testing::{number, tags};
+
+    fn sentences(line: &str) -> u32 {
+        count_sentences(line, &mut Cuts::default())
+    }
 
     fn of(text: &str) -> Vec<(String, String)> {
         tags("c4", text)
@@ -250,9 +282,9 @@ mod tests {
 
     #[test]
     fn sentences_are_counted() {
-        assert_eq!(count_sentences("One. Two? \"Three!\" Four"), 4);
-        assert_eq!(count_sentences("It costs 3.50 in all."), 1);
-        assert_eq!(count_sentences("Wait... what?!"), 1);
-        assert_eq!(count_sentences("Mr. X is here. )  (."), 2);
+        assert_eq!(sentences("One. Two? \"Three!\" Four"), 4);
+        assert_eq!(sentences("It costs 3.50 in all."), 1);
+        assert_eq!(sentences("Wait... what?!"), 1);
+        assert_eq!(sentences("Mr. X is here. )  (."), 2);
     }
 }

@@ -10,6 +10,7 @@ use std::collections::HashSet;
 
 use aho_corasick::AhoCorasick;
 
+use super::phrases::holds;
 use super::{Attribute, Document, Kind, Params, Scratch, Tagger, Tags, View, Word, flag, spans, value};
 use crate::error::Result;
 
@@ -42,7 +43,6 @@ pub(super) static KIND: Kind = Kind {
 };
 
 struct C4 {
-    phrases: AhoCorasick,
     bad: Option<BadWords>,
 }
 
@@ -102,10 +102,7 @@ impl C4 {
     fn new(params: &Params) -> Result<C4> {
         params.only(&["bad_words"])?;
         let list = params.file("bad_words")?;
-        Ok(C4 {
-            phrases: automaton(&["javascript", "lorem ipsum"]).map_err(|e| params.wrong("c4", e))?,
-            bad: list.map(|list| BadWords::new(&list, params)).transpose()?,
-        })
+        Ok(C4 { bad: list.map(|list| BadWords::new(&list, params)).transpose()? })
     }
 }
 
@@ -115,22 +112,16 @@ impl Tagger for C4 {
         if memchr::memchr(b'{', view.text.as_bytes()).is_some() {
             out.value(CURLY_BRACE, 1.0);
         }
-        let mut seen = [false; 2];
-        for found in self.phrases.find_iter(view.text) {
-            seen[found.pattern().as_usize()] = true;
-            if seen == [true; 2] {
-                break;
-            }
+        let bytes = view.text.as_bytes();
+        if holds(bytes, b"javascript", 0) {
+            out.value(JAVASCRIPT, 1.0);
         }
-        for (seen, attribute) in seen.into_iter().zip([JAVASCRIPT, LOREM_IPSUM]) {
-            if seen {
-                out.value(attribute, 1.0);
-            }
+        if holds(bytes, b"lorem ipsum", 7) {
+            out.value(LOREM_IPSUM, 1.0);
         }
         if self.bad.as_ref().is_some_and(|bad| bad.has(&view)) {
             out.value(BAD_WORD, 1.0);
         }
-        let bytes = view.text.as_bytes();
         for line in view.lines {
             let end = (line.end + 1).min(view.bytes());
             let last = view.words_of(line).last().map(|word| bytes[word.end as usize - 1]);

@@ -10,8 +10,8 @@ use std::sync::LazyLock;
 
 use regex_syntax::hir::{Class, HirKind};
 
-use super::spacy;
-use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, value};
+use super::spacy::Cut;
+use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, Word, value};
 
 const SHORT: u32 = 30;
 
@@ -57,36 +57,40 @@ pub(super) fn is_terminal(c: char) -> bool {
     }
 }
 
+/// Whether the last character of a line ends a sentence.
+fn ends_in_terminal(line: &str) -> bool {
+    match line.as_bytes().last() {
+        Some(byte) if byte.is_ascii() => matches!(byte, b'.' | b'!' | b'?'),
+        _ => line.chars().next_back().is_some_and(is_terminal),
+    }
+}
+
 struct FineWeb;
 
 impl Tagger for FineWeb {
     fn tag(&self, document: &Document, scratch: &mut Scratch, out: &mut Tags) {
         let view = document.view;
-        let lines = || view.lines.iter().filter(|line| line.words > 0);
-        let count = lines().count() as f64;
         let share = |part: f64, whole: f64| if whole == 0.0 { 0.0 } else { part / whole };
-        let (mut ends, mut short) = (0u32, 0u32);
-        for line in lines() {
-            ends += u32::from(view.line(line).chars().next_back().is_some_and(is_terminal));
+        let (mut count, mut ends, mut short) = (0u32, 0u32, 0u32);
+        let lines = view.lines.iter().filter(|line| line.words > 0);
+        let pieces = lines.map(|line| {
+            count += 1;
+            ends += u32::from(ends_in_terminal(view.line(line)));
             short += u32::from(line.characters <= SHORT);
-        }
-        let pieces: Vec<(u32, u32, u32)> =
-            lines().map(|line| (line.start, line.end, line.characters)).collect();
-        let repeated = scratch.lines.count(view.text, pieces.into_iter());
+            (line.start, line.end, line.characters)
+        });
+        let repeated = scratch.lines.count(view.text, view.lines.len(), pieces);
+        let count = f64::from(count);
         let feeds = view.lines.len().saturating_sub(1) as f64;
         out.value(0, share(f64::from(ends), count));
         out.value(1, share(f64::from(short), count));
         out.value(2, share(repeated.later_characters as f64, f64::from(view.characters) - feeds));
-        let mut tokens = Vec::new();
-        let words: usize = view
-            .words
-            .iter()
-            .map(|word| {
-                tokens.clear();
-                spacy::tokens(view.word(word), 0, &mut tokens);
-                tokens.len()
-            })
-            .sum();
+        let count = |word: &Word| match scratch.cuts.word(&view, word) {
+            Cut::Whole => 1,
+            Cut::Lengths(lengths) => lengths.len(),
+            Cut::Tokens(tokens) => tokens.len(),
+        };
+        let words: usize = view.words.iter().map(count).sum();
         out.value(3, share(feeds, words as f64));
     }
 }

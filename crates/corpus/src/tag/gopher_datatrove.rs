@@ -11,14 +11,13 @@
 
 use std::sync::LazyLock;
 
-use super::c4::split_lines;
+use super::c4::lines;
 use super::classes::{LETTER, is_space, of};
-use super::spacy::tokens;
-use super::view::Word;
+use super::gopher_dolma::required;
+use super::spacy::{Cut, Cuts};
+use super::view::{PLAIN, Word};
 use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, View, value};
 use crate::hash::hash;
-
-const STOP_WORDS: [&str; 8] = ["the", "be", "to", "of", "and", "that", "have", "with"];
 
 static ATTRIBUTES: [Attribute; 21] = [
     value("words", "words that are not only punctuation (kept: 50 to 100,000)"),
@@ -69,126 +68,171 @@ static PUNCTUATION: LazyLock<Vec<char>> = LazyLock::new(|| {
     all
 });
 
-fn is_punctuation(c: char) -> bool {
-    PUNCTUATION.binary_search(&c).is_ok()
+/// The same for a character of ASCII in a word: what is no letter and no digit.
+fn is_ascii_punctuation(byte: u8) -> bool {
+    !byte.is_ascii_alphanumeric()
+}
+
+/// Whether a word has a letter, and whether it is nothing but punctuation.
+fn look(word: &str) -> (bool, bool) {
+    if word.is_ascii() {
+        let letter = word.bytes().any(|byte| byte.is_ascii_alphabetic());
+        return (letter, !letter && word.bytes().all(is_ascii_punctuation));
+    }
+    let (mut letter, mut punctuation) = (false, true);
+    for c in word.chars() {
+        letter |= of(c) & LETTER != 0;
+        punctuation &= PUNCTUATION.binary_search(&c).is_ok();
+    }
+    (letter, punctuation)
 }
 
 struct Gopher;
 
 /// The words of a view, cut as spaCy cuts them.
-fn words(view: &View) -> Vec<Word> {
+fn cut_words(view: &View, cuts: &mut Cuts, out: &mut Vec<Word>) {
     let bytes = view.text.as_bytes();
-    let mut out = Vec::with_capacity(view.words.len() * 5 / 4);
-    let mut cut = Vec::new();
+    out.clear();
+    out.reserve(view.words.len() * 5 / 4);
     for word in view.words {
-        cut.clear();
-        tokens(view.word(word), word.start as usize, &mut cut);
-        if cut.len() == 1 {
-            out.push(*word);
-            continue;
+        let ascii = word.characters == word.end - word.start;
+        let mut add = |start: usize, end: usize| {
+            out.push(Word {
+                start: start as u32,
+                end: end as u32,
+                characters: match ascii {
+                    true => (end - start) as u32,
+                    false => view.text[start..end].chars().count() as u32,
+                },
+                seen: 0,
+                hash: hash(bytes, start, end),
+            });
+        };
+        match cuts.word(view, word) {
+            Cut::Whole | Cut::Lengths([_]) | Cut::Tokens([_]) => out.push(*word),
+            Cut::Lengths(lengths) => {
+                let mut start = word.start as usize;
+                for &length in lengths {
+                    let end = start + usize::from(length);
+                    add(start, end);
+                    start = end;
+                }
+            }
+            Cut::Tokens(tokens) => tokens.iter().for_each(|token| add(token.start, token.end)),
         }
-        out.extend(cut.iter().map(|token| Word {
-            start: token.start as u32,
-            end: token.end as u32,
-            characters: view.text[token.clone()].chars().count() as u32,
-            seen: 0,
-            hash: hash(bytes, token.start, token.end),
-        }));
     }
-    out
 }
 
 impl Tagger for Gopher {
     fn tag(&self, document: &Document, scratch: &mut Scratch, out: &mut Tags) {
         let view = document.view;
         let text = view.text;
-        let words = words(&view);
-        let of_word = |word: &Word| &text[word.start as usize..word.end as usize];
+        let mut words = std::mem::take(&mut scratch.words);
+        cut_words(&view, &mut scratch.cuts, &mut words);
         let share = |part: f64, whole: f64| if whole == 0.0 { 0.0 } else { part / whole };
         let count = words.len() as f64;
         let all = f64::from(view.characters);
 
-        let (mut real, mut characters, mut letters, mut stops) = (0u64, 0u64, 0u64, 0u8);
+        let (mut real, mut characters, mut letters, mut stops) = (0u64, 0u64, 0u64, 0u16);
         for word in &words {
-            let bytes = of_word(word);
-            if !bytes.chars().all(is_punctuation) {
-                real += 1;
-                characters += u64::from(word.characters);
-            }
-            letters += u64::from(bytes.chars().any(|c| of(c) & LETTER != 0));
-            if let Some(i) = STOP_WORDS.iter().position(|stop| *stop == bytes) {
-                stops |= 1 << i;
-            }
+            let of_word = view.word(word);
+            let (letter, punctuation) = if word.seen & PLAIN != 0 { (true, false) } else { look(of_word) };
+            real += u64::from(!punctuation);
+            characters += u64::from(word.characters) * u64::from(!punctuation);
+            letters += u64::from(letter);
+            stops |= 1 << required(text.as_bytes(), word.start as usize, word.end as usize);
         }
         out.value(0, real as f64);
         out.value(1, share(characters as f64, real as f64));
         out.value(2, share(memchr::memchr_iter(b'#', text.as_bytes()).count() as f64, count));
-        let ellipses = text.matches("...").count() + text.matches('…').count();
+        let count_of = |mark: &str| memchr::memmem::find_iter(text.as_bytes(), mark).count();
+        let ellipses = count_of("...") + count_of("…");
         out.value(3, share(ellipses as f64, count));
-        let (mut lines, mut bullets, mut ends) = (0u32, 0u32, 0u32);
-        for (range, _) in split_lines(text) {
-            let line = text[range].trim_matches(is_space);
-            lines += 1;
+        let (mut lines_count, mut bullets, mut ends) = (0u32, 0u32, 0u32);
+        let mut from = 0;
+        for (range, _) in lines(&view) {
+            lines_count += 1;
+            // The words of a line are what white space around it leaves.
+            let first = from;
+            from += view.words[from..].iter().take_while(|word| (word.start as usize) < range.end).count();
+            let Some((first, last)) = view.words[first..from].first().zip(view.words[first..from].last())
+            else {
+                continue;
+            };
+            let line = &text[first.start as usize..last.end as usize];
             bullets += u32::from(line.starts_with(['•', '-']));
             ends += u32::from(line.ends_with("...") || line.ends_with('…'));
         }
-        out.value(4, share(f64::from(bullets), f64::from(lines)));
-        out.value(5, share(f64::from(ends), f64::from(lines)));
+        out.value(4, share(f64::from(bullets), f64::from(lines_count)));
+        out.value(5, share(f64::from(ends), f64::from(lines_count)));
         out.value(6, share(letters as f64, count));
-        out.value(7, f64::from(stops.count_ones()));
+        out.value(7, f64::from((stops as u8).count_ones()));
 
         let trimmed = text.trim_matches(is_space);
         for (attribute, least) in [(8, 2), (10, 1)] {
-            let pieces = pieces(text, trimmed, least);
-            let number = pieces.len() as f64;
-            let repeated = scratch.lines.count(text, pieces.into_iter());
-            out.value(attribute, share(f64::from(repeated.later), number));
+            pieces(text, trimmed, least, &mut scratch.pieces);
+            let number = scratch.pieces.len();
+            let repeated = scratch.lines.count(text, number, scratch.pieces.iter().copied());
+            out.value(attribute, share(f64::from(repeated.later), number as f64));
             out.value(attribute + 1, share(repeated.later_characters as f64, all));
         }
-        for order in scratch.ngrams.orders(&words, 4) {
+        for order in scratch.ngrams.orders(&words, 10, 5) {
+            if order.n >= 5 {
+                out.value(10 + order.n, share(order.walked_characters as f64, all));
+                continue;
+            }
             // datatrove's n-gram is a text with a space between its words.
             let spaces = if order.top_count == 0 { 0 } else { order.n as u64 - 1 };
             let top = u64::from(order.top_count) * (order.top_characters + spaces);
             out.value(10 + order.n, share(top as f64, all));
         }
-        for n in 5..=10 {
-            out.value(10 + n, share(scratch.ngrams.walked(&words, n) as f64, all));
-        }
+        scratch.words = words;
     }
 }
 
 /// The text between runs of at least `least` line feeds: paragraphs (2, of the text without the white space around it) or
 /// lines (1): first byte, end, characters.
-fn pieces(text: &str, trimmed: &str, least: usize) -> Vec<(u32, u32, u32)> {
+fn pieces(text: &str, trimmed: &str, least: usize, out: &mut Vec<(u32, u32, u32)>) {
     let (base, source) = match least {
         1 => (0, text),
         _ => (trimmed.as_ptr() as usize - text.as_ptr() as usize, trimmed),
     };
     let bytes = source.as_bytes();
-    let mut out = Vec::new();
+    let ascii = bytes.is_ascii();
+    out.clear();
     let mut add = |start: usize, end: usize| {
-        let characters = source[start..end].chars().count() as u32;
-        out.push(((base + start) as u32, (base + end) as u32, characters));
+        let characters = if ascii { end - start } else { source[start..end].chars().count() };
+        out.push(((base + start) as u32, (base + end) as u32, characters as u32));
     };
-    let (mut start, mut i) = (0, 0);
-    while let Some(found) = memchr::memchr(b'\n', &bytes[i..]) {
-        let feed = i + found;
-        let run = bytes[feed..].iter().take_while(|&&b| b == b'\n').count();
-        i = feed + run;
-        if run >= least {
+    // The first feed of the run at hand, and the end of it.
+    let (mut start, mut feed, mut i) = (0, 0, 0);
+    for at in memchr::memchr_iter(b'\n', bytes) {
+        if at > i || i == 0 {
+            feed = at;
+        }
+        i = at + 1;
+        if bytes.get(i) != Some(&b'\n') && i - feed >= least {
             add(start, feed);
             start = i;
         }
     }
     add(start, bytes.len());
-    out
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::tag::testing::number;
 
     const NAME: &str = "gopher@datatrove";
+
+    #[test]
+    fn punctuation_of_ascii_is_what_is_no_letter_and_no_digit() {
+        for byte in (0..128).filter(|byte| !is_space(char::from(*byte)) || *byte > 10) {
+            let known = PUNCTUATION.binary_search(&char::from(byte)).is_ok();
+            assert_eq!(known || byte == b' ', is_ascii_punctuation(byte), "{byte}");
+        }
+    }
 
     #[test]
     fn every_value_by_hand() {

@@ -19,8 +19,6 @@
 use super::view::{HAS_ELLIPSIS, HAS_HASH, HAS_LETTER};
 use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, value};
 
-const REQUIRED: [&str; 8] = ["the", "be", "to", "of", "and", "that", "have", "with"];
-
 static ATTRIBUTES: [Attribute; 19] = [
     value("fraction_of_characters_in_most_common_2grams", "share of characters in the most frequent 2-gram"),
     value("fraction_of_characters_in_most_common_3grams", "share of characters in the most frequent 3-gram"),
@@ -64,6 +62,45 @@ fn share(part: f64, whole: f64) -> f64 {
     part / whole.max(1.0)
 }
 
+/// The words of which Gopher wants two.
+pub(super) const REQUIRED: [&str; 8] = ["the", "be", "to", "of", "and", "that", "have", "with"];
+
+/// Their bytes as numbers, from the highest byte down.
+const NUMBERS: [u32; 8] = {
+    let mut numbers = [0; 8];
+    let mut i = 0;
+    while i < 8 {
+        let word = REQUIRED[i].as_bytes();
+        let mut place = 0;
+        while place < word.len() {
+            numbers[i] |= (word[place] as u32) << (8 * (4 - word.len() + place));
+            place += 1;
+        }
+        i += 1;
+    }
+    numbers
+};
+
+/// The number in [`REQUIRED`] of the word `bytes[start..end]`, or its length. As good as random, so it is found without
+/// a branch.
+#[inline]
+pub(super) fn required(bytes: &[u8], start: usize, end: usize) -> usize {
+    let length = end - start;
+    let first = match bytes[start..].first_chunk() {
+        Some(chunk) => u32::from_le_bytes(*chunk),
+        None => {
+            (0..4).fold(0, |sum, i| sum | u32::from(bytes.get(start + i).copied().unwrap_or(0)) << (8 * i))
+        }
+    };
+    // What follows the word is shifted out.
+    let number = first.wrapping_shl(32 - 8 * length.clamp(1, 4) as u32);
+    let mut found = REQUIRED.len();
+    for (i, known) in NUMBERS.iter().enumerate() {
+        found = if (*known == number) & (length == REQUIRED[i].len()) { i } else { found };
+    }
+    found
+}
+
 impl Tagger for Gopher {
     fn tag(&self, document: &Document, scratch: &mut Scratch, out: &mut Tags) {
         let view = document.view;
@@ -71,10 +108,18 @@ impl Tagger for Gopher {
             (9..ATTRIBUTES.len()).for_each(|attribute| out.value(attribute, 0.0));
             return;
         }
-        let words = view.words;
+        let (words, bytes) = (view.words, view.text.as_bytes());
         let count = words.len() as f64;
-        let characters = words.iter().map(|word| u64::from(word.characters)).sum::<u64>() as f64;
-        for order in scratch.ngrams.orders(words, 10) {
+        let (mut characters, mut symbols, mut letters, mut required) = (0, 0u32, 0u32, 0u32);
+        for word in words {
+            characters += u64::from(word.characters);
+            symbols += u32::from(word.seen & (HAS_HASH | HAS_ELLIPSIS) != 0);
+            letters += u32::from(word.seen & HAS_LETTER != 0);
+            let place = self::required(bytes, word.start as usize, word.end as usize);
+            required += u32::from(place < REQUIRED.len());
+        }
+        let characters = characters as f64;
+        for order in scratch.ngrams.orders(words, 10, usize::MAX) {
             if order.top_count == 0 {
                 continue;
             }
@@ -86,26 +131,22 @@ impl Tagger for Gopher {
                 out.value(attribute, share(order.repeated_characters as f64, order.characters as f64));
             }
         }
-        let having = |mark: u8| words.iter().filter(|word| word.seen & mark != 0).count() as f64;
-        let required = |word: &&super::Word| {
-            (2..=4).contains(&(word.end - word.start)) && REQUIRED.contains(&view.word(word))
-        };
         out.value(9, f64::from(view.characters));
         out.value(10, count);
         out.value(11, median(&words.iter().map(|word| word.characters), &mut scratch.numbers));
-        out.value(12, share(having(HAS_HASH | HAS_ELLIPSIS), count));
-        out.value(13, share(having(HAS_LETTER), count));
-        out.value(14, words.iter().filter(required).count() as f64);
+        out.value(12, share(f64::from(symbols), count));
+        out.value(13, share(f64::from(letters), count));
+        out.value(14, f64::from(required));
 
         let lines = view.lines.len() as f64;
         let (mut bullets, mut ellipses) = (0, 0);
         for line in view.lines {
-            let line = view.line(line).as_bytes();
+            let line = &bytes[line.start as usize..line.end as usize];
             bullets += u32::from(matches!(line.first(), Some(b'*' | b'-')));
-            ellipses += u32::from(line.ends_with("…".as_bytes()));
+            ellipses += u32::from(matches!(line, [.., 0xE2, 0x80, 0xA6]));
         }
         let pieces = view.lines.iter().map(|line| (line.start, line.end, line.characters));
-        let repeated = scratch.lines.count(view.text, pieces);
+        let repeated = scratch.lines.count(view.text, view.lines.len(), pieces);
         out.value(15, share(f64::from(bullets), lines));
         out.value(16, share(f64::from(ellipses), lines));
         out.value(17, share(f64::from(repeated.all), lines));
@@ -193,6 +234,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn required_words_are_told_by_their_bytes(before in "[a-z]{0,3}", word in "\u{0}{0,2}(the|be|to|of|and|that|have|with|[a-z]{1,5})\u{0}{0,2}", after in "[a-z]{0,5}") {
+            let all = [before.as_str(), &word, &after].concat();
+            let expected = REQUIRED.iter().position(|one| *one == word).unwrap_or(REQUIRED.len());
+            prop_assert_eq!(required(all.as_bytes(), before.len(), before.len() + word.len()), expected);
+        }
+
         #[test]
         fn medians_are_medians(mut lengths in prop::collection::vec(0u32..90, 0..40)) {
             let found = median(&lengths.iter().copied(), &mut vec![7, 3]);

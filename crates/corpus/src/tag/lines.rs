@@ -28,9 +28,15 @@ pub(crate) struct Repeats {
 }
 
 impl Repeats {
-    /// Count pieces of `text`: ranges of bytes and their characters. Pieces are told apart by 64 bits.
-    pub fn count(&mut self, text: &str, pieces: impl ExactSizeIterator<Item = (u32, u32, u32)>) -> Repeated {
-        let size = (2 * pieces.len()).next_power_of_two().max(16);
+    /// Count pieces of `text`, `most` of them at most: ranges of bytes and their characters. Pieces are told apart by 64
+    /// bits.
+    pub fn count(
+        &mut self,
+        text: &str,
+        most: usize,
+        pieces: impl Iterator<Item = (u32, u32, u32)>,
+    ) -> Repeated {
+        let size = (2 * most).next_power_of_two().max(16);
         let mask = size - 1;
         self.slots.clear();
         self.slots.resize(size, Slot::default());
@@ -38,7 +44,7 @@ impl Repeats {
         for (start, end, characters) in pieces {
             let key = hash(text.as_bytes(), start as usize, end as usize);
             let mut i = fold(key, 0x9E37_79B9_7F4A_7C15) as usize & mask;
-            while self.slots[i].count > 0 && self.slots[i].key != key {
+            while (self.slots[i].count > 0) & (self.slots[i].key != key) {
                 i = (i + 1) & mask;
             }
             let slot = &mut self.slots[i];
@@ -73,7 +79,7 @@ mod tests {
                 (start, start + line.len() as u32, line.len() as u32)
             })
             .collect();
-        let found = Repeats::default().count(text, pieces.into_iter());
+        let found = Repeats::default().count(text, pieces.len(), pieces.into_iter());
         let expected = Repeated { all: 5, all_characters: 6, later: 3, later_characters: 4 };
         assert_eq!(found, expected);
     }

@@ -5,6 +5,7 @@
 //! Offsets are in bytes of UTF-8; where a format wants code points they are converted on the way out.
 
 mod author;
+mod bits;
 mod c4;
 mod c4_dolma;
 mod classes;
@@ -22,6 +23,7 @@ mod licence;
 mod lines;
 mod ngrams;
 mod paragraph_length;
+mod phrases;
 mod pii;
 mod pii_datatrove;
 mod pii_dolma;
@@ -120,8 +122,31 @@ pub(crate) struct Scratch {
     pub ngrams: Ngrams,
     /// For counting equal lines.
     pub lines: lines::Repeats,
+    /// For tokens of words.
+    pub cuts: spacy::Cuts,
+    /// For words cut into tokens.
+    pub words: Vec<Word>,
+    /// For pieces of the text: first byte, end, characters.
+    pub pieces: Vec<(u32, u32, u32)>,
     /// For anything.
     pub numbers: Vec<u32>,
+}
+
+/// All that a thread keeps from document to document when it tags by itself: see [`Set::tags`].
+#[derive(Debug, Default)]
+pub struct Room {
+    buffers: Buffers,
+    scratch: Scratch,
+    tags: Tags,
+}
+
+impl Set {
+    /// What the taggers find in a text. `metadata` is the JSON object of that name in its row, as it was written; empty
+    /// if there is none.
+    pub fn tags<'r>(&self, text: &str, metadata: &str, room: &'r mut Room) -> &'r Tags {
+        self.tag(text, metadata, &mut room.buffers, &mut room.scratch, &mut room.tags);
+        &room.tags
+    }
 }
 
 /// A range of bytes with a number.

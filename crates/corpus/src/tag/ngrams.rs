@@ -35,17 +35,15 @@ impl Table {
     }
 
     /// Count one more `key`, at place `at`; gives back its slot.
-    #[inline]
+    #[inline(always)]
     fn count(&mut self, key: u64, at: u32) -> u32 {
         let mut i = fold(key, 0x9E37_79B9_7F4A_7C15) as usize & self.mask;
         loop {
             let slot = &mut self.slots[i];
-            if slot.count == 0 {
-                *slot = Slot { key, count: 1, first: at };
-                return i as u32;
-            }
-            if slot.key == key {
-                slot.count += 1;
+            // Whether it is a new one is as good as random; so nothing depends on it but what is stored.
+            let free = slot.count == 0;
+            if free | (slot.key == key) {
+                *slot = Slot { key, count: slot.count + 1, first: if free { at } else { slot.first } };
                 return i as u32;
             }
             i = (i + 1) & self.mask;
@@ -66,23 +64,35 @@ pub(crate) struct Order {
     pub characters: u64,
     /// Characters of all occurrences of n-grams that occur more than once.
     pub repeated_characters: u64,
+    /// Characters in n-grams that occurred before, walking over the text: a repeated n-gram counts once and is skipped as
+    /// a whole, so that each character counts at most once. As datatrove counts.
+    pub walked_characters: u64,
+}
+
+/// A place whose n-gram repeats, and the slot of that.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    at: u32,
+    slot: u32,
 }
 
 /// Buffers for [`Ngrams::orders`], kept from text to text.
 #[derive(Debug, Default)]
 pub(crate) struct Ngrams {
     table: Table,
-    /// Places whose n-gram repeats, and the slot of each.
-    active: Vec<(u32, u32)>,
-    next: Vec<(u32, u32)>,
+    /// Places whose n-gram repeats.
+    active: Vec<Place>,
+    next: Vec<Place>,
     /// Characters of the words before each place.
     sums: Vec<u64>,
+    /// For each slot, whether the walk came by it.
+    passed: Vec<bool>,
     orders: Vec<Order>,
 }
 
 impl Ngrams {
-    /// The orders 2 to `most` of a text's words.
-    pub fn orders(&mut self, words: &[Word], most: usize) -> &[Order] {
+    /// The orders 2 to `most` of a text's words; those from `walked` on walked over, too.
+    pub fn orders(&mut self, words: &[Word], most: usize, walked: usize) -> &[Order] {
         self.sums.clear();
         self.sums.push(0);
         let mut sum = 0;
@@ -93,32 +103,47 @@ impl Ngrams {
         self.orders.clear();
         self.table.reset(words.len());
         self.next.clear();
-        self.next.extend((0u32..).zip(words).map(|(at, word)| (at, self.table.count(word.hash, at))));
-        self.repeating();
+        self.next.extend(
+            (0u32..).zip(words).map(|(at, word)| Place { at, slot: self.table.count(word.hash, at) }),
+        );
+        self.repeating(|_, _| ());
+        // Characters behind the first n - 1 words of all places, and before all places that have n words.
+        let all: u64 = self.sums.iter().sum();
+        let (mut behind, mut before) = (all, all);
         for n in 2..=most {
             let mut order = Order { n, ..Order::default() };
             if words.len() >= n {
-                order.characters = self.all(n, words.len());
+                if n == 2 {
+                    behind -= self.sums[0] + self.sums[1];
+                    before -= self.sums[words.len()] + self.sums[words.len() - 1];
+                } else {
+                    behind -= self.sums[n - 1];
+                    before -= self.sums[words.len() + 1 - n];
+                }
+                order.characters = behind - before;
                 self.count(n, words.len(), &mut order);
+                if n >= walked {
+                    order.walked_characters = self.walk(n);
+                }
             }
             self.orders.push(order);
         }
         &self.orders
     }
 
-    /// Leave in `active` what occurs more than once.
-    fn repeating(&mut self) {
-        self.active.clear();
-        let slots = &self.table.slots;
-        self.active.extend(self.next.iter().filter(|(_, slot)| slots[*slot as usize].count > 1));
-    }
-
-    /// Characters of all n-grams: those of the words behind each place less those before it.
-    fn all(&self, n: usize, words: usize) -> u64 {
-        let places = words + 1 - n;
-        let behind: u64 = self.sums[n..].iter().sum();
-        let before: u64 = self.sums[..places].iter().sum();
-        behind - before
+    /// Leave in `active` what occurs more than once, and tell of all.
+    #[inline(always)]
+    fn repeating(&mut self, mut found: impl FnMut(Place, Slot)) {
+        self.active.resize(self.next.len(), Place::default());
+        let mut left = 0;
+        for &place in &self.next {
+            let slot = self.table.slots[place.slot as usize];
+            // As random as above: the place is stored, and stays if the next one does not take its room.
+            self.active[left] = place;
+            left += usize::from(slot.count > 1);
+            found(place, slot);
+        }
+        self.active.truncate(left);
     }
 
     fn characters(&self, at: u32, n: usize) -> u64 {
@@ -130,48 +155,44 @@ impl Ngrams {
         self.next.clear();
         // Two neighbouring places whose (n-1)-grams repeat.
         for pair in self.active.windows(2) {
-            let ((at, left), (behind, right)) = (pair[0], pair[1]);
-            if behind == at + 1 && at as usize + n <= words {
-                let key = u64::from(left) << 32 | u64::from(right);
-                self.next.push((at, self.table.count(key, at)));
+            let (left, right) = (pair[0], pair[1]);
+            if right.at == left.at + 1 && left.at as usize + n <= words {
+                let key = u64::from(left.slot) << 32 | u64::from(right.slot);
+                self.next.push(Place { at: left.at, slot: self.table.count(key, left.at) });
             }
         }
         // Without any that repeats, all are equally frequent, and the first of the text is the first.
         let (mut top, mut first) = (1, 0);
         let mut repeated = 0;
-        for &(at, slot) in &self.next {
-            let slot = self.table.slots[slot as usize];
-            if slot.count > 1 {
-                repeated += self.characters(at, n);
-                if slot.count > top || (slot.count == top && slot.first < first) {
-                    (top, first) = (slot.count, slot.first);
-                }
+        let sums = std::mem::take(&mut self.sums);
+        self.repeating(|place, slot| {
+            let at = place.at as usize;
+            repeated += (sums[at + n] - sums[at]) * u64::from(slot.count > 1);
+            if slot.count > top || (slot.count == top && slot.first < first) {
+                (top, first) = (slot.count, slot.first);
             }
-        }
+        });
+        self.sums = sums;
         order.top_count = top;
         order.top_characters = self.characters(first, n);
         order.repeated_characters = repeated;
-        self.repeating();
     }
 
-    /// Characters in n-grams that occurred before, walking over the text: a repeated n-gram counts once and is skipped
-    /// as a whole, so that each character counts at most once. As datatrove counts.
-    pub fn walked(&mut self, words: &[Word], n: usize) -> u64 {
-        if n == 0 || words.len() < n {
-            return 0;
-        }
-        self.table.reset(words.len());
-        let (mut at, mut characters) = (0, 0);
-        while at + n <= words.len() {
-            let window = &words[at..at + n];
-            let key = window.iter().fold(n as u64, |key, word| fold(key ^ word.hash, 0xD6E8_FEB8_6659_FD93));
-            let slot = self.table.count(key, at as u32);
-            if self.table.slots[slot as usize].count > 1 {
-                characters += window.iter().map(|word| u64::from(word.characters)).sum::<u64>();
-                at += n;
-            } else {
-                at += 1;
+    /// Walk over the n-grams that repeat; the others are passed by word for word.
+    fn walk(&mut self, n: usize) -> u64 {
+        self.passed.clear();
+        self.passed.resize(self.table.slots.len(), false);
+        let (mut free, mut characters) = (0, 0);
+        for place in &self.active {
+            if place.at < free {
+                continue;
             }
+            let passed = &mut self.passed[place.slot as usize];
+            if *passed {
+                characters += self.sums[place.at as usize + n] - self.sums[place.at as usize];
+                free = place.at + n as u32;
+            }
+            *passed = true;
         }
         characters
     }
@@ -194,6 +215,7 @@ mod tests {
         order.characters = words.windows(n).map(length).sum();
         order.repeated_characters = words.windows(n).filter(|g| counts[g].0 > 1).map(length).sum();
         let top = counts.iter().max_by_key(|(_, (count, at))| (*count, std::cmp::Reverse(*at)));
+        order.walked_characters = naive_walk(words, n);
         if let Some((gram, (count, _))) = top {
             (order.top_count, order.top_characters) = (*count, length(gram));
         }
@@ -221,11 +243,8 @@ mod tests {
             let view = buffers.view(&text);
             let words: Vec<&str> = text.split_whitespace().collect();
             let mut ngrams = Ngrams::default();
-            for order in ngrams.orders(view.words, 10) {
+            for order in ngrams.orders(view.words, 10, 2) {
                 prop_assert_eq!(*order, naive(&words, order.n));
-            }
-            for n in 1..6 {
-                prop_assert_eq!(ngrams.walked(view.words, n), naive_walk(&words, n));
             }
         }
     }

@@ -23,6 +23,7 @@ use memchr::memchr_iter;
 
 pub(super) use network::is_global;
 
+use super::bits::Finder;
 use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, spans, value};
 
 const EMAIL: usize = 0;
@@ -77,8 +78,7 @@ pub(super) static KIND: Kind = Kind {
     attributes: &ATTRIBUTES,
     make: |params| {
         params.none()?;
-        let secrets = secrets::Secrets::new().map_err(|e| params.wrong("pii", e))?;
-        Ok(Box::new(Pii { secrets }))
+        Ok(Box::new(Pii { secrets: secrets::Secrets::new() }))
     },
 };
 
@@ -189,49 +189,25 @@ fn domain(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-const DIGIT: u8 = 1;
-const COLON: u8 = 2;
-const HYPHEN: u8 = 3;
-
-static TRIGGER: [u8; 256] = {
-    let mut class = [0u8; 256];
-    let mut i = 0;
-    while i < 10 {
-        class[b'0' as usize + i] = DIGIT;
-        i += 1;
-    }
-    class[b':' as usize] = COLON;
-    class[b'-' as usize] = HYPHEN;
-    class
-};
-
 /// All that is made of digits.
 fn numbers(bytes: &[u8], add: &mut impl FnMut(usize, usize, usize)) {
+    // Digits, colons (the byte behind them) and hyphens.
+    let mut finder = Finder::new(bytes, |byte| byte.wrapping_sub(b'0') < 11 || byte == b'-');
     let (mut i, mut free) = (0, 0);
-    while i < bytes.len() {
-        let class = TRIGGER[usize::from(bytes[i])];
-        if class == 0 {
-            i += 1;
-            continue;
-        }
-        let found = match class {
-            DIGIT => numbers::at_digits(bytes, i, free),
-            COLON => network::at_colon(bytes, i, free),
-            _ => network::at_hyphen(bytes, i, free),
+    while let Some(place) = finder.next(i) {
+        let found = match bytes[place] {
+            b':' => network::at_colon(bytes, place, free),
+            b'-' => network::at_hyphen(bytes, place, free),
+            _ => {
+                // The rest of a run of digits begins nothing.
+                i = place + run(bytes, place, usize::MAX, |b| b.is_ascii_digit());
+                numbers::at_digits(bytes, place, i, free)
+            }
         };
-        match found {
-            Some((attribute, start, end)) => {
-                add(attribute, start, end);
-                (i, free) = (end, end);
-            }
-            // The rest of a run of digits begins nothing.
-            None if class == DIGIT => {
-                i += 1;
-                while i < bytes.len() && bytes[i].is_ascii_digit() {
-                    i += 1;
-                }
-            }
-            None => i += 1,
+        i = i.max(place + 1);
+        if let Some((attribute, start, end)) = found {
+            add(attribute, start, end);
+            (i, free) = (end, end);
         }
     }
 }

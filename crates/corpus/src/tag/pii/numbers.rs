@@ -2,13 +2,46 @@
 
 use super::{CARD, IBAN, PHONE, SSN, at, before, network, run, wordy};
 
-/// What begins at a run of digits, behind the last datum found.
-pub(super) fn at_digits(bytes: &[u8], start: usize, free: usize) -> Option<(usize, usize, usize)> {
-    iban(bytes, start, free)
-        .or_else(|| network::at_number(bytes, start))
-        .or_else(|| card(bytes, start))
-        .or_else(|| ssn(bytes, start))
-        .or_else(|| phone(bytes, start, free))
+/// What begins at a run of digits that ends before `behind`, itself behind the last datum found.
+///
+/// Most runs are too short or too long for most kinds, or nothing follows that would make them longer: that is seen
+/// before anything is read.
+pub(super) fn at_digits(
+    bytes: &[u8],
+    start: usize,
+    behind: usize,
+    free: usize,
+) -> Option<(usize, usize, usize)> {
+    let length = behind - start;
+    let (next, goes_on) = (at(bytes, behind), at(bytes, behind + 1).is_ascii_digit());
+    if let Some(found) = iban(bytes, start, free) {
+        return Some(found);
+    }
+    if length <= 3
+        && next == b'.'
+        && let Some(found) = network::at_number(bytes, start)
+    {
+        return Some(found);
+    }
+    let four = length == 4 && goes_on && matches!(next, b' ' | b'-');
+    if (length >= 13 || four)
+        && let Some(found) = card(bytes, start)
+    {
+        return Some(found);
+    }
+    if length == 3
+        && goes_on
+        && next == b'-'
+        && let Some(found) = ssn(bytes, start)
+    {
+        return Some(found);
+    }
+    let grouped = matches!(length, 1 | 3) && goes_on && matches!(next, b' ' | b'-' | b'.' | b'/');
+    let ahead = before(bytes, start);
+    if grouped || (7..=15).contains(&length) || bytes[start] == b'0' || matches!(ahead, b'(' | b'+') {
+        return phone(bytes, start, free);
+    }
+    None
 }
 
 /// Lengths of account numbers by country: the registry of ISO 13616 (SWIFT).
@@ -98,10 +131,13 @@ const IBAN_LENGTHS: [(&[u8; 2], u8); 80] = [
 /// An IBAN whose check digits these are: its characters together, or in groups with a space between them.
 fn iban(bytes: &[u8], digits: usize, free: usize) -> Option<(usize, usize, usize)> {
     let start = digits.checked_sub(2).filter(|start| *start >= free)?;
-    if wordy(before(bytes, start)) || !at(bytes, digits + 1).is_ascii_digit() {
+    let country = &bytes[start..digits];
+    if !country.iter().all(u8::is_ascii_uppercase)
+        || wordy(before(bytes, start))
+        || !at(bytes, digits + 1).is_ascii_digit()
+    {
         return None;
     }
-    let country = &bytes[start..digits];
     let length = IBAN_LENGTHS.iter().find(|(code, _)| *code == country)?.1;
     // ISO 7064: the first four characters go to the end, letters count from 10.
     let (mut end, mut count, mut head, mut rest) = (start, 0, 0u32, 0u32);
@@ -342,11 +378,16 @@ fn phone(bytes: &[u8], digits: usize, free: usize) -> Option<(usize, usize, usiz
         }
         shape = calling_code(all.digits()) && (8..=15).contains(&count) && all.groups <= 6;
     } else {
-        // Rows of a table are no phone numbers.
-        if !called(bytes, start) && next_to_numbers(bytes, start, all.end) {
+        // What a word for phones does not help needs no look for one.
+        if !national(&all, true) {
             return None;
         }
-        shape = national(&all, called(bytes, start));
+        let called = called(bytes, start);
+        // Rows of a table are no phone numbers.
+        if !called && next_to_numbers(bytes, start, all.end) {
+            return None;
+        }
+        shape = national(&all, called);
     }
     let ahead = before(bytes, start);
     let edge = alone(bytes, start, all.end) || (matches!(ahead, b'=' | b'/' | b',') && called(bytes, start));

@@ -1,8 +1,8 @@
 //! Keys, tokens, and values assigned to names such as `password`.
 
-use aho_corasick::AhoCorasick;
 use memchr::memmem;
 
+use super::super::phrases::Phrases;
 use super::{AWS, GITHUB, GOOGLE, JWT, PASSWORD, PEM, SK, SLACK, STRIPE, at, before, run, wordy};
 
 /// How secrets begin, and what verifies them.
@@ -49,33 +49,27 @@ const PEM_BEGINS: usize = 25;
 type Verify = fn(&[u8], usize, usize) -> Option<(usize, usize, usize)>;
 
 pub(super) struct Secrets {
-    beginnings: AhoCorasick,
+    beginnings: Phrases,
 }
 
 impl Secrets {
-    pub fn new() -> Result<Secrets, String> {
+    pub fn new() -> Secrets {
         // Case is left to what verifies; names of variables may be in any.
-        let beginnings = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .kind(Some(aho_corasick::AhoCorasickKind::DFA))
-            .build(BEGINNINGS.iter().map(|(beginning, _)| beginning))
-            .map_err(|e| e.to_string())?;
-        Ok(Secrets { beginnings })
+        Secrets { beginnings: Phrases::new(BEGINNINGS.map(|(beginning, _)| beginning)) }
     }
 
     pub fn find(&self, bytes: &[u8], add: &mut impl FnMut(usize, usize, usize)) {
         let mut free = 0;
         // Whether no PEM block ends behind here: looked for once.
         let mut no_end = false;
-        for found in self.beginnings.find_iter(bytes) {
-            let (start, end) = (found.start(), found.end());
-            let Some((beginning, verify)) = BEGINNINGS.get(found.pattern().as_usize()) else { continue };
+        self.beginnings.each(bytes, |number, start, end| {
+            let Some((beginning, verify)) = BEGINNINGS.get(number) else { return true };
             // Names may be in any case, the rest not.
-            let any_case = found.pattern().as_usize() > PEM_BEGINS;
+            let any_case = number > PEM_BEGINS;
             if start < free || !(any_case || &bytes[start..end] == beginning.as_bytes()) {
-                continue;
+                return true;
             }
-            let secret = if found.pattern().as_usize() == PEM_BEGINS {
+            let secret = if number == PEM_BEGINS {
                 pem(bytes, start, end, &mut no_end)
             } else {
                 verify(bytes, start, end)
@@ -84,7 +78,8 @@ impl Secrets {
                 add(attribute, start, end);
                 free = end;
             }
-        }
+            true
+        });
     }
 }
 
@@ -326,6 +321,16 @@ mod tests {
         }
         assert_eq!(one("secret_aws", "akiaIOSFODNN7EXAMPLE"), None);
         assert_eq!(one("secret_sk", "sk-some-name-of-a-style-sheet-class"), None);
+    }
+
+    #[test]
+    fn no_beginning_lies_within_another() {
+        for (i, (one, _)) in BEGINNINGS.iter().enumerate() {
+            for (j, (other, _)) in BEGINNINGS.iter().enumerate() {
+                let within = other.to_ascii_lowercase().contains(&one.to_ascii_lowercase());
+                assert!(i == j || !within, "{one} in {other}");
+            }
+        }
     }
 
     #[test]
