@@ -54,13 +54,30 @@ impl Toy {
         let labels = [("__label__en", 9), ("__label__de", 4), ("__label__日", 2)];
         let (word_ngrams, bucket, minn, maxn) = self.ngrams;
         let mut out = Vec::new();
-        let header = [793_712_314, self.version, self.dim as i64, 5, 5, 1, 5, word_ngrams, self.loss, 3, bucket, minn, maxn, 100];
+        let header = [
+            793_712_314,
+            self.version,
+            self.dim as i64,
+            5,
+            5,
+            1,
+            5,
+            word_ngrams,
+            self.loss,
+            3,
+            bucket,
+            minn,
+            maxn,
+            100,
+        ];
         ints(&mut out, &header, 4);
         out.extend(1e-4f64.to_le_bytes());
         ints(&mut out, &[words.len() + labels.len(), words.len(), labels.len()].map(|n| n as i64), 4);
         ints(&mut out, &[1000, self.kept.as_ref().map_or(-1, |kept| kept.len() as i64)], 8);
-        for (text, count, kind) in
-            words.iter().map(|word| (*word, 7, 0)).chain(labels.iter().map(|(label, count)| (*label, *count, 1)))
+        for (text, count, kind) in words
+            .iter()
+            .map(|word| (*word, 7, 0))
+            .chain(labels.iter().map(|(label, count)| (*label, *count, 1)))
         {
             out.extend(text.as_bytes());
             out.push(0);
@@ -82,9 +99,17 @@ pub fn fasttext() -> Seeds {
     for loss in 1..=4 {
         let plain = Toy { version: 12, dim: 5, loss, ngrams: (2, 7, 2, 3), quantised: None, kept: None };
         let lines = Toy { version: 11, dim: 16, loss, ngrams: (1, 0, 0, 0), quantised: None, kept: None };
-        let packed = Toy { version: 12, dim: 3, loss, ngrams: (1, 9, 1, 4), quantised: Some((2, loss > 2)), kept: None };
+        let packed = Toy {
+            version: 12,
+            dim: 3,
+            loss,
+            ngrams: (1, 9, 1, 4),
+            quantised: Some((2, loss > 2)),
+            kept: None,
+        };
         let kept = Some(vec![(0, 0), (3, 1), (8, 2)]);
-        let pruned = Toy { version: 12, dim: 2, loss, ngrams: (3, 9, 3, 5), quantised: Some((2, true)), kept };
+        let pruned =
+            Toy { version: 12, dim: 2, loss, ngrams: (3, 9, 3, 5), quantised: Some((2, true)), kept };
         for (name, toy) in [("bin", plain), ("lines", lines), ("ftz", packed), ("pruned", pruned)] {
             seeds.push((format!("{name}-{loss}"), [b"the sea x\0", &toy.write()[..]].concat()));
         }
@@ -186,8 +211,9 @@ fn probing(order: usize, rest: bool) -> Vec<u8> {
     let mut out = header(order, u32::from(rest), 0);
     out.extend([0u8; 4]);
     out.extend((WORDS.len() as u32).to_le_bytes());
-    let words: Vec<(u64, Vec<u8>)> =
-        (1..WORDS.len()).map(|i| (word_hash(WORDS[i].as_bytes()), (i as u32).to_le_bytes().to_vec())).collect();
+    let words: Vec<(u64, Vec<u8>)> = (1..WORDS.len())
+        .map(|i| (word_hash(WORDS[i].as_bytes()), (i as u32).to_le_bytes().to_vec()))
+        .collect();
     table(&mut out, &words, WORDS.len());
     let value = |n: usize, i: usize| {
         let mut value = (0.5 + i as f32).to_le_bytes().to_vec();
@@ -253,7 +279,9 @@ fn trie(order: usize, quantised: bool, compressed: bool) -> Vec<u8> {
             }
         }
     }
-    let below = |n: usize, gram: &[usize]| all.get(n + 1).map_or(0, |longer| longer.partition_point(|other| &other[..] < gram));
+    let below = |n: usize, gram: &[usize]| {
+        all.get(n + 1).map_or(0, |longer| longer.partition_point(|other| &other[..] < gram))
+    };
     for i in 0..WORDS.len() + 2 {
         out.extend((-0.5f32).to_le_bytes());
         out.extend((-0.25f32).to_le_bytes());

@@ -33,7 +33,11 @@ fn file(properties: WriterProperties) -> Result<Vec<u8>> {
                     let texts = ["first ä", "third, third, third"].map(ByteArray::from);
                     column.typed::<ByteArrayType>().write_batch(&texts, Some(&[1, 0, 1]), None)?;
                 }
-                2 => drop(column.typed::<ByteArrayType>().write_batch(&["a", "b", "b"].map(ByteArray::from), None, None)?),
+                2 => drop(column.typed::<ByteArrayType>().write_batch(
+                    &["a", "b", "b"].map(ByteArray::from),
+                    None,
+                    None,
+                )?),
                 3 => drop(column.typed::<DoubleType>().write_batch(&[0.5, 1.0], Some(&[1, 1, 0]), None)?),
                 4 => {
                     let levels = (Some(&[3i16, 3, 0, 1][..]), Some(&[0i16, 1, 0, 0][..]));
@@ -62,7 +66,10 @@ pub fn parquet() -> Seeds {
         ("dictionary", file(WriterProperties::builder().build())),
         ("delta", file(delta.build())),
         ("snappy", file(WriterProperties::builder().set_compression(Compression::SNAPPY).build())),
-        ("zstd", file(WriterProperties::builder().set_compression(Compression::ZSTD(Default::default())).build())),
+        (
+            "zstd",
+            file(WriterProperties::builder().set_compression(Compression::ZSTD(Default::default())).build()),
+        ),
     ];
     let mut seeds = Vec::new();
     for (name, content) in files {

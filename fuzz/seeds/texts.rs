@@ -18,7 +18,9 @@ fn record(kind: &str, media: &str, block: &str) -> String {
 
 pub fn warc() -> Seeds {
     let page = "<html><body><p>Some words of text.</p></body></html>";
-    let answer = format!("HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 52\r\n\r\n{page}");
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 52\r\n\r\n{page}"
+    );
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: text/plain\r\n\r\n5;a=b\r\nhello\r\n3\r\nabc\r\n0\r\n\r\n";
     let gzip = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nnot packed";
     let deflate = "HTTP/1.1 200 OK\r\nContent-Encoding: deflate, identity\r\n\r\nnot packed";
@@ -38,7 +40,8 @@ pub fn warc() -> Seeds {
     let members = records.join("\x01");
     let long = record("response", http, "x").replace("Content-Length: 1", "Content-Length: 99999999");
     let cut = &all[..all.len() - 70];
-    let folded = all.replace("WARC-Date: ", "WARC-Folded: a\r\n b\r\n\tc\r\nwarc-date:").replace("1.0", "1.1");
+    let folded =
+        all.replace("WARC-Date: ", "WARC-Folded: a\r\n b\r\n\tc\r\nwarc-date:").replace("1.0", "1.1");
     let damaged = all.replace("Content-Length: 26", "Content-Length: 2x6");
     let mut seeds: Vec<Vec<u8>> = Vec::new();
     for content in [&all[..], &members, &long, cut, &folded, &damaged, &all.replace("\r\n", "\n"), "WARC/"] {
@@ -102,8 +105,12 @@ pub fn attributes() -> Seeds {
         r#"{"id":-1.5,"text":"","metadata":null,"added":[{"a":[1]}]}"#,
         "{\n\"id\":\"x\",\"text\":\"javascript terms of use\"\n}",
     ];
-    let stored: [&[u8]; 4] =
-        [b"\x00\x00\x00\x00", b"\x02\x01\x00\x05\x01\x02\x08\x01\x03\x01\x01\x00", b"\xff\xff\xff\xff\x7f\x01", b""];
+    let stored: [&[u8]; 4] = [
+        b"\x00\x00\x00\x00",
+        b"\x02\x01\x00\x05\x01\x02\x08\x01\x03\x01\x01\x00",
+        b"\xff\xff\xff\xff\x7f\x01",
+        b"",
+    ];
     let mut seeds: Vec<Vec<u8>> = Vec::new();
     for row in rows {
         seeds.extend(stored.iter().map(|stored| [row.as_bytes(), &[0], stored].concat()));
@@ -169,11 +176,46 @@ pub fn plain_licence() -> Seeds {
 pub fn tags() -> Seeds {
     let metadata = r#"{"url":"https://user@www.a.co.uk:80/x","html":"<a href=\"https://creativecommons.org/licenses/by/4.0\">","author_kind":"human"}"#;
     let units = [
-        "Some words of text, and more.\n", "a@b.org ", "192.168.0.1 ", "+1 (555) 123-4567 ", "4111 1111 1111 1111 ",
-        "DE89 3704 0044 0532 0130 00 ", "- bullet\n", "...\n", "\u{2026} ", "{ lorem ipsum javascript ", "a", "\n", " ", "é",
-        "/* ", "*/", "\"\"\"", "'''", "// x\n", "# x\n", "<!-- ", "http://a.org/", "www.", "@", "1", "1.2.3.4.", "::",
-        "AKIAIOSFODNN7EXAMPLE ", "-----BEGIN RSA PRIVATE KEY-----\n", "Copyright (c) ", "0123456789 ", "abc abc ", "U.S.A. ",
-        "don't ", "日本", "\u{300}", "\r\n", "\u{2028}", "creativecommons.org/licenses/by/", "SPDX-License-Identifier: MIT\n",
+        "Some words of text, and more.\n",
+        "a@b.org ",
+        "192.168.0.1 ",
+        "+1 (555) 123-4567 ",
+        "4111 1111 1111 1111 ",
+        "DE89 3704 0044 0532 0130 00 ",
+        "- bullet\n",
+        "...\n",
+        "\u{2026} ",
+        "{ lorem ipsum javascript ",
+        "a",
+        "\n",
+        " ",
+        "é",
+        "/* ",
+        "*/",
+        "\"\"\"",
+        "'''",
+        "// x\n",
+        "# x\n",
+        "<!-- ",
+        "http://a.org/",
+        "www.",
+        "@",
+        "1",
+        "1.2.3.4.",
+        "::",
+        "AKIAIOSFODNN7EXAMPLE ",
+        "-----BEGIN RSA PRIVATE KEY-----\n",
+        "Copyright (c) ",
+        "0123456789 ",
+        "abc abc ",
+        "U.S.A. ",
+        "don't ",
+        "日本",
+        "\u{300}",
+        "\r\n",
+        "\u{2028}",
+        "creativecommons.org/licenses/by/",
+        "SPDX-License-Identifier: MIT\n",
     ];
     let mut seeds: Vec<String> = units.iter().map(|unit| format!("{metadata}\0x\x01{unit}\x01 y")).collect();
     seeds.extend(units.windows(3).map(|three| format!("{{}}\0{}", three.concat().repeat(3))));

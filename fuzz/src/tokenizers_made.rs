@@ -9,7 +9,8 @@ const LLAMA: &str = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\
 const QWEN: &str = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const MARKS: &str =
     r"[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-const LAST: &str = r"[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s";
+const LAST: &str =
+    r"[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s";
 const GPT_4O: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
@@ -28,9 +29,30 @@ fn alphabet() -> Vec<char> {
 
 /// Tokens as in text, by pairs that are merged.
 const MERGES: [(&str, &str); 24] = [
-    ("t", "h"), ("th", "e"), ("Ġ", "the"), ("a", "a"), ("aa", "aa"), ("Ġ", "a"), ("i", "n"), ("Ġ", "Ġ"), ("ĠĠ", "ĠĠ"),
-    ("e", "r"), ("Ã", "©"), ("1", "2"), ("12", "3"), ("Ċ", "Ċ"), ("č", "Ċ"), ("'", "s"), ("H", "T"), ("HT", "TP"),
-    ("T", "P"), ("æ", "Ĺ"), ("æĹ", "¥"), ("Ġ", "s"), ("s", "s"), ("an", "d"),
+    ("t", "h"),
+    ("th", "e"),
+    ("Ġ", "the"),
+    ("a", "a"),
+    ("aa", "aa"),
+    ("Ġ", "a"),
+    ("i", "n"),
+    ("Ġ", "Ġ"),
+    ("ĠĠ", "ĠĠ"),
+    ("e", "r"),
+    ("Ã", "©"),
+    ("1", "2"),
+    ("12", "3"),
+    ("Ċ", "Ċ"),
+    ("č", "Ċ"),
+    ("'", "s"),
+    ("H", "T"),
+    ("HT", "TP"),
+    ("T", "P"),
+    ("æ", "Ĺ"),
+    ("æĹ", "¥"),
+    ("Ġ", "s"),
+    ("s", "s"),
+    ("an", "d"),
 ];
 
 fn token(id: usize, content: &str, special: bool, normalized: bool) -> Value {
@@ -64,7 +86,8 @@ fn file(steps: &[Value], nfc: bool, ignore_merges: bool, added: &[(&str, bool, b
     for (number, (content, special, normalized)) in added.iter().enumerate() {
         tokens.push(token(vocab.len() + number, content, *special, *normalized));
     }
-    let steps = if let [one] = steps { one.clone() } else { json!({"type": "Sequence", "pretokenizers": steps}) };
+    let steps =
+        if let [one] = steps { one.clone() } else { json!({"type": "Sequence", "pretokenizers": steps}) };
     json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": tokens,
         "normalizer": nfc.then(|| json!({"type": "NFC"})), "pre_tokenizer": steps, "post_processor": null,

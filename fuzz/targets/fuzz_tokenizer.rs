@@ -5,8 +5,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use libfuzzer_sys::fuzz_target;
-use regimen_fuzz::{at_zero, file, first, run, text};
 use regimen_fuzz::tokenizers_made::FILES;
+use regimen_fuzz::{at_zero, file, first, run, text};
 use regimen_tokens::Tokenizer;
 use tokenizers::Tokenizer as Outer;
 

@@ -59,7 +59,10 @@ fn read(source: impl Read, damaged: Damaged, mut each: impl FnMut(&Record, Packi
                 each(&record, packing);
             }
             Ok(Some(Item::Skipped(skipped))) => {
-                out.push(format!("{:?} {} {} {}", skipped.why, skipped.offset, skipped.length, skipped.reason));
+                out.push(format!(
+                    "{:?} {} {} {}",
+                    skipped.why, skipped.offset, skipped.length, skipped.reason
+                ));
             }
             Err(error) => out.push(error.to_string()),
         }
@@ -94,10 +97,13 @@ fuzz_target!(|data: &[u8]| {
             assert!(end <= bytes.len(), "a span of {start} to {end}, the file has {}", bytes.len());
             if packing == Packing::Plain || record.span.within == 0 && !dictionary {
                 let options = Options { max_bytes: MOST, damaged: Damaged::Error };
-                let again = Reader::new("x", &bytes[start..end], options).and_then(|mut reader| reader.next());
+                let again =
+                    Reader::new("x", &bytes[start..end], options).and_then(|mut reader| reader.next());
                 match again {
                     Ok(Some(Item::Record(again))) => assert!(
-                        again.payload == record.payload && again.id == record.id && again.fields == record.fields,
+                        again.payload == record.payload
+                            && again.id == record.id
+                            && again.fields == record.fields,
                         "another record at {start}"
                     ),
                     other => panic!("no record at {start} to {end}: {other:?}"),

@@ -181,7 +181,7 @@ impl Cuts {
         let mut found: Vec<(Range<usize>, &[usize])> = Vec::new();
         for (i, token) in out.iter().enumerate() {
             let next = run.as_bytes().get(token.end - base).copied();
-            for (lengths, key) in exceptions.from_head(&run[token.start - base..token.end - base], next) {
+            for (lengths, key) in exceptions.headed_by(&run[token.start - base..token.end - base], next) {
                 let these = out.get(i..i + lengths.len());
                 let fits = run[token.start - base..].starts_with(key.as_str())
                     && these.is_some_and(|these| these.iter().map(|t| t.len()).eq(lengths.iter().copied()));

@@ -201,7 +201,7 @@ impl Exceptions {
 
     /// The exceptions whose first token this is, if one may go on with the byte that follows.
     #[inline]
-    pub fn from_head(&self, token: &str, next: Option<u8>) -> &[(Vec<usize>, String)] {
+    pub fn headed_by(&self, token: &str, next: Option<u8>) -> &[(Vec<usize>, String)] {
         let head = if self.heads.lets(token.as_bytes()) { self.parts.get(token) } else { None };
         let Some(head) = head else { return &[] };
         let goes_on = match next {
