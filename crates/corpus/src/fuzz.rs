@@ -138,6 +138,9 @@ pub fn row(line: &str) {
     let parsed = parse_row(line, fields);
     match &parsed {
         Ok(row) => match value {
+            _ if !row.metadata.is_empty() && mend_surrogates(row.metadata) != row.metadata => {
+                panic!("half of a pair in {}", row.metadata)
+            }
             Ok(value) => same(row, &value),
             // What is passed over need not fit into a value.
             Err(error) => {
@@ -160,7 +163,6 @@ pub fn row(line: &str) {
     if let Ok(row) = Row::parse(line, place) {
         assert!(row.line() == line);
         assert!(line.trim_start().starts_with('{'));
-        assert!(row.metadata().is_empty() || serde_json::from_str::<Value>(row.metadata()).is_ok());
     }
 }
 
@@ -168,7 +170,7 @@ fn same(row: &RawRow<'_>, value: &Value) {
     let alike = |scalar: &Scalar<'_>, value: &Value| match scalar {
         Scalar::Null => value.is_null(),
         Scalar::Text(text) => value.as_str() == Some(text),
-        Scalar::Integer(digits) => value.to_string() == *digits,
+        Scalar::Integer(digits) => serde_json::from_str::<Value>(digits).is_ok_and(|n| n == *value),
         Scalar::Other(_) => !value.is_string() && !value.is_null(),
     };
     for (field, scalar) in [("text", &row.text), ("id", &row.id), ("created", &row.created)] {

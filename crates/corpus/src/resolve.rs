@@ -106,9 +106,8 @@ impl Standing {
         if fractions.iter().any(|&fraction| fraction > 1.0) {
             taken.resize(self.fates.len(), 1);
         }
-        for at in 0..self.fates.len() {
-            let (fate, ordinal) = (&self.fates[at], self.start + at as u32);
-            if !self.stays(ordinal) {
+        for (at, (ordinal, fate)) in (self.start..).zip(&self.fates).enumerate() {
+            if !fate.kept || self.gone[at].reason != 0 {
                 continue;
             }
             match mix::copies(fate.key, fractions[usize::from(fate.source)]) {

@@ -241,7 +241,7 @@ impl flow::Source for Chain<'_> {
             self.next += 1;
             let read = Arc::clone(&self.read);
             self.open = Some(if file.path.ends_with(".parquet") {
-                Opened::Pages(Pages::table(file, ["text", "id"], 0, number, read)?)
+                Opened::Pages(Pages::table(file, ["text", "id"], 0, number, &read)?)
             } else {
                 Opened::Chunks(Chunks::new(Stream::open(file, read)?, How::Lines, 0, number))
             });

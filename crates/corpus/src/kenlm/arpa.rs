@@ -4,6 +4,7 @@
 //! such): a missing context has no back-off weight. A model without `<unk>` gives unknown words -100, as KenLM does.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::{BufRead, BufReader, Read};
 
 use flate2::bufread::MultiGzDecoder;
@@ -62,14 +63,15 @@ impl Tables {
         let mut tables = Tables { words: HashMap::new(), unigrams: vec![(-100.0, 0.0)], ngrams: Vec::new() };
         lines.section(1, counts[0], counts.len() == 1, |words, log10, backoff| {
             let [word] = words else { return Ok(()) };
-            let index = if is_unknown(word) {
+            if is_unknown(word) {
                 tables.unigrams[0] = (log10, backoff);
                 return Ok(());
-            } else {
-                tables.unigrams.len() as u32
-            };
-            tables.words.entry(word_hash(word)).or_insert(index);
-            tables.unigrams.push((log10, backoff));
+            }
+            // Of a word that comes again the first counts; a small packed file may repeat one without end.
+            if let Entry::Vacant(place) = tables.words.entry(word_hash(word)) {
+                place.insert(tables.unigrams.len() as u32);
+                tables.unigrams.push((log10, backoff));
+            }
             Ok(())
         })?;
         for (n, &count) in counts.iter().enumerate().skip(1) {
@@ -231,4 +233,19 @@ fn fields(line: &[u8], order: usize, last: bool) -> std::result::Result<(Vec<&[u
         return Err(format!("a back-off weight, {backoff}, for an n-gram of the longest order"));
     }
     Ok((words, log10, backoff))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_comes_again_takes_no_memory() {
+        let again = "-0.5\ta\n".repeat(1000);
+        let text =
+            format!("\\data\\\nngram 1=1003\n\n\\1-grams:\n-1\t<s>\n-2\t</s>\n-3\ta\n{again}\\end\\\n");
+        let tables = Tables::read(text.as_bytes(), "x.arpa").unwrap();
+        assert_eq!((tables.unigrams.len(), tables.words.len()), (4, 3));
+        assert_eq!(tables.unigrams[tables.index(b"a") as usize], (-3.0, 0.0));
+    }
 }

@@ -13,6 +13,7 @@ use parquet::schema::types::Type;
 use regimen_base::fs;
 use serde_json::{Map, Value};
 
+use super::pages::Checked;
 use super::value::{hex, json};
 use crate::error::{Error, Result};
 
@@ -275,7 +276,7 @@ impl FileReader for OneGroup {
         &self,
         _: usize,
     ) -> parquet::errors::Result<Box<dyn parquet::file::reader::RowGroupReader + '_>> {
-        self.all.get_row_group(self.group)
+        Ok(Box::new(Checked(self.all.get_row_group(self.group)?)))
     }
 
     fn get_row_iter(&self, projection: Option<Type>) -> parquet::errors::Result<RowIter<'_>> {

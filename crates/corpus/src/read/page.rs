@@ -116,7 +116,7 @@ impl Pages {
                 Reader::Warc(Box::new(warc::Reader::new(input.path.clone(), counting, options)?))
             }
             PageKind::Parquet => {
-                return Pages::table(input, [&source.text_field, &source.id_field], number, file, read);
+                return Pages::table(input, [&source.text_field, &source.id_field], number, file, &read);
             }
             PageKind::Html => {
                 read.fetch_add(input.bytes, Ordering::Relaxed);
@@ -142,7 +142,7 @@ impl Pages {
         [text, id]: [&str; 2],
         number: u16,
         file: u32,
-        read: Arc<AtomicU64>,
+        read: &AtomicU64,
     ) -> Result<Pages> {
         read.fetch_add(input.bytes, Ordering::Relaxed);
         let options = parquet::Options {

@@ -142,6 +142,10 @@ impl<'de> Visitor<'de> for Fields<'_> {
                 "license" | "licence" => row.licence = map.next_value_seed(Value)?,
                 "metadata" => {
                     row.metadata = map.next_value::<&'de RawValue>()?.get();
+                    // Who reads it later could not; a value that is passed over here may hold anything.
+                    if row.metadata.contains("\\u") && mend_surrogates(row.metadata) != row.metadata {
+                        return Err(M::Error::custom("lone leading surrogate in hex escape"));
+                    }
                     let mut inner = serde_json::Deserializer::from_str(row.metadata);
                     metadata = MetadataSeed.deserialize(&mut inner).map_err(|error| {
                         let reason = error.to_string();
@@ -315,6 +319,7 @@ mod tests {
         assert!(bad("{\"text\": \"a").reason.contains("EOF"));
         assert!(bad("{\"metadata\": 3}").reason.contains("`metadata`"));
         assert!(bad(r#"{"text": "\ud800"}"#).surrogate && bad(r#"{"text": "\ud800\u0041"}"#).surrogate);
+        assert!(bad(r#"{"text": "a", "metadata": {"url": "\udc00"}}"#).surrogate);
         assert!(!bad("[1]").surrogate);
         // The message quotes what stands there instead of a row.
         let long = bad(&format!("\"surrogate {}\"", "é".repeat(1000)));

@@ -54,11 +54,13 @@ fn ids(text: &str) -> Vec<String> {
     text.lines().map(|l| serde_json::from_str::<Value>(l).unwrap()["id"].as_str().unwrap().into()).collect()
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "calls read better")]
 fn line(row: Value) -> String {
     format!("{row}\n")
 }
 
 /// Attributes of a row.
+#[allow(clippy::needless_pass_by_value, reason = "calls read better")]
 fn with(id: &str, attributes: Value) -> String {
     line(json!({"id": id, "attributes": attributes}))
 }
@@ -324,7 +326,7 @@ fn what_an_earlier_run_left_is_not_taken_for_part_of_the_mix() {
     assert_eq!(run(&sources, &small, 2).unwrap().files, 6);
     let error = run(&sources, &options(dir.path()), 2).unwrap_err();
     assert!(error.to_string().contains("`a-00001.jsonl.gz`, which this command does not write"), "{error}");
-    let mut twins = sources.clone();
+    let mut twins = sources;
     twins[1].name = "a".into();
     assert!(matches!(run(&twins, &small, 2), Err(Error::SameOutput { .. })));
 }

@@ -355,14 +355,12 @@ fn characters(json: &Value, vocab: &Names) -> Option<Characters> {
     }
     for (token, &id) in vocab {
         let mut chars = token.chars();
-        match (chars.next(), chars.next()) {
-            (Some(c), None) => match found.ascii.get_mut(c as usize) {
-                Some(place) => *place = id,
-                None => {
-                    found.others.insert(c, id);
-                }
-            },
-            _ => {}
+        let (Some(c), None) = (chars.next(), chars.next()) else { continue };
+        match found.ascii.get_mut(c as usize) {
+            Some(place) => *place = id,
+            None => {
+                found.others.insert(c, id);
+            }
         }
     }
     Some(found)

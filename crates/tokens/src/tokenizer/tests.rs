@@ -255,7 +255,7 @@ fn characters_that_share_an_id_or_are_special_are_not_said_to_spell_the_text() {
     let mut token = json["added_tokens"][0].clone();
     (token["content"], token["id"]) = ("a".into(), json["model"]["vocab"]["a"].clone());
     special["added_tokens"].as_array_mut().unwrap().push(token);
-    let mut spaces = json.clone();
+    let mut spaces = json;
     spaces["decoder"] =
         serde_json::json!({"type": "Replace", "pattern": {"String": "\u{2581}"}, "content": " "});
     for json in [shared, special, spaces] {
