@@ -260,7 +260,7 @@ fn names(config: &Config, plan: &[Planned], rules: &Rules, pipeline: &Pipeline) 
 }
 
 /// Neighbouring files that make a part together.
-fn groups(plan: &[Planned], alone: bool) -> Vec<std::ops::Range<usize>> {
+pub(crate) fn groups(plan: &[Planned], alone: bool) -> Vec<std::ops::Range<usize>> {
     let all: u64 = plan.iter().map(|file| file.input.bytes).sum();
     let most = (all / 64).clamp(*GROUP.start(), *GROUP.end());
     let mut groups = Vec::new();

@@ -234,6 +234,14 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// What another program gives does not fit the plan that it works by.
+    #[error("{what}")]
+    Handed {
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        hint: &'static str,
+    },
     /// Two inputs would write one output.
     #[error("`{first}` and `{second}` would both be written to `{output}`")]
     SameOutput {
@@ -470,6 +478,7 @@ impl Hint for Error {
                 "delete it with all objects of its name, the .note files too, and run the same command again: they are made anew".into()
             }
             Error::Plan { .. } => "leave out what is named, or build on one machine".into(),
+            Error::Handed { hint, .. } => (*hint).into(),
             Error::InUse { .. } => "wait for it, or stop it; then run the same command again".into(),
             Error::SameOutput { .. } => "run the step once for each of their folders, each with its own --to".into(),
             Error::NoAttributes { .. } => {

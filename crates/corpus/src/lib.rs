@@ -4,6 +4,7 @@
 
 mod arena;
 mod author;
+pub mod batch;
 mod build;
 pub mod code;
 mod config;

@@ -14,11 +14,12 @@ use crate::order;
 use crate::recipe::{InputRef, Stage};
 use crate::source::{At, Source};
 
-/// The recipe's name, seed and stages.
+/// The recipe's name, seed and stages: all, or those of known kinds.
 pub(crate) fn read(
     sources: &[Source],
     kinds: &[&'static StageKind],
     path: &Path,
+    all: bool,
 ) -> Result<(String, u64, Vec<Stage>), Wrong> {
     let mut entries = node::parse(&sources[0].text, 0)?;
     let stages_of = |entries: &[(Word, Node)]| -> Vec<String> {
@@ -63,11 +64,22 @@ pub(crate) fn read(
             }
         }
     }
+    if !all {
+        tables.retain(|(_, node)| known(kinds, node));
+    }
     if tables.is_empty() {
         return Err(Wrong::new(Some(&At { source: 0, span: 0..0 }), "the recipe has no stages")
             .hint("a stage is a table such as `[corpus]` with `kind = \"corpus\"`"));
     }
     Ok((name, seed, assemble(sources, kinds, seed, &tables)?))
+}
+
+/// Whether a stage is of one of `kinds`.
+fn known(kinds: &[&'static StageKind], node: &Node) -> bool {
+    let Raw::Table(entries) = &node.raw else { return false };
+    entries.iter().any(|(word, node)| {
+        word.text == "kind" && matches!(&node.raw, Raw::Str(kind) if kinds.iter().any(|k| k.kind == kind))
+    })
 }
 
 fn read_seed(node: &Node) -> Result<u64, Wrong> {

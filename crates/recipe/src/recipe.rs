@@ -76,12 +76,24 @@ impl Recipe {
     /// # Errors
     /// [`Error::Recipe`] with the place of the first fault; [`Error::Fs`] if the file cannot be read.
     pub fn load(path: &Path, registry: &Registry, sets: &[String]) -> Result<Recipe> {
+        Recipe::load_some(path, registry, sets, true)
+    }
+
+    /// The same with those stages alone whose kinds the registry knows, for programs that run no others.
+    ///
+    /// # Errors
+    /// As [`Recipe::load`]; faults in other stages are not seen.
+    pub fn load_known(path: &Path, registry: &Registry, sets: &[String]) -> Result<Recipe> {
+        Recipe::load_some(path, registry, sets, false)
+    }
+
+    fn load_some(path: &Path, registry: &Registry, sets: &[String], all: bool) -> Result<Recipe> {
         let text = fs::read_text(path)?;
         let root = project_root(path)?;
         let kinds: Vec<_> = registry.all().collect();
         let mut sources = vec![Source { file: Some(path.display().to_string()), text }];
         sources.extend(sets.iter().map(|set| Source { file: None, text: set.clone() }));
-        match read(&sources, &kinds, path) {
+        match read(&sources, &kinds, path, all) {
             Ok((name, seed, stages)) => Ok(Recipe { name, seed, root, path: path.into(), stages, sources }),
             Err(wrong) => Err(wrong.draw(&sources).into()),
         }

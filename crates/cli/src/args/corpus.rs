@@ -125,7 +125,7 @@ pub struct BuildArgs {
     #[arg(long, value_name = "K/N", requires = "store")]
     pub task: Option<Share>,
     /// Do the work of other tasks after so many seconds in which nobody finished any
-    #[arg(long, value_name = "SECONDS", default_value = "300", requires = "task")]
+    #[arg(long, value_name = "SECONDS", default_value = "120", requires = "task")]
     pub patience: u64,
 }
 

@@ -68,6 +68,16 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// A row of these parts, which stands on no line.
+    pub fn of(
+        id: &'a RawValue,
+        text: &'a str,
+        source: Option<&'a RawValue>,
+        metadata: Option<&'a RawValue>,
+    ) -> Row<'a> {
+        Row { id: Some(id), text: Some(Text(text.into())), source, metadata, line: "" }
+    }
+
     /// The text.
     pub fn text(&self) -> &str {
         self.text.as_ref().map_or("", |text| &text.0)

@@ -13,7 +13,7 @@
 
 mod depot;
 mod plan;
-mod shuffle;
+pub(crate) mod shuffle;
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -145,7 +145,7 @@ fn config(task: &Task) -> Result<Config> {
 }
 
 /// The rounds whose records are dealt between tasks.
-fn rounds(config: &Config) -> Vec<Round> {
+pub(crate) fn rounds(config: &Config) -> Vec<Round> {
     if !config.compares() {
         return Vec::new();
     }

@@ -14,11 +14,11 @@ use regimen_base::{Hash256, fs};
 use crate::arena;
 use crate::dedup::forest::Forest;
 use crate::dedup::hash::mix;
-use crate::dedup::{Budget, ExactKeys, ExactParagraphs, Lsh};
+use crate::dedup::{Budget, ExactKeys, ExactParagraphs, Keep, Lsh};
 use crate::error::{Error, Result};
 use crate::part::{Hashes, Reader};
 use crate::resolve::{Standing, copies, fractions, near_copies};
-use crate::rounds::{self, Rounds, pairs};
+use crate::rounds::{self, Pairs, Rounds, pairs};
 use crate::task::{Item, Work, rounds as wanted};
 
 /// A round of deduplication.
@@ -47,7 +47,7 @@ impl Round {
     }
 
     /// Bytes of a record: key, ordinal, and of a paragraph its index.
-    fn width(self) -> usize {
+    pub fn width(self) -> usize {
         match self {
             Round::Url | Round::Text => 20,
             Round::Near => 12,
@@ -153,37 +153,7 @@ impl Work<'_> {
     pub(super) fn map(&self, round: Round, group: usize) -> Result<()> {
         let all = self.standing(round, group..group + 1)?;
         let buckets = self.plan.tasks as usize;
-        let mut dealt: Vec<Vec<u8>> = vec![Vec::new(); buckets];
-        let mut deal = |key: u64, record: &[&[u8]]| {
-            // Other bits than those by which a bucket is partitioned later.
-            let bucket = (u128::from(mix(key ^ 0x5bd1_e995)) * buckets as u128) >> 64;
-            record.iter().for_each(|part| dealt[bucket as usize].extend_from_slice(part));
-        };
-        let file = arena::map(&self.hashes(group)?)?;
-        let (mut reader, mut hashes, mut ordinal) =
-            (Reader(&file), Hashes::default(), self.facts()?.starts[group]);
-        while let Some(fate) = reader.hashes(&mut hashes)? {
-            let number = ordinal.to_le_bytes();
-            if all.stays(ordinal) {
-                match round {
-                    Round::Url => {
-                        if let Some(url) = hashes.url {
-                            deal(url as u64, &[&url.to_le_bytes(), &number]);
-                        }
-                    }
-                    Round::Text => deal(fate.content as u64, &[&fate.content.to_le_bytes(), &number]),
-                    Round::Near => {
-                        Lsh::keys(&hashes.bands).for_each(|key| deal(key, &[&key.to_le_bytes(), &number]));
-                    }
-                    Round::Paragraphs => {
-                        for (index, &hash) in (0u32..).zip(&hashes.paragraphs) {
-                            deal(hash, &[&hash.to_le_bytes(), &number, &index.to_le_bytes()]);
-                        }
-                    }
-                }
-            }
-            ordinal += 1;
-        }
+        let dealt = deal(round, &arena::map(&self.hashes(group)?)?, &all, buckets)?;
         let mut object = Vec::with_capacity(LINE * buckets + dealt.iter().map(Vec::len).sum::<usize>());
         let mut end = (LINE * buckets) as u64;
         for bucket in &dealt {
@@ -192,15 +162,11 @@ impl Work<'_> {
             object.extend_from_slice(&Hash256::of(bucket).0);
         }
         dealt.iter().for_each(|bucket| object.extend_from_slice(bucket));
-        self.depot.put(
-            &format!("{}/map/{group:06}", round.name()),
-            &object,
-            u64::from(ordinal - self.facts()?.starts[group]),
-        )
+        self.depot.put(&format!("{}/map/{group:06}", round.name()), &object, all.fates.len() as u64)
     }
 
     /// The records of a bucket in document order.
-    fn records(&self, round: Round, bucket: usize, mut then: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    fn records(&self, round: Round, bucket: usize, then: &mut Take) -> Result<()> {
         let buckets = self.plan.tasks as usize;
         for group in 0..self.ground.groups.len() {
             let name = format!("{}/map/{group:06}", round.name());
@@ -212,7 +178,7 @@ impl Work<'_> {
                 _ => end_of(&table[LINE * (bucket - 1)..]),
             };
             let bytes = self.depot.range(&name, start..end_of(line).max(start), Some(&line[8..]))?;
-            bytes.chunks_exact(round.width()).try_for_each(&mut then)?;
+            bytes.chunks_exact(round.width()).try_for_each(&mut *then)?;
         }
         Ok(())
     }
@@ -223,36 +189,9 @@ impl Work<'_> {
         let budget = self.budget(&format!("{}-{bucket}", round.name()));
         let file = format!("{}.{bucket:06}", round.name());
         let here = Rounds { dir: &self.scratch, key: self.plan.key };
-        let number = |bytes: &[u8]| bytes.first_chunk().map_or(0, |n| u32::from_le_bytes(*n));
-        let found = here.round(&file, |found| match round {
-            Round::Url | Round::Text => {
-                let mut keys = ExactKeys::new("keys", &budget)?;
-                self.records(round, bucket, |record| {
-                    let key = record.first_chunk().map_or(0, |key| u128::from_le_bytes(*key));
-                    Ok(keys.push(number(&record[16..]), key)?)
-                })?;
-                copies(&keys.finish(self.documents()?)?, found)
-            }
-            Round::Near => {
-                let mut lsh = Lsh::new(&budget)?;
-                self.records(round, bucket, |record| {
-                    let key = record.first_chunk().map_or(0, |key| u64::from_le_bytes(*key));
-                    Ok(lsh.push_key(number(&record[8..]), key)?)
-                })?;
-                copies(&lsh.finish(self.documents()?)?, found)
-            }
-            Round::Paragraphs => {
-                let mut paragraphs = ExactParagraphs::new(&budget)?;
-                self.records(round, bucket, |record| {
-                    let hash = record.first_chunk().map_or(0, |key| u64::from_le_bytes(*key));
-                    Ok(paragraphs.push(number(&record[8..]), number(&record[12..]), hash)?)
-                })?;
-                let mut paragraphs = paragraphs.finish()?;
-                while let Some((ordinal, indices)) = paragraphs.next()? {
-                    indices.iter().try_for_each(|&index| found.put(ordinal, index))?;
-                }
-                Ok(())
-            }
+        let found = here.round(&file, |found| {
+            let mut records = |then: &mut Take| self.records(round, bucket, then);
+            meet(round, self.documents()?, &budget, &mut records, found)
         })?;
         self.depot.put(&name, &found, found.len() as u64 / 8)?;
         fs::remove_file(&here.path(&file))?;
@@ -266,33 +205,125 @@ impl Work<'_> {
             .map(|bucket| self.depot.get(&format!("{}/part/{bucket:06}", round.name())))
             .collect::<Result<Vec<_>>>()?;
         let rounds = Rounds { dir: &parts, key: self.facts()?.key };
-        rounds.round(round.file(), |found| match round {
-            Round::Near => {
-                let forest = Forest::new(self.documents()?);
-                for (a, b) in buckets.iter().flat_map(|bucket| pairs(bucket)) {
-                    if a.max(b) >= self.documents()? {
-                        return Err(Error::Record { what: "a pair of near duplicates" });
-                    }
-                    forest.unite(a, b);
-                }
-                let all = self.standing(round, 0..self.ground.groups.len())?;
-                near_copies(&forest.into_clusters(), self.ground.pipeline.keep(), &all, found)
-            }
-            Round::Url | Round::Text | Round::Paragraphs => {
-                // Each bucket is sorted.
-                let mut rest: Vec<_> = buckets.iter().map(|bucket| pairs(bucket)).collect();
-                let mut heap: BinaryHeap<Reverse<((u32, u32), usize)>> = BinaryHeap::new();
-                for (i, pairs) in rest.iter_mut().enumerate() {
-                    heap.extend(pairs.next().map(|next| Reverse((next, i))));
-                }
-                while let Some(Reverse(((a, b), i))) = heap.pop() {
-                    found.put(a, b)?;
-                    heap.extend(rest[i].next().map(|next| Reverse((next, i))));
-                }
-                Ok(())
-            }
+        rounds.round(round.file(), |found| {
+            let all = || self.standing(round, 0..self.ground.groups.len());
+            join(round, self.documents()?, &buckets, self.ground.pipeline.keep(), all, found)
         })?;
         self.depot.send(&rounds.path(round.file()), round.file())
+    }
+}
+
+/// Takes records.
+pub(crate) type Take<'t> = dyn FnMut(&[u8]) -> Result<()> + 't;
+
+/// Deal the records of the documents of a file of hashes that stand before `round` into buckets.
+pub(crate) fn deal(round: Round, file: &[u8], all: &Standing, buckets: usize) -> Result<Vec<Vec<u8>>> {
+    let mut dealt: Vec<Vec<u8>> = vec![Vec::new(); buckets];
+    let mut deal = |key: u64, record: &[&[u8]]| {
+        // Other bits than those by which a bucket is partitioned later.
+        let bucket = (u128::from(mix(key ^ 0x5bd1_e995)) * buckets as u128) >> 64;
+        record.iter().for_each(|part| dealt[bucket as usize].extend_from_slice(part));
+    };
+    let (mut reader, mut hashes, mut ordinal) = (Reader(file), Hashes::default(), all.start);
+    while let Some(fate) = reader.hashes(&mut hashes)? {
+        let number = ordinal.to_le_bytes();
+        if all.stays(ordinal) {
+            match round {
+                Round::Url => {
+                    if let Some(url) = hashes.url {
+                        deal(url as u64, &[&url.to_le_bytes(), &number]);
+                    }
+                }
+                Round::Text => deal(fate.content as u64, &[&fate.content.to_le_bytes(), &number]),
+                Round::Near => {
+                    Lsh::keys(&hashes.bands).for_each(|key| deal(key, &[&key.to_le_bytes(), &number]));
+                }
+                Round::Paragraphs => {
+                    for (index, &hash) in (0u32..).zip(&hashes.paragraphs) {
+                        deal(hash, &[&hash.to_le_bytes(), &number, &index.to_le_bytes()]);
+                    }
+                }
+            }
+        }
+        ordinal += 1;
+    }
+    Ok(dealt)
+}
+
+/// Find what meets in a bucket, whose records `records` gives in document order.
+pub(crate) fn meet(
+    round: Round,
+    documents: u32,
+    budget: &Budget,
+    records: &mut dyn FnMut(&mut Take) -> Result<()>,
+    found: &mut Pairs,
+) -> Result<()> {
+    let number = |bytes: &[u8]| bytes.first_chunk().map_or(0, |n| u32::from_le_bytes(*n));
+    match round {
+        Round::Url | Round::Text => {
+            let mut keys = ExactKeys::new("keys", budget)?;
+            records(&mut |record| {
+                let key = record.first_chunk().map_or(0, |key| u128::from_le_bytes(*key));
+                Ok(keys.push(number(&record[16..]), key)?)
+            })?;
+            copies(&keys.finish(documents)?, found)
+        }
+        Round::Near => {
+            let mut lsh = Lsh::new(budget)?;
+            records(&mut |record| {
+                let key = record.first_chunk().map_or(0, |key| u64::from_le_bytes(*key));
+                Ok(lsh.push_key(number(&record[8..]), key)?)
+            })?;
+            copies(&lsh.finish(documents)?, found)
+        }
+        Round::Paragraphs => {
+            let mut paragraphs = ExactParagraphs::new(budget)?;
+            records(&mut |record| {
+                let hash = record.first_chunk().map_or(0, |key| u64::from_le_bytes(*key));
+                Ok(paragraphs.push(number(&record[8..]), number(&record[12..]), hash)?)
+            })?;
+            let mut paragraphs = paragraphs.finish()?;
+            while let Some((ordinal, indices)) = paragraphs.next()? {
+                indices.iter().try_for_each(|&index| found.put(ordinal, index))?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Put what was found in the buckets together. `all` gives all documents as they stand before the round.
+pub(crate) fn join(
+    round: Round,
+    documents: u32,
+    buckets: &[Vec<u8>],
+    keep: Keep,
+    all: impl FnOnce() -> Result<Standing>,
+    found: &mut Pairs,
+) -> Result<()> {
+    match round {
+        Round::Near => {
+            let forest = Forest::new(documents);
+            for (a, b) in buckets.iter().flat_map(|bucket| pairs(bucket)) {
+                if a.max(b) >= documents {
+                    return Err(Error::Record { what: "a pair of near duplicates" });
+                }
+                forest.unite(a, b);
+            }
+            near_copies(&forest.into_clusters(), keep, &all()?, found)
+        }
+        Round::Url | Round::Text | Round::Paragraphs => {
+            // Each bucket is sorted.
+            let mut rest: Vec<_> = buckets.iter().map(|bucket| pairs(bucket)).collect();
+            let mut heap: BinaryHeap<Reverse<((u32, u32), usize)>> = BinaryHeap::new();
+            for (i, pairs) in rest.iter_mut().enumerate() {
+                heap.extend(pairs.next().map(|next| Reverse((next, i))));
+            }
+            while let Some(Reverse(((a, b), i))) = heap.pop() {
+                found.put(a, b)?;
+                heap.extend(rest[i].next().map(|next| Reverse((next, i))));
+            }
+            Ok(())
+        }
     }
 }
 

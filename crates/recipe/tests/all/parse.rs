@@ -33,6 +33,20 @@ fn a_recipe_is_normalised_with_all_defaults_and_in_order() {
 }
 
 #[test]
+fn a_program_that_knows_some_kinds_reads_their_stages_alone() {
+    const SOME: Registry = Registry(&[&[&GATHER]]);
+    let project = Project::new(RECIPE);
+    let whole = project.load(&[]);
+    let some = Recipe::load_known(&project.recipe_path(), &SOME, &["all.limit=3".into()]).unwrap();
+    assert_eq!((some.name.as_str(), some.stages.len()), ("toy", 1));
+    assert_eq!((some.stages[0].name.as_str(), &some.stages[0].config["limit"]), ("all", &json!(3)));
+    assert_eq!(some.stages[0].config["sources"], whole.stages[0].config["sources"]);
+    assert!(Recipe::load(&project.recipe_path(), &SOME, &[]).is_err());
+    let faulty = Recipe::load_known(&project.recipe_path(), &SOME, &["all.limits=3".into()]);
+    assert!(faulty.unwrap_err().to_string().contains("limits"));
+}
+
+#[test]
 fn headers_dotted_keys_and_arrays_of_tables_say_the_same() {
     let project = Project::new(RECIPE);
     let inline = project.load(&[]);
