@@ -15,7 +15,7 @@ mod depot;
 mod plan;
 pub(crate) mod shuffle;
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -166,6 +166,8 @@ struct Work<'w> {
     scratch: PathBuf,
     held: std::fs::File,
     facts: OnceCell<Facts>,
+    /// Whether others were waited for in vain.
+    alone: Cell<bool>,
 }
 
 impl<'w> Work<'w> {
@@ -181,7 +183,7 @@ impl<'w> Work<'w> {
         fs::create_dir_all(&scratch.join("parts"))?;
         let ground = Ground::new(config, files, task.root)?;
         let depot = Depot::new(task.store, plan.key);
-        Ok(Work { ground, depot, plan, scratch, held, facts: OnceCell::new() })
+        Ok(Work { ground, depot, plan, scratch, held, facts: OnceCell::new(), alone: Cell::new(false) })
     }
 
     fn parts(&self) -> PathBuf {
@@ -229,6 +231,10 @@ impl<'w> Work<'w> {
             }
             missing = left;
             if missing.len() < before {
+                if before < usize::MAX {
+                    // Somebody else is at work.
+                    self.alone.set(false);
+                }
                 (before, since) = (missing.len(), Instant::now());
                 (task.tell)(&format!("{name}: {} of {}", items.len() - missing.len(), items.len()));
             }
@@ -244,18 +250,21 @@ impl<'w> Work<'w> {
                     did += 1;
                 }
                 own = false;
-                (since, wait) = (Instant::now(), Duration::from_millis(50));
+                (before, wait) = (usize::MAX, Duration::from_millis(50));
                 continue;
             }
-            if since.elapsed() >= task.patience {
+            // Who waited in vain once does not wait as long again until others show themselves.
+            let patience = if self.alone.get() { task.patience / 20 } else { task.patience };
+            if since.elapsed() >= patience {
+                self.alone.set(true);
                 let (_, item) = missing[self.turn(task, missing.len())];
                 (task.tell)(&format!("{name}: nobody has made {}: making it here", item.object()));
                 self.make(task, item)?;
-                (did, since) = (did + 1, Instant::now());
+                (did, before) = (did + 1, usize::MAX);
                 continue;
             }
             task.cancel.check().map_err(|_| Error::Interrupted)?;
-            std::thread::sleep(wait.min(task.patience));
+            std::thread::sleep(wait.min(patience));
             wait = (wait * 2).min(Duration::from_secs(5));
         }
     }
