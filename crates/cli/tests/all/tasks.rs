@@ -190,6 +190,19 @@ fn another_plan_and_damaged_objects_are_refused() {
     run(&limited, &task(&dir.path().join("x"), "0/2", "0")).refused(&["limit_bytes"]);
     run(&one, &task(&store, "2/2", "0")).refused(&["2/2", "counted from 0"]);
 
+    let spoilt = dir.path().join("spoilt");
+    std::fs::create_dir(&spoilt).unwrap();
+    for tasks in ["0", "4000000000", "-1"] {
+        let text = std::fs::read_to_string(store.join("plan.json")).unwrap();
+        std::fs::write(
+            spoilt.join("plan.json"),
+            text.replace("\"tasks\": 2", &format!("\"tasks\": {tasks}")),
+        )
+        .unwrap();
+        let command = ["corpus", "build", "recipe.toml", "--store", spoilt.to_str().unwrap()];
+        machine(&one).run(&command).refused(&["plan.json"]);
+    }
+
     let object = store.join("first/000000.docs");
     let mut bytes = std::fs::read(&object).unwrap();
     let middle = bytes.len() / 2;

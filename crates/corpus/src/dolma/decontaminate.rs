@@ -21,13 +21,13 @@ use super::folder::attributes_path;
 use super::offsets::Offsets;
 use super::rewrite::rewrite;
 use super::row::Row;
-use super::tag::Progress;
+use super::tag::{Progress, Room};
 use crate::error::{Error, Place, Result};
 use crate::flow::{self, Job};
 use crate::output::{Output, done, hold, pack, tidy};
 use crate::read::chunk::{Chunk, Chunks, How};
 use crate::read::stream::{Packing, Stream};
-use crate::tag::{Buffers, Scratch, Set, Tags, Wanted};
+use crate::tag::{Set, Tags, Wanted};
 
 /// Characters of a hit that the report shows.
 const SHOWN: usize = 200;
@@ -263,15 +263,6 @@ struct Holding<'h> {
     /// Documents by file.
     documents: Vec<AtomicU64>,
     skipped: AtomicU64,
-}
-
-/// What a thread keeps.
-#[derive(Default)]
-struct Room {
-    buffers: Buffers,
-    scratch: Scratch,
-    tags: Tags,
-    offsets: Offsets,
 }
 
 /// What a chunk becomes.

@@ -121,11 +121,11 @@ struct Tagging<'t> {
 
 /// What a thread keeps.
 #[derive(Default)]
-struct Room {
-    buffers: Buffers,
-    scratch: Scratch,
-    tags: Tags,
-    offsets: Offsets,
+pub(super) struct Room {
+    pub buffers: Buffers,
+    pub scratch: Scratch,
+    pub tags: Tags,
+    pub offsets: Offsets,
 }
 
 /// The packed attributes of a chunk.

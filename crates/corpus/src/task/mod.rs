@@ -32,6 +32,9 @@ use crate::task::depot::Depot;
 use crate::task::plan::Plan;
 use crate::task::shuffle::{Facts, Round};
 
+/// Tasks of a build at most.
+const MOST_TASKS: u32 = 100_000;
+
 /// Which of the tasks of a build this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
@@ -48,8 +51,8 @@ impl std::str::FromStr for Share {
     fn from_str(text: &str) -> std::result::Result<Share, String> {
         let parts = text.split_once('/').and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
         match parts {
-            Some((task, of)) if task < of && of <= 100_000 => Ok(Share { task, of }),
-            Some((task, of)) if of > 0 && of <= 100_000 => {
+            Some((task, of)) if task < of && of <= MOST_TASKS => Ok(Share { task, of }),
+            Some((task, of)) if of > 0 && of <= MOST_TASKS => {
                 Err(format!("tasks are counted from 0: of {of} the last is {}, not {task}", of - 1))
             }
             _ => Err("write K/N, such as 0/8 for the first of eight".into()),

@@ -12,7 +12,7 @@ use crate::build::Files;
 use crate::code::is_licence_file;
 use crate::config::{Config, Format};
 use crate::error::{Error, Result};
-use crate::task::Task;
+use crate::task::{MOST_TASKS, Task};
 
 /// Name of its object.
 const PLAN: &str = "plan.json";
@@ -93,6 +93,9 @@ impl Plan {
             let found = task.store.read(PLAN)?.unwrap_or_default();
             let found: Written =
                 serde_json::from_slice(&found).map_err(|e| other(format!("it cannot be read: {e}")))?;
+            if !(1..=MOST_TASKS).contains(&found.tasks) {
+                return Err(other(format!("it says {} tasks", found.tasks)));
+            }
             if task.share.is_none() {
                 agreed.tasks = found.tasks;
             }

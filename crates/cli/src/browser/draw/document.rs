@@ -6,8 +6,9 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
+use regimen_base::units::short;
 
-use super::{put, short, shorten};
+use super::{put, shorten};
 use crate::browser::data::{Document, Value};
 use crate::browser::state::{Head, Open, State};
 use crate::browser::text::{Fate, Text, plain};

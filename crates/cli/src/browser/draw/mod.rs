@@ -153,18 +153,6 @@ fn shorten(text: &str, columns: usize) -> String {
     }
 }
 
-/// A number with about three digits.
-fn short(x: f64) -> String {
-    match x.abs() {
-        a if a >= 1e6 => format!("{:.1}M", x / 1e6),
-        a if a >= 1e4 => format!("{:.0}k", x / 1e3),
-        a if a >= 100.0 || (x.fract() == 0.0 && a >= 1.0) => format!("{x:.0}"),
-        a if a >= 1.0 => format!("{x:.1}"),
-        0.0 => "0".into(),
-        _ => format!("{x:.3}"),
-    }
-}
-
 /// `count` lines of which `at` must be seen: the first that is shown in a window of so many.
 fn window(at: usize, count: usize, height: usize) -> usize {
     at.saturating_sub(height / 2).min(count.saturating_sub(height))

@@ -5,9 +5,10 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
+use regimen_base::units::short;
 use regimen_corpus::inspect::Histogram;
 
-use super::{put, put_styled, short, shorten, window};
+use super::{put, put_styled, shorten, window};
 use crate::browser::data::{Measured, Picture};
 use crate::browser::state::State;
 use crate::browser::text::plain;

@@ -1,19 +1,17 @@
 //! `regimen corpus decontaminate`: what documents share with evaluation sets.
 
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use regimen_base::units;
+use regimen_base::{Cancel, units};
 use regimen_corpus::dolma::decontaminate::{Against, Options, decontaminate as run};
 use regimen_corpus::dolma::tag::Progress;
 
 use super::files;
+use super::step::step;
 use crate::Context;
 use crate::args::DecontaminateArgs;
-use crate::interrupt;
-use crate::meter::Meter;
-use crate::output::{Explain, Fault, INTERRUPTED, command_line, print, print_json, say, table};
+use crate::output::{Fault, INTERRUPTED, print, print_json, say, table};
 
 pub fn decontaminate(context: &Context, args: &DecontaminateArgs) -> anyhow::Result<u8> {
     if !(0.0..=1.0).contains(&args.overlap) {
@@ -43,23 +41,12 @@ pub fn decontaminate(context: &Context, args: &DecontaminateArgs) -> anyhow::Res
         report: args.report.clone(),
         clean: args.drop.clone(),
     };
-    let progress = Progress::default();
-    let cancel = interrupt::install(context.global.quiet)?;
     let total = files.iter().map(|file| file.bytes).sum();
     let began = Instant::now();
-    let found = Meter::new("decontaminate", total, context.global.quiet).watch(
-        &|| {
-            let documents = progress.documents.load(Ordering::Relaxed);
-            (progress.read.load(Ordering::Relaxed), units::plural(documents, "document"))
-        },
-        || run(&files, &sets, &options, &progress, &cancel),
-    );
-    if let Err(regimen_corpus::Error::Interrupted) = found {
-        say(&context.global, "stopped; whole files are kept");
-        say(&context.global, format!("hint: go on with `{}`", command_line()));
+    let run = |progress: &Progress, cancel: &Cancel| run(&files, &sets, &options, progress, cancel);
+    let Some(found) = step(context, "decontaminate", total, "whole files are kept", run)? else {
         return Ok(INTERRUPTED);
-    }
-    let found = found.explain()?;
+    };
     if context.global.json {
         print_json(&found)?;
         return Ok(0);

@@ -1,19 +1,17 @@
 //! `regimen corpus dedup`: mark what came before in the documents of a Dolma folder.
 
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use regimen_base::units;
+use regimen_base::{Cancel, units};
 use regimen_corpus::dedup::{Keep, Preset};
 use regimen_corpus::dolma::dedup::{By, Options, dedup as run};
 use regimen_corpus::dolma::tag::Progress;
 
 use super::files;
+use super::step::step;
 use crate::Context;
 use crate::args::DedupArgs;
-use crate::interrupt;
-use crate::meter::Meter;
-use crate::output::{Explain, Fault, INTERRUPTED, command_line, print_json, say};
+use crate::output::{Fault, INTERRUPTED, print_json, say};
 
 pub fn dedup(context: &Context, args: &DedupArgs) -> anyhow::Result<u8> {
     let by = match args.by.as_str() {
@@ -31,23 +29,12 @@ pub fn dedup(context: &Context, args: &DedupArgs) -> anyhow::Result<u8> {
     };
     let files = files(&args.documents)?;
     let options = Options { by, name: args.name.clone(), to: args.to.clone(), memory: args.memory };
-    let progress = Progress::default();
-    let cancel = interrupt::install(context.global.quiet)?;
     let total = files.iter().map(|file| file.bytes).sum();
     let began = Instant::now();
-    let found = Meter::new("dedup", total, context.global.quiet).watch(
-        &|| {
-            let documents = progress.documents.load(Ordering::Relaxed);
-            (progress.read.load(Ordering::Relaxed), units::plural(documents, "document"))
-        },
-        || run(&files, &options, &progress, &cancel),
-    );
-    if let Err(regimen_corpus::Error::Interrupted) = found {
-        say(&context.global, "stopped; what was read is kept");
-        say(&context.global, format!("hint: go on with `{}`", command_line()));
+    let run = |progress: &Progress, cancel: &Cancel| run(&files, &options, progress, cancel);
+    let Some(found) = step(context, "dedup", total, "what was read is kept", run)? else {
         return Ok(INTERRUPTED);
-    }
-    let found = found.explain()?;
+    };
     if context.global.json {
         print_json(&found)?;
         return Ok(0);

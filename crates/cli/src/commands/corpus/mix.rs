@@ -1,20 +1,18 @@
 //! `regimen corpus mix`: filter and edit the documents of Dolma folders by their attributes.
 
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use regimen_base::{fs, units};
+use regimen_base::{Cancel, fs, units};
 use regimen_corpus::dolma::mix::{Edit, Options, Pack, Source, is_name, mix as run};
 use regimen_corpus::dolma::tag::Progress;
 use serde::Deserialize;
 
 use super::files;
+use super::step::step;
 use crate::Context;
 use crate::args::{MixArgs, bytes_of};
-use crate::interrupt;
-use crate::meter::Meter;
-use crate::output::{Explain, Fault, INTERRUPTED, command_line, print, print_json, say, table};
+use crate::output::{Explain, Fault, INTERRUPTED, print, print_json, say, table};
 
 /// Bytes of input files that become one file.
 const SHARD: u64 = 256_000_000;
@@ -75,24 +73,13 @@ impl Bytes {
 
 pub fn mix(context: &Context, args: &MixArgs) -> anyhow::Result<u8> {
     let (sources, options) = settled(args)?;
-    let progress = Progress::default();
-    let cancel = interrupt::install(context.global.quiet)?;
     let bytes = |source: &Source| source.documents.iter().map(|file| file.bytes).sum::<u64>();
     let total = options.passes(&sources) * sources.iter().map(bytes).sum::<u64>();
     let began = Instant::now();
-    let mixed = Meter::new("mix", total, context.global.quiet).watch(
-        &|| {
-            let documents = progress.documents.load(Ordering::Relaxed);
-            (progress.read.load(Ordering::Relaxed), units::plural(documents, "document"))
-        },
-        || run(&sources, &options, &progress, &cancel),
-    );
-    if let Err(regimen_corpus::Error::Interrupted) = mixed {
-        say(&context.global, "stopped; whole files are kept");
-        say(&context.global, format!("hint: go on with `{}`", command_line()));
+    let run = |progress: &Progress, cancel: &Cancel| run(&sources, &options, progress, cancel);
+    let Some(mixed) = step(context, "mix", total, "whole files are kept", run)? else {
         return Ok(INTERRUPTED);
-    }
-    let mixed = mixed.explain()?;
+    };
     if context.global.json {
         print_json(&mixed)?;
         return Ok(0);

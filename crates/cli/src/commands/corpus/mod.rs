@@ -13,6 +13,7 @@ mod opened;
 mod sample;
 mod search;
 mod stats;
+mod step;
 mod tag;
 mod taggers;
 

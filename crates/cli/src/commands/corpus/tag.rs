@@ -1,46 +1,33 @@
 //! `regimen corpus tag`: attributes for the documents of a Dolma folder.
 
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use regimen_base::{suggest, units};
+use regimen_base::{Cancel, suggest, units};
 use regimen_corpus::dolma::tag::{Options, Progress, tag as run};
 use regimen_corpus::tag::{Set, Wanted};
 
 use super::files;
+use super::step::step;
 use crate::Context;
 use crate::args::TagArgs;
-use crate::interrupt;
-use crate::meter::Meter;
-use crate::output::{Explain, Fault, INTERRUPTED, command_line, print_json, say};
+use crate::output::{Explain, Fault, INTERRUPTED, print_json, say};
 
 pub fn tag(context: &Context, args: &TagArgs) -> anyhow::Result<u8> {
     let set = Set::new(&wanted(args)?).explain()?;
     let files = files(&args.documents)?;
     let options = Options { experiment: args.experiment.clone(), to: args.to.clone() };
-    let progress = Progress::default();
-    let cancel = interrupt::install(context.global.quiet)?;
     let total = files.iter().map(|file| file.bytes).sum();
     let began = Instant::now();
-    let tagged = Meter::new("tag", total, context.global.quiet).watch(
-        &|| {
-            let documents = progress.documents.load(Ordering::Relaxed);
-            (progress.read.load(Ordering::Relaxed), units::plural(documents, "document"))
-        },
-        || run(&files, &set, &options, &progress, &cancel),
-    );
-    if let Err(regimen_corpus::Error::Interrupted) = tagged {
-        say(&context.global, "stopped; whole files are kept");
-        say(&context.global, format!("hint: go on with `{}`", command_line()));
+    let run = |progress: &Progress, cancel: &Cancel| run(&files, &set, &options, progress, cancel);
+    let Some(tagged) = step(context, "tag", total, "whole files are kept", run)? else {
         return Ok(INTERRUPTED);
-    }
-    let summary = tagged.explain()?;
+    };
     if context.global.json {
-        print_json(&summary)?;
+        print_json(&tagged)?;
         return Ok(0);
     }
     let seconds = began.elapsed().as_secs_f64();
-    let skipped = match summary.skipped {
+    let skipped = match tagged.skipped {
         0 => String::new(),
         n => format!("; {} done before", units::plural(n, "file")),
     };
@@ -48,11 +35,11 @@ pub fn tag(context: &Context, args: &TagArgs) -> anyhow::Result<u8> {
         &context.global,
         format!(
             "{} in {}, {} of text in {} ({:.1} MB/s){skipped}",
-            units::plural(summary.documents, "document"),
-            units::plural(summary.files, "file"),
-            units::bytes(summary.text_bytes),
+            units::plural(tagged.documents, "document"),
+            units::plural(tagged.files, "file"),
+            units::bytes(tagged.text_bytes),
             units::duration(seconds),
-            summary.text_bytes as f64 / 1e6 / seconds.max(1e-9),
+            tagged.text_bytes as f64 / 1e6 / seconds.max(1e-9),
         ),
     );
     Ok(0)

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use super::histogram::short;
 use super::html::Html;
 use super::text;
 use crate::corpus::Corpus;
@@ -15,6 +14,7 @@ use crate::inspect::originals::{Absent, Originals};
 use crate::inspect::pieces::{Piece, pieces};
 use crate::inspect::stats::Cluster;
 use crate::tag::Shape;
+use regimen_base::units::short;
 
 /// Copies of a cluster whose text is shown.
 const COPIES: usize = 3;

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use regimen_base::units::short;
+
 use super::html::Html;
 use crate::inspect::histogram::Histogram;
 use crate::inspect::measure::Measure;
@@ -88,27 +90,4 @@ fn shapes(measure: &Measure, Histogram { scale, kept, dropped, .. }: &Histogram)
         );
     }
     shapes
-}
-
-/// A number with about three digits.
-pub(super) fn short(x: f64) -> String {
-    match x.abs() {
-        a if a >= 1e6 => format!("{:.1}M", x / 1e6),
-        a if a >= 1e4 => format!("{:.0}k", x / 1e3),
-        a if a >= 100.0 || (x.fract() == 0.0 && a >= 1.0) => format!("{x:.0}"),
-        a if a >= 1.0 => format!("{x:.1}"),
-        0.0 => "0".into(),
-        _ => format!("{x:.3}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_short() {
-        let all = [0.0, 0.12345, 3.0, 3.16, 250.4, 12_345.0, 2_500_000.0, -0.5];
-        assert_eq!(all.map(short), ["0", "0.123", "3", "3.2", "250", "12k", "2.5M", "-0.500"]);
-    }
 }
