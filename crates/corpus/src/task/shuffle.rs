@@ -78,7 +78,7 @@ impl Work<'_> {
         let (mut starts, mut notes) = (vec![0u32], Vec::new());
         for group in 0..self.ground.groups.len() {
             let note = self.depot.noted(&hashes_of(group))?;
-            let next = u64::from(starts[group]) + note.rows;
+            let next = u64::from(starts[group]).saturating_add(note.rows);
             let most = u64::from(u32::MAX);
             starts.push(u32::try_from(next).map_err(|_| Error::TooMany { what: "documents", most })?);
             notes.push(note);
@@ -117,7 +117,13 @@ impl Work<'_> {
     fn before(&self, round: Round, groups: Range<usize>) -> Result<Standing> {
         let maps =
             groups.clone().map(|group| arena::map(&self.hashes(group)?)).collect::<Result<Vec<_>>>()?;
-        let mut all = Standing::new(self.facts()?.starts[groups.start], maps.iter().map(|map| &map[..]))?;
+        let starts = &self.facts()?.starts;
+        let mut all = Standing::new(starts[groups.start], maps.iter().map(|map| &map[..]))?;
+        if all.fates.len() as u64 != u64::from(starts[groups.end] - starts[groups.start]) {
+            // A note that tells of other documents than there are.
+            let name = hashes_of(groups.start);
+            return Err(Error::DamagedObject { url: self.depot.store.url_of(&name) });
+        }
         for before in wanted(self.ground.config).into_iter().take_while(|&before| before != round) {
             let path = self.parts().join(before.file());
             self.depot.bring(before.file(), &path)?;
