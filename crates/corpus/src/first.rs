@@ -9,7 +9,7 @@ use regimen_base::{Cancel, Hash256};
 use crate::build::{Planned, Progress};
 use crate::error::Result;
 use crate::flow::{self, Job};
-use crate::output::{Note, Output, note};
+use crate::output::{Note, Output, done, note};
 use crate::part;
 use crate::pipeline::Room;
 use crate::read::chunk::Chunk;
@@ -117,13 +117,14 @@ impl<'f> Job for First<'f> {
         let number = self.offset + number;
         let group = self.groups[number].clone();
         let key = self.key(number);
-        let docs = Output::begin(&self.path(number, "docs"), key)?;
-        let hashes = Output::begin(&self.path(number, "hashes"), key)?;
-        let (Some(docs), Some(hashes)) = (docs, hashes) else {
+        let (docs, hashes) = (self.path(number, "docs"), self.path(number, "hashes"));
+        // A process may have been killed between the two: a part is both.
+        if done(&docs, key)?.is_some() && done(&hashes, key)?.is_some() {
             let bytes = self.plan[group].iter().map(|file| file.input.bytes).sum();
             self.read.fetch_add(bytes, Ordering::Relaxed);
             return Ok(None);
-        };
+        }
+        let (docs, hashes) = (Output::anew(&docs, key)?, Output::anew(&hashes, key)?);
         let read = Arc::clone(&self.read);
         let group = Group { plan: self.plan, reading: self.reading, left: group, open: None, read };
         Ok(Some((group, Outputs { docs, hashes })))

@@ -135,6 +135,34 @@ fn killed_tasks_on_several_machines_make_the_corpus_of_one() {
 }
 
 #[test]
+fn a_task_killed_at_any_write_goes_on() {
+    let one = Project::empty();
+    one.write(
+        "in/a.jsonl",
+        "{\"id\":\"1\",\"text\":\"One and the same.\"}\n{\"id\":\"2\",\"text\":\"Another.\"}\n",
+    );
+    one.write("in/b.jsonl", "{\"id\":\"3\",\"text\":\"One and the same.\"}\n");
+    one.write(
+        "recipe.toml",
+        "name = \"kill\"\n[corpus]\nkind = \"corpus\"\nsources = [{ name = \"a\", path = \"in/*.jsonl\" }]\nfilter = { quality = \"none\" }\n",
+    );
+    one.run(&["corpus", "build", "recipe.toml"]).fine();
+    for at in 1.. {
+        let dir = tempfile::tempdir().unwrap();
+        let project = machine(&one);
+        let args = task(dir.path(), "0/1", "0");
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let done = project.run_with(&args, &[("REGIMEN_FAULT", &format!("kill@write:{at}"))]);
+        if done.code.is_some() {
+            assert!(at > 10, "{} writes", at - 1);
+            return;
+        }
+        project.run(&args).fine();
+        assert_eq!(collected(&one, dir.path()).payloads(), one.payloads(), "killed at write {at}");
+    }
+}
+
+#[test]
 fn what_no_task_does_is_done_by_the_others_or_at_the_end() {
     let one = project();
     one.run(&["corpus", "build", "recipe.toml"]).fine();

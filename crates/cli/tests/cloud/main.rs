@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::Ordering;
 
 use regimen_objects::server::Server;
@@ -94,10 +94,12 @@ fn sources_and_tasks_in_a_store_that_is_busy_at_times() {
             let server = &server;
             scope.spawn(move || {
                 let share = format!("{k}/3");
-                let args = [&BUILD[..], &["--store", "s3://between/curate", "--task", &share]].concat();
+                let between = ["--store", "s3://between/curate", "--task", &share, "--patience", "10"];
+                let args = [&BUILD[..], &between].concat();
                 // Killed twice at whatever it does, and started again; the server refuses now and then.
                 for wait in [150, 400] {
-                    let mut child = regimen(server, machine.path(), &args).spawn().unwrap();
+                    let mut child =
+                        regimen(server, machine.path(), &args).stderr(Stdio::null()).spawn().unwrap();
                     std::thread::sleep(std::time::Duration::from_millis(wait));
                     let _ = child.kill();
                     child.wait().unwrap();

@@ -34,8 +34,15 @@ fn a_disk_that_fails_at_any_write_gives_an_error_or_death_and_the_next_run_the_s
     let whole = project(files);
     let (_, healthy) = run(whole.path(), "");
     let made = healthy.lines().find(|line| line.starts_with("made ")).unwrap().to_string();
-    for (what, words) in [("full", "hint: free some space"), ("readonly", "read-only"), ("kill", "")] {
-        for at in [3, 90, 108, 117, 126] {
+    let some = [3, 90, 108, 117, 126];
+    let every: Vec<u32> = (1..=130).collect();
+    let faults = [
+        ("full", "hint: free some space", &some[..]),
+        ("readonly", "read-only", &some),
+        ("kill", "", &every),
+    ];
+    for (what, words, places) in faults {
+        for at in places {
             let dir = project(files);
             let (alive, said) = run(dir.path(), &format!("{what}@write:{at}"));
             if !said.contains("made ") {
