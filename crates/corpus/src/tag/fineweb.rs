@@ -87,7 +87,7 @@ impl Tagger for FineWeb {
         out.value(2, share(repeated.later_characters as f64, f64::from(view.characters) - feeds));
         let count = |word: &Word| match scratch.cuts.word(&view, word) {
             Cut::Whole => 1,
-            Cut::Lengths(lengths) => lengths.len(),
+            Cut::Lengths(lengths) => lengths.count(),
             Cut::Tokens(tokens) => tokens.len(),
         };
         let words: usize = view.words.iter().map(count).sum();

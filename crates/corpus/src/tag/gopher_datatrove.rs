@@ -15,7 +15,7 @@ use super::c4::lines;
 use super::classes::{LETTER, is_space, of};
 use super::gopher_dolma::required;
 use super::spacy::{Cut, Cuts};
-use super::view::{PLAIN, Word};
+use super::view::{HAS_LETTER, PLAIN, Word};
 use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, View, value};
 use crate::hash::hash;
 
@@ -68,28 +68,46 @@ static PUNCTUATION: LazyLock<Vec<char>> = LazyLock::new(|| {
     all
 });
 
-/// The same for a character of ASCII in a word: what is no letter and no digit.
-fn is_ascii_punctuation(byte: u8) -> bool {
-    !byte.is_ascii_alphanumeric()
-}
+/// A word has no letter, and nothing that is no punctuation.
+const MARKS: u8 = 128;
 
-/// Whether a word has a letter, and whether it is nothing but punctuation.
-fn look(word: &str) -> (bool, bool) {
-    if word.is_ascii() {
-        let letter = word.bytes().any(|byte| byte.is_ascii_alphabetic());
-        return (letter, !letter && word.bytes().all(is_ascii_punctuation));
+/// What a byte of ASCII in a word is: a letter, or punctuation, which is what is no letter and no digit.
+static BYTES: [u8; 256] = {
+    let mut all = [0; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let c = byte as u8;
+        all[byte] = match c.is_ascii_alphabetic() {
+            true => HAS_LETTER,
+            false if c.is_ascii_digit() => 0,
+            false => MARKS,
+        };
+        byte += 1;
     }
-    let (mut letter, mut punctuation) = (false, true);
-    for c in word.chars() {
-        letter |= of(c) & LETTER != 0;
-        punctuation &= PUNCTUATION.binary_search(&c).is_ok();
+    all
+};
+
+/// Whether a word has a letter ([`HAS_LETTER`]), and whether it is nothing but punctuation ([`MARKS`]).
+#[inline]
+fn look(word: &[u8], ascii: bool) -> u8 {
+    if ascii {
+        let (any, all) = word
+            .iter()
+            .map(|byte| BYTES[usize::from(*byte)])
+            .fold((0, MARKS), |(any, all), of| (any | of, all & of));
+        return any & HAS_LETTER | all & MARKS;
     }
-    (letter, punctuation)
+    let (mut letter, mut punctuation) = (0, MARKS);
+    for c in std::str::from_utf8(word).unwrap_or_default().chars() {
+        letter |= if of(c) & LETTER != 0 { HAS_LETTER } else { 0 };
+        punctuation &= if PUNCTUATION.binary_search(&c).is_ok() { MARKS } else { 0 };
+    }
+    letter | punctuation
 }
 
 struct Gopher;
 
-/// The words of a view, cut as spaCy cuts them.
+/// The words of a view, cut as spaCy cuts them, with what [`look`] says of them.
 fn cut_words(view: &View, cuts: &mut Cuts, out: &mut Vec<Word>) {
     let bytes = view.text.as_bytes();
     out.clear();
@@ -97,28 +115,31 @@ fn cut_words(view: &View, cuts: &mut Cuts, out: &mut Vec<Word>) {
     for word in view.words {
         let ascii = word.characters == word.end - word.start;
         let mut add = |start: usize, end: usize| {
+            let token = &bytes[start..end];
             out.push(Word {
                 start: start as u32,
                 end: end as u32,
                 characters: match ascii {
-                    true => (end - start) as u32,
-                    false => view.text[start..end].chars().count() as u32,
+                    true => token.len() as u32,
+                    false => token.iter().filter(|byte| **byte & 0xC0 != 0x80).count() as u32,
                 },
-                seen: 0,
+                seen: look(token, ascii),
                 hash: hash(bytes, start, end),
             });
         };
         match cuts.word(view, word) {
-            Cut::Whole | Cut::Lengths([_]) | Cut::Tokens([_]) => out.push(*word),
-            Cut::Lengths(lengths) => {
+            Cut::Lengths(lengths) if lengths.count() > 1 => {
                 let mut start = word.start as usize;
-                for &length in lengths {
-                    let end = start + usize::from(length);
-                    add(start, end);
-                    start = end;
+                for length in lengths.iter() {
+                    add(start, start + length);
+                    start += length;
                 }
             }
-            Cut::Tokens(tokens) => tokens.iter().for_each(|token| add(token.start, token.end)),
+            Cut::Tokens(tokens) if tokens.len() > 1 => {
+                tokens.iter().for_each(|token| add(token.start, token.end));
+            }
+            _ if word.seen & PLAIN != 0 => out.push(Word { seen: HAS_LETTER, ..*word }),
+            _ => out.push(Word { seen: look(view.word(word).as_bytes(), ascii), ..*word }),
         }
     }
 }
@@ -135,11 +156,10 @@ impl Tagger for Gopher {
 
         let (mut real, mut characters, mut letters, mut stops) = (0u64, 0u64, 0u64, 0u16);
         for word in &words {
-            let of_word = view.word(word);
-            let (letter, punctuation) = if word.seen & PLAIN != 0 { (true, false) } else { look(of_word) };
-            real += u64::from(!punctuation);
-            characters += u64::from(word.characters) * u64::from(!punctuation);
-            letters += u64::from(letter);
+            let is_word = u64::from(word.seen & MARKS == 0);
+            real += is_word;
+            characters += u64::from(word.characters) * is_word;
+            letters += u64::from(word.seen & HAS_LETTER != 0);
             stops |= 1 << required(text.as_bytes(), word.start as usize, word.end as usize);
         }
         out.value(0, real as f64);
@@ -230,7 +250,7 @@ mod tests {
     fn punctuation_of_ascii_is_what_is_no_letter_and_no_digit() {
         for byte in (0..128).filter(|byte| !is_space(char::from(*byte)) || *byte > 10) {
             let known = PUNCTUATION.binary_search(&char::from(byte)).is_ok();
-            assert_eq!(known || byte == b' ', is_ascii_punctuation(byte), "{byte}");
+            assert_eq!(known || byte == b' ', BYTES[usize::from(byte)] == MARKS, "{byte}");
         }
     }
 

@@ -16,20 +16,47 @@ use super::view::{PLAIN, View, Word};
 use exceptions::{EXCEPTIONS, Exceptions};
 use rules::{infix, prefix, suffix, url};
 
-/// Bytes of the longest run that is remembered, and tokens of it.
-const REMEMBERED: usize = 16;
+/// Bytes of the longest run that is remembered, and tokens of it: each length is a byte.
+const REMEMBERED: usize = 255;
 const MOST_TOKENS: usize = 8;
-/// Runs that are remembered.
-const PLACES: usize = 1 << 13;
+/// Pairs of runs that are remembered.
+const PAIRS: usize = 1 << 14;
 
-/// A run that was cut.
+/// The lengths of the tokens of a run, a byte each from the lowest on; what is left is zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Lengths(u64);
+
+impl Lengths {
+    fn new(tokens: &[Range<usize>]) -> Option<Lengths> {
+        let fits = tokens.len() <= MOST_TOKENS && tokens.iter().all(|token| token.len() <= REMEMBERED);
+        let add = |sum, token: &Range<usize>| sum << 8 | token.len() as u64;
+        fits.then(|| Lengths(tokens.iter().rev().fold(0, add)))
+    }
+
+    /// How many there are.
+    #[inline]
+    pub fn count(self) -> usize {
+        MOST_TOKENS - self.0.leading_zeros() as usize / 8
+    }
+
+    /// One after the other.
+    #[inline]
+    pub fn iter(self) -> impl Iterator<Item = usize> {
+        (0..self.count()).map(move |i| (self.0 >> (8 * i)) as usize & 255)
+    }
+
+    /// Their sum, of at most [`REMEMBERED`].
+    #[inline]
+    fn sum(self) -> usize {
+        (self.0.wrapping_mul(0x0101_0101_0101_0101) >> 56) as usize
+    }
+}
+
+/// A run that was cut; runs are told apart by 64 bits and their length.
 #[derive(Clone, Copy, Debug, Default)]
 struct Known {
-    /// Its bytes, zeros behind them.
-    run: u128,
-    length: u8,
-    count: u8,
-    lengths: [u8; MOST_TOKENS],
+    hash: u64,
+    lengths: Lengths,
 }
 
 /// The tokens of a run, and buffers, kept from run to run.
@@ -38,8 +65,8 @@ pub(crate) struct Cuts {
     tokens: Vec<Range<usize>>,
     /// Suffixes, from the last one on.
     tail: Vec<Range<usize>>,
-    /// Runs that were cut before, each in the place that its hash says: most words of a text occur often.
-    known: Vec<Known>,
+    /// Runs that were cut before, each in the pair that its hash says, the later seen first: most words of a text occur often.
+    known: Vec<[Known; 2]>,
 }
 
 /// The lengths of the tokens of a word, or its tokens.
@@ -47,24 +74,9 @@ pub(crate) enum Cut<'c> {
     /// It is one token.
     Whole,
     /// Bytes of each token.
-    Lengths(&'c [u8]),
+    Lengths(Lengths),
     /// The tokens, by their places in the text.
     Tokens(&'c [Range<usize>]),
-}
-
-/// The bytes of a run of at most [`REMEMBERED`] bytes as a number.
-#[inline]
-fn number(text: &[u8], start: usize, end: usize) -> u128 {
-    match text[start..].first_chunk() {
-        Some(chunk) => {
-            u128::from_le_bytes(*chunk) & (u128::MAX >> (8 * (REMEMBERED - (end - start)).min(15)))
-        }
-        None => {
-            let mut bytes = [0; REMEMBERED];
-            bytes[..end - start].copy_from_slice(&text[start..end]);
-            u128::from_le_bytes(bytes)
-        }
-    }
 }
 
 impl Cuts {
@@ -80,22 +92,25 @@ impl Cuts {
             return Cut::Tokens(self.cut_known(view.word(word), start, plain));
         }
         if self.known.is_empty() {
-            self.known.resize(PLACES, Known::default());
+            self.known.resize(PAIRS, Default::default());
         }
-        let (run, length) = (number(view.text.as_bytes(), start, end), (end - start) as u8);
-        let place = word.hash as usize % PLACES;
-        // No word is empty, so an empty place is no word.
-        if (self.known[place].run, self.known[place].length) != (run, length) {
-            let tokens = self.cut_known(view.word(word), start, plain).len();
-            if tokens > MOST_TOKENS {
-                return Cut::Tokens(&self.tokens);
+        let place = word.hash as usize % PAIRS;
+        let is = |known: Known| (known.hash, known.lengths.sum()) == (word.hash, end - start);
+        let [first, second] = self.known[place];
+        if is(first) {
+            return Cut::Lengths(first.lengths);
+        }
+        if is(second) {
+            self.known[place] = [second, first];
+            return Cut::Lengths(second.lengths);
+        }
+        match Lengths::new(self.cut_known(view.word(word), start, plain)) {
+            Some(lengths) => {
+                self.known[place] = [Known { hash: word.hash, lengths }, first];
+                Cut::Lengths(lengths)
             }
-            let mut lengths = [0; MOST_TOKENS];
-            lengths.iter_mut().zip(&self.tokens).for_each(|(length, token)| *length = token.len() as u8);
-            self.known[place] = Known { run, length, count: tokens as u8, lengths };
+            None => Cut::Tokens(&self.tokens),
         }
-        let known = &self.known[place];
-        Cut::Lengths(&known.lengths[..usize::from(known.count)])
     }
 
     /// The tokens of a run without white space, which begins at `base`.
