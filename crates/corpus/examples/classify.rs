@@ -3,6 +3,7 @@
 //!
 //!     cargo run --release -p regimen-corpus --example classify -- MODEL TEXTS [SHOWN]
 //!     cargo run --release -p regimen-corpus --example classify -- train TEXTS MODEL [dim=16] [minn=2] [maxn=4] ...
+//!     cargo run --release -p regimen-corpus --example classify -- quantise MODEL SMALL.ftz
 //!
 //! MODEL is a file (.bin, .ftz; .arpa, .arpa.gz, .arpa.zst or KenLM's binary), or `language`. TEXTS has a text on each line; a line `LABEL`, tab,
 //! text says what is right, and then the share that was is shown for each label. SHOWN lines are shown, 5 if not said.
@@ -22,12 +23,17 @@ fn main() -> Result<(), Failure> {
     let out = &mut String::new();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["train", texts, model, ref options @ ..] => train(texts, model, options, out)?,
+        ["quantise", model, small] => {
+            let bytes = fasttext::quantise(&fs::read(model.as_ref())?)?;
+            fs::write(small.as_ref(), &bytes)?;
+            *out += &format!("{} bytes\n", bytes.len());
+        }
         [model, texts, ref shown @ ..] => {
             let shown = shown.first().and_then(|n| n.parse().ok()).unwrap_or(5);
             classify(model, &fs::read_text(texts.as_ref())?, shown, out)?;
         }
         _ => out.push_str(
-            "usage: classify MODEL TEXTS [SHOWN] | classify train TEXTS MODEL [dim=16] [epochs=5]\n",
+            "usage: classify MODEL TEXTS [SHOWN] | classify train TEXTS MODEL [dim=16] [epochs=5] | classify quantise MODEL SMALL\n",
         ),
     }
     let written = std::io::stdout().write_all(out.as_bytes());
@@ -61,7 +67,7 @@ fn classify(model: &str, texts: &str, shown: usize, out: &mut String) -> Result<
     let scorer = if is_kenlm(path)? { Some(kenlm::Model::open(path)?) } else { None };
     let identifier = match &scorer {
         None if model != "language" => Identifier::open(path)?,
-        _ => Identifier::BuiltIn,
+        _ => Identifier::built_in()?,
     };
     *out += &format!("opened in {:.1} ms\n", opened.elapsed().as_secs_f64() * 1e3);
 

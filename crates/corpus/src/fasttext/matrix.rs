@@ -98,11 +98,21 @@ impl Matrix {
         } else {
             None
         };
-        Ok(Matrix {
-            rows,
-            columns,
-            kind: Kind::Quantised(Quantised { codes, parts, width, centroids, norms }),
-        })
+        let kind = Kind::Quantised(Quantised { codes, parts, width, centroids, norms });
+        Ok(Matrix { rows, columns, kind })
+    }
+
+    /// The same with numbers instead of codes, if its rows are whole cache lines and it stays below [`COPIED`]: sums of rows are
+    /// the same, and need no centroids any more.
+    pub fn spread(self, file: &[u8]) -> Matrix {
+        let bytes = self.rows.saturating_mul(self.columns as u64).saturating_mul(4);
+        let kind = match self.kind {
+            Kind::Quantised(quantised) if self.columns.is_multiple_of(LINE) && bytes <= COPIED => {
+                Kind::Lines(quantised.lines(file, self.rows as u32, self.columns))
+            }
+            kind => kind,
+        };
+        Matrix { kind, ..self }
     }
 
     /// Add rows to `sum`, in their order. All of them exist: who makes row numbers checks them against `rows` once.
@@ -136,7 +146,7 @@ impl Matrix {
     }
 }
 
-fn sizes(cursor: &mut Cursor<'_>, what: &str) -> Result<(u64, usize)> {
+pub(super) fn sizes(cursor: &mut Cursor<'_>, what: &str) -> Result<(u64, usize)> {
     let (rows, columns) = (cursor.natural(what)?, cursor.natural(what)?);
     if columns == 0 || columns > i32::MAX as u64 {
         return Err(cursor.refuse(format!("{what} has {columns} columns")));
@@ -201,6 +211,18 @@ fn add_dense(data: &[[u8; 4]], rows: &[u32], sum: &mut [f32]) {
 }
 
 impl Quantised {
+    /// All rows as numbers: a row at a time would be put together again and again.
+    fn lines(&self, file: &[u8], rows: u32, columns: usize) -> Vec<Line> {
+        let mut lines = Vec::with_capacity(rows as usize * (columns / LINE));
+        let mut row = vec![0.0; columns];
+        for number in 0..rows {
+            row.fill(0.0);
+            self.add_rows(file, &[number], &mut row);
+            lines.extend(row.as_chunks().0.iter().map(|numbers| Line(*numbers)));
+        }
+        lines
+    }
+
     fn norm(&self, file: &[u8], row: usize) -> f32 {
         self.norms.as_ref().map_or(1.0, |(codes, lengths)| {
             let code = file.get(codes.clone()).and_then(|codes| codes.get(row));

@@ -9,13 +9,14 @@
 //! `__label__`, since the file does not store another; probabilities are those that fastText reports, 1e-5 above the true
 //! ones (see the file `loss.rs`). Version 11 has no character n-grams.
 //!
-//! [`train`] makes small models of the same format.
+//! [`train`] makes small models of the same format, and [`quantise`] makes them smaller.
 
 pub(crate) mod bytes;
 mod dictionary;
 pub(crate) mod hash;
 mod loss;
 mod matrix;
+mod quantise;
 #[cfg(test)]
 mod tests;
 mod train;
@@ -28,6 +29,7 @@ use bytes::{Bytes, Cursor};
 use dictionary::{Cut, Dictionary, Lines};
 use loss::{Loss, Scored};
 use matrix::Matrix;
+pub use quantise::quantise;
 pub use train::{Options, line, train};
 
 const FORMAT: &str = "fastText";
@@ -88,7 +90,7 @@ impl Model {
         if pruned && !quantised {
             return Err(cursor.refuse("the vocabulary is pruned, but the input matrix is not quantised"));
         }
-        let input = matrix(&mut cursor, quantised, "the input matrix")?;
+        let input = matrix(&mut cursor, quantised, "the input matrix")?.spread(&bytes);
         let quantised_output = flag(&mut cursor, "the kind of the output matrix")?;
         let output = matrix(&mut cursor, quantised && quantised_output, "the output matrix")?;
 

@@ -29,13 +29,13 @@ static ODDS: [Attribute; 2] = [
 pub(super) static LANGUAGE: Kind = Kind {
     name: "language",
     aliases: &[],
-    version: 1,
+    version: 2,
     about: "Whether the text is in the language `label` (en), by the built-in identifier or the fastText file `model`.",
     attributes: &CLASS,
     make: |params| {
         params.only(&["model", "label"])?;
         let identifier = match params.path("model")? {
-            None => Identifier::BuiltIn,
+            None => Identifier::built_in()?,
             Some(path) => Identifier::open(&path)?,
         };
         let label = params.text("label")?.unwrap_or("en").to_string();

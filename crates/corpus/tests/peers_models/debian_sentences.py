@@ -1,14 +1,16 @@
 """Sentences of translators, by language, from Debian packages: for measuring language identification.
 
-    apt-get download manpages-de manpages-fr ... coreutils gcc-12-locales ...; dpkg -x each of them to FOLDER
+    apt-get download manpages-de manpages-fr ... coreutils gcc-12-locales ... firefox-esr-l10n-de ...; dpkg -x each to FOLDER
     debian_sentences.py FOLDER OUT
 
-Sentences have at least 50 characters and come from programs' message catalogues and from manual pages. A string that
-several languages have is none of a translator: it was left as it is. A quarter of the files, by the hash of their names, is
-for testing: OUT/test-catalogues.tsv and OUT/test-pages.tsv, up to 1,000 sentences a language; OUT/train.tsv has up to 8,000
-of the others for each language with at least 400. Lines are language, tab, sentence, as the example `classify` reads them:
+Sentences have at least 50 characters and come from programs' message catalogues, manual pages and Firefox's language packs. A
+string that several languages have is none of a translator: it was left as it is. A quarter of the files, by the hash of their
+names, is for testing: OUT/test-catalogues.tsv, OUT/test-pages.tsv and OUT/test-packs.tsv, up to 1,000 sentences a language;
+OUT/train.tsv has up to 8,000 of the others for each language with at least 400. Bosnian is left out: its sentences are mostly
+Croatian ones, too. Lines are language, tab, sentence, as the example `classify` reads them:
 
-    classify train OUT/train.tsv MODEL minn=2 maxn=4 bucket=32768 min_count=100 epochs=8 lr=0.4
+    classify train OUT/train.tsv MODEL dim=16 minn=2 maxn=4 bucket=32768 min_count=100 epochs=12 lr=0.4
+    classify quantise MODEL SMALL.ftz
     classify MODEL OUT/test-pages.tsv 0
 """
 
@@ -18,6 +20,7 @@ import gzip
 import random
 import re
 import sys
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -92,6 +95,28 @@ def pages():
         language = "en" if folder.startswith("man") else folder
         for sentence in page(path):
             yield language, path.name.removesuffix(".gz"), sentence
+
+
+def packs():
+    """The strings of Firefox's language packs: Fluent and properties."""
+    for path in sorted(root.glob("usr/lib/firefox-esr/**/langpack-*.xpi")):
+        language = re.match(r"langpack-(\w+)", path.name)[1]
+        try:
+            pack = zipfile.ZipFile(path)
+        except zipfile.BadZipFile:
+            continue
+        for name in sorted(pack.namelist()):
+            if not name.endswith((".ftl", ".properties")):
+                continue
+            text = re.sub(r"\n\s+", " ", pack.read(name).decode("utf-8", "replace"))
+            for line in text.splitlines():
+                if line.startswith("#") or "=" not in line:
+                    continue
+                value = re.sub(r"\{[^{}]*\}|\[\w+\]|\*\[|\.[\w-]+ =|\\u[0-9a-fA-F]{4}|[{}]|-> ", " ", line.split("=", 1)[1])
+                for sentence in sentences(value):
+                    yield language, name.rsplit("/", 1)[-1], sentence
+
+
 # Words of English that hardly stand in another language: sentences with them were not translated, either.
 ENGLISH = set("the this with which and that from".split())
 
@@ -131,12 +156,12 @@ def write(name, of, least, most):
 random.seed(1)
 out.mkdir(parents=True, exist_ok=True)
 train, tests = collections.defaultdict(list), {}
-for kind, rows in {"pages": pages(), "catalogues": catalogues()}.items():
+for kind, rows in {"pages": pages(), "catalogues": catalogues(), "packs": packs()}.items():
     tests[kind] = collections.defaultdict(list)
     for language, file, sentence in own(rows):
         for_test = zlib.crc32(file.split(".")[0].encode()) % 4 == 0
         (tests[kind] if for_test else train)[language].append(sentence)
-train = {language: sentences for language, sentences in train.items() if len(sentences) >= 400}
+train = {language: sentences for language, sentences in train.items() if len(sentences) >= 400 and language != "bs"}
 write("train.tsv", train, 400, 8000)
 for kind, of in tests.items():
     write(f"test-{kind}.tsv", {language: of[language] for language in of if language in train}, 100, 1000)
