@@ -4,6 +4,8 @@
 use std::fs as std_fs;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
 
 use crate::fault;
 use crate::hint::Hint;
@@ -88,12 +90,34 @@ fn boundary(action: &'static str, path: &Path) -> Result<()> {
 pub struct File {
     inner: BufWriter<std_fs::File>,
     path: PathBuf,
+    ahead: Option<Ahead>,
 }
 
 impl File {
+    /// Bring what is written to the disk at once, on a thread of its own, so that nobody waits for all of it at the end.
+    pub fn ahead(mut self) -> Result<File> {
+        let file = self.inner.get_ref().try_clone().map_err(|e| Error::new("open", &self.path, e))?;
+        self.ahead = Some(Ahead::new(file));
+        Ok(self)
+    }
+
     /// Flush and fsync. Without it the content may be incomplete after a crash.
     pub fn finish(mut self) -> Result<()> {
-        self.sync()
+        self.sync()?;
+        self.joined()
+    }
+
+    /// Flush, for a file that is made durable later, by whoever takes it over: its content may be incomplete after a crash
+    /// until then.
+    pub fn close(mut self) -> Result<()> {
+        self.push()?;
+        self.joined()
+    }
+
+    /// The system tells of a fault of the disk once: what the other thread was told counts here.
+    fn joined(&mut self) -> Result<()> {
+        let joined = self.ahead.take().map_or(Ok(()), Ahead::end);
+        joined.map_err(|e| Error::new("sync", &self.path, e))
     }
 
     /// Flush and fsync, and go on writing.
@@ -119,12 +143,50 @@ impl File {
     /// Write all of `bytes`, with the path in the error.
     pub fn put(&mut self, bytes: &[u8]) -> Result<()> {
         boundary("write", &self.path)?;
-        self.inner.write_all(bytes).map_err(|e| Error::new("write", &self.path, e))
+        self.inner.write_all(bytes).map_err(|e| Error::new("write", &self.path, e))?;
+        if let Some(ahead) = &mut self.ahead {
+            ahead.written(bytes.len());
+        }
+        Ok(())
     }
 
     /// The path given at creation.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// Bytes that are written before the disk is asked for them.
+const AHEAD: usize = 16 << 20;
+
+/// A thread that brings a file to the disk while more of it is written.
+#[derive(Debug)]
+struct Ahead {
+    ask: SyncSender<()>,
+    thread: JoinHandle<io::Result<()>>,
+    /// Bytes since it was asked.
+    since: usize,
+}
+
+impl Ahead {
+    fn new(file: std_fs::File) -> Ahead {
+        let (ask, asked) = sync_channel(1);
+        let thread = std::thread::spawn(move || asked.iter().try_for_each(|()| file.sync_data()));
+        Ahead { ask, thread, since: 0 }
+    }
+
+    fn written(&mut self, bytes: usize) {
+        self.since += bytes;
+        if self.since >= AHEAD {
+            self.since = 0;
+            // A disk that is behind is not asked twice; a thread that ended tells why at the end.
+            let _ = self.ask.try_send(());
+        }
+    }
+
+    fn end(self) -> io::Result<()> {
+        drop(self.ask);
+        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }
 
@@ -143,7 +205,7 @@ impl Write for File {
 pub fn create(path: &Path) -> Result<File> {
     boundary("create", path)?;
     let file = std_fs::File::create(path).map_err(|e| Error::new("create", path, e))?;
-    Ok(File { inner: BufWriter::with_capacity(1 << 18, file), path: path.into() })
+    Ok(File { inner: BufWriter::with_capacity(1 << 18, file), path: path.into(), ahead: None })
 }
 
 /// Open a file for appending after cutting it to `length` bytes (created if it is absent).
@@ -157,7 +219,7 @@ pub fn append_at(path: &Path, length: u64) -> Result<File> {
         .map_err(|e| Error::new("open", path, e))?;
     file.set_len(length).map_err(|e| Error::new("cut", path, e))?;
     file.seek(SeekFrom::End(0)).map_err(|e| Error::new("open", path, e))?;
-    Ok(File { inner: BufWriter::with_capacity(1 << 16, file), path: path.into() })
+    Ok(File { inner: BufWriter::with_capacity(1 << 16, file), path: path.into(), ahead: None })
 }
 
 /// Open a file for reading.
@@ -418,6 +480,19 @@ mod tests {
         let error = write(&path, b"x").unwrap_err();
         assert_eq!(error.path(), path);
         assert_eq!(list(dir.path()).unwrap(), [path]);
+    }
+
+    #[test]
+    fn what_is_brought_to_the_disk_ahead_is_the_same_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let piece: Vec<u8> = (0..5 << 20).map(|i: u32| (i % 251) as u8).collect();
+        for durable in [true, false] {
+            let path = dir.path().join("x");
+            let mut file = create(&path).unwrap().ahead().unwrap();
+            (0..9).for_each(|_| file.put(&piece).unwrap());
+            if durable { file.finish() } else { file.close() }.unwrap();
+            assert_eq!(read(&path).unwrap(), piece.repeat(9));
+        }
     }
 
     #[test]

@@ -56,6 +56,9 @@ macro_rules! hex_id {
     };
 }
 
+/// Bytes of a file that are read at once where several threads hash it.
+const PIECE: usize = 2 << 20;
+
 hex_id!(
     /// A blake3 hash, written as 64 hexadecimal digits.
     Hash256, 32
@@ -96,6 +99,28 @@ impl Hash256 {
             length += n as u64;
             hasher.update(&buffer[..n]);
         }
+    }
+
+    /// The same, on all threads of the pool: while one piece is hashed the next one is read.
+    pub fn of_file_shared(path: &Path) -> Result<(Hash256, u64), fs::Error> {
+        let mut file = fs::open(path)?;
+        let mut fill = |piece: &mut Vec<u8>| {
+            piece.clear();
+            let read = file.by_ref().take(PIECE as u64).read_to_end(piece);
+            read.map(drop).map_err(|e| fs::Error::new("read", path, e))
+        };
+        let mut hasher = blake3::Hasher::new();
+        let mut length = 0;
+        let (mut piece, mut next) = (Vec::with_capacity(PIECE), Vec::new());
+        fill(&mut piece)?;
+        while piece.len() == PIECE {
+            length += PIECE as u64;
+            let (_, filled) = rayon::join(|| hasher.update_rayon(&piece).count(), || fill(&mut next));
+            filled?;
+            std::mem::swap(&mut piece, &mut next);
+        }
+        hasher.update(&piece);
+        Ok((Hash256(*hasher.finalize().as_bytes()), length + piece.len() as u64))
     }
 
     /// The first eight digits, enough to name an artifact on a screen.
@@ -139,6 +164,20 @@ mod tests {
         assert_eq!(hash.to_string().parse::<Hash256>().unwrap(), hash);
         assert!("xyz".parse::<Hash256>().is_err());
         assert!("é".repeat(32).parse::<Hash256>().is_err());
+    }
+
+    #[test]
+    fn a_file_has_one_hash_however_many_threads_read_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE + 12_345] {
+            let bytes: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
+            fs::write(&path, &bytes).unwrap();
+            let want = (Hash256::of(&bytes), length as u64);
+            assert_eq!(Hash256::of_file(&path).unwrap(), want);
+            assert_eq!(Hash256::of_file_shared(&path).unwrap(), want);
+        }
+        assert!(Hash256::of_file_shared(&dir.path().join("none")).is_err());
     }
 
     #[test]

@@ -20,16 +20,24 @@ pub(crate) fn map(path: &Path) -> Result<Mmap> {
     map.map_err(|e| fs::Error::new("map", path, e).into())
 }
 
+/// Ends of strings that are held before they are written.
+const ENDS: usize = 1 << 12;
+
 /// The strings as they are written, one after the other.
 pub(crate) struct Writer {
     data: fs::File,
-    ends: Vec<u64>,
+    index: fs::File,
+    /// Bytes of the ends that are not written yet.
+    ends: Vec<u8>,
+    length: u64,
 }
 
 impl Writer {
-    /// Begin `NAME.bin` in the folder `dir`.
+    /// Begin `NAME.bin` and `NAME.idx` in the folder `dir`.
     pub fn create(dir: &Path, name: &str) -> Result<Writer> {
-        Ok(Writer { data: fs::create(&dir.join(format!("{name}.bin")))?, ends: vec![0] })
+        let data = fs::create(&dir.join(format!("{name}.bin")))?.ahead()?;
+        let index = fs::create(&dir.join(format!("{name}.idx")))?;
+        Ok(Writer { data, index, ends: vec![0; 8], length: 0 })
     }
 
     /// Append a string.
@@ -37,24 +45,27 @@ impl Writer {
         if !bytes.is_empty() {
             self.data.put(bytes)?;
         }
-        self.ends.push(self.length() + bytes.len() as u64);
+        self.length += bytes.len() as u64;
+        self.ends.extend_from_slice(&self.length.to_le_bytes());
+        if self.ends.len() >= 8 * ENDS {
+            self.index.put(&self.ends)?;
+            self.ends.clear();
+        }
         Ok(())
     }
 
     /// Bytes written so far.
     pub fn length(&self) -> u64 {
-        self.ends.last().copied().unwrap_or(0)
+        self.length
     }
 
-    /// Make the data durable and write `NAME.idx`.
-    pub fn finish(self, dir: &Path, name: &str) -> Result<()> {
-        self.data.finish()?;
-        let mut index = fs::create(&dir.join(format!("{name}.idx")))?;
-        for ends in self.ends.chunks(1 << 12) {
-            let bytes: Vec<u8> = ends.iter().flat_map(|end| end.to_le_bytes()).collect();
-            index.put(&bytes)?;
-        }
-        Ok(index.finish()?)
+    /// Write what is left, and give back the data's file, to be closed. What is not on the disk yet is brought there when the
+    /// artifact is committed.
+    pub fn finish(mut self) -> Result<fs::File> {
+        self.data.push()?;
+        self.index.put(&self.ends)?;
+        self.index.close()?;
+        Ok(self.data)
     }
 }
 
@@ -108,7 +119,7 @@ mod tests {
                 writer.push(string.as_bytes()).unwrap();
             }
             let length = writer.length();
-            writer.finish(dir.path(), "x").unwrap();
+            writer.finish().unwrap().close().unwrap();
             let data = fs::read(&dir.path().join("x.bin")).unwrap();
             let index = Index::open(dir.path(), "x", strings.len(), length).unwrap();
             for (i, string) in strings.iter().enumerate() {

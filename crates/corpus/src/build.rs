@@ -3,17 +3,19 @@
 //! the parts in document order, compares documents with those before them, and writes the corpus.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rayon::prelude::*;
 use regimen_base::{Cancel, Hash256, fs};
 use regimen_recipe::InputFile;
 
-use crate::config::{Config, Dedup, Format, Source};
-use crate::error::{Error, Result};
+use crate::config::{Config, Dedup, Format, ParagraphDedup, Source};
+use crate::error::{Error, Place, Result};
 use crate::first::First;
 use crate::flow;
+use crate::memory::{DOCUMENT, KEY, Memory};
 use crate::names::{AttributeName, FileName, Names, Reason, SourceName};
 use crate::output::Note;
 use crate::pipeline::Pipeline;
@@ -23,7 +25,7 @@ use crate::read::chunk::How;
 use crate::read::document::{self, Reading};
 use crate::read::page::PageKind;
 use crate::read::stream::Packing;
-use crate::resolve::{Part, Reasons, resolve};
+use crate::resolve::{Part, Reasons, STANDING, resolve};
 use crate::rounds::Rounds;
 use crate::second::{Second, Target};
 use crate::write::{Options, Summary, Writer, duplicate};
@@ -56,18 +58,21 @@ pub(crate) struct Ground<'g> {
     pub beside: Beside,
     pub names: Names,
     pub given: Given,
+    pub memory: Arc<Memory>,
 }
 
 impl<'g> Ground<'g> {
     /// Plan the build of these files, of a project at `root`.
     pub fn new(config: &'g Config, files: &'g Files, root: &Path) -> Result<Ground<'g>> {
+        let memory = Arc::new(Memory::new(config.memory));
         let plan = plan(config, files)?;
+        fits(config, &plan, &memory)?;
         let rules = Rules::new(&config.filter);
         let beside = Beside::new(&config.sources, files)?;
         let pipeline = Pipeline::new(config, root, beside.attributes.names())?;
         let (names, given) = names(config, &plan, &rules, &pipeline);
         let groups = groups(&plan, config.limit_bytes > 0);
-        Ok(Ground { config, plan, groups, rules, pipeline, beside, names, given })
+        Ok(Ground { config, plan, groups, rules, pipeline, beside, names, given, memory })
     }
 
     /// How documents are read.
@@ -81,6 +86,7 @@ impl<'g> Ground<'g> {
             invalid_utf8: self.config.invalid_utf8,
             missing_text: self.config.missing_text,
             invalid_licence: self.config.invalid_licence,
+            memory: &self.memory,
         }
     }
 
@@ -117,6 +123,23 @@ impl<'g> Ground<'g> {
     }
 }
 
+/// Refuse what the memory cannot hold, as far as it is known before anything is read.
+fn fits(config: &Config, plan: &[Planned], memory: &Memory) -> Result<()> {
+    if config.paragraphs.dedup == ParagraphDedup::Bloom {
+        memory.check_filter(config.paragraphs.expected, config.paragraphs.rate)?;
+    }
+    let whole =
+        |file: &&Planned| file.how == How::Whole && Packing::of_name(&file.input.path).0 == Packing::Plain;
+    match plan.iter().filter(whole).find(|file| file.input.bytes > memory.longest()) {
+        None => Ok(()),
+        Some(file) => Err(Error::LongDocument {
+            place: Place { file: file.input.path.clone(), unit: "", number: 0 },
+            bytes: file.input.bytes,
+            most: memory.longest(),
+        }),
+    }
+}
+
 /// Build the corpus in the folder `dir`, of a project at `root`. What lies between the passes is in the folder `parts`: what
 /// is whole there is not made again.
 pub(crate) fn build(
@@ -148,6 +171,7 @@ pub(crate) fn build(
         replacements: &ground.pipeline.replacements,
         reasons: ground.given,
         cancel,
+        batch: ground.memory.batch(),
     };
     let groups = 0..ground.groups.len();
     if config.limit_bytes > 0 && !config.compares() {
@@ -155,7 +179,7 @@ pub(crate) fn build(
         for group in groups {
             first.offset = group;
             flow::run(1, &first, cancel)?;
-            second.take(&first.part(group), None, &mut target)?;
+            second.take(&[first.part(group)], None, &mut target)?;
             if target.writer.full() {
                 break;
             }
@@ -163,17 +187,19 @@ pub(crate) fn build(
     } else {
         flow::run(groups.len(), &first, cancel)?;
         let all: Vec<Part> = groups.map(|group| first.part(group)).collect();
+        let notes = (0..all.len()).map(|group| first.note(group)).collect::<Result<Vec<Note>>>()?;
+        let each = DOCUMENT + if target.writer.compares() { KEY } else { 0 };
+        let memory = ground.memory.for_documents(notes.iter().map(|note| note.rows).sum(), each, STANDING)?;
         let mut resolved = match config.compares() {
             true => {
-                let notes = (0..all.len()).map(|group| first.note(group)).collect::<Result<Vec<Note>>>()?;
                 let rounds = Rounds { dir: parts, key: ground.rounds_key(&notes) };
+                // What comes of the config below is what deduplication takes, not what it may find.
+                let config = &Config { memory, ..config.clone() };
                 Some(resolve(&all, config, ground.pipeline.keep(), ground.given.of_copies, &rounds)?)
             }
             false => None,
         };
-        for part in &all {
-            second.take(part, resolved.as_mut(), &mut target)?;
-        }
+        second.take(&all, resolved.as_mut(), &mut target)?;
     }
     let unread = target.in_file.iter().position(|&documents| documents == 0);
     if let (Some(empty), false) = (unread, target.writer.full()) {
@@ -184,12 +210,22 @@ pub(crate) fn build(
         });
     }
     let documents = target.writer.documents();
-    let summary = target.writer.finish()?;
+    let (summary, closing) = target.writer.finish()?;
     let total = first.total;
     let progress = first.progress.into_inner().unwrap_or_else(PoisonError::into_inner);
     progress(total, total, documents)?;
-    fs::remove_dir_all(parts)?;
+    let (closed, removed) = rayon::join(|| closing.wait(), || remove(parts));
+    closed?;
+    removed?;
     Ok(summary)
+}
+
+/// Remove a folder and the files in it: dropping what the system holds of them is work, too.
+fn remove(folder: &Path) -> Result<()> {
+    let files: Vec<PathBuf> = fs::list(folder)?.into_iter().filter(|path| path.is_file()).collect();
+    let removed: Vec<fs::Result<()>> = files.par_iter().map(|file| fs::remove_file(file)).collect();
+    removed.into_iter().collect::<fs::Result<()>>()?;
+    Ok(fs::remove_dir_all(folder)?)
 }
 
 /// Numbers of the reasons that the second pass gives.

@@ -224,7 +224,9 @@ pub(crate) static FIELDS: &[Field] = &[
         "memory",
         Ty::Int { min: 1 << 20, max: i64::MAX },
         "1000000000",
-        "Bytes that deduplication may take for records and tables; beyond them it works with files.",
+        "Bytes that may be taken for what grows with the input: what is between reader and writer, long documents, what is \
+         held of every document, records and tables of deduplication (beyond them it works with files). About 100 MiB and 24 \
+         MiB a thread come on top. What cannot fit is refused with the sizes.",
     )
     .unkeyed(),
     Field::new(

@@ -180,6 +180,16 @@ pub enum Error {
         /// Its length.
         bytes: u64,
     },
+    /// A document longer than the memory of the build allows.
+    #[error("{place}: the document is longer than the {} that fit into the memory of the build ({} read)", units::bytes(*.most), units::bytes(*.bytes))]
+    LongDocument {
+        /// Where.
+        place: Place,
+        /// Bytes of it that were read.
+        bytes: u64,
+        /// Bytes that are allowed.
+        most: u64,
+    },
     /// More of something than its number can count.
     #[error("too many {what} for one corpus: at most {most}")]
     TooMany {
@@ -526,6 +536,11 @@ impl Hint for Error {
                  documents with `blocks`)"
                 .into(),
             Error::TooLong { .. } => "cut the document into several; plain text is cut by `blocks` in its source".into(),
+            Error::LongDocument { bytes, .. } => format!(
+                "allow more with `memory` (--memory; at least {}), or cut the document into several; plain text is cut by \
+                 `blocks` in its source",
+                units::bytes(crate::memory::Memory::for_longest(*bytes))
+            ),
             Error::TooMany { .. } => "build several corpora".into(),
             Error::Damaged { .. } => {
                 "run `regimen ledger verify` to see what else is damaged, delete the artifact and run its recipe again"

@@ -9,6 +9,7 @@ use regimen_base::{Cancel, Hash256};
 use crate::build::{Planned, Progress};
 use crate::error::Result;
 use crate::flow::{self, Job};
+use crate::memory::is_long;
 use crate::output::{Note, Output, done, note};
 use crate::part;
 use crate::pipeline::Room;
@@ -130,7 +131,15 @@ impl<'f> Job for First<'f> {
         Ok(Some((group, Outputs { docs, hashes })))
     }
 
-    fn work(&self, chunk: Chunk, room: &mut Room) -> Result<Piece> {
+    fn in_flight(&self) -> u64 {
+        self.reading.memory.in_flight(rayon::current_num_threads())
+    }
+
+    fn work(&self, mut chunk: Chunk, room: &mut Room) -> Result<Piece> {
+        let _long = chunk.long.take();
+        // The tables of a long document do not stay with the thread.
+        let mut own = Room::default();
+        let room = if is_long(chunk.bytes() as usize) { &mut own } else { room };
         let parsed = document::documents(self.reading, chunk, room)?;
         let rules = self.reading.rules.rules.len();
         let text: usize = parsed.documents.iter().map(|d| d.text.len() + 200).sum();

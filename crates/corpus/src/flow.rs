@@ -4,7 +4,8 @@
 //! Every thread of the pool does the same: it takes the next chunk of an open file (or opens the next file), works on it,
 //! and hands the result to that file's sink, where results wait for those before them. So many files and one big file
 //! keep all threads busy alike, there is no thread that only reads, and what a sink sees does not depend on threads. No
-//! more than [`AHEAD`] chunks a thread are between reader and sink, which bounds the memory.
+//! more than [`AHEAD`] chunks a thread are between reader and sink, and no more bytes of them than the job allows, which bounds
+//! the memory.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,10 +13,13 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use regimen_base::Cancel;
 
 use crate::error::{Error, Result};
-use crate::read::chunk::{Chunk, Chunks};
+use crate::read::chunk::{CHUNK, Chunk, Chunks};
 
 /// Chunks that one thread may be ahead of the sink of a file.
 const AHEAD: usize = 2;
+
+/// Bytes that a chunk counts for until it is read.
+const RESERVED: u64 = CHUNK as u64;
 
 /// Where the chunks of a file come from.
 pub(crate) trait Source: Send {
@@ -39,6 +43,11 @@ pub(crate) trait Job: Sync {
     type Part: Send;
     /// Takes the parts of one file in order.
     type Sink: Send;
+
+    /// Bytes of chunks that may be between readers and sinks; one chunk is, whatever its length.
+    fn in_flight(&self) -> u64 {
+        u64::MAX
+    }
 
     /// Begin the file with this number. None: it needs no work.
     fn open(&self, file: usize) -> Result<Option<(Self::Source, Self::Sink)>>;
@@ -102,7 +111,10 @@ struct File<J: Job> {
     read: u64,
     taken: u64,
     sink: Option<J::Sink>,
-    waiting: BTreeMap<u64, J::Part>,
+    /// With the bytes of their chunks.
+    waiting: BTreeMap<u64, (J::Part, u64)>,
+    /// Bytes of chunks that were read and not taken.
+    flying: u64,
 }
 
 /// What a thread can do next.
@@ -112,7 +124,7 @@ enum Next<J: Job> {
     /// Read the next chunk of a file.
     Read(usize, J::Source, u64),
     /// Hand waiting parts to the sink of a file.
-    Take(usize, J::Sink, Vec<J::Part>),
+    Take(usize, J::Sink, Vec<(J::Part, u64)>),
     /// Close a file.
     Close(usize, J::Sink),
 }
@@ -149,12 +161,14 @@ impl<J: Job> Flow<'_, J> {
             Next::Read(number, chunks, at) => self.read(number, chunks, at, scratch),
             Next::Take(number, mut sink, parts) => {
                 let count = parts.len() as u64;
-                let taken = parts.into_iter().try_for_each(|part| self.job.take(&mut sink, part));
+                let bytes: u64 = parts.iter().map(|(_, bytes)| bytes).sum();
+                let taken = parts.into_iter().try_for_each(|(part, _)| self.job.take(&mut sink, part));
                 self.settle(|state| {
                     let mut at = 0;
                     state.file(number, |file| {
                         at = file.taken;
                         file.taken += count;
+                        file.flying -= bytes;
                         file.sink = Some(sink);
                     });
                     taken.map_err(|error| ((number, at), error))
@@ -174,10 +188,12 @@ impl<J: Job> Flow<'_, J> {
     fn read(&self, number: usize, mut chunks: J::Source, at: u64, scratch: &mut J::Scratch) {
         let chunk = chunks.next();
         let ended = !matches!(chunk, Ok(Some(_)));
+        let bytes = if let Ok(Some(chunk)) = &chunk { chunk.bytes() } else { 0 };
         self.settle(|state| {
             state.file(number, |file| {
                 file.ended = ended;
                 file.read += u64::from(!ended);
+                file.flying = file.flying - RESERVED + bytes;
                 file.chunks = (!ended).then_some(chunks);
             });
             Ok(())
@@ -189,7 +205,7 @@ impl<J: Job> Flow<'_, J> {
         };
         self.settle(|state| {
             let part = part.map_err(|error| ((number, at), error))?;
-            state.file(number, |file| drop(file.waiting.insert(at, part)));
+            state.file(number, |file| drop(file.waiting.insert(at, (part, bytes))));
             Ok(())
         });
     }
@@ -215,7 +231,11 @@ impl<J: Job> Flow<'_, J> {
     fn next(&self) -> Option<Next<J>> {
         let mut state = self.lock();
         loop {
-            let next = if self.cancel.asked() { None } else { state.next(self.files, self.threads) };
+            let next = if self.cancel.asked() {
+                None
+            } else {
+                state.next(self.files, self.threads, self.job.in_flight())
+            };
             if next.is_some() {
                 state.busy += 1;
                 return next;
@@ -255,7 +275,7 @@ impl<J: Job> State<J> {
 
     /// Something to do now. Taking comes first, for it frees memory; then chunks of files that are open, the earliest
     /// first; then the next file.
-    fn next(&mut self, files: usize, threads: usize) -> Option<Next<J>> {
+    fn next(&mut self, files: usize, threads: usize, in_flight: u64) -> Option<Next<J>> {
         let fault = self.fault.as_ref().map(|(at, _)| *at);
         for file in &mut self.open {
             if file.sink.is_some() {
@@ -284,8 +304,14 @@ impl<J: Job> State<J> {
                 taken: 0,
                 sink: None,
                 waiting: BTreeMap::new(),
+                flying: 0,
             });
             return Some(Next::Open(number));
+        }
+        let flying: u64 = self.open.iter().map(|file| file.flying).sum();
+        if flying > 0 && flying + RESERVED > in_flight {
+            // What flies is being worked on, and comes down.
+            return None;
         }
         let most = (AHEAD * threads) as u64;
         let file = self.open.iter_mut().filter(|file| file.chunks.is_some() && file.read - file.taken < most);
@@ -293,9 +319,10 @@ impl<J: Job> State<J> {
         if fault.is_some_and(|at| (file.number, file.read) >= at) {
             file.chunks = None;
             file.ended = true;
-            return self.next(files, threads);
+            return self.next(files, threads, in_flight);
         }
         let at = file.read;
+        file.flying += RESERVED;
         file.chunks.take().map(|chunks| Next::Read(file.number, chunks, at))
     }
 }

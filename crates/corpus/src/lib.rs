@@ -27,6 +27,7 @@ pub mod inspect;
 pub mod kenlm;
 pub mod language;
 mod licence;
+mod memory;
 mod mix;
 mod names;
 mod normal;

@@ -112,7 +112,7 @@ pub(crate) fn done(path: &Path, key: Hash256) -> Result<Option<Note>> {
     if note.key != key || fs::size(path)? != note.bytes {
         return Ok(None);
     }
-    let (hash, _) = Hash256::of_file(path)?;
+    let (hash, _) = Hash256::of_file_shared(path)?;
     Ok((hash == note.blake3).then_some(note))
 }
 

@@ -99,16 +99,32 @@ impl Records {
     /// # Errors
     /// [`Error::Record`] if the last one is not whole.
     pub fn batch(&mut self, bytes: usize) -> Result<Vec<u8>> {
+        self.batch_of(bytes, |rest| {
+            let end = 4 + u32::from_le_bytes(*rest.first_chunk()?) as usize;
+            (end <= rest.len()).then_some(end)
+        })
+    }
+
+    /// The same of a file of hashes, and how many documents they are of.
+    pub fn hashes(&mut self, bytes: usize) -> Result<(Vec<u8>, u32)> {
+        let mut documents = 0;
+        let batch = self.batch_of(bytes, |rest| {
+            let mut reader = Reader(rest);
+            reader.fate().ok()??;
+            documents += 1;
+            Some(rest.len() - reader.0.len())
+        })?;
+        Ok((batch, documents))
+    }
+
+    /// `first` tells how long the first record of some bytes is, if it is whole.
+    fn batch_of(&mut self, bytes: usize, mut first: impl FnMut(&[u8]) -> Option<usize>) -> Result<Vec<u8>> {
         let bytes = bytes.max(1);
         let mut out = std::mem::take(&mut self.rest);
         let mut whole = 0;
         loop {
-            while let Some(head) = out.get(whole..).and_then(|rest| rest.first_chunk()) {
-                let end = whole + 4 + u32::from_le_bytes(*head) as usize;
-                if end > out.len() {
-                    break;
-                }
-                whole = end;
+            while let Some(length) = out.get(whole..).and_then(&mut first) {
+                whole += length;
             }
             if whole >= bytes || self.left == 0 {
                 break;
@@ -233,6 +249,32 @@ impl<'b> Reader<'b> {
 
     /// What deduplication asks of the next document, and its hashes; none at the end.
     pub fn hashes(&mut self, out: &mut Hashes) -> Result<Option<Fate>> {
+        let Some(fate) = self.fate_alone(&mut out.url)? else { return Ok(None) };
+        for list in [&mut out.bands, &mut out.paragraphs] {
+            let bytes = self.list()?;
+            list.clear();
+            list.extend(bytes.as_chunks().0.iter().map(|chunk| u64::from_le_bytes(*chunk)));
+        }
+        Ok(Some(fate))
+    }
+
+    /// What deduplication asks of the next document, without its hashes; none at the end.
+    pub fn fate(&mut self) -> Result<Option<Fate>> {
+        let fate = self.fate_alone(&mut None)?;
+        if fate.is_some() {
+            self.list()?;
+            self.list()?;
+        }
+        Ok(fate)
+    }
+
+    /// Hashes as bytes.
+    fn list(&mut self) -> Result<&'b [u8]> {
+        let count = self.number()? as usize;
+        self.take(count.saturating_mul(8))
+    }
+
+    fn fate_alone(&mut self, at: &mut Option<u128>) -> Result<Option<Fate>> {
         if self.0.is_empty() {
             return Ok(None);
         }
@@ -244,13 +286,7 @@ impl<'b> Reader<'b> {
         let day = (created != NO_DAY).then_some(created);
         let [kept] = self.array()?;
         let [url] = self.array()?;
-        out.url = if url == 0 { None } else { Some(u128::from_le_bytes(self.array()?)) };
-        for list in [&mut out.bands, &mut out.paragraphs] {
-            let count = self.number()? as usize;
-            let bytes = self.take(count.saturating_mul(8))?;
-            list.clear();
-            list.extend(bytes.as_chunks().0.iter().map(|chunk| u64::from_le_bytes(*chunk)));
-        }
+        *at = if url == 0 { None } else { Some(u128::from_le_bytes(self.array()?)) };
         Ok(Some(Fate { key, content, kept: kept != 0, source, day, bytes }))
     }
 }
@@ -364,6 +400,9 @@ mod tests {
             prop_assert_eq!(&back, &hashes);
             prop_assert!(reader.hashes(&mut back).unwrap() == Some(fate) && back == Hashes::default());
             prop_assert!(reader.hashes(&mut back).unwrap().is_none());
+            let mut reader = Reader(&out);
+            prop_assert_eq!([reader.fate().unwrap(), reader.fate().unwrap()], [Some(fate); 2]);
+            prop_assert!(reader.fate().unwrap().is_none());
         }
 
         #[test]

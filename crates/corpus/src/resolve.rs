@@ -5,17 +5,19 @@
 //! what those before it kept, so that no document stands in for another that it was dropped before. Representatives are
 //! documents that are kept, unless the mix left them out. What stays is decided by document order and the stated policy, never by time.
 
-use std::path::PathBuf;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
+use rayon::prelude::*;
+use regimen_base::fs;
 
-use crate::arena::map;
 use crate::config::{Config, Dedup as Whole, ParagraphDedup};
+use crate::dedup::partition::{Block, Gathered};
 use crate::dedup::{Bloom, Budget, Clusters, ExactKeys, ExactParagraphs, Facts, Keep, Kept, Lsh, Sizing};
 use crate::error::{Error, Result};
 use crate::mix;
-use crate::part::{Fate, Hashes, Reader};
-use crate::repeats::{numbers_of, substrings};
+use crate::part::{Fate, Hashes, Reader, Records};
+use crate::repeats::substrings;
 use crate::rounds::{self, Pairs, Rounds, pairs};
 
 /// The files of one part. They are open only while they are read, so that no more than one of them is in memory.
@@ -41,6 +43,10 @@ pub(crate) struct Gone {
     pub representative: u32,
 }
 
+/// Bytes that are held of a document while its fate is decided: what is known of it, what was decided, and its place in two
+/// lists of clusters.
+pub(crate) const STANDING: u64 = (size_of::<Fate>() + size_of::<Gone>() + 8) as u64;
+
 /// Neighbouring documents and what is decided of them so far.
 pub(crate) struct Standing {
     /// Ordinal of the first.
@@ -52,13 +58,31 @@ pub(crate) struct Standing {
 impl Standing {
     /// The documents of some files of hashes, the first of which is document `start`.
     pub fn new<'h>(start: u32, files: impl IntoIterator<Item = &'h [u8]>) -> Result<Standing> {
-        let (mut fates, mut hashes) = (Vec::new(), Hashes::default());
-        for file in files {
-            let mut reader = Reader(file);
-            while let Some(fate) = reader.hashes(&mut hashes)? {
-                fates.push(fate);
-            }
+        let files: Vec<&[u8]> = files.into_iter().collect();
+        let read: Vec<Result<Vec<Fate>>> = files.into_par_iter().map(fates_of).collect();
+        let mut fates = Vec::new();
+        for file in read {
+            fates.append(&mut file?);
         }
+        Standing::all(start, fates)
+    }
+
+    /// All documents of parts.
+    fn of(parts: &[Part], memory: u64) -> Result<Standing> {
+        let mut fates = Vec::new();
+        in_stretches(
+            parts,
+            memory,
+            |_, bytes| fates_of(bytes),
+            |read| {
+                read.into_iter().for_each(|mut some| fates.append(&mut some));
+                Ok(())
+            },
+        )?;
+        Standing::all(0, fates)
+    }
+
+    fn all(start: u32, fates: Vec<Fate>) -> Result<Standing> {
         u32::try_from(fates.len() as u64 + u64::from(start))
             .map_err(|_| Error::TooMany { what: "documents", most: u64::from(u32::MAX) })?;
         Ok(Standing { start, gone: vec![Gone::default(); fates.len()], fates })
@@ -127,6 +151,14 @@ impl Standing {
     }
 }
 
+fn fates_of(hashes: &[u8]) -> Result<Vec<Fate>> {
+    let (mut reader, mut fates) = (Reader(hashes), Vec::new());
+    while let Some(fate) = reader.fate()? {
+        fates.push(fate);
+    }
+    Ok(fates)
+}
+
 /// The fraction of each source that the mix takes of so many bytes.
 pub(crate) fn fractions(config: &Config, bytes: &[u64]) -> Vec<f64> {
     let sources: Vec<(f64, u64)> =
@@ -141,9 +173,9 @@ pub(crate) struct Resolved {
     /// How often each document is taken, by ordinal; empty if none is taken more than once.
     taken: Vec<u16>,
     /// Paragraphs that came before, by document.
-    again: Option<(Mmap, usize)>,
+    again: Option<Numbers>,
     /// Stretches that came before, by document.
-    repeats: Option<(Mmap, usize)>,
+    repeats: Option<Numbers>,
 }
 
 /// Decide the fate of all documents of `parts`, round by round.
@@ -154,9 +186,7 @@ pub(crate) fn resolve(
     reasons: Reasons,
     rounds: &Rounds,
 ) -> Result<Resolved> {
-    let files = parts.iter().map(|part| map(&part.hashes)).collect::<Result<Vec<Mmap>>>()?;
-    let mut all = Standing::new(0, files.iter().map(|file| &file[..]))?;
-    drop(files);
+    let mut all = Standing::of(parts, config.memory)?;
     let count = all.fates.len() as u32;
     let budget = Budget { memory: config.memory, dir: rounds.dir.join("spill") };
     if config.dedup_url {
@@ -185,10 +215,12 @@ pub(crate) fn resolve(
     if config.near.preset != "none" {
         let copies = rounds.round(rounds::NEAR, |found| {
             let mut lsh = Lsh::new(&budget)?;
-            each(parts, |ordinal, hashes| match all.stays(ordinal) {
-                true => Ok(lsh.push(ordinal, &hashes.bands)?),
-                false => Ok(()),
-            })?;
+            let gather = |ordinal, hashes: &Hashes, to: &mut _| {
+                if all.stays(ordinal) {
+                    Lsh::gather(to, ordinal, &hashes.bands);
+                }
+            };
+            in_blocks(parts, config.memory, gather, |blocks| Ok(lsh.append(blocks)?))?;
             near_copies(&lsh.finish(count)?, keep, &all, found)
         })?;
         all.drop_copies(&copies, reasons.near);
@@ -203,7 +235,12 @@ pub(crate) fn resolve(
         ParagraphDedup::None => None,
         ParagraphDedup::Exact => Some(rounds.round(rounds::PARAGRAPHS, |found| {
             let mut paragraphs = ExactParagraphs::new(&budget)?;
-            each_paragraph(parts, &all, |ordinal, index, hash| Ok(paragraphs.push(ordinal, index, hash)?))?;
+            let gather = |ordinal, hashes: &Hashes, to: &mut _| {
+                if all.stays(ordinal) {
+                    ExactParagraphs::gather(to, ordinal, &hashes.paragraphs);
+                }
+            };
+            in_blocks(parts, config.memory, gather, |blocks| Ok(paragraphs.append(blocks)?))?;
             let mut paragraphs = paragraphs.finish()?;
             while let Some((ordinal, indices)) = paragraphs.next()? {
                 indices.iter().try_for_each(|&index| found.put(ordinal, index))?;
@@ -226,22 +263,118 @@ pub(crate) fn resolve(
             substrings(parts, &all, again.as_deref().unwrap_or_default(), config, found)
         })?),
     };
-    let begin = |file| (file, 0);
-    Ok(Resolved { gone: all.gone, taken, again: again.map(begin), repeats: repeats.map(begin) })
+    let begin = |found: bool, name| found.then(|| Numbers::open(&rounds.path(name))).transpose();
+    Ok(Resolved {
+        taken,
+        again: begin(again.is_some(), rounds::PARAGRAPHS)?,
+        repeats: begin(repeats.is_some(), rounds::SUBSTRINGS)?,
+        gone: all.gone,
+    })
 }
 
 /// All documents with their hashes, in document order.
 fn each(parts: &[Part], mut then: impl FnMut(u32, &Hashes) -> Result<()>) -> Result<()> {
     let (mut ordinal, mut hashes) = (0, Hashes::default());
     for part in parts {
-        let file = map(&part.hashes)?;
-        let mut reader = Reader(&file);
-        while reader.hashes(&mut hashes)?.is_some() {
-            then(ordinal, &hashes)?;
-            ordinal += 1;
+        let mut records = Records::open(&part.hashes)?;
+        loop {
+            let (bytes, documents) = records.hashes(BLOCK as usize)?;
+            if documents == 0 {
+                break;
+            }
+            let mut reader = Reader(&bytes);
+            while reader.hashes(&mut hashes)?.is_some() {
+                then(ordinal, &hashes)?;
+                ordinal += 1;
+            }
         }
     }
     Ok(())
+}
+
+/// Bytes of hashes that one thread gathers records of at once, at most; less where the memory is small.
+const BLOCK: u64 = 1 << 20;
+
+/// Neighbouring documents: the ordinal of the first, and what lies in a file of hashes of them.
+type Stretch = (u32, Vec<u8>);
+
+/// Reads the hashes of all documents, some at a time.
+struct Stretches<'p> {
+    parts: std::slice::Iter<'p, Part>,
+    open: Option<Records>,
+    ordinal: u32,
+    bytes: usize,
+    at_once: usize,
+}
+
+impl<'p> Stretches<'p> {
+    /// Of less than `memory` bytes.
+    fn new(parts: &'p [Part], memory: u64) -> Stretches<'p> {
+        let at_once = 4 * rayon::current_num_threads().max(1);
+        // Two lots are in memory; a record is about five times as long as what it is gathered from.
+        let bytes = (memory / (64 * at_once as u64)).clamp(1 << 10, BLOCK) as usize;
+        Stretches { parts: parts.iter(), open: None, ordinal: 0, bytes, at_once }
+    }
+
+    /// The next ones, as many as threads work on at once; none at the end.
+    fn next(&mut self) -> Result<Vec<Stretch>> {
+        let mut found = Vec::new();
+        while found.len() < self.at_once {
+            let records = match &mut self.open {
+                Some(records) => records,
+                none => match self.parts.next() {
+                    Some(part) => none.insert(Records::open(&part.hashes)?),
+                    None => break,
+                },
+            };
+            let (bytes, documents) = records.hashes(self.bytes)?;
+            if documents == 0 {
+                self.open = None;
+                continue;
+            }
+            found.push((self.ordinal, bytes));
+            self.ordinal += documents;
+        }
+        Ok(found)
+    }
+}
+
+/// Read the hashes of all documents in order, work on them on all threads, and take what comes of it in document order. While
+/// some are worked on, the next ones are read.
+fn in_stretches<T: Send>(
+    parts: &[Part],
+    memory: u64,
+    work: impl Fn(u32, &[u8]) -> Result<T> + Sync,
+    mut take: impl FnMut(Vec<T>) -> Result<()>,
+) -> Result<()> {
+    let mut stretches = Stretches::new(parts, memory);
+    let mut now = stretches.next()?;
+    while !now.is_empty() {
+        let each = |(first, bytes): &Stretch| work(*first, bytes);
+        let worked = || now.par_iter().map(each).collect::<Vec<Result<T>>>();
+        let (worked, next) = rayon::join(worked, || stretches.next());
+        take(worked.into_iter().collect::<Result<Vec<T>>>()?)?;
+        now = next?;
+    }
+    Ok(())
+}
+
+/// Gather records of all documents on all threads, and take them in document order.
+fn in_blocks<const W: usize>(
+    parts: &[Part],
+    memory: u64,
+    gather: impl Fn(u32, &Hashes, &mut Gathered<W>) + Sync,
+    mut take: impl FnMut(&[Block<W>]) -> Result<()>,
+) -> Result<()> {
+    let work = |mut ordinal: u32, bytes: &[u8]| {
+        let (mut reader, mut hashes, mut gathered) = (Reader(bytes), Hashes::default(), Gathered::default());
+        while reader.hashes(&mut hashes)?.is_some() {
+            gather(ordinal, &hashes, &mut gathered);
+            ordinal += 1;
+        }
+        Ok(gathered.sorted())
+    };
+    in_stretches(parts, memory, work, |blocks| take(&blocks))
 }
 
 /// The paragraphs of what stays: ordinal, index, fingerprint.
@@ -309,20 +442,48 @@ impl Resolved {
 
     /// The paragraphs of document `ordinal` that came before, as numbers among those that count, rising. Documents are asked
     /// for in order, each that has some.
-    pub fn paragraphs(&mut self, ordinal: u32, out: &mut Vec<u32>) {
-        numbers(&mut self.again, ordinal, out);
+    pub fn paragraphs(&mut self, ordinal: u32, out: &mut Vec<u32>) -> Result<()> {
+        self.again.as_mut().map_or(Ok(()), |file| file.of(ordinal, out))
     }
 
     /// Where stretches that came before begin and end in what the paragraphs leave, in turn. Asked for as paragraphs are.
-    pub fn repeats(&mut self, ordinal: u32, out: &mut Vec<u32>) {
-        numbers(&mut self.repeats, ordinal, out);
+    pub fn repeats(&mut self, ordinal: u32, out: &mut Vec<u32>) -> Result<()> {
+        self.repeats.as_mut().map_or(Ok(()), |file| file.of(ordinal, out))
     }
 }
 
-/// The numbers of a document in a file of pairs that is read from its beginning on.
-fn numbers(file: &mut Option<(Mmap, usize)>, ordinal: u32, out: &mut Vec<u32>) {
-    out.clear();
-    if let Some((file, at)) = file {
-        *at += numbers_of(file, *at, ordinal, out);
+/// A file of pairs of ordinal and number, read from its beginning on.
+struct Numbers {
+    file: BufReader<std::fs::File>,
+    path: PathBuf,
+    next: Option<(u32, u32)>,
+}
+
+impl Numbers {
+    fn open(path: &Path) -> Result<Numbers> {
+        let file = BufReader::with_capacity(1 << 18, fs::open(path)?);
+        let mut numbers = Numbers { file, path: path.into(), next: None };
+        numbers.step()?;
+        Ok(numbers)
+    }
+
+    fn step(&mut self) -> Result<()> {
+        let mut pair = [0; 8];
+        let end = self.file.fill_buf().map(<[u8]>::is_empty);
+        let read =
+            end.and_then(|end| if end { Ok(true) } else { self.file.read_exact(&mut pair).map(|()| false) });
+        let ended = read.map_err(|e| fs::Error::new("read", &self.path, e))?;
+        self.next = if ended { None } else { pairs(&pair).next() };
+        Ok(())
+    }
+
+    /// The numbers of a document. Documents are asked for in order, each that has some.
+    fn of(&mut self, ordinal: u32, out: &mut Vec<u32>) -> Result<()> {
+        out.clear();
+        while let Some((_, number)) = self.next.filter(|&(of, _)| of == ordinal) {
+            out.push(number);
+            self.step()?;
+        }
+        Ok(())
     }
 }

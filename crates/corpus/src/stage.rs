@@ -4,11 +4,14 @@ use regimen_base::{Failure, units};
 use regimen_recipe::{Forecast, Job, Planning, StageKind};
 
 use crate::build::{PARTS, build, how};
-use crate::config::{self, Config};
+use crate::config::{self, Config, ParagraphDedup};
+use crate::dedup::Sizing;
 use crate::error::{Error, Result};
-use crate::read::chunk::How;
+use crate::memory::{BASE, DOCUMENT, KEY, THREAD};
+use crate::read::chunk::{CHUNK, How};
 use crate::read::page::PageKind;
 use crate::read::stream::Packing;
+use crate::resolve::STANDING;
 
 /// The stages of this room.
 pub const STAGES: &[&StageKind] = &[&CORPUS];
@@ -62,7 +65,7 @@ fn forecast(planning: &Planning) -> std::result::Result<Forecast, Failure> {
     }
     let mut forecast = Forecast {
         disk: text + 160.0 * documents,
-        memory: 100e6 + 150.0 * documents + if config.substrings.wanted() { 5.25 * text } else { 0.0 },
+        memory: memory(&config, text, documents),
         seconds: 0.1 + text / SPEED,
         ..Forecast::default()
     };
@@ -78,6 +81,25 @@ fn forecast(planning: &Planning) -> std::result::Result<Forecast, Failure> {
     ];
     forecast.facts.extend(facts.map(|(name, value)| (name.to_string(), value)));
     Ok(forecast)
+}
+
+/// The peak, guessed from the sizes: what does not grow, and of what grows at most as much as it may.
+fn memory(config: &Config, text: f64, documents: f64) -> f64 {
+    let threads = rayon::current_num_threads().max(1) as f64;
+    let fixed = BASE as f64 + THREAD as f64 * threads;
+    let flying = 6.0 * text.min(2.0 * threads * threads * CHUNK as f64);
+    let mut compared = STANDING as f64 * documents;
+    // Records and tables: of each band of a document, of each paragraph of a few words.
+    compared += if config.near.preset == "none" { 0.0 } else { 20.0 * 44.0 * documents };
+    compared += match config.paragraphs.dedup {
+        ParagraphDedup::None => 0.0,
+        ParagraphDedup::Exact => text / 60.0 * 48.0,
+        ParagraphDedup::Bloom => Sizing::new(config.paragraphs.expected, config.paragraphs.rate)
+            .map_or(0.0, |sizing| sizing.bytes() as f64),
+    };
+    let suffixes = if config.substrings.wanted() { 5.25 * text } else { 0.0 };
+    let grows = flying.max(compared).max(suffixes).max((DOCUMENT + KEY) as f64 * documents);
+    fixed + grows.min(config.memory as f64)
 }
 
 fn run(job: &mut Job) -> Result<()> {

@@ -5,7 +5,6 @@ use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
 use regimen_base::{DocKey, fs};
 
 use crate::arena;
@@ -159,6 +158,11 @@ impl Writer {
         Ok(number)
     }
 
+    /// Whether it compares texts by itself.
+    pub fn compares(&self) -> bool {
+        self.options.dedup
+    }
+
     /// Whether the kept text has reached the limit: then no more documents are taken.
     pub fn full(&self) -> bool {
         self.options.limit > 0 && self.text.length() >= self.options.limit
@@ -245,8 +249,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Write what is left and make all of it durable. Gives back the summary of the corpus.
-    pub fn finish(self) -> Result<Summary> {
+    /// Write what is left. Gives back the summary of the corpus, and the files that the disk may still be busy with. The
+    /// artifact's commit makes all of it durable.
+    pub fn finish(self) -> Result<(Summary, Closing)> {
         let limited = self.full();
         let funnel = self.tally.funnel(&self.names, limited);
         if self.tally.kept().documents == 0 {
@@ -258,33 +263,36 @@ impl Writer {
                 share: self.options.validation,
             });
         }
-        let arenas = [
-            (Some(self.text), "text"),
-            (self.tags, "tags"),
-            (self.keep, "keep"),
-            (self.place, "place"),
-            (Some(self.ids), "ids"),
-        ];
-        // Each waits for the disk.
-        let finish = |(arena, name): (Option<arena::Writer>, &str)| {
-            arena.map_or(Ok(()), |arena| arena.finish(&self.dir, name))
-        };
-        let finished: Vec<Result<()>> = arenas.into_par_iter().map(finish).collect();
-        finished.into_iter().collect::<Result<()>>()?;
-        self.rules.finish()?;
+        let mut files = Vec::new();
+        for arena in [Some(self.text), self.tags, self.keep, self.place, Some(self.ids)].into_iter().flatten()
+        {
+            files.push(arena.finish()?);
+        }
+        self.rules.close()?;
         let mut table = fs::create(&self.dir.join("docs.tbl"))?;
         table.put(&table::header(self.rows.len() as u64))?;
         for rows in self.rows.chunks(1 << 12) {
             table.put(rows.as_flattened())?;
         }
-        table.finish()?;
+        table.close()?;
         fs::write_json(&self.dir.join("names.json"), &self.names)?;
         fs::write_json(&self.dir.join("funnel.json"), &funnel)?;
-        Ok(Summary {
+        let summary = Summary {
             value: self.tally.summary(&self.names, &funnel),
             no_validation: self.options.validation > 0.0
                 && self.tally.split(Split::Validation).documents == 0,
-        })
+        };
+        Ok((summary, Closing(files)))
+    }
+}
+
+/// Files that are written and that the disk may be busy with.
+pub(crate) struct Closing(Vec<fs::File>);
+
+impl Closing {
+    /// Wait for the disk.
+    pub fn wait(self) -> Result<()> {
+        Ok(self.0.into_iter().try_for_each(fs::File::close)?)
     }
 }
 

@@ -171,32 +171,57 @@ impl Index {
         })
     }
 
-    /// Hash a file, or remember its hash.
-    pub(crate) fn hash_file(&mut self, path: &Path) -> Result<(Hash256, u64)> {
-        let look = || std::fs::metadata(path).map_err(|e| fs::Error::new("look at", path, e));
-        let before = look()?;
-        let id = |m: &std::fs::Metadata| (m.dev() as i64, m.ino() as i64, m.len() as i64, changed(m));
-        let (device, inode, bytes, at) = id(&before);
+    /// The hash of a file, if it is remembered.
+    pub(crate) fn known_hash(&mut self, state: FileState) -> Result<Option<Hash256>> {
+        let FileState { device, inode, bytes, changed } = state;
         let known: Option<String> = self.with(|t| {
             t.prepare_cached(
                 "SELECT blake3 FROM hashes WHERE device = ?1 AND inode = ?2 AND bytes = ?3 AND changed = ?4",
             )?
-            .query_row(params![device, inode, bytes, at], |r| r.get(0))
+            .query_row(params![device, inode, bytes, changed], |r| r.get(0))
             .optional()
         })?;
-        if let Some(hash) = known.and_then(|text| text.parse().ok()) {
-            return Ok((hash, before.len()));
-        }
-        let (hash, length) = Hash256::of_file(path)?;
-        // A file that changed a moment ago may change again without its time of change showing it.
+        Ok(known.and_then(|text| text.parse().ok()))
+    }
+
+    /// Remember the hash of a file that was in this state.
+    pub(crate) fn remember_hash(&mut self, state: FileState, hash: Hash256) -> Result<()> {
+        let FileState { device, inode, bytes, changed } = state;
+        self.with(|t| {
+            t.prepare_cached("INSERT OR REPLACE INTO hashes VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
+                device,
+                inode,
+                bytes,
+                changed,
+                hash.to_string()
+            ])
+        })?;
+        Ok(())
+    }
+}
+
+/// What tells a file from what it was before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct FileState {
+    device: i64,
+    inode: i64,
+    bytes: i64,
+    changed: i64,
+}
+
+impl FileState {
+    /// That of the file at `path` now, and its length in bytes.
+    pub fn of(path: &Path) -> Result<(FileState, u64)> {
+        let m = std::fs::metadata(path).map_err(|e| fs::Error::new("look at", path, e))?;
+        let (device, inode, bytes) = (m.dev() as i64, m.ino() as i64, m.len() as i64);
+        Ok((FileState { device, inode, bytes, changed: changed(&m) }, m.len()))
+    }
+
+    /// Whether it changed long enough ago for any later change to show: a file that changed a moment ago may change again
+    /// without its time of change showing it.
+    pub fn settled(self) -> bool {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64);
-        if id(&look()?) == (device, inode, bytes, at) && now - at > 2_000_000_000 {
-            self.with(|t| {
-                t.prepare_cached("INSERT OR REPLACE INTO hashes VALUES (?1, ?2, ?3, ?4, ?5)")?
-                    .execute(params![device, inode, bytes, at, hash.to_string()])
-            })?;
-        }
-        Ok((hash, length))
+        now - self.changed > 2_000_000_000
     }
 }
 

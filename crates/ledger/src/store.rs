@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use rayon::prelude::*;
 use regimen_base::{Hash256, Key, fs};
 
 use crate::error::{Error, Result};
-use crate::index::{Index, Present};
+use crate::index::{FileState, Index, Present};
 use crate::manifest::Artifact;
 
 /// The layout of the folder that this program reads and writes.
@@ -135,9 +136,27 @@ impl Store {
     }
 
     /// The hash and the length in bytes of a file's content. The hash is remembered by device, inode, length and time
-    /// of change, so a file is read once.
+    /// of change, so a file is read once. All threads of the pool hash.
     pub fn hash_file(&self, path: &Path) -> Result<(Hash256, u64)> {
-        self.index().hash_file(path)
+        let (before, bytes) = FileState::of(path)?;
+        if let Some(hash) = self.index().known_hash(before)? {
+            return Ok((hash, bytes));
+        }
+        // Not while the index is held: a thread that waits for others in the pool may take up the next file meanwhile.
+        let (hash, length) = Hash256::of_file_shared(path)?;
+        if FileState::of(path)?.0 == before && before.settled() {
+            self.index().remember_hash(before, hash)?;
+        }
+        Ok((hash, length))
+    }
+
+    /// Those of many files, several at once, in their order.
+    ///
+    /// # Errors
+    /// That of the first file that cannot be read.
+    pub fn hash_files<P: AsRef<Path> + Sync>(&self, paths: &[P]) -> Result<Vec<(Hash256, u64)>> {
+        let hashed: Vec<Result<_>> = paths.par_iter().map(|path| self.hash_file(path.as_ref())).collect();
+        hashed.into_iter().collect()
     }
 }
 

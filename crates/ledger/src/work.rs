@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use regimen_base::{Hash256, Key, events, fs};
 use serde_json::Value;
 
@@ -208,11 +209,14 @@ fn visible_files(dir: &Path) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Hash and length of each file, all of which are on the disk then. While one thread waits for the disk this one hashes.
+/// Hash and length of each file, all of which are on the disk then. While one thread waits for the disk those of the pool
+/// hash.
 fn hash_and_sync(dir: &Path, files: &[String]) -> fs::Result<Vec<(Hash256, u64)>> {
     std::thread::scope(|scope| {
         let synced = scope.spawn(|| make_durable(dir, files));
-        let hashed: fs::Result<Vec<_>> = files.iter().map(|file| Hash256::of_file(&dir.join(file))).collect();
+        let hash = |file: &String| Hash256::of_file_shared(&dir.join(file));
+        let hashed: Vec<fs::Result<_>> = files.par_iter().map(hash).collect();
+        let hashed: fs::Result<Vec<_>> = hashed.into_iter().collect();
         let synced = synced.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         hashed.and_then(|hashed| synced.map(|()| hashed))
     })

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use glob::MatchOptions;
+use rayon::prelude::*;
 use regimen_base::{Hint, fs, suggest};
 use regimen_ledger::Store;
 
@@ -81,13 +82,16 @@ pub(crate) fn hashed(root: &Path, pattern: &str, store: &Store) -> Result<Result
         Err(Error::Objects(error)) => return Ok(Err((error.to_string(), error.hint()))),
         Err(error) => return Err(error),
     };
-    let mut files = Vec::with_capacity(found.len());
-    for file in found {
-        file.bring()?;
-        let (blake3, bytes) = store.hash_file(&file.full)?;
-        files.push(InputFile { path: file.path, full: file.full, blake3, bytes });
-    }
-    Ok(Ok(files))
+    found.iter().try_for_each(ListedFile::bring)?;
+    let full: Vec<&Path> = found.iter().map(|file| file.full.as_path()).collect();
+    let hashes = store.hash_files(&full)?;
+    let file = |(file, (blake3, bytes)): (&ListedFile, _)| InputFile {
+        path: file.path.clone(),
+        full: file.full.clone(),
+        blake3,
+        bytes,
+    };
+    Ok(Ok(found.iter().zip(hashes).map(file).collect()))
 }
 
 /// The files that a path, folder or glob pattern means, sorted by path and hashed, for commands that work on files
@@ -96,7 +100,10 @@ pub(crate) fn hashed(root: &Path, pattern: &str, store: &Store) -> Result<Result
 /// # Errors
 /// [`Error::NoFiles`], and files that cannot be read.
 pub fn input_files(root: &Path, pattern: &str) -> Result<Vec<InputFile>> {
-    list_files(root, pattern)?.iter().map(ListedFile::input).collect()
+    let found = list_files(root, pattern)?;
+    found.iter().try_for_each(ListedFile::bring)?;
+    let hashed: Vec<Result<InputFile>> = found.par_iter().map(ListedFile::input).collect();
+    hashed.into_iter().collect()
 }
 
 /// What to do about a pattern that fits nothing: how far its folders exist, and what there is instead.

@@ -45,7 +45,7 @@ impl ListedFile {
     /// Bring it here and hash it.
     pub fn input(&self) -> Result<InputFile> {
         self.bring()?;
-        let (blake3, bytes) = Hash256::of_file(&self.full)?;
+        let (blake3, bytes) = Hash256::of_file_shared(&self.full)?;
         Ok(InputFile { path: self.path.clone(), full: self.full.clone(), blake3, bytes })
     }
 }

@@ -1,7 +1,7 @@
 //! Running a recipe: caching, run records, event logs, resuming, committing. Stages do nothing of this themselves.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use regimen_base::events::{self, Event, EventLog, Watch};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::follow;
-use crate::job::{Job, PROFILE, Profiling, RESUME, Resume};
+use crate::job::{InputFile, Job, PROFILE, Profiling, RESUME, Resume};
 use crate::key::{Ready, ready};
 use crate::recipe::{InputRef, Recipe, Stage};
 
@@ -308,10 +308,11 @@ fn run_stage(stage: &Stage, job: &mut Job) -> Result<(), Failure> {
 
 /// The artifact's key speaks of the input files as they were before the stage read them.
 fn unmoved(store: &Store, stage: &Stage, ready: &Ready) -> Result<(), Error> {
-    for file in ready.files.values().flatten() {
-        if store.hash_file(&file.full)?.0 != file.blake3 {
-            return Err(Error::Moved { path: file.path.clone(), stage: stage.name.clone() });
-        }
+    let files: Vec<&InputFile> = ready.files.values().flatten().collect();
+    let full: Vec<&Path> = files.iter().map(|file| file.full.as_path()).collect();
+    let hashes = store.hash_files(&full)?;
+    match files.iter().zip(hashes).find(|(file, (hash, _))| *hash != file.blake3) {
+        Some((file, _)) => Err(Error::Moved { path: file.path.clone(), stage: stage.name.clone() }),
+        None => Ok(()),
     }
-    Ok(())
 }

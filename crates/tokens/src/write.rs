@@ -95,24 +95,38 @@ impl SplitWriter {
             none => {
                 let path = self.dir.join(shard_name(self.name, self.counts.shards));
                 self.counts.shards += 1;
-                none.insert(fs::create(&path)?)
+                none.insert(fs::create(&path)?.ahead()?)
             }
         };
         Ok(shard.put(&self.buffer)?)
     }
 
+    /// What is not on the disk then is brought there when the artifact is committed.
     fn close_shard(&mut self) -> Result<()> {
         match self.shard.take() {
-            Some(shard) => Ok(shard.finish()?),
+            Some(shard) => Ok(shard.close()?),
             None => Ok(()),
         }
     }
 
-    /// Bring all to the disk and give back the counts for the index.
+    /// Write what is left and give back the counts for the index.
     fn finish(mut self) -> Result<Counts> {
         self.close_shard()?;
-        self.table.finish()?;
+        self.table.close()?;
         Ok(self.counts)
+    }
+
+    /// Take all documents that `next` gives: while some are written it makes the next ones.
+    fn all(mut self, next: &mut Next) -> Result<Counts> {
+        let mut batch = next()?;
+        while !batch.is_empty() {
+            let write =
+                || batch.into_iter().try_for_each(|(ordinal, tokens)| self.document(ordinal, &tokens));
+            let (written, following) = rayon::join(write, || next());
+            written?;
+            batch = following?;
+        }
+        self.finish()
     }
 }
 
@@ -127,23 +141,34 @@ pub fn write_set(
     lengths: &[u32],
     end_id: u32,
     shard_slots: u64,
-    train: impl IntoIterator<Item = Result<Encoded>>,
-    validation: impl IntoIterator<Item = Result<Encoded>>,
+    train: impl IntoIterator<Item = Result<Encoded>, IntoIter: Send>,
+    validation: impl IntoIterator<Item = Result<Encoded>, IntoIter: Send>,
+) -> Result<Index> {
+    // A document is made while the one before it is written.
+    fn one_by_one(
+        documents: impl IntoIterator<Item = Result<Encoded>, IntoIter: Send>,
+    ) -> impl FnMut() -> Result<Vec<Encoded>> + Send {
+        let mut documents = documents.into_iter();
+        move || Ok(documents.next().transpose()?.into_iter().collect())
+    }
+    write_batches(dir, lengths, end_id, shard_slots, [&mut one_by_one(train), &mut one_by_one(validation)])
+}
+
+/// Gives some documents at a time, none at the end.
+pub(crate) type Next<'n> = dyn FnMut() -> Result<Vec<Encoded>> + Send + 'n;
+
+/// The same, of documents that come many at a time, training and validation.
+pub(crate) fn write_batches(
+    dir: &Path,
+    lengths: &[u32],
+    end_id: u32,
+    shard_slots: u64,
+    [train, validation]: [&mut Next; 2],
 ) -> Result<Index> {
     let mut index = Index::new(lengths.len(), end_id, shard_slots);
     let shared: Arc<[u32]> = lengths.into();
-    let mut writer = SplitWriter::create(dir, &index, Split::Train, shared.clone())?;
-    for document in train {
-        let (ordinal, tokens) = document?;
-        writer.document(ordinal, &tokens)?;
-    }
-    index.train = writer.finish()?;
-    let mut writer = SplitWriter::create(dir, &index, Split::Validation, shared)?;
-    for document in validation {
-        let (ordinal, tokens) = document?;
-        writer.document(ordinal, &tokens)?;
-    }
-    index.validation = writer.finish()?;
+    index.train = SplitWriter::create(dir, &index, Split::Train, shared.clone())?.all(train)?;
+    index.validation = SplitWriter::create(dir, &index, Split::Validation, shared)?.all(validation)?;
     let bytes: Vec<u8> = lengths.iter().flat_map(|length| length.to_le_bytes()).collect();
     fs::write(&dir.join(LENGTHS), &bytes)?;
     index.write(dir)?;

@@ -127,6 +127,9 @@ pub struct BuildArgs {
     /// Do the work of other tasks after so many seconds in which nobody finished any
     #[arg(long, value_name = "SECONDS", default_value = "120", requires = "task")]
     pub patience: u64,
+    /// Bytes that what grows with the input may take, such as 500MB: `memory` of every corpus stage
+    #[arg(long, value_parser = memory, value_name = "BYTES")]
+    pub memory: Option<u64>,
 }
 
 #[derive(Debug, Args)]

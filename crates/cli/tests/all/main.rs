@@ -5,6 +5,7 @@ mod attribute;
 mod browser;
 mod commands;
 mod common;
+mod corpus_memory;
 mod crash;
 mod damage;
 mod disk;

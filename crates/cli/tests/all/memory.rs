@@ -61,7 +61,7 @@ fn project(training: &str, vocab: usize) -> Project {
 }
 
 /// Runs to the end; the most resident memory that the system saw the process with, in bytes.
-fn peak(project: &Project, args: &[&str]) -> f64 {
+pub fn peak(project: &Project, args: &[&str]) -> f64 {
     let mut child = project.command(args).spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0.0;

@@ -15,7 +15,9 @@ use super::error::{Error, Result};
 use super::forest::{Clusters, Forest};
 use super::hash::mix;
 use super::lsh::in_order;
-use super::partition::{Budget, Firsts, Key, LEAST_MEMORY, PARTITIONS, Partitions, passes, share};
+use super::partition::{
+    Block, Budget, Firsts, Gathered, Key, LEAST_MEMORY, PARTITIONS, Partitions, passes, share,
+};
 
 /// Groups documents by a 128-bit key: the hash of their text ([`DocKey::of_content`](regimen_base::DocKey::of_content)), or
 /// [`hash128`](super::hash::hash128) of their [normalised URL](super::url::normalise).
@@ -98,12 +100,25 @@ impl ExactParagraphs {
             return Err(Error::option("paragraph", index, "after the ones before it in its document"));
         }
         self.next = index.saturating_add(1);
-        let key = mix(fingerprint);
-        let mut record = [0; 16];
-        record[..8].copy_from_slice(&key.to_le_bytes());
-        record[8..12].copy_from_slice(&ordinal.to_le_bytes());
-        record[12..].copy_from_slice(&index.to_le_bytes());
+        let (key, record) = record(ordinal, index, fingerprint);
         self.records.push(key, record)
+    }
+
+    /// Append the paragraphs of neighbouring documents, block by block in document order: each block has whole documents.
+    pub(crate) fn append(&mut self, blocks: &[Block<16>]) -> Result<()> {
+        for (first, last) in blocks.iter().filter_map(|block| block.ordinals) {
+            in_order(&mut self.last, &mut self.any, first, true)?;
+            (self.last, self.next) = (last, u32::MAX);
+        }
+        self.records.append(blocks)
+    }
+
+    /// All paragraphs of a document into what becomes a block.
+    pub(crate) fn gather(gathered: &mut Gathered<16>, ordinal: u32, fingerprints: &[u64]) {
+        for (index, &fingerprint) in (0u32..).zip(fingerprints) {
+            let (key, record) = record(ordinal, index, fingerprint);
+            gathered.push(ordinal, key, record);
+        }
     }
 
     /// Paragraphs so far.
@@ -153,7 +168,16 @@ impl ExactParagraphs {
     }
 }
 
-/// The duplicate paragraphs, document by document. Memory: one 256th of them at once.
+fn record(ordinal: u32, index: u32, fingerprint: u64) -> (u64, [u8; 16]) {
+    let key = mix(fingerprint);
+    let mut record = [0; 16];
+    record[..8].copy_from_slice(&key.to_le_bytes());
+    record[8..12].copy_from_slice(&ordinal.to_le_bytes());
+    record[12..].copy_from_slice(&index.to_le_bytes());
+    (key, record)
+}
+
+/// The duplicate paragraphs, document by document. Memory: one 256th of them a thread at once.
 #[derive(Debug)]
 pub struct Paragraphs {
     found: Partitions<8>,
@@ -177,14 +201,25 @@ impl Paragraphs {
             if self.part == PARTITIONS {
                 return Ok(None);
             }
-            let places = &mut self.places;
-            places.clear();
-            self.found.for_each(self.part, |record| {
-                places.push(u64::from_le_bytes(*record));
+            let end = PARTITIONS.min(self.part + rayon::current_num_threads().max(1));
+            let sorted: Vec<Result<Vec<u64>>> = (self.part..end)
+                .into_par_iter()
+                .map(|part| {
+                    let mut places = Vec::with_capacity(self.found.records_of(part) as usize);
+                    self.found.for_each(part, |record| {
+                        places.push(u64::from_le_bytes(*record));
+                        Ok(())
+                    })?;
+                    places.sort_unstable();
+                    Ok(places)
+                })
+                .collect();
+            self.places.clear();
+            sorted.into_iter().try_for_each(|places| -> Result<()> {
+                self.places.append(&mut places?);
                 Ok(())
             })?;
-            places.par_sort_unstable();
-            (self.part, self.at) = (self.part + 1, 0);
+            (self.part, self.at) = (end, 0);
         }
         let rest = &self.places[self.at..];
         let ordinal = (rest[0] >> 32) as u32;

@@ -15,10 +15,12 @@ use rayon::prelude::*;
 use super::error::{Error, Result};
 use super::forest::{Clusters, Forest};
 use super::hash::mix;
-use super::partition::{Budget, Firsts, LEAST_MEMORY, NONE, PARTITIONS, Partitions, passes, share};
+use super::partition::{
+    Block, Budget, Firsts, Gathered, LEAST_MEMORY, NONE, PARTITIONS, Partitions, passes, share,
+};
 
 /// Bytes of a record: key, ordinal.
-const RECORD: usize = 12;
+pub(crate) const RECORD: usize = 12;
 /// Bytes of a table's slot.
 const SLOT: u64 = 12;
 /// The same when buckets have leaders, with the two numbers of a leader.
@@ -60,10 +62,23 @@ impl Lsh {
     /// One of the keys of document `ordinal`. Documents come in document order.
     pub fn push_key(&mut self, ordinal: u32, key: u64) -> Result<()> {
         in_order(&mut self.last, &mut self.any, ordinal, false)?;
-        let mut record = [0; RECORD];
-        record[..8].copy_from_slice(&key.to_le_bytes());
-        record[8..].copy_from_slice(&ordinal.to_le_bytes());
-        self.records.push(key, record)
+        self.records.push(key, record(key, ordinal))
+    }
+
+    /// Append the bands of neighbouring documents, block by block in document order.
+    pub(crate) fn append(&mut self, blocks: &[Block<RECORD>]) -> Result<()> {
+        for (first, last) in blocks.iter().filter_map(|block| block.ordinals) {
+            in_order(&mut self.last, &mut self.any, first, false)?;
+            self.last = last;
+        }
+        self.records.append(blocks)
+    }
+
+    /// The bands of a document into what becomes a block.
+    pub(crate) fn gather(gathered: &mut Gathered<RECORD>, ordinal: u32, bands: &[u64]) {
+        for key in Lsh::keys(bands) {
+            gathered.push(ordinal, key, record(key, ordinal));
+        }
     }
 
     /// Records so far.
@@ -151,6 +166,13 @@ impl Lsh {
             Ok(())
         })
     }
+}
+
+fn record(key: u64, ordinal: u32) -> [u8; RECORD] {
+    let mut record = [0; RECORD];
+    record[..8].copy_from_slice(&key.to_le_bytes());
+    record[8..].copy_from_slice(&ordinal.to_le_bytes());
+    record
 }
 
 /// Fails if `ordinal` comes after a later one (or after itself, where each comes once).

@@ -9,6 +9,7 @@
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use regimen_base::fs;
 
 use super::error::{Error, Result};
@@ -55,6 +56,88 @@ struct Part<const W: usize> {
     records: u64,
 }
 
+/// Records of neighbouring documents, collected on whatever thread.
+#[derive(Debug)]
+pub(crate) struct Gathered<const W: usize> {
+    pushed: Vec<(u64, [u8; W])>,
+    ordinals: Option<(u32, u32)>,
+}
+
+impl<const W: usize> Default for Gathered<W> {
+    fn default() -> Gathered<W> {
+        Gathered { pushed: Vec::new(), ordinals: None }
+    }
+}
+
+impl<const W: usize> Gathered<W> {
+    /// Add a record of document `ordinal` to the partition that the leading byte of `hash` names. Documents come in document
+    /// order.
+    #[inline]
+    pub fn push(&mut self, ordinal: u32, hash: u64, record: [u8; W]) {
+        let (first, last) = self.ordinals.unwrap_or((ordinal, ordinal));
+        debug_assert!(ordinal >= last);
+        self.ordinals = Some((first, ordinal));
+        self.pushed.push((hash, record));
+    }
+
+    /// Sort them by partition.
+    pub fn sorted(self) -> Block<W> {
+        let mut ends = [0; PARTITIONS];
+        self.pushed.iter().for_each(|(hash, _)| ends[(hash >> 56) as usize] += 1);
+        let mut sum = 0;
+        for end in &mut ends {
+            // Where it begins, until its records are there.
+            sum += std::mem::replace(end, sum);
+        }
+        let mut records = vec![[0; W]; self.pushed.len()];
+        for (hash, record) in &self.pushed {
+            let at = &mut ends[(hash >> 56) as usize];
+            records[*at] = *record;
+            *at += 1;
+        }
+        Block { records, ends, ordinals: self.ordinals }
+    }
+}
+
+/// The same, sorted by partition, in their order within each.
+#[derive(Debug)]
+pub(crate) struct Block<const W: usize> {
+    records: Vec<[u8; W]>,
+    /// Where the records of each partition end.
+    ends: [usize; PARTITIONS],
+    /// The first document that has some, and the last one.
+    pub ordinals: Option<(u32, u32)>,
+}
+
+impl<const W: usize> Block<W> {
+    fn of(&self, part: usize) -> &[[u8; W]] {
+        let start = part.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.records[start..self.ends[part]]
+    }
+}
+
+impl<const W: usize> Part<W> {
+    /// Append records; gives back how many buffers that took.
+    fn append(&mut self, mut records: &[[u8; W]], chunk: usize) -> u64 {
+        let mut fresh = 0;
+        self.records += records.len() as u64;
+        while !records.is_empty() {
+            let last = match self.chunks.last_mut() {
+                Some(last) if last.len() < chunk => last,
+                _ => {
+                    fresh += 1;
+                    self.chunks.push(Vec::with_capacity(chunk));
+                    continue;
+                }
+            };
+            let (now, later) = records.split_at(records.len().min(chunk - last.len()));
+            last.extend_from_slice(now);
+            records = later;
+        }
+        fresh
+    }
+}
+
 impl<const W: usize> Partitions<W> {
     /// An empty collection whose files are called `NAME.PARTITION.spill`. Its buffers take at most `memory` bytes.
     pub fn new(name: &str, memory: u64, dir: &Path) -> Partitions<W> {
@@ -92,6 +175,20 @@ impl<const W: usize> Partitions<W> {
         fresh.push(record);
         part.chunks.push(fresh);
         self.taken += (chunk * W) as u64;
+        if self.taken > self.most { self.spill() } else { Ok(()) }
+    }
+
+    /// Append the records of blocks, in their order, on all threads. What it takes beyond the memory is for as long as it
+    /// works only.
+    pub(crate) fn append(&mut self, blocks: &[Block<W>]) -> Result<()> {
+        let chunk = self.chunk;
+        let parts = self.parts.par_iter_mut().enumerate();
+        let fresh: u64 = parts
+            .map(|(number, part)| {
+                blocks.iter().map(|block| part.append(block.of(number), chunk)).sum::<u64>()
+            })
+            .sum();
+        self.taken += fresh * (chunk * W) as u64;
         if self.taken > self.most { self.spill() } else { Ok(()) }
     }
 
@@ -281,8 +378,38 @@ mod tests {
             assert_eq!(all.records(), 50_000);
             (all.spilled(), seen)
         };
+        let blocks = |memory| {
+            let mut all = Partitions::<12>::new("b", memory, &dir.path().join("spill"));
+            let record = |i: u64| {
+                let mut record = [0; 12];
+                record[..8].copy_from_slice(&i.to_le_bytes());
+                (mix(i), record)
+            };
+            let records: Vec<(u64, [u8; 12])> = (0..50_000).map(record).collect();
+            for window in records.chunks(7000) {
+                let block = |records: &[(u64, [u8; 12])]| {
+                    let mut gathered = Gathered::default();
+                    records.iter().for_each(|&(hash, record)| gathered.push(7, hash, record));
+                    gathered.sorted()
+                };
+                let blocks: Vec<Block<12>> = window.chunks(999).map(block).collect();
+                all.append(&blocks).unwrap();
+            }
+            let mut seen = Vec::new();
+            for part in 0..PARTITIONS {
+                all.for_each(part, |r| {
+                    seen.push((part, *r));
+                    Ok(())
+                })
+                .unwrap();
+            }
+            assert_eq!(all.records(), 50_000);
+            (all.spilled(), seen)
+        };
         let (no, whole) = collect(1 << 30);
         let (yes, spilled) = collect(1 << 16);
+        assert_eq!(blocks(1 << 30), (false, whole.clone()));
+        assert_eq!(blocks(1 << 16), (true, whole.clone()));
         assert!(!no && yes && whole == spilled);
         assert!(whole.is_sorted_by_key(|(part, r)| (*part, u64::from_le_bytes(r[..8].try_into().unwrap()))));
         // The files go with the collection.

@@ -16,6 +16,7 @@ use crate::build::how;
 use crate::config::{Config, InvalidLicence, Near, Paragraphs};
 use crate::corpus::Corpus;
 use crate::expr::{Truth, parse};
+use crate::memory::Memory;
 use crate::pipeline::{Pipeline, Room};
 use crate::quality::{Quality, Rules, Thresholds};
 use crate::read::attributes::TAGGER;
@@ -214,6 +215,7 @@ impl Originals {
             invalid_utf8: self.config.invalid_utf8,
             missing_text: self.config.missing_text,
             invalid_licence: self.config.invalid_licence,
+            memory: &Arc::new(Memory::unlimited()),
         };
         let mut chunks =
             Opened::open(&reading, &input, how(source, name)?, row.source, row.file, Arc::default())?;

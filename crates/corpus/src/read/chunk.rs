@@ -1,7 +1,10 @@
 //! Cutting a stream into chunks of whole lines, whole texts or blocks, each small enough to be one piece of work.
 //! Where a chunk ends depends on the content alone.
 
+use std::sync::Arc;
+
 use crate::error::{Error, Place, Result};
+use crate::memory::{Long, Memory, is_long};
 use crate::read::attribute_lines::{Lines, MOST, Rows};
 use crate::read::page::{PageKind, Raw};
 use crate::read::stream::Stream;
@@ -26,10 +29,14 @@ pub(crate) struct Chunk {
     pub ends: Option<Vec<usize>>,
     /// Documents that are not lines, instead of the bytes.
     pub pages: Vec<Raw>,
+    /// Bytes of these.
+    pub pages_bytes: usize,
     /// Rows of other files that belong to its rows, one by one.
     pub paired: Vec<Chunk>,
     /// The rows of attribute files that belong to its lines.
     pub beside: Vec<Rows>,
+    /// Held while anybody works on it, if it has a long document.
+    pub long: Option<Long>,
 }
 
 /// The lines of `data` that are not blank, with their numbers; `first` is that of the first line. At the `start` of a file
@@ -44,6 +51,12 @@ pub(crate) fn lines(data: &[u8], first: u64, start: bool) -> impl Iterator<Item 
 }
 
 impl Chunk {
+    /// Bytes of its documents.
+    pub fn bytes(&self) -> u64 {
+        let paired = self.paired.iter().map(Chunk::bytes).sum::<u64>();
+        (self.data.len() + self.pages_bytes) as u64 + paired
+    }
+
     /// Call `each` for every line that is not blank, with what tells its place in the file called `file`.
     ///
     /// # Errors
@@ -96,6 +109,8 @@ pub(crate) struct Chunks {
     rest: Vec<u8>,
     done: bool,
     beside: Vec<Lines>,
+    memory: Option<Arc<Memory>>,
+    long: Option<Long>,
 }
 
 /// What makes a document.
@@ -123,7 +138,14 @@ impl Chunks {
             rest: Vec::new(),
             done: false,
             beside: Vec::new(),
+            memory: None,
+            long: None,
         }
+    }
+
+    /// Within a memory, which says how long a document may be.
+    pub fn within(self, memory: &Arc<Memory>) -> Chunks {
+        Chunks { memory: Some(Arc::clone(memory)), ..self }
     }
 
     /// With attribute files, whose rows come in step with the lines.
@@ -191,8 +213,10 @@ impl Chunks {
             data,
             ends,
             pages: Vec::new(),
+            pages_bytes: 0,
             paired: Vec::new(),
             beside: Vec::new(),
+            long: self.long.take(),
         };
         self.next += documents;
         self.offset += cut as u64;
@@ -205,14 +229,24 @@ impl Chunks {
         Ok(())
     }
 
-    /// Lengths of documents are counted in 32 bits.
-    fn not_too_long(&self, bytes: usize) -> Result<()> {
-        if bytes <= u32::MAX as usize {
-            return Ok(());
+    /// Lengths of documents are counted in 32 bits, and a long one is for one thread at a time.
+    fn not_too_long(&mut self, bytes: usize) -> Result<()> {
+        let most = self.memory.as_ref().map_or(u64::from(u32::MAX), |memory| memory.longest());
+        if bytes as u64 > most {
+            let (unit, number) = if self.how == How::Lines { ("line", self.next) } else { ("", 0) };
+            let place = Place { file: self.stream.path().into(), unit, number };
+            return Err(match bytes <= u32::MAX as usize {
+                true => Error::LongDocument { place, bytes: bytes as u64, most },
+                false => Error::TooLong { place, bytes: bytes as u64 },
+            });
         }
-        let (unit, number) = if self.how == How::Lines { ("line", self.next) } else { ("", 0) };
-        let place = Place { file: self.stream.path().into(), unit, number };
-        Err(Error::TooLong { place, bytes: bytes as u64 })
+        if let Some(memory) = &self.memory
+            && is_long(bytes)
+            && self.long.is_none()
+        {
+            self.long = Some(memory.long());
+        }
+        Ok(())
     }
 
     /// Fill `data` to a chunk that ends behind a line feed or at the end of the file; gives back where.
@@ -252,6 +286,7 @@ impl Chunks {
                 None if self.done => return Ok(ends),
                 None if start >= CHUNK => return Ok(ends),
                 None => {
+                    self.not_too_long(data.len() - start)?;
                     let more = CHUNK.max(2 * size).max(data.len() - start);
                     self.read(data, more)?;
                 }
@@ -290,7 +325,6 @@ mod tests {
     use super::*;
     use crate::read::tests::input;
     use proptest::prelude::*;
-    use std::sync::Arc;
 
     fn chunks(content: &[u8], how: How) -> Vec<Chunk> {
         let dir = tempfile::tempdir().unwrap();

@@ -11,6 +11,7 @@ use crate::config::{Format, InvalidLicence, InvalidUtf8, MissingText, Normalise,
 use crate::date;
 use crate::error::{Error, Place, Result};
 use crate::licence;
+use crate::memory::Memory;
 use crate::names::{FileName, Reason};
 use crate::normal::nfc;
 use crate::part::{Fate, Hashes, put_hashes};
@@ -61,6 +62,7 @@ pub(crate) struct Reading<'r> {
     pub invalid_utf8: InvalidUtf8,
     pub missing_text: MissingText,
     pub invalid_licence: InvalidLicence,
+    pub memory: &'r Arc<Memory>,
 }
 
 /// The documents of one chunk.

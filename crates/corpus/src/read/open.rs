@@ -33,7 +33,9 @@ impl Opened {
                 Opened::Pages(Box::new(Pages::open(reading, kind, input, source, file, read)?))
             }
             how => {
-                let chunks = Chunks::new(Stream::open(input, read)?, how, source, file);
+                let window = reading.memory.window_log(rayon::current_num_threads());
+                let stream = Stream::open_within(input, read, window)?;
+                let chunks = Chunks::new(stream, how, source, file).within(reading.memory);
                 Opened::Chunks(chunks.beside(reading.beside.attributes.open(source, &input.path)?))
             }
         })

@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 
 use crate::code::{self, Content, Files, Licence, Step, Why};
 use crate::config::MissingText;
-use crate::error::Result;
+use crate::error::{Error, Place, Result};
+use crate::memory::{Memory, is_long};
 use crate::read::chunk::{CHUNK, Chunk};
 use crate::read::document::Reading;
 use crate::read::row::mend_surrogates;
@@ -58,6 +59,8 @@ pub(crate) struct Pages {
     source: u16,
     file: u32,
     next: u64,
+    /// What bounds its documents, with the path of the file and what it calls them.
+    within: Option<(Arc<Memory>, String, &'static str)>,
 }
 
 enum Reader {
@@ -133,7 +136,14 @@ impl Pages {
                 Reader::Tree(Box::new(files))
             }
         };
-        Ok(Pages { reader, source: number, file, next: 1 })
+        let unit = match kind {
+            PageKind::Warc => "record",
+            PageKind::Parquet => "row",
+            PageKind::Tree => "entry",
+            PageKind::Html | PageKind::Code => "",
+        };
+        let within = Some((Arc::clone(reading.memory), input.path.clone(), unit));
+        Ok(Pages { reader, source: number, file, next: 1, within })
     }
 
     /// Open a table whose texts and ids are in these columns.
@@ -153,13 +163,13 @@ impl Pages {
         };
         let opened = match parquet::Reader::open(input.path.clone(), &input.full, options.clone()) {
             // A table need not have ids.
-            Err(crate::error::Error::Column { column, .. }) if column == id => {
+            Err(Error::Column { column, .. }) if column == id => {
                 let options = parquet::Options { id: None, ..options };
                 parquet::Reader::open(input.path.clone(), &input.full, options)
             }
             opened => opened,
         };
-        Ok(Pages { reader: Reader::Parquet(Box::new(opened?)), source: number, file, next: 1 })
+        Ok(Pages { reader: Reader::Parquet(Box::new(opened?)), source: number, file, next: 1, within: None })
     }
 
     /// The next chunk; none at the end.
@@ -170,7 +180,21 @@ impl Pages {
             let Some((raw, size)) = self.page()? else { break };
             bytes += size + 64;
             chunk.pages.push(raw);
+            if let Some((memory, path, unit)) = &self.within {
+                if size as u64 > memory.longest() {
+                    let number = self.next + chunk.pages.len() as u64 - 1;
+                    return Err(Error::LongDocument {
+                        place: Place { file: path.clone(), unit, number },
+                        bytes: size as u64,
+                        most: memory.longest(),
+                    });
+                }
+                if is_long(size) && chunk.long.is_none() {
+                    chunk.long = Some(memory.long());
+                }
+            }
         }
+        chunk.pages_bytes = bytes;
         self.next += chunk.pages.len() as u64;
         Ok((!chunk.pages.is_empty()).then_some(chunk))
     }

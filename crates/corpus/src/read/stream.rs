@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
-use regimen_base::fs;
+use regimen_base::{fs, units};
 use regimen_recipe::InputFile;
 
 use crate::error::{Error, Result};
@@ -69,11 +69,18 @@ pub(crate) struct Stream {
     inner: Box<dyn Read + Send>,
     packing: Packing,
     file: InputFile,
+    window_log: u32,
 }
 
 impl Stream {
     /// Open a file; `read` counts the bytes taken from the disk.
     pub fn open(file: &InputFile, read: Arc<AtomicU64>) -> Result<Stream> {
+        // Files packed with `zstd --long` ask for windows of up to 2 GiB.
+        Stream::open_within(file, read, 31)
+    }
+
+    /// The same, with windows of at most 2 to the power of `window_log` bytes.
+    pub fn open_within(file: &InputFile, read: Arc<AtomicU64>, window_log: u32) -> Result<Stream> {
         let inner = fs::open(&file.full)?;
         let mut start = [0u8; 4];
         let length = fill(&mut &inner, &mut start).map_err(|e| fs::Error::new("read", &file.full, e))?;
@@ -89,12 +96,11 @@ impl Stream {
             Packing::Gzip => Box::new(MultiGzDecoder::new(packed(counting))),
             Packing::Zstd => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(packed(counting));
-                // Files packed with `zstd --long` ask for windows of up to 2 GiB.
-                let decoder = decoder.and_then(|mut d| d.window_log_max(31).map(|()| d));
+                let decoder = decoder.and_then(|mut d| d.window_log_max(window_log).map(|()| d));
                 Box::new(decoder.map_err(|e| fs::Error::new("open", &file.full, e))?)
             }
         };
-        Ok(Stream { inner, packing, file: file.clone() })
+        Ok(Stream { inner, packing, file: file.clone(), window_log })
     }
 
     /// Append up to `bytes` bytes to `buffer`, fewer only at the end of the file. Gives back how many.
@@ -118,7 +124,18 @@ impl Stream {
             (_, ErrorKind::UnexpectedEof) => Error::Truncated { file, format },
             // The system's own errors (a bad disk) have a number, those of the decompressors do not.
             _ if error.raw_os_error().is_some() => fs::Error::new("read", &self.file.full, error).into(),
-            _ => Error::Compressed { file, format, reason: error.to_string() },
+            _ => {
+                let reason = error.to_string();
+                let window = units::bytes(1 << self.window_log);
+                // What zstd says of a window that is too large.
+                let reason = match reason.contains("too much memory") {
+                    true => format!(
+                        "it asks for a window of more than {window}; allow more with `memory` (--memory)"
+                    ),
+                    false => reason,
+                };
+                Error::Compressed { file, format, reason }
+            }
         }
     }
 }

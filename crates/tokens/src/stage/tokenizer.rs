@@ -11,7 +11,7 @@ use super::split_bytes;
 use crate::Split;
 use crate::error::{Error, Result};
 use crate::tokenizer::{
-    CONFIG, JSON, Learned, Tokenizer, byte_level, byte_order, characters, characters_of, count_pieces, learn,
+    BESIDE, JSON, Learned, Tokenizer, byte_level, byte_order, characters, characters_of, count_pieces, learn,
     save,
 };
 
@@ -145,31 +145,28 @@ fn run(job: &mut Job) -> std::result::Result<(), Failure> {
 }
 
 fn make(job: &mut Job, corpus: &Corpus, config: &Config) -> Result<Value> {
-    let mut texts = training_texts(corpus, &config.sources)?;
-    if let Some(file) = &config.file {
-        take(&job.root.join(file), job.dir())?;
-        let mut bytes = 0;
-        let enough = texts.iter().position(|text| {
-            bytes += text.len() as u64;
-            bytes >= SAMPLE
-        });
-        texts.truncate(enough.map_or(texts.len(), |last| last + 1));
-    }
+    let given = config.file.as_ref().map(|file| take(&job.root.join(file), job.dir())).transpose()?;
+    let texts = training_texts(corpus, &config.sources, if given.is_some() { SAMPLE } else { u64::MAX })?;
     let bytes: u64 = texts.iter().map(|text| text.len() as u64).sum();
     let words = format!("learning from {}", plural(texts.len() as u64, "document"));
     job.log.progress(0, bytes, "bytes", words)?;
-    if config.r#type != Type::File {
-        train(&texts, config, job.dir(), &job.cancel)?;
-    }
-    let tokenizer = Tokenizer::open(job.dir())?;
+    let tokenizer = match given {
+        Some(given) => given,
+        None => {
+            train(&texts, config, job.dir(), &job.cancel)?;
+            Tokenizer::open(job.dir())?
+        }
+    };
     job.cancel.check()?;
     let mut tokens = 0u64;
     for batch in texts.chunks(1 << 10) {
         tokens += tokenizer.encode_all(batch)?.iter().map(|ids| ids.len() as u64).sum::<u64>();
     }
     job.log.progress(bytes, bytes, "bytes", "")?;
+    let vocab = tokenizer.vocab_size();
+    tokenizer.leave(job.dir())?;
     Ok(json!({
-        "vocab": tokenizer.vocab_size(),
+        "vocab": vocab,
         "documents": texts.len(),
         "bytes": bytes,
         "tokens": tokens,
@@ -178,20 +175,20 @@ fn make(job: &mut Job, corpus: &Corpus, config: &Config) -> Result<Value> {
 }
 
 /// Copy a tokenizer that can be read, with the files that name its end token, into the folder `dir`.
-fn take(path: &std::path::Path, dir: &std::path::Path) -> Result<()> {
-    Tokenizer::load(path)?;
+fn take(path: &std::path::Path, dir: &std::path::Path) -> Result<Tokenizer> {
+    let tokenizer = Tokenizer::load(path)?;
     fs::write(&dir.join(JSON), &fs::read(path)?)?;
-    for name in [CONFIG, "config.json"] {
+    for name in BESIDE {
         let beside = path.with_file_name(name);
         if beside.is_file() {
             fs::write(&dir.join(name), &fs::read(&beside)?)?;
         }
     }
-    Ok(())
+    Ok(tokenizer)
 }
 
-/// The texts to learn from, in document order.
-fn training_texts<'c>(corpus: &'c Corpus, sources: &[String]) -> Result<Vec<&'c str>> {
+/// The texts to learn from, in document order: the first that have `enough` bytes together, or all.
+fn training_texts<'c>(corpus: &'c Corpus, sources: &[String], enough: u64) -> Result<Vec<&'c str>> {
     let mut wanted = Vec::new();
     for name in sources {
         let known = corpus.names().sources.iter().map(|source| source.name.as_str());
@@ -200,10 +197,15 @@ fn training_texts<'c>(corpus: &'c Corpus, sources: &[String]) -> Result<Vec<&'c 
             .ok_or_else(|| Error::UnknownSource { name: name.clone(), hint: suggest::hint(name, known) })?;
         wanted.push(source);
     }
-    let mut texts = Vec::new();
+    let (mut texts, mut bytes) = (Vec::new(), 0);
     for ordinal in corpus.split(Split::Train) {
         if sources.is_empty() || wanted.contains(&corpus.row(ordinal).source) {
-            texts.extend(corpus.text(ordinal)?);
+            let text = corpus.text(ordinal)?.unwrap_or_default();
+            bytes += text.len() as u64;
+            texts.push(text);
+            if bytes >= enough {
+                break;
+            }
         }
     }
     if texts.iter().all(|text| text.is_empty()) {

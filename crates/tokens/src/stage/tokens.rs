@@ -1,5 +1,9 @@
 //! The stage `tokens`: encode every kept document and pack the ids into shards.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::*;
 use regimen_base::{Failure, Hash256};
 use regimen_corpus::Corpus;
 use regimen_recipe::{Field, Forecast, Input, Job, Planning, StageKind, Ty, no_check};
@@ -12,7 +16,7 @@ use crate::Split;
 use crate::error::{Error, Result};
 use crate::index::{Counts, Dtype};
 use crate::tokenizer::Tokenizer;
-use crate::write::{Encoded, write_set};
+use crate::write::{Encoded, write_batches};
 
 /// Bytes of text encoded at a time.
 const BATCH: usize = 16 << 20;
@@ -103,7 +107,7 @@ fn forecast(planning: &Planning) -> std::result::Result<Forecast, Failure> {
 fn run(job: &mut Job) -> std::result::Result<(), Failure> {
     let config: Config = job.config()?;
     let corpus = Corpus::open(job.input("corpus")?)?;
-    let tokenizer = Tokenizer::open(&job.input("tokenizer")?.path)?;
+    let tokenizer = Tokenizer::take_over(&job.input("tokenizer")?.path)?;
     job.summary = make(job, &corpus, &tokenizer, &config).map_err(Error::into_failure)?;
     Ok(())
 }
@@ -117,34 +121,41 @@ fn make(job: &mut Job, corpus: &Corpus, tokenizer: &Tokenizer, config: &Config) 
     };
     let once: Vec<u32> = copies.iter().map(|&(ordinal, _)| ordinal).collect();
     let counted = if config.budget_tokens > 0 { bytes(&once) } else { 0 };
-    let total = std::cell::Cell::new(counted + bytes(&passes(&copies)) + bytes(&validation));
+    let total = AtomicU64::new(counted + bytes(&passes(&copies)) + bytes(&validation));
     let dir = job.dir().to_path_buf();
-    let mut done = 0u64;
     // Both splits report on one log; they are written one after the other.
-    let log = std::cell::RefCell::new(|bytes: u64| -> Result<()> {
-        job.cancel.check()?;
-        done += bytes;
-        Ok(job.log.progress(done, total.get(), "bytes", "")?)
-    });
-    let report = |bytes| (log.borrow_mut())(bytes);
+    let log = Mutex::new((&mut job.log, 0));
+    let cancel = &job.cancel;
+    let report = |bytes: u64| -> Result<()> {
+        cancel.check()?;
+        let (log, done) = &mut *log.lock().unwrap_or_else(PoisonError::into_inner);
+        *done += bytes;
+        Ok(log.progress(*done, total.load(Relaxed), "bytes", "")?)
+    };
     let wanted: u64 = copies.iter().map(|&(_, copies)| u64::from(copies)).sum();
     if config.budget_tokens > 0 {
         let mut lengths = Vec::with_capacity(once.len());
-        for document in Encoding::new(corpus, tokenizer, &once, &report) {
+        let mut encoding = Encoding::new(corpus, tokenizer, &once, &report);
+        loop {
+            let batch = encoding.batch()?;
+            if batch.is_empty() {
+                break;
+            }
             // The end token counts too.
-            lengths.push(document?.1.len() as u64 + 1);
+            lengths.extend(batch.iter().map(|(_, ids)| ids.len() as u64 + 1));
         }
         within(config.budget_tokens, &mut copies, &lengths, |ordinal| corpus.row(ordinal).key);
     }
     let train = passes(&copies);
-    total.set(counted + bytes(&train) + bytes(&validation));
-    let index = write_set(
+    total.store(counted + bytes(&train) + bytes(&validation), Relaxed);
+    let mut training = Encoding::new(corpus, tokenizer, &train, &report);
+    let mut held_out = Encoding::new(corpus, tokenizer, &validation, &report);
+    let index = write_batches(
         &dir,
         &tokenizer.token_lengths(),
         tokenizer.end_id(),
         config.shard_tokens,
-        Encoding::new(corpus, tokenizer, &train, &report),
-        Encoding::new(corpus, tokenizer, &validation, &report),
+        [&mut || training.batch(), &mut || held_out.batch()],
     )?;
     let counts = |counts: &Counts| {
         json!({
@@ -209,14 +220,13 @@ fn within(
     copies.retain(|&(_, count)| count > 0);
 }
 
-/// Encodes documents in batches and hands them out one by one, in order.
+/// Encodes documents in batches, in order.
 struct Encoding<'a> {
     corpus: &'a Corpus,
     tokenizer: &'a Tokenizer,
     lengths: Vec<u32>,
     left: &'a [u32],
-    ready: std::vec::IntoIter<Encoded>,
-    report: &'a dyn Fn(u64) -> Result<()>,
+    report: &'a (dyn Fn(u64) -> Result<()> + Sync),
 }
 
 impl<'a> Encoding<'a> {
@@ -224,12 +234,12 @@ impl<'a> Encoding<'a> {
         corpus: &'a Corpus,
         tokenizer: &'a Tokenizer,
         ordinals: &'a [u32],
-        report: &'a dyn Fn(u64) -> Result<()>,
+        report: &'a (dyn Fn(u64) -> Result<()> + Sync),
     ) -> Encoding<'a> {
-        let (lengths, ready) = (tokenizer.token_lengths(), Vec::new().into_iter());
-        Encoding { corpus, tokenizer, lengths, left: ordinals, ready, report }
+        Encoding { corpus, tokenizer, lengths: tokenizer.token_lengths(), left: ordinals, report }
     }
 
+    /// The next documents; none at the end.
     fn batch(&mut self) -> Result<Vec<Encoded>> {
         let (mut texts, mut bytes) = (Vec::new(), 0);
         let mut taken = 0;
@@ -242,10 +252,14 @@ impl<'a> Encoding<'a> {
         let (now, later) = self.left.split_at(taken);
         self.left = later;
         let encoded = self.tokenizer.encode_all(&texts)?;
-        for ((text, ids), &ordinal) in texts.iter().zip(&encoded).zip(now) {
-            check_spelling(self.tokenizer, &self.lengths, text, ids, ordinal)?;
+        let check = |((text, ids), ordinal): ((&&str, &Vec<u32>), &u32)| {
+            check_spelling(self.tokenizer, &self.lengths, text, ids, *ordinal)
+        };
+        let checked: Vec<Result<()>> = texts.par_iter().zip(&encoded).zip(now).map(check).collect();
+        checked.into_iter().collect::<Result<()>>()?;
+        if taken > 0 {
+            (self.report)(bytes as u64)?;
         }
-        (self.report)(bytes as u64)?;
         Ok(now.iter().copied().zip(encoded).collect())
     }
 }
@@ -265,28 +279,6 @@ fn check_spelling(
         tokenizer.spells(text, ids)
     };
     if spelled { Ok(()) } else { Err(Error::Lossy { path: tokenizer.path().into(), ordinal }) }
-}
-
-impl Iterator for Encoding<'_> {
-    type Item = Result<Encoded>;
-
-    fn next(&mut self) -> Option<Result<Encoded>> {
-        loop {
-            if let Some(document) = self.ready.next() {
-                return Some(Ok(document));
-            }
-            if self.left.is_empty() {
-                return None;
-            }
-            match self.batch() {
-                Ok(batch) => self.ready = batch.into_iter(),
-                Err(error) => {
-                    self.left = &[];
-                    return Some(Err(error));
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]

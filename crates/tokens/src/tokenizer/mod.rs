@@ -12,6 +12,7 @@ mod classes;
 mod end;
 mod expression;
 mod guard;
+mod handed;
 mod hash;
 mod make;
 mod memory;
@@ -42,6 +43,8 @@ pub const END: &str = "<|endoftext|>";
 /// Names of the files.
 pub(crate) const JSON: &str = "tokenizer.json";
 pub(crate) const CONFIG: &str = "tokenizer_config.json";
+/// Files beside it that may name the end token.
+pub(crate) const BESIDE: [&str; 2] = [CONFIG, "config.json"];
 /// Bytes of text that one task encodes.
 const PART: usize = 1 << 20;
 

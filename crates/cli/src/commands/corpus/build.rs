@@ -14,7 +14,12 @@ use crate::{Context, commands, interrupt};
 
 pub fn build(context: &Context, args: &BuildArgs) -> anyhow::Result<u8> {
     let mut recipe = args.recipe.clone();
-    let whole = commands::recipe(context, &args.recipe)?;
+    let mut whole = commands::recipe(context, &recipe)?;
+    if let Some(memory) = args.memory {
+        let corpora = whole.stages.iter().filter(|stage| stage.kind.kind == "corpus");
+        recipe.sets.extend(corpora.map(|stage| format!("{}.memory={memory}", stage.name)));
+        whole = commands::recipe(context, &recipe)?;
+    }
     let named = |stage: &&Stage| match &recipe.until {
         Some(until) => stage.name == *until,
         None => stage.kind.kind == "corpus",
