@@ -62,7 +62,7 @@ pub enum Event {
         /// Where the time of a step went.
         table: Value,
     },
-    /// How far a stage has come. Shown, and kept only when `done == total`.
+    /// How far a stage has come. Shown; kept when `done == total`, and now and then on the way.
     Progress {
         /// Units done.
         done: u64,
@@ -72,6 +72,13 @@ pub enum Event {
         unit: String,
         /// A few words or numbers for the progress line.
         note: String,
+    },
+    /// The user paused the run after a step, or it goes on.
+    Pause {
+        /// The step.
+        step: u64,
+        /// Whether it waits.
+        paused: bool,
     },
     /// Anything worth saying: a skipped step, a resumed run, a warning.
     Note {
@@ -133,7 +140,12 @@ pub struct EventLog {
     file: Option<fs::File>,
     length: u64,
     watch: Option<Box<dyn Watch>>,
+    /// When progress was last kept.
+    kept: f64,
 }
+
+/// Seconds between two events of progress that are kept on the way, for those who read the log alone.
+const KEPT: f64 = 5.0;
 
 /// Seconds since 1970.
 pub fn now() -> f64 {
@@ -146,22 +158,25 @@ impl EventLog {
     pub fn open(path: &Path, length: u64, watch: Option<Box<dyn Watch>>) -> fs::Result<EventLog> {
         let present = fs::size(path).unwrap_or(0);
         let length = length.min(present);
-        Ok(EventLog { file: Some(fs::append_at(path, length)?), length, watch })
+        Ok(EventLog { file: Some(fs::append_at(path, length)?), length, watch, kept: now() })
     }
 
     /// A log that keeps nothing: that of a process whose group has another one to write it.
     pub fn silent() -> EventLog {
-        EventLog { file: None, length: 0, watch: None }
+        EventLog { file: None, length: 0, watch: None, kept: 0.0 }
     }
 
-    /// Write one event and show it. Progress on the way is only shown.
+    /// Write one event and show it. Of progress on the way little is written.
     pub fn emit(&mut self, event: Event) -> fs::Result<()> {
         let record = Record { t: now(), event };
         if let Some(watch) = &mut self.watch {
             watch.see(&record);
         }
-        if matches!(record.event, Event::Progress { done, total, .. } if done != total || total == 0) {
-            return Ok(());
+        if let Event::Progress { done, total, .. } = record.event {
+            if (done != total || total == 0) && (0.0..KEPT).contains(&(record.t - self.kept)) {
+                return Ok(());
+            }
+            self.kept = record.t;
         }
         let Some(file) = &mut self.file else { return Ok(()) };
         let mut line = serde_json::to_vec(&record)
@@ -247,6 +262,23 @@ mod tests {
         let Event::Metrics { step: 1, values } = &records[0].event else { panic!("{:?}", records[0]) };
         assert!(values["grad_norm"].0.is_nan() && values["loss"].0 == 2.5);
         assert!(matches!(&records[1].event, Event::Note { text, .. } if text == "resumed"));
+    }
+
+    #[test]
+    fn of_progress_on_the_way_some_is_kept_now_and_then() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = path_in(dir.path());
+        let mut log = EventLog::open(&path, 0, None).unwrap();
+        log.progress(1, 9, "bytes", "").unwrap();
+        log.kept -= 2.0 * KEPT;
+        (2..9).try_for_each(|done| log.progress(done, 9, "bytes", "")).unwrap();
+        log.progress(9, 9, "bytes", "").unwrap();
+        drop(log);
+        let done = |record: Record| match record.event {
+            Event::Progress { done, .. } => done,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(read(&path).unwrap().into_iter().map(done).collect::<Vec<_>>(), [2, 9]);
     }
 
     #[test]

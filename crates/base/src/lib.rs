@@ -2,11 +2,12 @@
 //!
 //! Hashes and ids ([`hash`]), counter-based random numbers ([`rng`]), errors that say what to do ([`hint`]),
 //! the one layer through which files are written ([`fs`]) with its fault injection ([`fault`]), the event log of a
-//! run ([`events`]), canonical JSON ([`json`]), cancellation ([`cancel`]), processes that work
-//! together ([`group`]), the way numbers are shown ([`units`]) and words
+//! run ([`events`]), canonical JSON ([`json`]), cancellation ([`cancel`]), requests of other processes ([`control`]),
+//! curves that grow ([`series`]), processes that work together ([`group`]), the way numbers are shown ([`units`]) and words
 //! quoted for a shell ([`shell`]).
 
 pub mod cancel;
+pub mod control;
 pub mod events;
 pub mod fault;
 pub mod fs;
@@ -16,6 +17,7 @@ pub mod hint;
 pub mod json;
 pub mod machine;
 pub mod rng;
+pub mod series;
 pub mod shell;
 pub mod suggest;
 pub mod units;

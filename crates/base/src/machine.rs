@@ -44,6 +44,40 @@ impl std::fmt::Display for Bound {
     }
 }
 
+/// What a process takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Process {
+    /// Bytes in main memory, now and at most.
+    pub resident: u64,
+    /// See `resident`.
+    pub peak: u64,
+    /// Threads.
+    pub threads: u64,
+    /// Seconds of processor time so far, of all threads.
+    pub seconds: f64,
+}
+
+/// What a process takes, where the system tells (Linux) and the process is there.
+pub fn process(pid: u32) -> Option<Process> {
+    let read = |name| std::fs::read_to_string(format!("/proc/{pid}/{name}")).ok();
+    taken(&read("status")?, &read("stat")?, rustix::param::clock_ticks_per_second())
+}
+
+/// From the two files that `/proc` has of a process; its times are counted in ticks.
+fn taken(status: &str, stat: &str, ticks: u64) -> Option<Process> {
+    let line = status.lines().find_map(|line| line.strip_prefix("Threads:"));
+    // The name of the program, in parentheses, may hold anything.
+    let rest = stat.rsplit_once(')')?.1;
+    let number = |at: usize| rest.split_whitespace().nth(at)?.parse::<u64>().ok();
+    let time = number(11)?.saturating_add(number(12)?);
+    Some(Process {
+        resident: kib(status, "VmRSS:")?,
+        peak: kib(status, "VmHWM:")?,
+        threads: line?.trim().parse().ok()?,
+        seconds: time as f64 / ticks.max(1) as f64,
+    })
+}
+
 /// The machine's memory, where the system tells (Linux).
 pub fn memory() -> Option<Memory> {
     parse(&std::fs::read_to_string("/proc/meminfo").ok()?)
@@ -151,6 +185,17 @@ mod tests {
         assert_eq!(control_groups(dir.path(), "5:cpu:/x\n4:memory:/host/path\n0::/\n"), Some(2000));
         // Both: the least.
         assert_eq!(control_groups(dir.path(), "4:memory:/\n0::/job/step\n"), Some(2000));
+    }
+
+    #[test]
+    fn what_a_process_takes_is_read_whatever_its_name() {
+        let status = "Name:\ta) b\nVmHWM:\t  3000 kB\nVmRSS:\t  2000 kB\nThreads:\t5\n";
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194304 100 0 0 0 150 50 0 0 20 0 5 0 100 1 500";
+        let found = taken(status, stat, 100).unwrap();
+        assert_eq!(found, Process { resident: 2_048_000, peak: 3_072_000, threads: 5, seconds: 2.0 });
+        assert_eq!(taken("", stat, 100), None);
+        assert_eq!(taken(status, "7 (a", 100), None);
+        assert!(process(std::process::id()).is_none_or(|own| own.resident > 0 && own.peak >= own.resident));
     }
 
     #[test]

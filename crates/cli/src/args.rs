@@ -63,6 +63,7 @@ pub enum Command {
   regimen run recipes/first-light.toml --until tokens
   regimen run recipes/first-light.toml --set base.steps=100 --set base.optimizer.lr=0.001
   regimen run recipes/first-light.toml --profile
+  regimen run recipes/first-light.toml --tui
 
 Ctrl-C finishes the step, writes a checkpoint and stops; the same command goes on from there.")]
     Run(RunArgs),
@@ -81,6 +82,13 @@ Ctrl-C finishes the step, writes a checkpoint and stops; the same command goes o
     /// From a token to its document and back
     #[command(subcommand)]
     Trace(Trace),
+    /// Watch a run on a full screen: curves, samples, funnel, log, system
+    #[command(after_help = "Examples:
+  regimen watch             the run at work, or the newest model
+  regimen watch base        a stage's last run, also one that has ended
+
+Keys: `?` lists them. `p` pauses a run in another process, `s` stops it behind a checkpoint, `q` leaves it alone.")]
+    Watch(WatchArgs),
     /// List runs
     #[command(after_help = "Examples:
   regimen runs
@@ -149,6 +157,9 @@ pub struct RunArgs {
     /// Do not write the report at the end
     #[arg(long)]
     pub no_report: bool,
+    /// Show a dashboard on the full screen while it runs: curves, samples, log, memory
+    #[arg(long)]
+    pub tui: bool,
     /// Tell where the time of a training step goes, from STEPS steps (10 if not given)
     #[arg(
         long,
@@ -159,6 +170,12 @@ pub struct RunArgs {
         value_parser = clap::value_parser!(u64).range(1..)
     )]
     pub profile: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// Run, its id's beginning, or stage name (default: the run at work, or the newest model)
+    pub run: Option<String>,
 }
 
 #[derive(Debug, Args)]

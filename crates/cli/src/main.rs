@@ -3,12 +3,14 @@
 mod args;
 mod browser;
 mod commands;
+mod dashboard;
 mod interrupt;
 mod meter;
 mod output;
 mod profile;
 mod progress;
 mod registry;
+mod requests;
 mod settings;
 mod team;
 mod terminal;
@@ -97,6 +99,7 @@ fn run(cli: Cli, group: &'static dyn Group) -> anyhow::Result<u8> {
         Command::Generate(args) => commands::generate::generate(&context, args),
         Command::Corpus(corpus) => commands::corpus::corpus(&context, &corpus),
         Command::Trace(trace) => commands::trace::trace(&context, trace),
+        Command::Watch(args) => commands::watch::watch(&context, &args),
         Command::Runs => commands::runs::runs(&context),
         Command::Show(target) => commands::show::show(&context, &target.what),
         Command::Lineage(target) => commands::show::lineage(&context, &target.what),

@@ -6,6 +6,7 @@ use std::path::Path;
 use regimen_base::{Hint, shell_quoted};
 
 use crate::args::Global;
+use crate::terminal;
 
 /// Exit codes: 0 fine, 1 a check failed, 2 error, 130 interrupted.
 pub const CHECK_FAILED: u8 = 1;
@@ -77,6 +78,11 @@ pub fn failed(failure: &regimen_base::Failure) -> anyhow::Error {
     anyhow::Error::msg(Fault { hint, message, causes, code })
 }
 
+/// Whether an error is that the user asked to stop.
+pub fn is_interruption(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Fault>().is_some_and(|fault| fault.code == INTERRUPTED)
+}
+
 /// The program as it was called, so that what is suggested can be copied: a bare name, or a path relative to here.
 pub fn program() -> String {
     let called = std::env::args().next().unwrap_or_else(|| "regimen".into());
@@ -108,9 +114,9 @@ pub fn paint(code: &str, text: &str) -> String {
     if coloured() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
 }
 
-/// A line of talk on stderr, unless quiet. A closed stderr is nobody's problem.
+/// A line of talk on stderr, unless quiet; later, if a view has the terminal. A closed stderr is nobody's problem.
 pub fn say(global: &Global, text: impl AsRef<str>) {
-    if !global.quiet {
+    if !global.quiet && !terminal::hold(text.as_ref()) {
         let _ = writeln!(io::stderr(), "{}", text.as_ref());
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use regimen_base::{Event, Record, Watch, units};
 
 use crate::output::{paint, shown};
-use crate::profile;
+use crate::{profile, terminal};
 
 /// Seconds between two plain lines.
 const PLAIN: Duration = Duration::from_secs(10);
@@ -37,14 +37,14 @@ pub struct Progress {
 /// Seconds a unit, from sums of time and of units that both fade: a pause for validation counts for what it takes, not
 /// as one very slow step.
 #[derive(Default)]
-struct Pace {
+pub struct Pace {
     last: Option<(f64, u64)>,
     seconds: f64,
     units: f64,
 }
 
 impl Pace {
-    fn see(&mut self, now: f64, done: u64) {
+    pub fn see(&mut self, now: f64, done: u64) {
         if let Some((then, before)) = self.last {
             if done <= before {
                 return;
@@ -57,7 +57,7 @@ impl Pace {
         self.last = Some((now, done));
     }
 
-    fn left(&self, done: u64, total: u64) -> Option<f64> {
+    pub fn left(&self, done: u64, total: u64) -> Option<f64> {
         (total > done && self.units > 0.0).then(|| self.seconds / self.units * (total - done) as f64)
     }
 }
@@ -144,7 +144,7 @@ impl Progress {
     }
 
     fn clear(&mut self) {
-        if self.line {
+        if self.line && !terminal::active() {
             let _ = io::stderr().write_all(b"\r\x1b[2K");
             self.line = false;
         }
@@ -159,12 +159,20 @@ impl Watch for Progress {
                 self.unit.clone_from(unit);
                 self.note.clone_from(note);
                 self.pace.see(record.t, *done);
-                if self.due() {
+                // A view that fills the screen shows more, from the log.
+                if !terminal::active() && self.due() {
                     self.paint();
                 }
             }
             Event::Metrics { values, .. } => {
                 self.values.extend(values.iter().map(|(name, value)| (name.clone(), value.0)));
+            }
+            // It stands in the log, which such a view shows.
+            Event::Note { .. } | Event::Profile { .. } | Event::Pause { .. } if terminal::active() => {}
+            Event::Pause { step, paused } => {
+                self.clear();
+                let what = if *paused { "paused" } else { "goes on" };
+                let _ = writeln!(io::stderr(), "{} {what} after step {step}", paint("36", "note:"));
             }
             Event::Note { level, text, .. } => {
                 self.clear();

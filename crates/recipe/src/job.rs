@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use regimen_base::{Cancel, EventLog, Group, Hash256, Key, fs};
+use regimen_base::{Cancel, Event, EventLog, Group, Hash256, Key, fs};
 use regimen_ledger::Artifact;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -147,6 +147,16 @@ impl Job<'_> {
         fs::write_json(&self.dir.join(RESUME), &resume)?;
         self.resume = Some(resume);
         Ok(())
+    }
+
+    /// Wait as long as the user has paused the run, and leave word of it in the log: called between two steps.
+    pub fn rest(&mut self, step: u64) -> fs::Result<()> {
+        if !self.cancel.paused() {
+            return Ok(());
+        }
+        self.log.emit(Event::Pause { step, paused: true })?;
+        self.cancel.rest();
+        self.log.emit(Event::Pause { step, paused: false })
     }
 
     /// The config as the stage's own type.

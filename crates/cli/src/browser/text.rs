@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
-use ratatui::text::Span;
 use regimen_corpus::inspect::Piece;
+
+use crate::terminal::paint::lines;
+pub use crate::terminal::paint::plain;
 
 /// Bytes of a text that are shown.
 const SHOWN: usize = 4 << 20;
@@ -98,63 +100,14 @@ impl Text {
 
     /// The lines that the text makes in a window of so many columns, as ranges of bytes.
     pub fn lines(&self, columns: usize) -> Vec<Range<usize>> {
-        let columns = columns.max(1);
-        let mut lines = Vec::new();
-        let mut start = 0;
-        for line in self.shown.split('\n') {
-            wrap(line, start, columns, &mut lines);
-            start += line.len() + 1;
-        }
-        lines
+        lines(&self.shown, columns)
     }
-}
-
-/// Cut one line at the spaces between words, or in a word that is longer than the window.
-fn wrap(line: &str, offset: usize, columns: usize, lines: &mut Vec<Range<usize>>) {
-    let (mut start, mut width, mut space) = (0, 0, None);
-    for (at, c) in line.char_indices() {
-        let wide = columns_of(c);
-        if width + wide > columns && at > start {
-            let end = space.unwrap_or(at);
-            lines.push(offset + start..offset + end);
-            start = end;
-            width = line[start..at].chars().map(columns_of).sum();
-            space = None;
-        }
-        width += wide;
-        if c.is_whitespace() {
-            space = Some(at + c.len_utf8());
-        }
-    }
-    lines.push(offset + start..offset + line.len());
-}
-
-/// Columns that a character takes.
-fn columns_of(c: char) -> usize {
-    if c.is_ascii() {
-        return 1;
-    }
-    Span::raw(visible(c).encode_utf8(&mut [0; 4]) as &str).width()
-}
-
-/// A character that cannot command the terminal.
-pub fn visible(c: char) -> char {
-    match c {
-        '\t' => ' ',
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '·',
-        c if c.is_control() => '·',
-        c => c,
-    }
-}
-
-/// A text on one line that cannot command the terminal.
-pub fn plain(text: &str) -> String {
-    text.chars().map(visible).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::terminal::paint::visible;
 
     fn text(signs: bool) -> Text {
         let pieces = [

@@ -13,6 +13,7 @@ pub mod runs;
 pub mod show;
 pub mod stages;
 pub mod trace;
+pub mod watch;
 
 use std::path::{Path, PathBuf};
 

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use regimen_base::{Cancel, Watch, shell_quoted, units};
+use regimen_base::{Cancel, shell_quoted, units};
 use regimen_ledger::Store;
 use regimen_recipe::{Outcome, Recipe, Runner};
 use serde_json::{Value, json};
 
 use crate::args::RunArgs;
-use crate::output::{Explain, failed, paint, print_json, program, say, shown};
+use crate::dashboard::{self, Dashboard};
+use crate::output::{Explain, failed, is_interruption, paint, print_json, program, say, shown};
 use crate::progress::Progress;
+use crate::requests::Listener;
 use crate::{Context, commands, interrupt, profile, team};
 
 pub fn run(context: &Context, args: &RunArgs) -> anyhow::Result<u8> {
@@ -24,33 +26,84 @@ pub fn with(
     cancel: Cancel,
     prepared: BTreeMap<String, PathBuf>,
 ) -> anyhow::Result<u8> {
+    if args.tui {
+        dashboard::needs_screen("leave `--tui` out: progress is printed line by line")?;
+    }
     let recipe = commands::recipe(context, &args.recipe)?;
     let store = Store::open(&recipe.root).explain()?;
+    let listener = Listener::start(cancel.clone())?;
+    let dashboard = if args.tui {
+        let store = Store::open_existing(&recipe.root).explain()?;
+        Some(Dashboard::start(store, cancel.clone(), context.global.quiet)?)
+    } else {
+        None
+    };
+    let ended = work(context, args, &recipe, &store, cancel, prepared, &listener, dashboard.as_ref());
+    if let Some(dashboard) = dashboard {
+        dashboard.finish(match &ended {
+            Ok(_) => "done",
+            Err(error) if is_interruption(error) => "stopped",
+            Err(_) => "failed",
+        });
+    }
+    let (outcomes, reports) = ended?;
+    tell(context, args, &recipe, &store, &outcomes, &reports)
+}
+
+/// All stages and their reports. What is said on the way waits while a dashboard is shown.
+#[allow(clippy::too_many_arguments, reason = "all of it is needed, once")]
+fn work(
+    context: &Context,
+    args: &RunArgs,
+    recipe: &Recipe,
+    store: &Store,
+    cancel: Cancel,
+    prepared: BTreeMap<String, PathBuf>,
+    listener: &Listener,
+    dashboard: Option<&Dashboard>,
+) -> anyhow::Result<(Vec<Outcome>, Vec<String>)> {
     let global = &context.global;
     let (quiet, root) = (global.quiet, recipe.root.as_path());
     say(global, format!("{} {} ({})", paint("1", "recipe"), recipe.name, args.recipe.recipe.display()));
     if let Some(advice) = team::advice(context.group) {
         say(global, format!("{} {advice}", paint("33", "note:")));
     }
+    let runs = store.dir().join("runs");
+    let announcer = dashboard.map(Dashboard::announcer);
     let mut runner = Runner {
         threads: context.settings.threads(context.group.sharing()),
         group: context.group,
         cancel,
         command: std::env::args().collect(),
         watch: Box::new(move |stage| {
-            (!quiet).then(|| Box::new(Progress::new(stage, root)) as Box<dyn Watch>)
+            let began = announcer.clone().map(|began| Box::new(began) as Box<dyn Fn(String) + Send>);
+            let progress = (!quiet).then(|| Progress::new(stage, root));
+            Some(listener.watch(runs.clone(), began, progress))
         }),
         profile: args.profile,
         prepared,
         done: Box::new(|outcome| say(global, line(outcome))),
-        ..Runner::new(&store, &regimen_kernels::fingerprint())
+        ..Runner::new(store, &regimen_kernels::fingerprint())
     };
-    let outcomes = runner.run(&recipe, args.recipe.until.as_deref()).map_err(|failure| failed(&failure))?;
-    let worked = outcomes.iter().any(|outcome| !outcome.cached);
+    let outcomes = runner.run(recipe, args.recipe.until.as_deref()).map_err(|failure| failed(&failure))?;
     let reports =
-        if args.no_report || !context.settings.report() { Vec::new() } else { reports(&store, &outcomes)? };
+        if args.no_report || !context.settings.report() { Vec::new() } else { reports(store, &outcomes)? };
+    Ok((outcomes, reports))
+}
+
+/// What came of it.
+fn tell(
+    context: &Context,
+    args: &RunArgs,
+    recipe: &Recipe,
+    store: &Store,
+    outcomes: &[Outcome],
+    reports: &[String],
+) -> anyhow::Result<u8> {
+    let global = &context.global;
+    let worked = outcomes.iter().any(|outcome| !outcome.cached);
     if args.profile.is_some() {
-        profile::unprofiled(&outcomes).iter().for_each(|text| say(global, text));
+        profile::unprofiled(outcomes).iter().for_each(|text| say(global, text));
     }
     if global.json {
         let stages: Vec<Value> = outcomes
@@ -60,7 +113,7 @@ pub fn with(
                     "seconds": o.seconds, "payload": o.artifact.manifest.payload,
                     "summary": o.artifact.manifest.summary});
                 if args.profile.is_some() {
-                    stage["profile"] = profile::table_of(&store, o);
+                    stage["profile"] = profile::table_of(store, o);
                 }
                 stage
             })
@@ -71,7 +124,7 @@ pub fn with(
     if !worked {
         say(global, "\neverything is finished already: nothing was done");
     }
-    say(global, next_steps(&recipe, &outcomes, &reports, &args.recipe.recipe));
+    say(global, next_steps(recipe, outcomes, reports, &args.recipe.recipe));
     Ok(0)
 }
 

@@ -2,11 +2,12 @@
 
 mod input;
 mod key;
+pub mod paint;
 mod run;
 mod screen;
 mod theme;
 
 pub use key::Key;
 pub use run::{Show, run};
-pub use screen::{active, restore, usable};
+pub use screen::{active, hold, restore, usable};
 pub use theme::Theme;

@@ -2,8 +2,8 @@
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::mem::ManuallyDrop;
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
 
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::Show;
@@ -16,6 +16,11 @@ use ratatui::{Frame, Terminal};
 /// Whether the terminal is taken.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
+/// What was said meanwhile, for the screen that stays.
+static HELD: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+/// Bytes that are held at most: a run that says more says it in its log, too.
+const HELD_MOST: usize = 1 << 20;
+
 /// Whether there is a terminal on which a screen can be shown.
 pub fn usable() -> bool {
     io::stdout().is_terminal()
@@ -27,12 +32,28 @@ pub fn active() -> bool {
     TAKEN.load(Ordering::SeqCst)
 }
 
+/// Keep a line of talk until the terminal is given back. Whether it is taken; nothing is kept if it is not.
+pub fn hold(line: &str) -> bool {
+    let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    // Asked behind the lock: whoever gives the terminal back takes all that is held.
+    if !active() {
+        return false;
+    }
+    if held.len() + line.len() < HELD_MOST {
+        held.extend_from_slice(line.as_bytes());
+        held.push(b'\n');
+    }
+    true
+}
+
 /// Give the terminal back, if it is taken. May be called from anywhere, more than once.
 pub fn restore() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         // A terminal that is gone wants nothing back.
         let _ = disable_raw_mode();
         let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
+        let held = std::mem::take(&mut *HELD.lock().unwrap_or_else(PoisonError::into_inner));
+        let _ = io::stderr().write_all(&held);
     }
 }
 

@@ -17,7 +17,7 @@ fn start(args: &[&str], colours: bool) -> Terminal {
 
 /// Whether the terminal is as a shell wants it.
 #[track_caller]
-fn is_restored(terminal: &Terminal) {
+pub fn is_restored(terminal: &Terminal) {
     let modes = terminal.settings().local_modes;
     assert!(modes.contains(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG), "still raw");
     assert!(!terminal.screen.alternate, "the alternate screen is still shown");
@@ -25,7 +25,7 @@ fn is_restored(terminal: &Terminal) {
 }
 
 /// Numbers of the colours that were set, but for the default ones.
-fn colours(raw: &[u8]) -> Vec<u32> {
+pub fn colours(raw: &[u8]) -> Vec<u32> {
     let text = String::from_utf8_lossy(raw);
     let modes = text
         .split("\u{1b}[")

@@ -6,7 +6,7 @@ use crate::common::mask::{ended, shown};
 use crate::common::{Done, Project, each};
 
 /// Every command that has a help text.
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "",
     "run",
     "plan",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 18] = [
     "trace doc",
     "trace step",
     "trace text",
+    "watch",
     "runs",
     "show",
     "lineage",

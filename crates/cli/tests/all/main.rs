@@ -8,6 +8,7 @@ mod common;
 mod corpus_memory;
 mod crash;
 mod damage;
+mod dashboard;
 mod disk;
 mod folders;
 mod golden;

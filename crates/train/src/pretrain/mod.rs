@@ -137,6 +137,7 @@ fn train(
             return Err(Error::Diverged { skipped, step: run.state.step, loss, norm }.into());
         }
 
+        job.rest(run.state.step)?;
         let due = |every: u64| every > 0 && run.state.step.is_multiple_of(every);
         let last = run.state.step == run.config.steps;
         let stop = stepped.stop.unwrap_or_else(|| job.cancel.asked()) && !last;

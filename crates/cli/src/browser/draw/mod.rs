@@ -12,8 +12,8 @@ use ratatui::text::{Line, Span};
 
 use super::keys::KEYS;
 use super::state::{Asked, State, View};
-use super::text::plain;
 use crate::terminal::Theme;
+use crate::terminal::paint::{plain, put, put_styled, shorten, window};
 
 /// Draw all.
 pub fn draw(frame: &mut Frame, state: &State, theme: Theme) {
@@ -32,21 +32,6 @@ pub fn draw(frame: &mut Frame, state: &State, theme: Theme) {
         View::Document => document::draw(frame, body, state, theme),
     }
     foot(frame, Rect { y: area.height - 1, height: 1, ..area }, state, theme);
-}
-
-/// Write a line of an area, cut at its end.
-fn put<'a>(frame: &mut Frame, area: Rect, line: u16, text: impl Into<Line<'a>>) {
-    if line < area.height {
-        frame.buffer_mut().set_line(area.x, area.y + line, &text.into(), area.width);
-    }
-}
-
-/// The same with the whole line in a style.
-fn put_styled<'a>(frame: &mut Frame, area: Rect, line: u16, text: impl Into<Line<'a>>, style: Style) {
-    put(frame, area, line, text);
-    if line < area.height {
-        frame.buffer_mut().set_style(Rect { y: area.y + line, height: 1, ..area }, style);
-    }
 }
 
 fn title(state: &State, theme: Theme, width: u16) -> Line<'static> {
@@ -130,30 +115,4 @@ fn help(frame: &mut Frame, area: Rect, state: &State, theme: Theme) {
         let text = vec![Span::styled(format!(" {keys:<18}"), theme.head()), Span::raw(*what)];
         put(frame, area, line as u16, Line::from(text));
     }
-}
-
-/// A text that takes at most `columns`: what is left out of its middle stands as `…`.
-fn shorten(text: &str, columns: usize) -> String {
-    let count = text.chars().count();
-    if Span::raw(text).width() <= columns {
-        return text.into();
-    }
-    let wide = |text: &str| Span::raw(text).width() > columns;
-    let mut kept = columns.saturating_sub(1).min(count);
-    loop {
-        // Names differ at their ends more than at their beginnings.
-        let behind = kept * 2 / 3;
-        let start: String = text.chars().take(kept - behind).collect();
-        let end: String = text.chars().skip(count - behind).collect();
-        let short = format!("{start}…{end}");
-        if kept == 0 || !wide(&short) {
-            return short;
-        }
-        kept -= 1;
-    }
-}
-
-/// `count` lines of which `at` must be seen: the first that is shown in a window of so many.
-fn window(at: usize, count: usize, height: usize) -> usize {
-    at.saturating_sub(height / 2).min(count.saturating_sub(height))
 }

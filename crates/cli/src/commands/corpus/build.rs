@@ -32,7 +32,7 @@ pub fn build(context: &Context, args: &BuildArgs) -> anyhow::Result<u8> {
     };
     recipe.until = Some(last.name.clone());
     let cancel = interrupt::install(context.global.quiet)?;
-    let run = RunArgs { recipe, no_report: true, profile: None };
+    let run = RunArgs { recipe, no_report: true, tui: false, profile: None };
     let Some(url) = &args.store else { return commands::run::with(context, &run, cancel, BTreeMap::new()) };
     if last.kind.kind != "corpus" {
         return Err(Fault::new(

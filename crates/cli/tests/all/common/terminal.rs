@@ -227,7 +227,11 @@ impl Screen {
         let text = String::from_utf8_lossy(&sequence[1..]).into_owned();
         let number = |part: Option<&str>| part.and_then(|p| p.parse::<usize>().ok()).unwrap_or(1);
         match text.as_str() {
-            "[?1049h" | "[?1049l" => self.alternate = text.ends_with('h'),
+            "[?1049h" | "[?1049l" => {
+                // What stood on the other screen is not shown on this one.
+                (self.alternate, self.at) = (text.ends_with('h'), (0, 0));
+                self.cells.iter_mut().for_each(|line| line.fill(' '));
+            }
             "[?25h" | "[?25l" => self.cursor = text.ends_with('h'),
             "[2J" => self.cells.iter_mut().for_each(|line| line.fill(' ')),
             _ if text.starts_with('[') && text.ends_with('H') => {
