@@ -1,6 +1,8 @@
 //! What can be typed. Help texts and examples live here and nowhere else.
 
 mod corpus;
+mod first;
+mod help;
 
 use std::path::PathBuf;
 
@@ -11,6 +13,9 @@ pub use corpus::{
     MixArgs, NgramsArgs, SampleArgs, SearchArgs, StatsArgs, TagArgs, TaggersArgs, memory as bytes_of,
 };
 
+pub use first::{CompletionsArgs, ManArgs, NewArgs, RecipeWork, TrainArgs};
+pub use help::{command, parse};
+
 /// Train models end to end and know what they learned from.
 #[derive(Debug, Parser)]
 #[command(
@@ -19,11 +24,12 @@ pub use corpus::{
     disable_help_subcommand = true,
     subcommand_required = true,
     arg_required_else_help = true,
+    help_template = help::WHOLE,
     after_help = "Examples:
+  regimen train my-texts                            a small model of your own texts, in five minutes
   regimen run recipes/first-light.toml              documents in, a trained model and a report out
-  regimen plan recipes/first-light.toml             what that will cost, before anything runs
-  regimen generate base --prompt 'The economy'      write with a trained model
-  regimen trace text 'state of the union'           where did the model read this, and when"
+  regimen trace text 'state of the union'           where did the model read this, and when
+`regimen completions` and `regimen man` are for your shell and its manual."
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -57,6 +63,46 @@ pub struct Global {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a recipe from a template, after three questions
+    #[command(after_help = "Examples:
+  regimen new                                        asks: which data, how big, what for
+  regimen new notes --data notes/ --size tiny        flags answer without a terminal
+  regimen new notes --data notes/ --size 10m --template base
+  regimen new more --data more/ --template continue --from base
+
+Sizes are tiny, small, medium, or a time such as 90s, 10m, 2h. The recipe is written to NAME.toml.")]
+    New(NewArgs),
+    /// Train a small model on a folder of text
+    #[command(after_help = "Examples:
+  regimen train notes/
+  regimen train notes/ --minutes 30 --recipe long.toml
+  regimen train notes/ --dry-run
+
+It looks at the data, measures this machine, writes the recipe that fits both (recipes/NAME.toml) and runs it. Ctrl-C
+finishes the step, writes a checkpoint and stops; the same command goes on from there.")]
+    Train(TrainArgs),
+    /// Write what editors need to complete and check recipes
+    #[command(subcommand)]
+    Recipe(RecipeWork),
+    /// Write a completion script for a shell
+    #[command(
+        hide = true,
+        after_help = "Examples:
+  regimen completions bash > ~/.local/share/bash-completion/completions/regimen
+  regimen completions zsh > ~/.zfunc/_regimen
+  regimen completions fish > ~/.config/fish/completions/regimen.fish
+  regimen completions powershell >> $PROFILE"
+    )]
+    Completions(CompletionsArgs),
+    /// Write the manual as man pages
+    #[command(
+        hide = true,
+        after_help = "Examples:
+  regimen man | man -l -
+  regimen man corpus build | man -l -
+  regimen man --to ~/.local/share/man/man1"
+    )]
+    Man(ManArgs),
     /// Run a recipe: every stage that is not finished yet
     #[command(after_help = "Examples:
   regimen run recipes/first-light.toml

@@ -13,12 +13,12 @@ mod registry;
 mod requests;
 mod settings;
 mod team;
+mod templates;
 mod terminal;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 
-use clap::Parser;
 use regimen_base::{Group, units};
 use regimen_kernels::NoMemory;
 
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 
 /// All that the command line asks for; gives back the exit code.
 fn act(group: &'static dyn Group) -> u8 {
-    let cli = match Cli::try_parse() {
+    let cli = match args::parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => return output::mistyped(&error),
         // Help or version.
@@ -75,6 +75,8 @@ fn project(cli: &Cli) -> anyhow::Result<std::path::PathBuf> {
             commands::project_of(&args.recipe.recipe)
         }
         Command::Plan(args) if cli.global.project.is_none() => commands::project_of(&args.recipe),
+        Command::New(args) if cli.global.project.is_none() => commands::new::project(args),
+        Command::Train(args) if cli.global.project.is_none() => commands::train::project(&cli.global, args),
         _ => settings::project(&cli.global),
     }
 }
@@ -94,6 +96,11 @@ fn run(cli: Cli, group: &'static dyn Group) -> anyhow::Result<u8> {
     pool(settings.threads(group.sharing()))?;
     let context = Context { global, settings, project, group };
     match cli.command {
+        Command::New(args) => commands::new::new(&context, &args),
+        Command::Train(args) => commands::train::train(&context, &args),
+        Command::Recipe(args::RecipeWork::Schema) => commands::recipe::schema(),
+        Command::Completions(args) => commands::completions::completions(&args),
+        Command::Man(args) => commands::man::man(&context, &args),
         Command::Run(args) => commands::run::run(&context, &args),
         Command::Plan(args) => commands::plan::plan(&context, &args),
         Command::Generate(args) => commands::generate::generate(&context, args),

@@ -1,5 +1,6 @@
 //! Settings and where they come from: flag > environment `REGIMEN_*` > project `regimen.toml` > user file > default.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use regimen_base::{fs, suggest};
@@ -82,7 +83,7 @@ impl Settings {
                 (setting.value, setting.origin) = (value, origin);
             }
         };
-        for file in [user_file(), Some(project.join("regimen.toml"))].into_iter().flatten() {
+        for file in files(project) {
             for (name, value) in read(&file)? {
                 set(&name, value, file.display().to_string());
             }
@@ -162,9 +163,28 @@ fn user_file() -> Option<PathBuf> {
     Some(folder.join("regimen/regimen.toml"))
 }
 
+/// Files that settings come from, the strongest last: the user's and the project's.
+pub fn files(project: &Path) -> Vec<PathBuf> {
+    user_file().into_iter().chain([project.join("regimen.toml")]).collect()
+}
+
 fn read(file: &Path) -> anyhow::Result<Vec<(String, String)>> {
-    if !file.is_file() {
-        return Ok(Vec::new());
+    // Only a file that is not there has nothing to say: one that cannot be read may hold what the user relies on.
+    match std::fs::metadata(file) {
+        Ok(found) if found.is_dir() => {
+            let hint = "settings are a file; move the folder away";
+            return Err(Fault::new(format!("`{}` is a folder", file.display()), hint));
+        }
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        Err(error) => {
+            return Err(Fault::new(
+                format!("cannot look at `{}`: {error}", file.display()),
+                "make it readable for this user, or move it away",
+            ));
+        }
+        Ok(_) => {}
     }
     let text = fs::read_text(file).explain()?;
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {

@@ -20,6 +20,7 @@ mod read;
 mod recipe;
 mod root;
 mod run;
+pub mod schema;
 mod source;
 pub mod testing;
 
@@ -32,6 +33,6 @@ pub use kind::{Default, Facts, Field, Input, Problem, Registry, StageKind, Ty, n
 pub use listed::{ListedFile, list_files};
 pub use plan::{Plan, Planned, State, facts_of};
 pub use recipe::{InputRef, Recipe, Stage};
-pub use root::project_root;
+pub use root::{folder_root, project_root};
 pub use run::{Outcome, Runner, is_interrupted, is_lost};
 pub use source::Place;

@@ -89,7 +89,25 @@ impl Recipe {
 
     fn load_some(path: &Path, registry: &Registry, sets: &[String], all: bool) -> Result<Recipe> {
         let text = fs::read_text(path)?;
-        let root = project_root(path)?;
+        Recipe::parse(text, path, project_root(path)?, registry, sets, all)
+    }
+
+    /// A recipe that is not in a file yet: its text, where it will be written, and the project it will belong to.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] with the place of the first fault.
+    pub fn of_text(text: &str, path: &Path, root: &Path, registry: &Registry) -> Result<Recipe> {
+        Recipe::parse(text.into(), path, root.into(), registry, &[], true)
+    }
+
+    fn parse(
+        text: String,
+        path: &Path,
+        root: PathBuf,
+        registry: &Registry,
+        sets: &[String],
+        all: bool,
+    ) -> Result<Recipe> {
         let kinds: Vec<_> = registry.all().collect();
         let mut sources = vec![Source { file: Some(path.display().to_string()), text }];
         sources.extend(sets.iter().map(|set| Source { file: None, text: set.clone() }));

@@ -11,7 +11,15 @@ const MARKS: [&str; 4] = ["regimen.toml", ".regimen", "Cargo.toml", ".git"];
 /// the recipe's own folder.
 pub fn project_root(recipe: &Path) -> fs::Result<PathBuf> {
     let full = std::fs::canonicalize(recipe).map_err(|e| fs::Error::new("find", recipe, e))?;
-    let folder = full.parent().unwrap_or(&full);
+    root_of(full.parent().unwrap_or(&full))
+}
+
+/// The same for a recipe that is yet to be written into `folder`.
+pub fn folder_root(folder: &Path) -> fs::Result<PathBuf> {
+    root_of(&std::fs::canonicalize(folder).map_err(|e| fs::Error::new("find", folder, e))?)
+}
+
+fn root_of(folder: &Path) -> fs::Result<PathBuf> {
     let marked = folder.ancestors().find(|dir| MARKS.iter().any(|mark| dir.join(mark).exists()));
     if let Some(root) = marked {
         return Ok(root.into());
@@ -33,10 +41,13 @@ mod tests {
         let recipe = deep.join("r.toml");
         fs::write(&recipe, b"").unwrap();
         assert_eq!(project_root(&recipe).unwrap(), deep);
+        assert_eq!(folder_root(&deep).unwrap(), deep);
         fs::write(&top.join("Cargo.toml"), b"").unwrap();
         assert_eq!(project_root(&recipe).unwrap(), top);
         fs::create_dir_all(&top.join("a/.regimen")).unwrap();
         assert_eq!(project_root(&recipe).unwrap(), top.join("a"));
+        assert_eq!(folder_root(&deep).unwrap(), top.join("a"));
         assert!(project_root(&deep.join("none.toml")).is_err());
+        assert!(folder_root(&deep.join("none")).is_err());
     }
 }

@@ -1,8 +1,8 @@
 //! `regimen config`: the settings in force and where they come from.
 
-use crate::Context;
 use crate::args::ConfigArgs;
-use crate::output::{print, print_json, table};
+use crate::output::{print, print_json, say, table};
+use crate::{Context, settings};
 
 pub fn config(context: &Context, args: &ConfigArgs) -> anyhow::Result<u8> {
     let all = context.settings.all();
@@ -18,5 +18,11 @@ pub fn config(context: &Context, args: &ConfigArgs) -> anyhow::Result<u8> {
         })
         .collect();
     print(table(&["setting", "value", if args.origin { "from" } else { "what it does" }], &rows, &[]))?;
+    if args.origin {
+        for file in settings::files(&context.project) {
+            let found = if file.is_file() { "read" } else { "not there" };
+            say(&context.global, format!("{}: {found}", file.display()));
+        }
+    }
     Ok(0)
 }

@@ -1,18 +1,23 @@
 //! One file a command.
 
+pub mod completions;
 pub mod config;
 pub mod corpus;
 pub mod doctor;
 pub mod generate;
 pub mod ledger;
+pub mod man;
 pub mod model;
+pub mod new;
 pub mod plan;
+pub mod recipe;
 pub mod report;
 pub mod run;
 pub mod runs;
 pub mod show;
 pub mod stages;
 pub mod trace;
+pub mod train;
 pub mod watch;
 
 use std::path::{Path, PathBuf};

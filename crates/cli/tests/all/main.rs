@@ -10,6 +10,7 @@ mod crash;
 mod damage;
 mod dashboard;
 mod disk;
+mod first;
 mod folders;
 mod golden;
 mod graph;
