@@ -14,6 +14,7 @@ fuzz_target!(|data: &[u8]| {
     ATTRIBUTES.with(|attributes| {
         run((8 << 20) + 200 * data.len(), || {
             attributes.row(&line);
+            attributes.foreign(&line, "a", "né\nzwé 🦀 a text that is not ASCII");
             attributes.stored(stored);
         });
     });

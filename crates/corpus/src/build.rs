@@ -247,6 +247,7 @@ fn names(config: &Config, plan: &[Planned], rules: &Rules, pipeline: &Pipeline) 
             How::Lines => "line",
             How::Whole => "",
             How::Blocks(_) => "block",
+            How::Table(_) => "row",
             How::Pages(PageKind::Warc) => "record",
             How::Pages(PageKind::Parquet) => "row",
             How::Pages(PageKind::Html | PageKind::Code) => "",
@@ -368,7 +369,9 @@ pub(crate) fn how(source: &Source, path: &str) -> Result<How> {
         return Ok(How::Pages(kind));
     }
     let text = match (source.format, ending) {
-        (Format::Text, _) | (Format::Auto, "txt" | "md") => true,
+        (Format::Csv, _) | (Format::Auto, "csv") => return Ok(How::Table(b',')),
+        (Format::Tsv, _) | (Format::Auto, "tsv") => return Ok(How::Table(b'\t')),
+        (Format::Text | Format::Markdown, _) | (Format::Auto, "txt" | "md") => true,
         (Format::Jsonl | Format::Dolma, _) | (Format::Auto, "jsonl" | "json" | "ndjson") => false,
         // What gives pages was told above.
         (Format::Auto | Format::Warc | Format::Html | Format::Parquet | Format::Code, _) => {

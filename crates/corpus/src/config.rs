@@ -449,7 +449,9 @@ pub(crate) fn check(config: &Value) -> Result<(), Problem> {
                 "give each source a name of its own, or let one `path` name all files",
             );
         }
-        if source["blocks"].as_u64() > Some(0) && matches!(text("format"), "jsonl" | "dolma") {
+        if source["blocks"].as_u64() > Some(0)
+            && matches!(text("format"), "jsonl" | "dolma" | "csv" | "tsv" | "markdown")
+        {
             return problem(
                 format!("sources.{i}.blocks"),
                 format!("`blocks` cuts plain text, but the format of `{name}` is {}", text("format")),

@@ -382,7 +382,7 @@ pub enum Error {
     Foreign {
         /// The file.
         file: String,
-        /// `WARC`, `Parquet`, `tar`.
+        /// `WARC`, `Parquet`, `CSV`, `tar`.
         format: &'static str,
         /// Where in the file, from 0: in WARC the start of the compressed member, in tar after decompression.
         offset: u64,
@@ -502,7 +502,7 @@ impl Hint for Error {
             | Error::Expression { hint, .. }
             | Error::UnknownAttribute { hint, .. } => hint.clone(),
             Error::UnknownFormat { .. } => "name the format in the source (format = \"text\" or \"jsonl\"), or \
-                 narrow `path` to files that end in .txt, .md, .jsonl or .json, with or without .gz or .zst"
+                 narrow `path` to files that end in .txt, .md, .jsonl, .json, .csv or .tsv, with or without .gz or .zst"
                 .into(),
             Error::Encoding { .. } => "convert the file to UTF-8 (iconv -f LATIN1 -t UTF-8), or set invalid_utf8 = \
                  \"replace\" or \"drop\" in the corpus stage"
@@ -562,6 +562,11 @@ impl Hint for Error {
             }
             Error::Foreign { format: "WARC", .. } => {
                 "fetch the file again, or set missing_text = \"drop\" to pass over such records, each with its reason".into()
+            }
+            Error::Foreign { format: "CSV", .. } => {
+                "put fields with quotes, line feeds or the character between fields into quotes, and double each quote in \
+                 them; every row needs as many fields as the header"
+                    .into()
             }
             Error::Foreign { .. } => "fetch or write the file again; its bytes are damaged".into(),
             Error::Column { columns, .. } => format!("the file has the columns {}", columns.join(", ")),

@@ -13,6 +13,7 @@ use crate::dolma::offsets::Offsets;
 use crate::dolma::row::Row;
 use crate::error::{Place, Result};
 use crate::expr::{Facts, parse};
+use crate::read::attribute_row::{self, Beside};
 use crate::read::chunk::{Chunks, How};
 use crate::read::row::{Fields, RawRow, Scalar, mend_surrogates, parse as parse_row};
 use crate::read::stream::Stream;
@@ -112,6 +113,24 @@ impl Attributes {
         for (at, _) in text.char_indices().take(1000) {
             let point = offsets.code_points(text, at as u32);
             assert_eq!(point as usize, text[..at].chars().count());
+        }
+    }
+
+    /// A row of an attribute file that another tool wrote, beside a document with this id and text: refused, or spans inside
+    /// the text and between its characters.
+    pub fn foreign(&self, line: &str, id: &str, text: &str) {
+        let find = |name: &str| {
+            let shape = [Shape::Spans, Shape::Value][name.len() % 2];
+            Ok((name.len() < 9).then_some((name.len() as u32, shape)))
+        };
+        let beside = Beside { id, text: Some(text), called: &|| "the document".into() };
+        let mut room = attribute_row::Room::default();
+        room.begin();
+        let read = attribute_row::read(line.as_bytes(), &place, &beside, &find, &mut room, &mut |_, span| {
+            assert!(text.get(span.start as usize..span.end as usize).is_some(), "{span:?}");
+        });
+        if let Err(error) = read {
+            assert!(error.to_string().len() < 2000, "{error}");
         }
     }
 

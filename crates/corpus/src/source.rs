@@ -16,14 +16,16 @@ pub(crate) static FIELDS: &[Field] = &[
     Field::required("path", Ty::Files, "Files of the source: plain text or rows, also as .gz or .zst."),
     Field::new(
         "format",
-        Ty::OneOf(&["auto", "text", "jsonl", "dolma", "warc", "html", "parquet", "code"]),
+        Ty::OneOf(&["auto", "text", "markdown", "jsonl", "dolma", "csv", "tsv", "warc", "html", "parquet", "code"]),
         "\"auto\"",
-        "How the files are read. text: a file is a document. jsonl: a line is a JSON object. dolma: the same, and \
-         every row must have an id. warc: records of a crawl: of pages their main text (WARC), their text (WET), or their \
+        "How the files are read. text: a file is a document. markdown: the same, without front matter in YAML, \
+         whose fields become metadata. jsonl: a line is a JSON object. dolma: the same, and \
+         every row must have an id. csv, tsv: rows of a table with a header, fields between commas or tabs, in quotes where \
+         they hold such. warc: records of a crawl: of pages their main text (WARC), their text (WET), or their \
          title, description and link texts (WAT). html: a page, its main text. parquet: rows of a table. code: a file of a \
          known language in a folder or a tar archive is a document, under the licence that the nearest licence file among \
          the files of `path` or its own first lines state. auto: by the end of the name, such as text for .txt and .md, jsonl for .jsonl, \
-         .json and .ndjson.",
+         .json and .ndjson, csv for .csv.",
     ),
     Field::new(
         "author",
@@ -113,8 +115,11 @@ pub(crate) struct Source {
 pub(crate) enum Format {
     Auto,
     Text,
+    Markdown,
     Jsonl,
     Dolma,
+    Csv,
+    Tsv,
     Warc,
     Html,
     Parquet,

@@ -47,7 +47,7 @@ fn forecast(planning: &Planning) -> std::result::Result<Forecast, Failure> {
             let packed = Packing::of_name(&file.path).0 != Packing::Plain;
             let bytes = file.bytes as f64 * if packed { COMPRESSED } else { 1.0 };
             let (bytes, count) = match how(source, &file.path).map_err(Error::into_failure)? {
-                How::Lines => (bytes * ROWS, (bytes * ROWS / PER_ROW).ceil()),
+                How::Lines | How::Table(_) => (bytes * ROWS, (bytes * ROWS / PER_ROW).ceil()),
                 How::Whole => (bytes, 1.0),
                 How::Pages(PageKind::Code) => (bytes, 1.0),
                 How::Pages(PageKind::Tree) => (bytes, (bytes / PER_ROW).ceil()),

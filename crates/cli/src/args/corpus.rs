@@ -380,6 +380,12 @@ pub struct MixArgs {
     /// Bytes of text to take in all, such as 2GB, at most all there are
     #[arg(long, value_parser = memory, value_name = "BYTES")]
     pub budget: Option<u64>,
+    /// How often a document is written at most, where its source is wanted more often than it is there [default: 1]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100), value_name = "N")]
+    pub max_copies: Option<u32>,
+    /// Write which ranges of the source texts were kept, as attributes `keep_map` beside the new documents
+    #[arg(long)]
+    pub keep_map: bool,
     /// Bytes of input files that become one file [default: 256MB]
     #[arg(long, value_parser = memory, value_name = "BYTES")]
     pub shard: Option<u64>,

@@ -6,14 +6,24 @@ use std::sync::atomic::AtomicU64;
 
 use regimen_recipe::InputFile;
 
-use super::spans::{left_over, missing};
-use crate::error::{Place, Result};
+use crate::error::{Error, Place, Result};
 use crate::flow;
+use crate::read::attribute_row::wrong;
 use crate::read::chunk::{Chunk, Chunks, How};
 use crate::read::stream::Stream;
 
 /// Bytes of attribute rows that stand beside a chunk of documents: where there are more, the chunk ends earlier.
 const MOST: usize = 16 << 20;
+
+/// The row that should stand at `place` is missing: the document at `of` has none.
+fn missing(place: Place, of: &Place) -> Error {
+    wrong(place, format!("field `id`: the file ends before the row of the document at {of}"))
+}
+
+/// There is a row at `place` and no document in `documents`, which has `rows` of them.
+fn left_over(place: Place, documents: &str, rows: u64) -> Error {
+    wrong(place, format!("field `id`: there is no document for this row: `{documents}` has {rows} of them"))
+}
 
 /// A file of documents and its files of attributes.
 #[derive(Clone, Debug)]

@@ -17,7 +17,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::attributes::Writer;
-use super::folder::attributes_path;
+use super::folder::{attributes_path, nothing_else};
 use super::offsets::Offsets;
 use super::rewrite::rewrite;
 use super::row::Row;
@@ -133,6 +133,10 @@ pub fn decontaminate(
     let outputs = outputs(files, options)?;
     let Some(first) = outputs.first() else { return Ok(Decontaminated::default()) };
     let _held = hold(&first.attributes)?;
+    if let Some(clean) = &options.clean {
+        let written: Vec<PathBuf> = outputs.iter().filter_map(|o| o.clean.clone()).collect();
+        nothing_else(&clean.join("documents"), &written)?;
+    }
     for paths in [
         outputs.iter().map(|o| o.attributes.clone()).collect::<Vec<_>>(),
         outputs.iter().map(|o| o.hits.clone()).collect(),
@@ -337,7 +341,7 @@ impl Job for Holding<'_> {
             let (hits, contaminated) = self.report(&row, tags, offsets, place, &mut part.hits);
             part.hit += hits;
             if outputs.clean.is_some() && !contaminated {
-                rewrite(&row, None, &[], place, &mut part.clean)?;
+                rewrite(&row, None, None, &[], place, &mut part.clean)?;
                 part.kept += 1;
             }
             part.rows += 1;

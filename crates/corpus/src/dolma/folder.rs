@@ -1,6 +1,9 @@
 //! Where things lie in Dolma's layout.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+use regimen_base::fs;
 
 use crate::error::{Error, Result};
 
@@ -26,6 +29,28 @@ pub(crate) fn attributes_path(documents: &Path, experiment: &str, to: Option<&Pa
     }
 }
 
+/// Files below `root` that are none of `outputs` would be taken for part of what is written there. Hidden files and folders
+/// do not count.
+///
+/// # Errors
+/// [`Error::NotEmpty`] with the first of them.
+pub(crate) fn nothing_else(root: &Path, outputs: &[PathBuf]) -> Result<()> {
+    let known: BTreeSet<&PathBuf> = outputs.iter().collect();
+    let hidden = |path: &Path| path.iter().any(|part| part.as_encoded_bytes().starts_with(b"."));
+    let strange = match root.is_dir() {
+        true => {
+            fs::files_below(root)?.into_iter().find(|path| !hidden(path) && !known.contains(&root.join(path)))
+        }
+        false => None,
+    };
+    match strange {
+        None => Ok(()),
+        Some(path) => {
+            Err(Error::NotEmpty { folder: root.display().to_string(), file: path.display().to_string() })
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,5 +63,21 @@ mod tests {
         assert!(path("c/documents").is_err() && path("a.jsonl").is_err());
         let to = attributes_path(Path::new("c/documents/en/a.gz"), "x", Some(Path::new("out"))).unwrap();
         assert_eq!(to, Path::new("out/en/a.gz"));
+    }
+
+    #[test]
+    fn strange_files_are_found_wherever_they_lie() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("documents");
+        let outputs = [root.join("en/a.jsonl")];
+        nothing_else(&root, &outputs).unwrap();
+        std::fs::create_dir_all(root.join("en/.regimen")).unwrap();
+        std::fs::write(&outputs[0], "").unwrap();
+        std::fs::write(root.join("en/.regimen/a.jsonl.json"), "").unwrap();
+        nothing_else(&root, &outputs).unwrap();
+        std::fs::create_dir(root.join("de")).unwrap();
+        std::fs::write(root.join("de/old.jsonl"), "").unwrap();
+        let error = nothing_else(&root, &outputs).unwrap_err().to_string();
+        assert!(error.contains("de/old.jsonl"), "{error}");
     }
 }

@@ -16,9 +16,9 @@ use regimen_base::suggest;
 use regimen_recipe::InputFile;
 
 use super::attributes::name;
-use super::spans::names_of;
 use crate::error::{Error, Place, Result};
 use crate::expr::Known;
+use crate::read::attribute_row::AttributeRow;
 use crate::read::chunk::{Chunks, How};
 use crate::read::stream::Stream;
 use crate::tag::{Kind, Shape, TAGGERS};
@@ -149,7 +149,9 @@ pub(super) fn ask<T>(
             };
             match chunk {
                 Some((path, chunk)) => chunk.rows(path, |line, place: &dyn Fn() -> Place| {
-                    names_of(line, place, &mut |full| met.add(full))
+                    let row = AttributeRow::parse(line.as_bytes(), place)?;
+                    row.attributes.iter().for_each(|(full, _)| met.add(full));
+                    Ok(())
                 })?,
                 None => match left.next() {
                     Some(file) => {

@@ -15,5 +15,4 @@ pub(crate) mod offsets;
 mod rewrite;
 pub(crate) mod row;
 pub mod sample;
-mod spans;
 pub mod tag;

@@ -4,19 +4,21 @@
 use serde_json::value::RawValue;
 
 use super::row::Row;
-use super::spans::Entries;
 use crate::error::{Error, Place, Result};
+use crate::read::attribute_row::Entries;
+use crate::read::row::reason;
 
-/// Append the row with `text` in place of its own, if one is given, and without the fields in `discard`.
+/// Append the row with `text` and `id` in place of its own, if they are given, and without the fields in `discard`.
 pub(super) fn rewrite(
     row: &Row,
     text: Option<&str>,
+    id: Option<&str>,
     discard: &[String],
     place: &dyn Fn() -> Place,
     out: &mut Vec<u8>,
 ) -> Result<()> {
     let line = row.line().trim();
-    if text.is_none() && discard.is_empty() {
+    if text.is_none() && id.is_none() && discard.is_empty() {
         out.extend_from_slice(line.as_bytes());
         out.push(b'\n');
         return Ok(());
@@ -24,7 +26,7 @@ pub(super) fn rewrite(
     let fields: Entries<&RawValue> = serde_json::from_str(line).map_err(|error| Error::Json {
         place: place(),
         column: error.column().max(1),
-        reason: error.to_string(),
+        reason: reason(&error),
     })?;
     out.push(b'{');
     let mut first = true;
@@ -39,7 +41,12 @@ pub(super) fn rewrite(
         // Writing to memory cannot fail, and a text has no shape that JSON lacks.
         let _ = serde_json::to_writer(&mut *out, &name);
         out.push(b':');
-        match text.filter(|_| name == "text") {
+        let new = match &*name {
+            "text" => text,
+            "id" => id,
+            _ => None,
+        };
+        match new {
             Some(text) => drop(serde_json::to_writer(&mut *out, text)),
             None => out.extend_from_slice(value.get().as_bytes()),
         }
@@ -60,9 +67,12 @@ mod tests {
         let written = |text: Option<&str>, discard: &[&str]| {
             let discard: Vec<String> = discard.iter().map(|d| d.to_string()).collect();
             let mut out = Vec::new();
-            rewrite(&row, text, &discard, &place, &mut out).unwrap();
+            rewrite(&row, text, None, &discard, &place, &mut out).unwrap();
             String::from_utf8(out).unwrap()
         };
+        let mut copy = Vec::new();
+        rewrite(&row, None, Some("1.50#2"), &[], &place, &mut copy).unwrap();
+        assert_eq!(copy, b"{\"id\":\"1.50#2\",\"text\":\"\\u0061\\n\",\"ab\":{\"x\":[ 1 ]},\"z\":0}\n");
         assert_eq!(written(None, &[]), format!("{}\n", line.trim()));
         assert_eq!(
             written(Some("é\"\n"), &[]),

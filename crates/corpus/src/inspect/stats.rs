@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::error::Result;
 use crate::corpus::Corpus;
 use crate::funnel::Count;
+use crate::split::Split;
 use crate::tag::Shape;
 
 /// Numbers that may be in memory at once while attributes are counted: 8 bytes each.
@@ -32,6 +33,10 @@ pub struct Stats {
     pub reasons: BTreeMap<String, Count>,
     /// Kept documents whose text was edited.
     pub edited: Count,
+    /// Kept documents that the mix takes more than once, each with its text once.
+    pub repeated: Count,
+    /// The training split as it is trained on: each document, and its text, as often as the mix takes it.
+    pub training: Count,
     /// Lengths of kept documents in bytes.
     pub lengths: Numbers,
     /// Every rule and every attribute, over all documents that were measured, dropped ones too.
@@ -105,6 +110,7 @@ pub struct Clusters {
 /// [`super::Error::Corpus`] for a damaged corpus.
 pub fn stats(corpus: &Corpus, most: usize) -> Result<Stats> {
     let (mut read, mut kept, mut edited) = (Count::default(), Count::default(), Count::default());
+    let (mut repeated, mut training) = (Count::default(), Count::default());
     let mut groups: [BTreeMap<String, Count>; 5] = Default::default();
     let mut lengths = Vec::new();
     for ordinal in 0..corpus.len() as u32 {
@@ -123,6 +129,13 @@ pub fn stats(corpus: &Corpus, most: usize) -> Result<Stats> {
                 add(2, row.author.name());
                 add(3, row.split.name());
                 kept.add(bytes);
+                if row.copies > 1 {
+                    repeated.add(bytes);
+                }
+                if row.split == Split::Train {
+                    training.documents += u64::from(row.copies);
+                    training.bytes += bytes * u64::from(row.copies);
+                }
                 lengths.push(bytes as f64);
                 if corpus.keep_map(ordinal)?.is_some() {
                     edited.add(bytes);
@@ -134,7 +147,21 @@ pub fn stats(corpus: &Corpus, most: usize) -> Result<Stats> {
     let lengths = spread("bytes", "bytes", lengths, 0);
     let numbers = numbers(corpus)?;
     let clusters = clusters(corpus, most);
-    Ok(Stats { read, kept, sources, licences, authors, splits, reasons, edited, lengths, numbers, clusters })
+    Ok(Stats {
+        read,
+        kept,
+        sources,
+        licences,
+        authors,
+        splits,
+        reasons,
+        edited,
+        repeated,
+        training,
+        lengths,
+        numbers,
+        clusters,
+    })
 }
 
 /// The clusters of copies; `most` of the largest are listed.

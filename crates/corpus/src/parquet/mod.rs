@@ -4,8 +4,11 @@
 //! column and a few rows. [`Reader::groups`] says how many row groups there are, so that several threads may each read
 //! some of one file.
 
+mod delta;
 mod pages;
 mod reader;
+mod source;
+mod thrift;
 mod value;
 
 pub use reader::{Item, Options, Other, Reader, Row};

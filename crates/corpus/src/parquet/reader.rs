@@ -14,6 +14,7 @@ use regimen_base::fs;
 use serde_json::{Map, Value};
 
 use super::pages::Checked;
+use super::source::{self, Shared, Source};
 use super::value::{hex, json};
 use crate::error::{Error, Result};
 
@@ -84,6 +85,7 @@ pub enum Item {
 pub struct Reader {
     file: String,
     options: Options,
+    source: Arc<dyn Source>,
     reader: Arc<dyn FileReader>,
     projection: Type,
     /// Row groups still to be read, and the number of the first row of each.
@@ -112,12 +114,17 @@ impl Reader {
         options: Options,
     ) -> Result<Reader> {
         let file = file.into();
-        let opened = guard(&file, 0, "footer", || SerializedFileReader::new(source))?;
+        let source = Arc::new(source);
+        let opened = guard(&file, 0, "footer", || {
+            source::footer(&*source)?;
+            SerializedFileReader::new(Shared(Arc::clone(&source)))
+        })?;
         let reader: Arc<dyn FileReader> = Arc::new(opened);
         let projection = projection(&file, reader.metadata().file_metadata().schema(), &options)?;
         let mut reader = Reader {
             file,
             options,
+            source,
             reader,
             projection,
             groups: VecDeque::new(),
@@ -193,7 +200,7 @@ impl Reader {
     fn open_group(&mut self) -> Result<bool> {
         let Some((group, first)) = self.groups.pop_front() else { return Ok(false) };
         (self.group, self.next) = (group, first);
-        let reader = OneGroup { all: Arc::clone(&self.reader), group };
+        let reader = OneGroup { all: Arc::clone(&self.reader), source: Arc::clone(&self.source), group };
         let projection = self.projection.clone();
         let rows = guard(&self.file, 0, &format!("row group {group}"), || {
             RowIter::from_file_into(Box::new(reader))
@@ -260,6 +267,7 @@ impl Iterator for Reader {
 /// A file of which one row group is seen.
 struct OneGroup {
     all: Arc<dyn FileReader>,
+    source: Arc<dyn Source>,
     group: usize,
 }
 
@@ -276,7 +284,8 @@ impl FileReader for OneGroup {
         &self,
         _: usize,
     ) -> parquet::errors::Result<Box<dyn parquet::file::reader::RowGroupReader + '_>> {
-        Ok(Box::new(Checked(self.all.get_row_group(self.group)?)))
+        let group = self.all.get_row_group(self.group)?;
+        Ok(Box::new(Checked { group, source: Arc::clone(&self.source) }))
     }
 
     fn get_row_iter(&self, projection: Option<Type>) -> parquet::errors::Result<RowIter<'_>> {

@@ -6,7 +6,7 @@ use regimen_base::units;
 use regimen_recipe::InputFile;
 
 use crate::error::{Place, Result};
-use crate::read::attributes::wrong;
+use crate::read::attribute_row::wrong;
 use crate::read::stream::Stream;
 
 /// Bytes of the rows that belong to a chunk of documents at most, besides twice the bytes of the chunk.

@@ -11,7 +11,7 @@ use crate::config::Source;
 use crate::dolma::offsets::Offsets;
 use crate::error::{Error, Place, Result};
 use crate::read::attribute_lines::Lines;
-use crate::read::attribute_row::{AttributeRow, in_bytes, listed, spans};
+use crate::read::attribute_row::{self, AttributeRow, Beside, Room, in_bytes, listed, shown, wrong};
 use crate::read::chunk::{Chunk, Chunks, How, lines};
 use crate::read::pairs::pairs;
 use crate::read::row::{Fields, Scalar, parse};
@@ -36,24 +36,6 @@ pub(crate) struct Attributes {
     names: Vec<(String, Shape)>,
     /// The names that count in a source, and whether they were given by the config.
     sources: BTreeMap<u16, (BTreeMap<String, u32>, bool)>,
-}
-
-/// Room to work in, and what was met of one document.
-#[derive(Default)]
-pub(crate) struct Room {
-    offsets: Offsets,
-    /// Whether they are those of the document.
-    marked: bool,
-    /// Numbers of attributes.
-    met: Vec<u32>,
-}
-
-impl Room {
-    /// Another document comes.
-    pub fn begin(&mut self) {
-        self.marked = false;
-        self.met.clear();
-    }
 }
 
 /// The names that a source gives.
@@ -144,61 +126,32 @@ impl Attributes {
     ) -> Result<()> {
         let (file, number, line) = row;
         let place = || Place { file: file.to_string(), unit: "line", number };
-        let line = std::str::from_utf8(line)
-            .map_err(|e| Error::Encoding { place: place(), byte: e.valid_up_to() as u64 })?;
-        let row = AttributeRow::parse(line).map_err(|reason| wrong(place(), reason))?;
-        match row.id() {
-            Some(found) if found == id => {}
-            Some(found) => {
-                let reason = format!("field `id` is `{found}`, but the document of this row is `{id}`");
-                return Err(wrong(place(), reason));
+        let names = self.sources.get(&source);
+        let find = |name: &str| {
+            let Some((names, given)) = names else { return Ok(None) };
+            match names.get(name) {
+                Some(&index) => Ok(Some((index, self.names[index as usize].1))),
+                None if *given => Ok(None),
+                None => Err(unknown(place(), name)),
             }
-            None => return Err(wrong(place(), "the row has no field `id` with a text or a number")),
-        }
-        let Some((names, given)) = self.sources.get(&source) else { return Ok(()) };
-        for (name, value) in row.attributes.iter().flat_map(|named| &named.0) {
-            let field = |reason: String| wrong(place(), format!("field `attributes.{name}`: {reason}"));
-            let Some(&index) = names.get(&**name) else {
-                if *given {
-                    continue;
-                }
-                return Err(unknown(place(), name));
-            };
-            if room.met.contains(&index) {
-                return Err(field("the document has it twice".into()));
-            }
-            room.met.push(index);
-            let Some(text) = text else { continue };
-            if !room.marked {
-                room.offsets.mark(text);
-                room.marked = true;
-            }
-            let shape = self.names[index as usize].1;
-            let found = spans(value, shape, text, &room.offsets).map_err(field)?;
-            out.extend(found.into_iter().map(|span| (index, span)));
-        }
-        Ok(())
+        };
+        let beside = Beside { id, text, called: &|| "the document of this row".into() };
+        attribute_row::read(line, &place, &beside, &find, room, &mut |index, span| out.push((index, span)))
     }
-}
-
-pub(super) fn wrong(place: Place, reason: impl Into<String>) -> Error {
-    let hint = "an attribute file has one row for each document, in the same order and with the same id; its offsets count \
-                code points of the text";
-    Error::Attributes { place, reason: reason.into(), hint: hint.into() }
 }
 
 /// There is no row for the document called `id`.
 pub(crate) fn missing_row(file: &str, id: &str) -> Error {
     wrong(
         Place { file: file.into(), unit: "", number: 0 },
-        format!("the row for the document `{id}` is missing"),
+        format!("the row for the document `{}` is missing", shown(id)),
     )
 }
 
 fn unknown(place: Place, name: &str) -> Error {
     Error::Attributes {
         place,
-        reason: format!("field `attributes.{name}`: the first rows have no such attribute"),
+        reason: format!("field `attributes.{}`: the first rows have no such attribute", shown(name)),
         hint: "name all that you need in `attribute_values` and `attribute_spans` of the source".into(),
     }
 }
@@ -245,9 +198,7 @@ fn first_rows(
         let mut texts = lines(&texts.data, texts.first, true);
         for (number, line) in lines(&chunk.data, chunk.first, true) {
             let place = || Place { file: file.path.clone(), unit: "line", number };
-            let line = std::str::from_utf8(line)
-                .map_err(|e| Error::Encoding { place: place(), byte: e.valid_up_to() as u64 })?;
-            let row = AttributeRow::parse(line).map_err(|reason| wrong(place(), reason))?;
+            let row = AttributeRow::parse(line, &place)?;
             let fields = Fields { text: &source.text_field, id: &source.id_field };
             let text = texts.next().and_then(|(_, line)| std::str::from_utf8(line).ok());
             let text = text.and_then(|line| parse(line, fields).ok()).and_then(|row| match row.text {
@@ -256,7 +207,7 @@ fn first_rows(
             });
             let mut offsets = Offsets::default();
             offsets.mark(text.as_deref().unwrap_or_default());
-            for (name, value) in row.attributes.iter().flat_map(|named| &named.0) {
+            for (name, value) in &row.attributes {
                 if name.len() > LONGEST || names.len() > MOST_NAMES {
                     let what =
                         if name.len() > LONGEST { "bytes in the name of an attribute" } else { "attributes" };

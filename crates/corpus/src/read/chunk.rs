@@ -3,11 +3,14 @@
 
 use std::sync::Arc;
 
+use regimen_base::units;
+
 use crate::error::{Error, Place, Result};
 use crate::memory::{Long, Memory, is_long};
 use crate::read::attribute_lines::{Lines, MOST, Rows};
 use crate::read::page::{PageKind, Raw};
 use crate::read::stream::Stream;
+use crate::read::table::{self, Header, Scan};
 
 /// Bytes after which a chunk of lines or blocks ends. One longer line makes a longer chunk.
 pub(crate) const CHUNK: usize = 1 << 20;
@@ -25,8 +28,10 @@ pub(crate) struct Chunk {
     pub offset: u64,
     /// The bytes.
     pub data: Vec<u8>,
-    /// Ends of the documents in it, for plain text; none for lines.
+    /// Ends of the documents in it, for plain text, and of the rows of a table; none for lines.
     pub ends: Option<Vec<usize>>,
+    /// The header of the table of which it is a part. The header's row stands at the begin of the first chunk.
+    pub header: Option<Arc<Header>>,
     /// Documents that are not lines, instead of the bytes.
     pub pages: Vec<Raw>,
     /// Bytes of these.
@@ -111,6 +116,21 @@ pub(crate) struct Chunks {
     beside: Vec<Lines>,
     memory: Option<Arc<Memory>>,
     long: Option<Long>,
+    table: Option<Box<Table>>,
+}
+
+/// A table on the way.
+struct Table {
+    scan: Scan,
+    header: Option<Arc<Header>>,
+    /// Bytes of a row at most.
+    most: usize,
+}
+
+impl Table {
+    fn new(delimiter: u8) -> Table {
+        Table { scan: Scan::new(delimiter), header: None, most: table::MOST }
+    }
 }
 
 /// What makes a document.
@@ -122,6 +142,8 @@ pub(crate) enum How {
     Whole,
     /// Each block of about so many bytes.
     Blocks(usize),
+    /// Each row of a table with a header, with this byte between its fields.
+    Table(u8),
     /// Each record, row or page.
     Pages(PageKind),
 }
@@ -140,6 +162,10 @@ impl Chunks {
             beside: Vec::new(),
             memory: None,
             long: None,
+            table: match how {
+                How::Table(delimiter) => Some(Box::new(Table::new(delimiter))),
+                _ => None,
+            },
         }
     }
 
@@ -189,6 +215,11 @@ impl Chunks {
                 }
                 (Some(vec![data.len()]), data.len())
             }
+            How::Table(delimiter) => {
+                let ends = self.rows(&mut data, delimiter)?;
+                let cut = ends.last().copied().unwrap_or(0);
+                (Some(ends), cut)
+            }
             // Such files are opened by `Pages`.
             How::Pages(_) => return Ok(None),
             How::Blocks(size) => {
@@ -201,8 +232,10 @@ impl Chunks {
             return Ok(None);
         }
         self.rest = data.split_off(cut);
+        let header = self.table.as_ref().and_then(|table| table.header.clone());
         let documents = match &ends {
-            Some(ends) => ends.len() as u64,
+            // The header is no row.
+            Some(ends) => ends.len() as u64 - u64::from(header.is_some() && self.offset == 0),
             None => data.iter().filter(|&&b| b == b'\n').count() as u64,
         };
         let chunk = Chunk {
@@ -212,6 +245,7 @@ impl Chunks {
             offset: self.offset,
             data,
             ends,
+            header,
             pages: Vec::new(),
             pages_bytes: 0,
             paired: Vec::new(),
@@ -268,6 +302,45 @@ impl Chunks {
             // A line longer than what was read so far: grow with it, so that long lines do not cost many steps.
             self.read(data, CHUNK.max(searched / 4))?;
         }
+    }
+
+    /// Fill `data` to a chunk that ends with a row of a table; gives back the ends of its rows. The header is among them.
+    fn rows(&mut self, data: &mut Vec<u8>, delimiter: u8) -> Result<Vec<usize>> {
+        let mut table = self.table.take().unwrap_or_else(|| Box::new(Table::new(delimiter)));
+        let mut ends = Vec::new();
+        loop {
+            if data.len() < CHUNK && !self.done {
+                let missing = CHUNK - data.len();
+                self.read(data, missing)?;
+            }
+            if self.offset == 0 && table.scan.at == 0 && data.starts_with("\u{feff}".as_bytes()) {
+                table.scan.at = 3;
+            }
+            let scanned = table.scan.run(data, &mut ends).and_then(|()| match self.done {
+                true => table.scan.finish(data, &mut ends),
+                false => Ok(()),
+            });
+            let row = (self.next + ends.len() as u64).saturating_sub(u64::from(self.offset == 0));
+            if let Err((byte, reason)) = scanned {
+                return Err(table::fault(self.stream.path(), row, self.offset + byte as u64, reason));
+            }
+            if self.done || !ends.is_empty() {
+                break;
+            }
+            if data.len() > table.most {
+                let reason = format!("a row of more than {}", units::bytes(table.most as u64));
+                return Err(table::fault(self.stream.path(), row, self.offset, reason));
+            }
+            // As for long lines.
+            self.read(data, CHUNK.max(data.len() / 4).min(table.most + 1 - data.len()))?;
+        }
+        if let (None, Some(&end)) = (&table.header, ends.first()) {
+            let row = data[..end].strip_prefix("\u{feff}".as_bytes()).unwrap_or(&data[..end]);
+            table.header = Some(Arc::new(Header::parse(self.stream.path(), row, delimiter)?));
+        }
+        table.scan.forget(ends.last().copied().unwrap_or(0));
+        self.table = Some(table);
+        Ok(ends)
     }
 
     /// Fill `data` and cut it into blocks; gives back their ends. At least one, unless there is no data.
@@ -399,6 +472,59 @@ mod tests {
             let longest = lines.iter().map(String::len).max().unwrap_or(0) + 2;
             prop_assert!(blocks.iter().all(|b| b.len() <= size + size / 4 + longest));
         }
+    }
+
+    #[test]
+    fn rows_of_a_table_are_never_torn_and_are_numbered() {
+        let row = |i: usize| format!("{i},\"{}\n\"\"{}\"\r\n", "x".repeat(i * 7919 % 30_000), i);
+        let content: String =
+            std::iter::once("\u{feff}\"n\",text\r\n".into()).chain((1..300).map(row)).collect();
+        let chunks = chunks(content.as_bytes(), How::Table(b','));
+        assert!(chunks.len() > 3);
+        let (mut offset, mut next) = (0, 1);
+        for chunk in &chunks {
+            assert_eq!((chunk.offset, chunk.first), (offset, next));
+            assert_eq!(chunk.header.as_ref().unwrap().columns, ["n", "text"]);
+            let mut start = 0;
+            for &end in chunk.ends.as_ref().unwrap() {
+                let record = std::str::from_utf8(&chunk.data[start..end]).unwrap();
+                if offset + start as u64 > 0 {
+                    assert_eq!(record, row(next as usize));
+                    next += 1;
+                }
+                start = end;
+            }
+            offset += chunk.data.len() as u64;
+        }
+        assert_eq!((next, offset), (300, content.len() as u64));
+    }
+
+    #[test]
+    fn a_row_may_be_long_but_not_without_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |content: &[u8]| {
+            let file = input(dir.path(), "a.csv", content);
+            Chunks::new(Stream::open(&file, Arc::default()).unwrap(), How::Table(b','), 0, 0)
+        };
+        let long = format!("id,text\n1,\"{}\"\n2,b\n", "line\n".repeat(20 << 20));
+        let mut chunks = open(long.as_bytes());
+        let first = chunks.next().unwrap().unwrap();
+        assert_eq!((first.ends.unwrap(), first.first), (vec![8], 1), "the header stands alone");
+        let second = chunks.next().unwrap().unwrap();
+        assert_eq!((second.first, second.data.len()), (1, long.len() - 8));
+        assert!(second.data.capacity() < 2 * long.len());
+        assert!(chunks.next().unwrap().is_none());
+        // Nothing but a quote that is never closed.
+        let endless = format!("id,text\n1,\"{}", "x".repeat(9 << 20));
+        let mut chunks = open(endless.as_bytes());
+        chunks.table.as_mut().unwrap().most = 5 << 20;
+        chunks.next().unwrap();
+        let error = chunks.next().unwrap_err().to_string();
+        assert!(error.starts_with("`a.csv`, byte 8: CSV row 1: a row of more than"), "{error}");
+        let mut cut = open(b"id,text\n1,a\n2,\"b\n");
+        let error = cut.next().unwrap_err().to_string();
+        assert!(error.starts_with("`a.csv`, byte 14: CSV row 2: the quote"), "{error}");
+        assert!(open(b"").next().unwrap().is_none());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use regimen_base::DocKey;
+use regimen_base::{DocKey, units};
 
 use crate::author::Author;
 use crate::config::{Format, InvalidLicence, InvalidUtf8, MissingText, Normalise, Source};
@@ -17,12 +17,15 @@ use crate::normal::nfc;
 use crate::part::{Fate, Hashes, put_hashes};
 use crate::pipeline::{Given, Outcome, Pipeline, Room};
 use crate::quality::Rules;
-use crate::read::attributes::{self, missing_row};
+use crate::read::attribute_row;
+use crate::read::attributes::missing_row;
 use crate::read::beside::Beside;
 use crate::read::chunk::{Chunk, lines};
+use crate::read::front_matter;
 use crate::read::page::Body;
 use crate::read::row::{Fields, RawRow, Scalar, mend_surrogates, parse};
 use crate::read::source_code;
+use crate::read::table::{self, Header};
 use crate::tag;
 use crate::warc::Span;
 use crate::write::Incoming;
@@ -109,11 +112,12 @@ pub(crate) fn documents(reading: &Reading, mut chunk: Chunk, room: &mut Room) ->
         room,
         unknown: Vec::new(),
         attributes: attributes.collect(),
-        beside: attributes::Room::default(),
+        beside: attribute_row::Room::default(),
         out: Parsed::default(),
     };
     match chunk.ends {
         _ if !chunk.pages.is_empty() => maker.pages(chunk)?,
+        _ if chunk.header.is_some() => maker.table(&chunk)?,
         Some(_) => maker.texts(chunk)?,
         None => maker.rows(&chunk)?,
     }
@@ -138,13 +142,14 @@ pub(super) struct Maker<'r, 'm> {
     unknown: Vec<(String, u16)>,
     /// The attribute files of the documents.
     attributes: Vec<AttributeRows<'m>>,
-    beside: attributes::Room,
+    beside: attribute_row::Room,
     out: Parsed,
 }
 
 impl<'r> Maker<'r, '_> {
     fn place(&self, number: u64) -> Place {
-        Place { file: self.file.path.clone(), unit: "line", number }
+        let unit = if self.file.unit == "row" { "row" } else { "line" };
+        Place { file: self.file.path.clone(), unit, number }
     }
 
     fn texts(&mut self, chunk: Chunk) -> Result<()> {
@@ -165,7 +170,7 @@ impl<'r> Maker<'r, '_> {
     fn text(&mut self, number: u64, offset: u64, data: Vec<u8>) -> Result<()> {
         let licence = Cow::Borrowed(self.source.licence.as_str());
         let mut about = About { author: self.source.author, licence, ..About::default() };
-        let text = match String::from_utf8(data) {
+        let mut text = match String::from_utf8(data) {
             Ok(text) => text,
             Err(error) => match self.reading.invalid_utf8 {
                 InvalidUtf8::Error => {
@@ -182,6 +187,17 @@ impl<'r> Maker<'r, '_> {
                 }
             },
         };
+        let matter;
+        if self.source.format == Format::Markdown
+            && let Some((found, length)) = front_matter::split(&text)
+        {
+            text.drain(..length);
+            matter = found;
+            about.metadata = &matter.metadata;
+            about.created = matter.created.as_deref().and_then(date::days);
+            about.author = self.author(0, &Scalar::of(matter.author.as_deref()))?;
+            about.licence = self.licence(0, Scalar::of(matter.licence.as_deref()))?;
+        }
         let length = text.len();
         self.add(number, about, text, length, None)
     }
@@ -226,6 +242,78 @@ impl<'r> Maker<'r, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Rows of a table with a header.
+    fn table(&mut self, chunk: &Chunk) -> Result<()> {
+        let (Some(header), Some(ends)) = (&chunk.header, &chunk.ends) else { return Ok(()) };
+        let path = &self.file.path;
+        let Some(text) = header.find(&self.source.text_field) else {
+            return Err(header.column(path, &self.source.text_field, "the file has no such column"));
+        };
+        let id = header.find(&self.source.id_field);
+        let (mut start, mut number) = (0, chunk.first);
+        for &end in ends {
+            let (begin, row) = (start, &chunk.data[start..end]);
+            start = end;
+            if chunk.offset == 0 && begin == 0 {
+                continue;
+            }
+            number += 1;
+            if table::is_blank(row) {
+                continue;
+            }
+            self.table_row(number - 1, chunk.offset + begin as u64, row, header, text, id)?;
+        }
+        Ok(())
+    }
+
+    /// A row of a table, at a byte of the file, with the numbers of the columns of text and id.
+    fn table_row(
+        &mut self,
+        number: u64,
+        byte: u64,
+        row: &[u8],
+        header: &Header,
+        text: usize,
+        id: Option<usize>,
+    ) -> Result<()> {
+        let (line, repaired) = match std::str::from_utf8(row) {
+            Ok(line) => (Cow::Borrowed(line), false),
+            Err(error) if self.reading.invalid_utf8 == InvalidUtf8::Error => {
+                let byte = error.valid_up_to() as u64;
+                return Err(Error::Encoding { place: self.place(number), byte });
+            }
+            Err(_) => (String::from_utf8_lossy(row), true),
+        };
+        let path = &self.file.path;
+        let mut fields = table::fields(&line, header.delimiter)
+            .map_err(|(at, reason)| table::fault(path, number, byte + at as u64, reason))?;
+        if fields.len() != header.columns.len() {
+            let (found, wanted) = (fields.len() as u64, header.columns.len() as u64);
+            let found = units::plural(found, "field");
+            return Err(table::fault(path, number, byte, format!("{found}, but the header has {wanted}")));
+        }
+        let mut take = |at: usize| Scalar::Text(std::mem::take(&mut fields[at]));
+        let id = id.map(&mut take).unwrap_or_default();
+        let text = take(text);
+        let (mut row, mut metadata) = (RawRow { text, id, ..RawRow::default() }, serde_json::Map::new());
+        for (column, cell) in header.columns.iter().zip(&fields) {
+            if *column == self.source.text_field || *column == self.source.id_field || cell.is_empty() {
+                continue;
+            }
+            let scalar = || Scalar::Text(Cow::Borrowed(&**cell));
+            match column.as_str() {
+                "created" => row.created = scalar(),
+                "author_kind" => row.author = scalar(),
+                "license" | "licence" => row.licence = scalar(),
+                _ => {}
+            }
+            metadata.insert(column.clone(), cell.as_ref().into());
+        }
+        let metadata = serde_json::Value::Object(metadata).to_string();
+        row.metadata = &metadata;
+        self.row_of(number, row, repaired)
     }
 
     fn rows(&mut self, chunk: &Chunk) -> Result<()> {

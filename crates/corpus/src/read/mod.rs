@@ -6,12 +6,14 @@ pub(crate) mod attributes;
 pub(crate) mod beside;
 pub(crate) mod chunk;
 pub(crate) mod document;
+pub(crate) mod front_matter;
 pub(crate) mod open;
 pub(crate) mod page;
 pub(crate) mod pairs;
 pub(crate) mod row;
 pub(crate) mod source_code;
 pub(crate) mod stream;
+pub(crate) mod table;
 
 #[cfg(test)]
 pub(crate) mod tests {

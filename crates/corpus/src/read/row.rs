@@ -39,7 +39,12 @@ pub(crate) enum Scalar<'a> {
     Other(&'static str),
 }
 
-impl Scalar<'_> {
+impl<'a> Scalar<'a> {
+    /// A text, or nothing.
+    pub fn of(text: Option<&'a str>) -> Scalar<'a> {
+        text.map_or(Scalar::Null, |text| Scalar::Text(Cow::Borrowed(text)))
+    }
+
     /// What it is, for messages.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -12,6 +12,7 @@
 //! byte, that of one machine.
 
 mod depot;
+mod meter;
 mod plan;
 pub(crate) mod shuffle;
 
@@ -29,6 +30,7 @@ use crate::error::{Error, Result};
 use crate::flow;
 use crate::output::hold;
 use crate::task::depot::Depot;
+use crate::task::meter::Meter;
 use crate::task::plan::Plan;
 use crate::task::shuffle::{Facts, Round};
 
@@ -131,11 +133,13 @@ pub fn collect(task: &mut Task) -> Result<PathBuf> {
     let work = Work::open(task, &config, plan, &files)?;
     work.all(task)?;
     (task.tell)(&format!("bringing {} parts here", work.ground.groups.len()));
+    let mut meter = Meter::new("parts brought here", work.ground.groups.len(), 0);
     for group in 0..work.ground.groups.len() {
         task.cancel.check().map_err(|_| Error::Interrupted)?;
-        work.depot
-            .bring(&format!("first/{group:06}.docs"), &work.parts().join(format!("{group:06}.docs")))?;
+        let part = work.parts().join(format!("{group:06}.docs"));
+        work.depot.bring(&format!("first/{group:06}.docs"), &part)?;
         work.hashes(group)?;
+        meter.did(fs::size(&part)?, task.tell);
     }
     for round in rounds(&config) {
         work.depot.bring(round.file(), &work.parts().join(round.file()))?;
@@ -216,7 +220,8 @@ impl<'w> Work<'w> {
 
     /// Do this task's items of a phase and wait for the others'.
     fn phase(&self, task: &mut Task, name: &str, items: &[Item]) -> Result<u64> {
-        let mine = |number: usize| match task.share {
+        let share = task.share;
+        let mine = |number: usize| match share {
             Some(share) => number % share.of as usize == share.task as usize,
             None => true,
         };
@@ -247,10 +252,12 @@ impl<'w> Work<'w> {
             let next: Vec<Item> =
                 missing.iter().filter(|(n, _)| own && mine(*n)).map(|(_, item)| *item).collect();
             if !next.is_empty() {
+                let mut meter = Meter::new("items made here", next.len(), 0);
                 for item in next {
                     task.cancel.check().map_err(|_| Error::Interrupted)?;
                     self.make(task, item)?;
                     did += 1;
+                    meter.did(0, &mut |line| (task.tell)(&format!("{name}: {line}")));
                 }
                 own = false;
                 (before, wait) = (usize::MAX, Duration::from_millis(50));
@@ -287,7 +294,7 @@ impl<'w> Work<'w> {
         })
     }
 
-    fn make(&self, task: &Task, item: Item) -> Result<()> {
+    fn make(&self, task: &mut Task, item: Item) -> Result<()> {
         match item {
             Item::First(group) => self.first(task, group),
             Item::Map(round, group) => self.map(round, group),
@@ -298,7 +305,7 @@ impl<'w> Work<'w> {
     }
 
     /// The first pass over a group of files, which are brought here for it.
-    fn first(&self, task: &Task, group: usize) -> Result<()> {
+    fn first(&self, task: &mut Task, group: usize) -> Result<()> {
         let range = self.ground.groups[group].clone();
         let files = self.plan.hashed(range, task)?;
         let plan = build::plan(self.ground.config, &files)?;

@@ -12,6 +12,7 @@ use crate::build::Files;
 use crate::code::is_licence_file;
 use crate::config::{Config, Format};
 use crate::error::{Error, Result};
+use crate::task::meter::Meter;
 use crate::task::{MOST_TASKS, Task};
 
 /// Name of its object.
@@ -52,7 +53,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// Make the plan, or take the one that is there if it is the same.
-    pub fn agree(task: &Task, config: &Config) -> Result<Plan> {
+    pub fn agree(task: &mut Task, config: &Config) -> Result<Plan> {
         let mut listed = Vec::new();
         let (mut known, mut beside) = (BTreeMap::new(), Files::new());
         let list =
@@ -66,7 +67,15 @@ impl Plan {
                 listed.push((source.path.clone(), file));
             }
             if let Some(pattern) = &source.attributes {
-                let inputs = list(pattern)?.iter().map(read).collect::<Result<Vec<InputFile>>>()?;
+                let files = list(pattern)?;
+                let bytes = files.iter().map(|file| file.bytes).sum();
+                let mut meter = Meter::new("attribute files brought here", files.len(), bytes);
+                let mut inputs: Vec<InputFile> = Vec::with_capacity(files.len());
+                for file in &files {
+                    task.cancel.check().map_err(|_| Error::Interrupted)?;
+                    inputs.push(read(file)?);
+                    meter.did(file.bytes, task.tell);
+                }
                 beside.insert(pattern.clone(), inputs);
             }
         }
@@ -117,8 +126,10 @@ impl Plan {
     }
 
     /// The same with the files of a range, in document order, brought here and hashed.
-    pub fn hashed(&self, range: Range<usize>, task: &Task) -> Result<Files> {
+    pub fn hashed(&self, range: Range<usize>, task: &mut Task) -> Result<Files> {
         let mut number = 0;
+        let bytes = self.listed.get(range.clone()).unwrap_or_default().iter().map(|(_, file)| file.bytes);
+        let mut meter = Meter::new("files brought here", range.len(), bytes.sum());
         self.with(|file| {
             number += 1;
             if !range.contains(&(number - 1)) {
@@ -129,6 +140,7 @@ impl Plan {
             if input.bytes != file.bytes {
                 return Err(Error::Plan { reason: format!("`{}` changed while it was read", file.path) });
             }
+            meter.did(input.bytes, task.tell);
             Ok(input)
         })
     }

@@ -395,6 +395,8 @@ fn tables_and_cards_name_what_they_hold() {
     };
     let croissant = read("croissant.json");
     assert_eq!(croissant["distribution"].as_array().unwrap().len(), 2);
+    // The one media type of tables that readers of Croissant know.
+    assert_eq!(croissant["distribution"][0]["encodingFormat"], "application/x-parquet");
     assert_eq!(croissant["recordSet"][1]["field"][0]["@id"], "documents/ordinal");
     let graph = read("spdx.json")["@graph"].clone();
     let licences: Vec<&serde_json::Value> = graph

@@ -9,6 +9,8 @@ mod bad_input;
 #[cfg(test)]
 mod building;
 #[cfg(test)]
+mod columns;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod curating;

@@ -30,7 +30,15 @@ fn edit(spans: &str, replace: &str) -> Edit {
 }
 
 fn options(dir: &Path) -> Options {
-    Options { to: dir.join("out"), shard: 1 << 30, pack: Pack::Gz, temperature: 1.0, budget: 0 }
+    Options {
+        to: dir.join("out"),
+        shard: 1 << 30,
+        pack: Pack::Gz,
+        temperature: 1.0,
+        budget: 0,
+        max_copies: 1,
+        keep_map: false,
+    }
 }
 
 fn run(sources: &[Source], options: &Options, threads: usize) -> Result<Mixed> {
@@ -232,6 +240,71 @@ fn weights_temperature_and_budget_set_the_shares_and_more_only_adds() {
     assert!((bytes[0] / bytes[1] - 1.0).abs() < 0.1, "{bytes:?}");
 }
 
+#[test]
+fn what_is_wanted_more_often_than_it_is_there_is_written_again_with_a_map() {
+    let dir = large(1);
+    let run_in = |threads: usize, to: &str| {
+        let mut sources = both(dir.path());
+        (sources[0].weight, sources[1].weight) = (1.0, 7.0);
+        sources[1].discard.clear();
+        let to = dir.path().join(to);
+        let options = Options { max_copies: 4, keep_map: true, to: to.clone(), ..options(dir.path()) };
+        let mixed = run(&sources, &options, threads).unwrap();
+        let again = run(&sources, &options, threads).unwrap();
+        assert_eq!((again.skipped, &again.sources), (2, &mixed.sources));
+        (mixed, to)
+    };
+    let (mixed, to) = run_in(1, "one");
+    assert!((mixed.sources[1].fraction - 4.0).abs() < 1e-9);
+    let read = |name: &str| unpacked(&to.join(format!("{name}-00000.jsonl.gz")));
+    let rows: Vec<Value> =
+        read("documents/b").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(mixed.sources[1].written.documents, rows.len() as u64);
+    let bytes: usize = rows.iter().map(|row| row["text"].as_str().unwrap().len()).sum();
+    assert_eq!(mixed.sources[1].written.bytes, bytes as u64);
+    for copies in rows.chunks(4) {
+        let id = copies[0]["id"].as_str().unwrap();
+        for (number, copy) in (1..).zip(copies) {
+            let mut first = copies[0].clone();
+            if number > 1 {
+                first["id"] = format!("{id}#{number}").into();
+            }
+            assert_eq!(*copy, first, "all else stays as it is");
+        }
+    }
+    // Every span of the map stands so in the source.
+    let sources: std::collections::BTreeMap<String, String> = input_files(dir.path(), "b/documents")
+        .unwrap()
+        .iter()
+        .flat_map(|file| {
+            let (name, text) = (file.path.clone(), unpacked(&file.full));
+            let lines: Vec<String> = text.lines().map(Into::into).collect();
+            (1..).zip(lines).map(move |(number, line)| (format!("{name}:{number}"), line)).collect::<Vec<_>>()
+        })
+        .collect();
+    let maps = read("attributes/keep_map/b");
+    assert_eq!(maps.lines().count(), rows.len());
+    for (map, row) in maps.lines().zip(&rows) {
+        let map: Value = serde_json::from_str(map).unwrap();
+        assert_eq!(map["id"], row["id"]);
+        let place = format!("{}:{}", map["file"].as_str().unwrap(), map["line"]);
+        let source: Value = serde_json::from_str(&sources[&place]).unwrap();
+        let chars = |row: &Value| row["text"].as_str().unwrap().chars().collect::<Vec<_>>();
+        let (old, new) = (chars(&source), chars(row));
+        for span in map["attributes"]["keep_map"].as_array().unwrap() {
+            let at = |i: usize| span[i].as_f64().unwrap() as usize;
+            assert_eq!(new[at(0)..at(1)], old[at(2)..at(2) + at(1) - at(0)]);
+        }
+    }
+    let (_, other) = run_in(5, "other");
+    assert!(read("documents/a") == unpacked(&other.join("documents/a-00000.jsonl.gz")));
+    assert!(maps == unpacked(&other.join("attributes/keep_map/b-00000.jsonl.gz")));
+    // A map of another mix would be taken for one of this.
+    std::fs::write(to.join("attributes/keep_map/old.jsonl.gz"), "").unwrap();
+    let keeping = Options { keep_map: true, to, ..options(dir.path()) };
+    assert!(matches!(run(&both(dir.path()), &keeping, 1), Err(Error::NotEmpty { .. })));
+}
+
 /// The error of a mix of one file with one experiment.
 fn fault(documents: &str, attributes: &str, change: &dyn Fn(&mut Source)) -> (Error, String) {
     let dir = project(&[
@@ -272,24 +345,28 @@ fn attribute_files_that_do_not_fit_are_refused_with_file_line_and_field() {
         (
             rows[0].clone() + &rows[2] + &rows[1],
             2,
-            "field `id`: it is \"d3\", but the document at `c/documents/a.jsonl`, line 2 has \"d2\"",
+            "field `id` is `d3`, but the document at `c/documents/a.jsonl`, line 2 is `d2`",
         ),
         (
-            rows.concat().replace("0,2,", "3,5,"),
+            rows.concat().replace("0,2,", "3,9,"),
             1,
-            "field `s`: the span [3, 5] ends beyond the 4 code points of the text at `c/documents/a.jsonl`, line 1",
+            "field `attributes.s`: span 1 from 3 to 9 goes beyond the text of 4 code points",
         ),
-        (rows.concat().replace("0,2,", "2,1,"), 1, "field `s`: the span [2, 1] ends before it begins"),
+        (
+            rows.concat().replace("0,2,", "2,1,"),
+            1,
+            "field `attributes.s`: span 1 starts at 2 and ends before, at 1",
+        ),
         (
             rows.concat().replace("[[0,2,1.0]]", "{}"),
             1,
-            "field `s`: it must be a list of [start, end, score]",
+            "field `attributes.s`: it must be a list of [start, end, score]",
         ),
     ] {
         let told = told(&attributes);
         assert_eq!(told.replacen(&place(line), "", 1).split(": invalid").next(), Some(part), "{told}");
     }
-    assert!(told(&(rows[0].clone() + "{\n")).contains("line 2, column"));
+    assert!(told(&(rows[0].clone() + "{\n")).contains("line 2: column"));
 }
 
 #[test]

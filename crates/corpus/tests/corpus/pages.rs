@@ -1,7 +1,10 @@
 //! Sources of crawls, pages and tables.
 
-use regimen_corpus::Corpus;
+use std::io::{BufRead, Read};
+
+use regimen_corpus::inspect::{export, stats};
 use regimen_corpus::warc::{Item, Options, Reader, Record, Span};
+use regimen_corpus::{Corpus, parquet};
 
 use crate::common::{build, fault, gzip, project, texts};
 
@@ -133,8 +136,7 @@ fn at(file: &[u8], span: Span) -> Box<Record> {
     let mut unpacked = Vec::new();
     match &file[start..] {
         [0x1f, 0x8b, ..] => {
-            std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&file[start..end]), &mut unpacked)
-                .unwrap();
+            Read::read_to_end(&mut flate2::read::GzDecoder::new(&file[start..end]), &mut unpacked).unwrap();
         }
         [0x28, 0xb5, ..] => unpacked = zstd::decode_all(&file[start..end]).unwrap(),
         _ => unpacked = file[start..end].to_vec(),
@@ -304,4 +306,57 @@ fn a_corpus_of_a_program_that_kept_no_places_opens_as_before() {
     let corpus = Corpus::open_dir(old.path()).unwrap();
     assert_eq!((corpus.len(), corpus.span(0).unwrap()), (4, None));
     assert_eq!(corpus.place(2).to_string(), "`x.warc.gz`, record 3");
+}
+
+#[test]
+fn exports_tell_where_a_record_lies_and_how_often_it_is_taken() {
+    let bytes = crawl();
+    let text = "Plain text beside it. ".repeat(200);
+    let dir = project(&[("c/x.warc.gz", &bytes), ("t/a.txt", text.as_bytes())]);
+    let config = "sources = [{ name = \"c\", path = \"c\", weight = 3 }, { name = \"t\", path = \"t\" }]\n\
+                  filter = { quality = \"none\" }\nvalidation = 0\nmix = { max_copies = 3 }\n\
+                  missing_text = \"drop\"\n";
+    let corpus = build(dir.path(), config);
+    let out = dir.path().join("out");
+    export::dolma(&corpus, "k", &out, "x", 1 << 20).unwrap();
+    let rows = std::fs::File::open(out.join("documents/00000.jsonl.gz")).unwrap();
+    let rows: Vec<serde_json::Value> = std::io::BufReader::new(flate2::read::MultiGzDecoder::new(rows))
+        .lines()
+        .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+        .collect();
+    assert_eq!(rows.len(), corpus.kept().count());
+    for (row, ordinal) in rows.iter().zip(corpus.kept()) {
+        let about = &row["metadata"];
+        assert_eq!(about["copies"], corpus.row(ordinal).copies, "{row}");
+        let span = corpus.span(ordinal).unwrap();
+        assert_eq!(span.is_some(), row["source"] == "c");
+        assert_eq!(about["offset"].as_u64(), span.map(|span| span.offset));
+        assert_eq!(about["length"].as_u64(), span.and_then(|span| span.length));
+        if let Some(span) = span {
+            // The member at that place holds the record alone.
+            let member = &bytes[span.offset as usize..][..span.length.unwrap() as usize];
+            let mut record = String::new();
+            flate2::read::GzDecoder::new(member).read_to_string(&mut record).unwrap();
+            assert!(record.contains(&format!("WARC-Record-ID: <{}>", corpus.id(ordinal))), "{record}");
+        }
+    }
+    let copies: Vec<u16> = corpus.kept().map(|ordinal| corpus.row(ordinal).copies).collect();
+    assert_eq!(copies, [3, 3, 3, 1]);
+    // The table has the same, and a row for what was dropped.
+    export::parquet(&corpus, &out).unwrap();
+    let options = parquet::Options { text: "id".into(), id: None, ..parquet::Options::default() };
+    let mut table = parquet::Reader::open("t", &out.join("documents.parquet"), options).unwrap();
+    for ordinal in 0..corpus.len() as u32 {
+        let Some(parquet::Item::Row(row)) = table.next().unwrap() else { panic!("row {ordinal}") };
+        let (about, span) = (corpus.row(ordinal), corpus.span(ordinal).unwrap());
+        assert_eq!(row.other["offset"].as_u64(), span.map(|span| span.offset));
+        assert_eq!(row.other["length"].as_u64(), span.and_then(|span| span.length));
+        assert_eq!(row.other["within"].as_u64(), span.map(|_| 0));
+        assert_eq!(row.other["copies"], if about.kept() { about.copies } else { 0 });
+    }
+    let stats = stats(&corpus, 0).unwrap();
+    let crawled: u64 = corpus.kept().take(3).map(|o| u64::from(corpus.row(o).bytes)).sum();
+    assert_eq!((stats.repeated.documents, stats.repeated.bytes), (3, crawled));
+    assert_eq!((stats.training.documents, stats.training.bytes), (10, 3 * crawled + text.len() as u64));
+    assert_eq!(stats.kept.bytes, crawled + text.len() as u64, "each text once");
 }

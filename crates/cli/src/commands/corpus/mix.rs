@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use regimen_base::{Cancel, fs, units};
-use regimen_corpus::dolma::mix::{Edit, Options, Pack, Source, is_name, mix as run};
+use regimen_corpus::dolma::mix::{Edit, MOST_COPIES, Options, Pack, Source, is_name, mix as run};
 use regimen_corpus::dolma::tag::Progress;
 use serde::Deserialize;
 
@@ -24,6 +24,9 @@ struct Config {
     to: Option<PathBuf>,
     temperature: Option<f64>,
     budget: Option<Bytes>,
+    max_copies: Option<u32>,
+    #[serde(default)]
+    keep_map: bool,
     shard: Option<Bytes>,
     pack: Option<Pack>,
     sources: Vec<Entry>,
@@ -147,7 +150,15 @@ fn settled(args: &MixArgs) -> anyhow::Result<(Vec<Source>, Options)> {
         pack,
         temperature: args.temperature.or(config.temperature).unwrap_or(1.0),
         budget: bytes(args.budget, "budget", &config.budget, 0)?,
+        max_copies: args.max_copies.or(config.max_copies).unwrap_or(1),
+        keep_map: args.keep_map || config.keep_map,
     };
+    if !(1..=MOST_COPIES).contains(&options.max_copies) {
+        return Err(Fault::new(
+            format!("`max_copies`: {} is not from 1 to {MOST_COPIES}", options.max_copies),
+            "1 writes every document once at most",
+        ));
+    }
     if !(options.temperature > 0.0 && options.temperature.is_finite()) {
         return Err(Fault::new(
             format!("the temperature {} is not above 0", options.temperature),

@@ -26,9 +26,13 @@ fn shown(stats: &Stats) -> String {
     let count = |what: &str, c: &Count| {
         format!("{what:<8} {}, {}", units::plural(c.documents, "document"), units::bytes(c.bytes))
     };
-    let mut parts = vec![
-        [count("read", &stats.read), count("kept", &stats.kept), count("edited", &stats.edited)].join("\n"),
-    ];
+    let mut first =
+        vec![count("read", &stats.read), count("kept", &stats.kept), count("edited", &stats.edited)];
+    if stats.repeated.documents > 0 {
+        first.push(count("repeated", &stats.repeated));
+        first.push(count("training", &stats.training) + " with copies");
+    }
+    let mut parts = vec![first.join("\n")];
     let groups = [
         ("source", &stats.sources),
         ("licence", &stats.licences),

@@ -1,6 +1,6 @@
 //! Going through the files of a mix: once to count what would be kept, once to write it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,18 +8,18 @@ use regimen_base::{Hash256, fs};
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Fate, Judge};
-use super::{Source, named};
+use super::{Source, keep, named};
 use crate::dolma::aligned::{Aligned, Sheaf};
 use crate::dolma::offsets::Offsets;
 use crate::dolma::rewrite::rewrite;
 use crate::dolma::row::Row;
-use crate::dolma::spans::{Beside, read};
 use crate::dolma::tag::Progress;
 use crate::edit::Cut;
-use crate::error::{Error, Place, Result};
+use crate::error::{Place, Result};
 use crate::flow::Job;
 use crate::funnel::Count;
 use crate::output::{Output, done, pack};
+use crate::read::attribute_row::{self, Beside, read};
 use crate::read::chunk::Chunk;
 use crate::read::stream::Packing;
 use crate::tag::Tags;
@@ -31,6 +31,8 @@ pub(super) struct Group {
     pub files: Vec<Sheaf>,
     /// What is written.
     pub output: PathBuf,
+    /// Where the ranges that were kept are written, if they are.
+    pub map: Option<PathBuf>,
     /// Where the counts of the first pass lie.
     pub counted: PathBuf,
 }
@@ -46,8 +48,10 @@ pub(super) struct Counts {
     pub kept: Count,
     /// Kept documents whose text was edited.
     pub edited: u64,
-    /// Bytes of the text that is written.
+    /// Bytes of the text of kept documents after edits, each once.
     pub written: u64,
+    /// Rows that are written, with their text: kept documents as often as they are taken.
+    pub rows: Count,
 }
 
 impl Counts {
@@ -65,6 +69,7 @@ impl Counts {
         add(&mut self.read, &other.read);
         self.dropped.iter_mut().zip(&other.dropped).for_each(|(to, from)| add(to, from));
         add(&mut self.kept, &other.kept);
+        add(&mut self.rows, &other.rows);
         self.edited += other.edited;
         self.written += other.written;
     }
@@ -93,18 +98,41 @@ pub(super) struct Pass<'m> {
 #[derive(Default)]
 pub(super) struct Room {
     tags: Tags,
-    offsets: Offsets,
+    beside: attribute_row::Room,
     cuts: Vec<Cut>,
+    offsets: [Offsets; 2],
+}
+
+/// Bytes of rows that are packed together at most, but for one longer row: many copies of long rows need no more memory.
+const PIECE: usize = 16 << 20;
+
+/// Rows of a file, packed piece by piece.
+struct Packed {
+    packing: Packing,
+    loose: Vec<u8>,
+    packed: Vec<u8>,
+}
+
+impl Packed {
+    fn flush(&mut self, least: usize, file: &Path) -> Result<()> {
+        if self.loose.len() >= least.max(1) {
+            let loose = std::mem::take(&mut self.loose);
+            self.packed.append(&mut pack(self.packing, loose).map_err(|e| fs::Error::new("pack", file, e))?);
+        }
+        Ok(())
+    }
 }
 
 /// What a chunk becomes.
 pub(super) struct Part {
     bytes: Vec<u8>,
+    map: Vec<u8>,
     counts: Counts,
 }
 
 pub(super) struct Sink {
     output: Output,
+    map: Option<Output>,
     key: Hash256,
     counts: Counts,
 }
@@ -134,7 +162,7 @@ impl<'m> Pass<'m> {
             hasher.update(&(bytes.len() as u64).to_le_bytes());
             hasher.update(bytes);
         };
-        add(b"mix 1");
+        add(b"mix 2");
         add(source.identity().as_bytes());
         let fraction = self.fractions.map_or(-1.0, |all| all[group.source]);
         add(&fraction.to_le_bytes());
@@ -190,7 +218,13 @@ impl<'m> Job for Pass<'m> {
         let group = &self.groups[number];
         let (path, key) = (self.path(group), self.key(group));
         let saved = named(&path, "counts");
-        if done(&path, key)?.is_some()
+        let map = group.map.as_ref().filter(|_| self.fractions.is_some());
+        let mapped = match map {
+            Some(map) => done(map, key)?.is_some(),
+            None => true,
+        };
+        if mapped
+            && done(&path, key)?.is_some()
             && let Ok(saved) = fs::read_json::<Saved>(&saved)
             && saved.key == key
         {
@@ -204,7 +238,8 @@ impl<'m> Job for Pass<'m> {
         let read = Arc::clone(&self.progress.read);
         let source = Aligned::new(&group.files, self.first(number), read);
         let counts = Counts::new(self.judges[group.source].reasons.len());
-        Ok(Some((source, Sink { output, key, counts })))
+        let map = map.map(|map| Output::anew(map, key)).transpose()?;
+        Ok(Some((source, Sink { output, map, key, counts })))
     }
 
     fn work(&self, chunk: Chunk, room: &mut Room) -> Result<Part> {
@@ -213,32 +248,52 @@ impl<'m> Job for Pass<'m> {
         let discard = &self.sources[source].discard;
         let fraction = self.fractions.map_or(1.0, |all| all[source]);
         let mut counts = Counts::new(judge.reasons.len());
-        let mut out = Vec::with_capacity(if self.fractions.is_some() { chunk.data.len() } else { 0 });
+        let group = self.groups.iter().find(|group| group.source == source);
+        let packing =
+            group.map_or(Packing::Plain, |group| Packing::of_name(&group.output.to_string_lossy()).0);
+        let maps = self.fractions.is_some() && group.is_some_and(|group| group.map.is_some());
+        let packed = || Packed { packing, loose: Vec::new(), packed: Vec::new() };
+        let (mut out, mut map) = (packed(), packed());
+        let full = &file.documents.full;
         let mut beside: Vec<_> = chunk.paired.iter().map(Chunk::lines).collect();
-        let Room { tags, offsets, cuts } = room;
+        let Room { tags, beside: met, cuts, offsets } = room;
+        let find = |name: &str| Ok(judge.slots.get(name).copied());
         chunk.rows(&file.documents.path, |line, place: &dyn Fn() -> Place| {
             let row = Row::parse(line, place)?;
             let text = row.text();
             tags.begin(judge.used.len(), text.len() as u32);
-            offsets.mark(text);
+            let (id, called) = (row.id_text(), || format!("the document at {}", place()));
+            let document = Beside { id: &id, text: Some(text), called: &called };
+            met.begin();
             for (rows, of) in beside.iter_mut().zip(&file.attributes) {
                 // There is one for every document: the source saw to it.
                 let Some((number, line)) = rows.next() else { continue };
                 let at = || Place { file: of.path.clone(), unit: "line", number };
-                let line = std::str::from_utf8(line)
-                    .map_err(|e| Error::Encoding { place: at(), byte: e.valid_up_to() as u64 })?;
-                read(line, &at, &Beside { row: &row, place }, &judge.used, offsets, tags)?;
+                read(line, &at, &document, &find, met, &mut |slot, span| tags.push(slot as usize, span))?;
             }
             let bytes = text.len() as u64;
             counts.read.add(bytes);
             match judge.judge(&row, tags, fraction, cuts) {
                 Fate::Dropped(reason) => counts.dropped[reason].add(bytes),
-                Fate::Kept(edited) => {
+                Fate::Kept(edited, copies) => {
+                    let length = edited.as_ref().map_or(bytes, |(text, _)| text.len() as u64);
                     counts.kept.add(bytes);
                     counts.edited += u64::from(edited.is_some());
-                    counts.written += edited.as_ref().map_or(bytes, |text| text.len() as u64);
-                    if self.fractions.is_some() {
-                        rewrite(&row, edited.as_deref(), discard, place, &mut out)?;
+                    counts.written += length;
+                    counts.rows.documents += u64::from(copies);
+                    counts.rows.bytes += length * u64::from(copies);
+                    let text = edited.as_ref().map(|(text, _)| &**text);
+                    for copy in 1..=if self.fractions.is_some() { copies } else { 0 } {
+                        // Ids stay those of one row each.
+                        let id = (copy > 1).then(|| format!("{id}#{copy}"));
+                        rewrite(&row, text, id.as_deref(), discard, place, &mut out.loose)?;
+                        out.flush(PIECE, full)?;
+                        if maps {
+                            let words = &judge.replacements;
+                            let (id, edited) = (id.as_deref(), edited.as_ref());
+                            keep::write(&row, &place(), id, edited, words, offsets, &mut map.loose);
+                            map.flush(PIECE, full)?;
+                        }
                     }
                 }
             }
@@ -246,21 +301,17 @@ impl<'m> Job for Pass<'m> {
         })?;
         self.progress.documents.fetch_add(counts.read.documents, Ordering::Relaxed);
         self.progress.text.fetch_add(counts.read.bytes, Ordering::Relaxed);
-        let bytes = match out.is_empty() {
-            true => out,
-            false => {
-                let output = &self.groups.iter().find(|group| group.source == source);
-                let packing = output
-                    .map_or(Packing::Plain, |group| Packing::of_name(&group.output.to_string_lossy()).0);
-                pack(packing, out).map_err(|e| fs::Error::new("pack", &file.documents.full, e))?
-            }
-        };
-        Ok(Part { bytes, counts })
+        out.flush(0, full)?;
+        map.flush(0, full)?;
+        Ok(Part { bytes: out.packed, map: map.packed, counts })
     }
 
     fn take(&self, sink: &mut Sink, part: Part) -> Result<()> {
         sink.counts.add(&part.counts);
-        sink.output.put(&part.bytes, part.counts.kept.documents)
+        if let Some(map) = &mut sink.map {
+            map.put(&part.map, part.counts.rows.documents)?;
+        }
+        sink.output.put(&part.bytes, part.counts.rows.documents)
     }
 
     fn close(&self, number: usize, mut sink: Sink) -> Result<()> {
@@ -268,9 +319,15 @@ impl<'m> Job for Pass<'m> {
         if sink.counts.kept.documents == 0 {
             // Some readers take a file of no bytes for a damaged one.
             let empty = pack(Packing::of_name(&path.to_string_lossy()).0, Vec::new());
-            sink.output.put(&empty.map_err(|e| fs::Error::new("pack", &path, e))?, 0)?;
+            let empty = empty.map_err(|e| fs::Error::new("pack", &path, e))?;
+            for output in std::iter::once(&mut sink.output).chain(&mut sink.map) {
+                output.put(&empty, 0)?;
+            }
         }
         fs::write_json(&named(&path, "counts"), &Saved { key: sink.key, counts: sink.counts.clone() })?;
+        if let Some(map) = sink.map {
+            map.finish()?;
+        }
         sink.output.finish()?;
         self.settle(number, sink.counts, false);
         Ok(())

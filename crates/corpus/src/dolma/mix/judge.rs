@@ -1,16 +1,17 @@
 //! What becomes of one document: kept, edited, or dropped for a reason.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use regimen_base::DocKey;
 
 use super::Source;
 use crate::dolma::known::ask;
 use crate::dolma::row::Row;
-use crate::edit::{Cut, apply};
+use crate::edit::{Cut, KeptRange, apply};
 use crate::error::{Error, Result};
 use crate::expr::{Facts, Known, Truth, parse};
-use crate::mix::takes;
+use crate::mix::copies;
 use crate::names::Reason;
 use crate::read::row::{Fields, Scalar, parse as parse_row};
 use crate::tag::{Shape, Tags};
@@ -29,9 +30,11 @@ pub(super) struct Judge {
     include: Vec<Truth>,
     drop: Vec<Truth>,
     edits: Vec<Cutting>,
-    replacements: Vec<String>,
+    pub replacements: Vec<String>,
     /// Names of the attributes that are looked at, by slot.
     pub used: Vec<(String, Shape)>,
+    /// Their slots and shapes by name.
+    pub slots: BTreeMap<String, (u32, Shape)>,
     /// Whether an expression asks for licence or author, which are deeper in the row.
     asks_about: bool,
     /// Why documents are dropped, in the order of the numbers that [`Judge::judge`] gives.
@@ -43,8 +46,8 @@ pub(super) struct Judge {
 pub(super) enum Fate {
     /// Number of the reason.
     Dropped(usize),
-    /// Kept, with another text if it was edited.
-    Kept(Option<String>),
+    /// Kept so many times, with another text and the ranges that were kept if it was edited.
+    Kept(Option<(String, Vec<KeptRange>)>, u32),
 }
 
 impl Judge {
@@ -100,7 +103,8 @@ impl Judge {
         let shown = format!("{include:?}{drop:?}{:?}", edits.iter().map(|e| &e.when).collect::<Vec<_>>());
         let asks_about = ["Field(Licence)", "Field(Author)"].iter().any(|field| shown.contains(field));
         let name = source.name.clone();
-        Ok(Judge { include, drop, edits, replacements, used, asks_about, reasons, name })
+        let slots = (0..).zip(&used).map(|(slot, (name, shape))| (name.clone(), (slot, *shape))).collect();
+        Ok(Judge { include, drop, edits, replacements, used, slots, asks_about, reasons, name })
     }
 
     /// Judge the document in `row`, whose attributes are `tags`; `fraction` of the source is taken.
@@ -152,15 +156,16 @@ impl Judge {
                     }));
                 }
             }
-            edited = apply(row.text(), cuts, &self.replacements).map(|(text, _)| text);
-            if edited.as_ref().is_some_and(|text| text.trim().is_empty()) {
+            edited = apply(row.text(), cuts, &self.replacements);
+            if edited.as_ref().is_some_and(|(text, _)| text.trim().is_empty()) {
                 return Fate::Dropped(number);
             }
             number += 1;
         }
-        if fraction < 1.0 && !takes(DocKey::new(&self.name, &id), fraction) {
+        let copies = if fraction == 1.0 { 1 } else { copies(DocKey::new(&self.name, &id), fraction) };
+        if copies == 0 {
             return Fate::Dropped(number);
         }
-        Fate::Kept(edited)
+        Fate::Kept(edited, copies)
     }
 }

@@ -8,16 +8,17 @@
 
 mod job;
 mod judge;
+mod keep;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
-use regimen_base::{Cancel, Hash256, fs};
+use regimen_base::{Cancel, Hash256};
 use regimen_recipe::InputFile;
 
 use super::aligned::Sheaf;
-use super::folder::attributes_path;
+use super::folder::{attributes_path, nothing_else};
 use super::tag::Progress;
 use crate::error::{Error, Result};
 use crate::flow;
@@ -99,7 +100,16 @@ pub struct Options {
     pub temperature: f64,
     /// Bytes of text to take in all; 0: as much as there is at the shares wanted.
     pub budget: u64,
+    /// How often a document is written at most, where its source is wanted more often than it is there; up to [`MOST_COPIES`].
+    pub max_copies: u32,
+    /// Whether the ranges of the source text that were kept are written, as attributes of the experiment [`KEEP_MAP`].
+    pub keep_map: bool,
 }
+
+/// Copies of a document at most.
+pub const MOST_COPIES: u32 = 100;
+/// The experiment of keep maps, and the name of the one attribute in it.
+pub const KEEP_MAP: &str = "keep_map";
 
 impl Options {
     /// How often all documents are read: twice if sources are taken in shares.
@@ -108,7 +118,8 @@ impl Options {
     }
 
     fn mix(&self) -> Mix {
-        Mix { temperature: self.temperature, budget_bytes: self.budget, ..Mix::default() }
+        let max_copies = self.max_copies.clamp(1, MOST_COPIES);
+        Mix { temperature: self.temperature, budget_bytes: self.budget, max_copies }
     }
 
     fn mixes(&self, sources: &[Source]) -> bool {
@@ -123,9 +134,9 @@ pub struct MixedSource {
     pub name: String,
     /// Documents and bytes of text that were read.
     pub read: Count,
-    /// Share of what filters and edits left that was taken.
+    /// Share of what filters and edits left that was taken; above 1 where documents were written more than once.
     pub fraction: f64,
-    /// Documents that were written, and bytes of their text.
+    /// Documents that were written, and bytes of their text, each as often as it was written.
     pub written: Count,
     /// Documents written whose text was edited.
     pub edited: u64,
@@ -168,8 +179,13 @@ pub fn mix(sources: &[Source], options: &Options, progress: &Progress, cancel: &
     };
     let _held = hold(&first.output)?;
     let outputs: Vec<PathBuf> = groups.iter().map(|group| group.output.clone()).collect();
-    nothing_else(&outputs)?;
+    nothing_else(&options.to.join("documents"), &outputs)?;
     tidy(&outputs);
+    let maps: Vec<PathBuf> = groups.iter().filter_map(|group| group.map.clone()).collect();
+    if options.keep_map {
+        nothing_else(&options.to.join("attributes").join(KEEP_MAP), &maps)?;
+        tidy(&maps);
+    }
     tidy(&groups.iter().map(|group| group.counted.clone()).collect::<Vec<_>>());
     let run = |fractions: Option<&[f64]>| -> Result<(Vec<Counts>, u64)> {
         let pass = Pass::new(sources, &judges, &groups, fractions, progress);
@@ -198,7 +214,7 @@ pub fn mix(sources: &[Source], options: &Options, progress: &Progress, cancel: &
         name: source.name.clone(),
         read: counts.read,
         fraction,
-        written: Count { documents: counts.kept.documents, bytes: counts.written },
+        written: counts.rows,
         edited: counts.edited,
         cut_bytes: counts.kept.bytes as i64 - counts.written as i64,
     });
@@ -237,8 +253,10 @@ fn groups(sources: &[Source], options: &Options) -> Result<Vec<Group>> {
                 }
                 _ => {
                     let output = documents.join(format!("{}-{count:05}{end}", source.name));
+                    let map = options.to.join("attributes").join(KEEP_MAP);
+                    let map = options.keep_map.then(|| map.join(output.file_name().unwrap_or_default()));
                     let counted = documents.join(".regimen/counted").join(format!("{number}-{count:05}"));
-                    all.push(Group { source: number, files: vec![sheaf], output, counted });
+                    all.push(Group { source: number, files: vec![sheaf], output, map, counted });
                     (bytes, count) = (file.bytes, count + 1);
                 }
             }
@@ -273,22 +291,6 @@ fn judges(sources: &[Source], groups: &[Group], mixes: bool) -> Result<Vec<Judge
         Judge::new(source, &files, mixes)
     };
     sources.iter().enumerate().map(judge).collect()
-}
-
-/// Files that another run left would be taken for part of this one.
-fn nothing_else(outputs: &[PathBuf]) -> Result<()> {
-    let Some(folder) = outputs.first().and_then(|path| path.parent()) else { return Ok(()) };
-    let strange = fs::list(folder)?.into_iter().find(|path| {
-        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        !hidden && !outputs.contains(path)
-    });
-    match strange {
-        None => Ok(()),
-        Some(path) => Err(Error::NotEmpty {
-            folder: folder.display().to_string(),
-            file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        }),
-    }
 }
 
 /// Rules that several sources share are one step.

@@ -13,7 +13,7 @@ pub(super) struct Described {
     pub path: String,
     pub bytes: u64,
     pub sha256: String,
-    /// Media type.
+    /// Media type, as Croissant names it.
     pub media: &'static str,
     pub what: What,
 }
@@ -46,7 +46,7 @@ pub(super) fn describe(dir: &Path) -> Result<Vec<Described>> {
         };
         let (sha256, bytes) = of_file(&dir.join(&path))?;
         let media = match what {
-            What::Documents | What::Attributes => "application/vnd.apache.parquet",
+            What::Documents | What::Attributes => "application/x-parquet",
             What::Rows | What::AttributeRows => "application/gzip",
         };
         all.push(Described { path: relative, bytes, sha256, media, what });

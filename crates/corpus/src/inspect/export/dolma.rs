@@ -33,7 +33,7 @@ pub fn dolma(corpus: &Corpus, key: &str, dir: &Path, experiment: &str, shard: u6
         .collect();
     for (number, documents) in shards(corpus, shard.max(1)).iter().enumerate() {
         let file = name(number);
-        let identity = format!("dolma 1 {key} {shard} {number} {experiment}");
+        let identity = format!("dolma 2 {key} {shard} {number} {experiment}");
         let row = |ordinal: u32, out: &mut Vec<u8>| document(corpus, ordinal, out).map(|()| 0);
         write(corpus, dir, &format!("documents/{file}"), &identity, documents, &row, &mut out)?;
         if !names.is_empty() {
@@ -62,7 +62,17 @@ fn document(corpus: &Corpus, ordinal: u32, out: &mut Vec<u8>) -> Result<()> {
     field("regimen_key", &row.key.to_string(), out);
     field("file", &corpus.names().files[row.file as usize].path, out);
     // Writing to memory cannot fail.
-    let _ = writeln!(out, ",\"line\":{}}}}}", row.line);
+    let _ = write!(out, ",\"line\":{}", row.line);
+    if let Some(span) = corpus.span(ordinal)? {
+        let _ = write!(out, ",\"offset\":{}", span.offset);
+        if let Some(length) = span.length {
+            let _ = write!(out, ",\"length\":{length}");
+        }
+        if span.within > 0 {
+            let _ = write!(out, ",\"within\":{}", span.within);
+        }
+    }
+    let _ = writeln!(out, ",\"copies\":{}}}}}", row.copies);
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Rows for anyone: `SHARD.jsonl.gz` with one flat object a document.
 
+use std::io::Write;
 use std::path::Path;
 
 use super::Exported;
@@ -8,7 +9,7 @@ use crate::corpus::Corpus;
 use crate::error::Result;
 use crate::inspect::date::date;
 
-/// Write the kept documents into `dir`: id, text, source, licence, author, split, created, key. `key` is that of the
+/// Write the kept documents into `dir`: id, text, source, licence, author, split, created, key, copies. `key` is that of the
 /// corpus, `shard` the bytes of text in a file. Files that are there already are passed over.
 ///
 /// # Errors
@@ -28,11 +29,12 @@ pub fn jsonl(corpus: &Corpus, key: &str, dir: &Path, shard: u64) -> Result<Expor
             field("created", &date(day.into()), out);
         }
         field("key", &row.key.to_string(), out);
-        out.extend_from_slice(b"}\n");
+        // Writing to memory cannot fail.
+        let _ = writeln!(out, ",\"copies\":{}}}", row.copies);
         Ok(0)
     };
     for (number, documents) in shards(corpus, shard.max(1)).iter().enumerate() {
-        let identity = format!("jsonl 1 {key} {shard} {number}");
+        let identity = format!("jsonl 2 {key} {shard} {number}");
         write(corpus, dir, &name(number), &identity, documents, &row, &mut out)?;
         out.documents += documents.len() as u64;
     }

@@ -16,6 +16,7 @@ use super::Exported;
 use crate::corpus::Corpus;
 use crate::inspect::error::{Error, Result};
 use crate::tag::Shape;
+use crate::warc::Span;
 
 /// Rows of a row group.
 const GROUP: usize = 1 << 17;
@@ -70,6 +71,15 @@ pub(super) fn document_columns(corpus: &Corpus) -> Vec<Declared> {
         declared("split", Text, true, "train or validation; null if it was dropped"),
         declared("file", Text, false, "Source file relative to the project"),
         declared("line", Long, false, "Line or block in the file from 1"),
+        declared(
+            "offset",
+            Long,
+            true,
+            "Byte of the file, as it lies on the disk, at which the member with the record begins",
+        ),
+        declared("length", Long, true, "Bytes of that member; null where it goes on behind the record"),
+        declared("within", Long, true, "Unpacked bytes of the member before the record"),
+        declared("copies", Long, false, "How often the mix takes it; 0 if it was dropped"),
         declared("bytes", Long, false, "Bytes of text as kept, or of the source text if it was dropped"),
         declared("created", Day, true, "Day of creation"),
         declared("reason", Text, true, "Why it was dropped; null if it was kept"),
@@ -121,6 +131,12 @@ fn documents(corpus: &Corpus, path: &Path) -> Result<()> {
     let mut table = Table::create(path, &columns)?;
     let all: Vec<u32> = (0..corpus.len() as u32).collect();
     for some in all.chunks(GROUP) {
+        let places = some.iter().map(|&ordinal| corpus.span(ordinal)).collect::<crate::Result<Vec<_>>>()?;
+        let place = |of: &dyn Fn(&Span) -> Option<u64>| {
+            let each =
+                places.iter().map(|span| span.as_ref().and_then(of).and_then(|x| i64::try_from(x).ok()));
+            Column::Long(each.collect())
+        };
         let text = |of: &dyn Fn(u32) -> Option<String>| Column::Text(some.iter().map(|&o| of(o)).collect());
         let long = |of: &dyn Fn(u32) -> Option<i64>| Column::Long(some.iter().map(|&o| of(o)).collect());
         let row = |ordinal: u32| corpus.row(ordinal);
@@ -134,6 +150,10 @@ fn documents(corpus: &Corpus, path: &Path) -> Result<()> {
             text(&|o| row(o).kept().then(|| row(o).split.name().into())),
             text(&|o| Some(names.files[row(o).file as usize].path.clone())),
             long(&|o| Some(row(o).line.into())),
+            place(&|span| Some(span.offset)),
+            place(&|span| span.length),
+            place(&|span| Some(span.within)),
+            long(&|o| Some(if row(o).kept() { row(o).copies.into() } else { 0 })),
             long(&|o| Some(row(o).bytes.into())),
             Column::Day(some.iter().map(|&o| row(o).created).collect()),
             text(&|o| row(o).dropped.map(|reason| corpus.reason_name(reason).into())),
