@@ -155,7 +155,8 @@ Keys: `?` lists them. `p` pauses a run in another process, `s` stops it behind a
     /// Write the report of a run as one offline HTML file
     #[command(after_help = "Examples:
   regimen report base
-  regimen report base --output report.html")]
+  regimen report base --output report.html
+  regimen report base --against base-1f0c2a9e      two runs over each other")]
     Report(ReportArgs),
     /// Export a model as a Hugging Face folder
     #[command(after_help = "Example:
@@ -319,6 +320,9 @@ pub struct Target {
 pub struct ReportArgs {
     /// Run, or stage name
     pub run: String,
+    /// Another run to lay over it
+    #[arg(long, value_name = "RUN")]
+    pub against: Option<String>,
     /// Where to write it (default: the run's folder)
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,

@@ -4,6 +4,7 @@
 //! same documents ([`Tally`] sums up), `generate` writes texts from prompts.
 
 pub mod error;
+pub mod losses;
 pub mod ngram;
 mod stage;
 pub mod tally;

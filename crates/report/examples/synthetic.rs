@@ -1,4 +1,5 @@
-//! Write the page of a made-up run, to look at: `cargo run -p regimen-report --example synthetic -- PAGE [STEPS] [unfinished]`.
+//! Write the page of a made-up run, to look at: `cargo run -p regimen-report --example synthetic -- PAGE [STEPS] [unfinished]
+//! [against]`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,5 +14,8 @@ fn main() {
     let steps = arguments.get(1).and_then(|n| n.parse().ok()).unwrap_or(3000);
     let folder = tempfile::tempdir().unwrap();
     let (store, run) = common::project(folder.path(), steps, !arguments.iter().any(|a| a == "unfinished"));
-    regimen_report::write(&store, &run, Some(&page)).unwrap();
+    let against =
+        arguments.iter().any(|a| a == "against").then(|| common::rival(&store, &run, steps * 4 / 5));
+    let extras = regimen_report::Extras { against, seen: Some(common::seen()) };
+    regimen_report::write_with(&store, &run, &extras, Some(&page)).unwrap();
 }

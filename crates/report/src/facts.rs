@@ -1,11 +1,15 @@
 //! Everything a page tells, gathered from the store before a line of it is written.
 
+use std::collections::BTreeMap;
+
 use regimen_base::{Hash256, Key, events, json};
 use regimen_ledger::{Artifact, Manifest, Relative, RunInfo, Store, run_id};
 use serde_json::{Value, json};
 
+use crate::Seen;
 use crate::error::Error;
 use crate::log::Log;
+use crate::losses::Losses;
 
 /// What is known of a run.
 pub(crate) struct Facts {
@@ -19,6 +23,12 @@ pub(crate) struct Facts {
     pub(crate) before: Vec<Relation>,
     /// What was made from it, nearest first.
     pub(crate) after: Vec<Relation>,
+    /// The run that it is compared with.
+    pub(crate) against: Option<Box<Facts>>,
+    /// The tokens it was trained on, by where they come from.
+    pub(crate) seen: Option<Seen>,
+    /// How the losses of evaluations spread.
+    pub(crate) losses: BTreeMap<Key, Losses>,
     /// Changes whenever the page would.
     pub(crate) stamp: Hash256,
 }
@@ -42,7 +52,7 @@ impl Facts {
             // The artifact was made under another name; that run has the events.
             path = events::path_in(&store.run_dir(&run_id(&made.stage, info.key)));
         }
-        let log = if path.exists() { Log::new(events::read(&path)?) } else { Log::default() };
+        let log = if path.exists() { Log::read(&path)? } else { Log::default() };
         let open_all = |relatives: Vec<Relative>| -> Vec<Relation> {
             let relation = |relative: Relative| Relation {
                 manifest: open(store, &relative.kind, relative.key),
@@ -51,7 +61,13 @@ impl Facts {
             relatives.into_iter().map(relation).collect()
         };
         let before = causes_first(open_all(relatives.0));
-        Ok(Facts { info: info.clone(), log, own, before, after: open_all(relatives.1), stamp })
+        let after = open_all(relatives.1);
+        let manifests = own.iter().chain(after.iter().filter_map(|r| r.manifest.as_ref()));
+        let losses = manifests
+            .filter(|m| m.kind == "evaluate")
+            .filter_map(|m| Some((m.key, Losses::read(&store.artifact_dir(&m.kind, m.key))?)))
+            .collect();
+        Ok(Facts { info: info.clone(), log, own, before, after, against: None, seen: None, losses, stamp })
     }
 
     /// What the stage wanted remembered; null if it has not ended.

@@ -1,9 +1,10 @@
 //! A writer of markup that cannot leave a tag open nor let foreign text through unescaped. What it writes is both
-//! HTML and well-formed XML.
+//! HTML and well-formed XML, but for the script.
 
 use std::fmt::Write;
 
 use crate::escape::escape_into;
+use crate::json::Json;
 
 /// Attributes: names are ours, values are escaped.
 pub(crate) type Attrs<'a> = &'a [(&'a str, &'a str)];
@@ -41,6 +42,7 @@ const BLOCKS: &[&str] = &[
     "ol",
     "p",
     "pre",
+    "script",
     "section",
     "style",
     "summary",
@@ -85,6 +87,14 @@ impl Html {
     /// Markup of our own that needs no escaping.
     pub(crate) fn trusted(&mut self, markup: &'static str) {
         self.out.push_str(markup);
+    }
+
+    /// An element of data for the script. Its content cannot end it.
+    pub(crate) fn data(&mut self, id: &str, json: &Json) {
+        self.tag("script", &[("type", "application/json"), ("id", id)]);
+        self.out.push('>');
+        self.out.push_str(json.as_str());
+        self.out.push_str("</script>\n");
     }
 
     /// Another part, as it is.

@@ -1,14 +1,19 @@
 //! The sections of a page, one file each. A section without data writes nothing and is left out.
 
+mod comparison;
 mod config;
 mod corpus;
 mod curves;
+mod documents;
 mod evaluation;
+mod graph;
 mod headline;
+mod layers;
 mod lineage;
 mod notes;
 mod reproduce;
 mod samples;
+mod seen;
 
 use crate::facts::Facts;
 use crate::html::Html;
@@ -27,8 +32,11 @@ pub(crate) struct Section {
 
 /// All sections in the order of the page.
 pub(crate) const ALL: &[Section] = &[
+    Section { id: "comparison", title: "Two runs", write: comparison::write },
     Section { id: "curves", title: "Training curves", write: curves::write },
+    Section { id: "layers", title: "Layer by layer", write: layers::write },
     Section { id: "evaluation", title: "Evaluation", write: evaluation::write },
+    Section { id: "documents", title: "Hard and easy text", write: documents::write },
     Section { id: "samples", title: "What it wrote", write: samples::write },
     Section { id: "corpus", title: "What it learned from", write: corpus::write },
     Section { id: "lineage", title: "Lineage", write: lineage::write },

@@ -2,7 +2,9 @@
 
 mod bar;
 mod chart;
+mod histogram;
 mod scale;
 
 pub(crate) use bar::{bar, pair};
-pub(crate) use chart::{Chart, Level, Line, Mark};
+pub(crate) use chart::{Chart, Level, Line, Mark, clock};
+pub(crate) use histogram::Histogram;

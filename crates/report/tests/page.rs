@@ -5,9 +5,11 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 
 use regimen_base::{Key, fs};
 use regimen_ledger::{RunInfo, Status, Store, key_of};
+use regimen_report::Extras;
 use serde_json::json;
 
 /// Fail if a tag is left open, closed twice, or an attribute is not quoted.
@@ -15,6 +17,11 @@ fn check_balance(page: &str) {
     let mut rest = page.strip_prefix("<!DOCTYPE html>").expect("a doctype");
     let mut open: Vec<&str> = Vec::new();
     while let Some(start) = rest.find('<') {
+        if rest[start..].starts_with("<script") {
+            let end = rest[start..].find("</script>").expect("a script has its end");
+            rest = &rest[start + end + 9..];
+            continue;
+        }
         assert!(!rest[..start].contains('>'), "a stray > in {:?}", &rest[..start]);
         let end = start + rest[start..].find('>').expect("every < has its >");
         let tag = &rest[start + 1..end];
@@ -33,9 +40,54 @@ fn check_balance(page: &str) {
 
 /// Fail if the page could reach out or run something.
 fn check_closed(page: &str) {
-    assert!(page.contains("default-src 'none'") || page.contains("default-src &#39;none&#39;"));
-    for word in ["<script", " src=", "url(", "@import", "<iframe", "<link", "<img", "<a href=\"http", " on"] {
-        let found = page.match_indices(word).find(|(i, _)| word != " on" || is_handler(page, *i));
+    let policy = "default-src &#39;none&#39;; script-src &#39;nonce-";
+    let (_, rest) = page.split_once(policy).expect("a policy");
+    let nonce: String = rest.chars().take(64).collect();
+    assert!(nonce.bytes().all(|b| b.is_ascii_hexdigit()), "{nonce}");
+    // What can run is the last thing on the page, ours, and one; data runs not.
+    let (before, script) = page.split_once(&format!("<script nonce=\"{nonce}\">")).expect("our script");
+    assert!(script.ends_with("})();\n</script>\n</body>\n</html>\n"), "{}", &script[script.len() - 99..]);
+    assert!(script.len() < 60_000, "{} bytes of script", script.len());
+    for word in [
+        "fetch(",
+        "XMLHttp",
+        "import(",
+        "innerHTML",
+        "insertAdjacent",
+        "eval(",
+        "document.write",
+        "http:",
+        "https:",
+    ] {
+        assert!(!script.replace("http://www.w3.org/2000/svg", "").contains(word), "{word} in the script");
+    }
+    let mut page = String::new();
+    for (i, part) in before.split("<script").enumerate() {
+        let kept = if i == 0 {
+            part
+        } else {
+            assert!(part.starts_with(" type=\"application/json\" id=\""), "{}", &part[..60]);
+            let (data, after) = part.split_once("</script>").expect("an end");
+            let json = data.split_once('>').expect("data").1;
+            serde_json::from_str::<serde_json::Value>(json).expect("JSON");
+            assert!(!json.contains(['<', '>', '&']));
+            after
+        };
+        page.push_str(kept);
+    }
+    for word in [
+        "<script",
+        " style=",
+        " src=",
+        "url(",
+        "@import",
+        "<iframe",
+        "<link",
+        "<img",
+        "<a href=\"http",
+        " on",
+    ] {
+        let found = page.match_indices(word).find(|(i, _)| word != " on" || is_handler(&page, *i));
         assert!(found.is_none(), "{word} in the page: {:?}", found.map(|(i, _)| &page[i..i + 40]));
     }
 }
@@ -48,6 +100,7 @@ fn is_handler(page: &str, i: usize) -> bool {
 
 /// Fail if an id stands twice or a reference leads nowhere.
 fn check_ids(page: &str) {
+    let page = page.rsplit_once("<script nonce").expect("a script").0;
     let values = |name: &str| -> Vec<String> {
         let mark = format!(" {name}=\"");
         page.match_indices(&mark)
@@ -180,7 +233,10 @@ fn little_known_makes_a_short_page() {
     for kind in ["pretrain", "corpus", "evaluate", "something-new"] {
         for status in [Status::Running, Status::Failed, Status::Done, Status::Cached] {
             let page = page_of(&store, &bare(kind, status));
-            for absent in ["curves", "evaluation", "samples", "corpus", "notes"] {
+            let (page, _) = page.split_once("<script nonce").unwrap();
+            for absent in
+                ["curves", "layers", "comparison", "documents", "evaluation", "samples", "corpus", "notes"]
+            {
                 assert!(!page.contains(&format!("<section id=\"{absent}\"")), "{kind}: {absent}");
             }
             assert!(!page.contains("NaN") && !page.contains("inf"), "{kind}");
@@ -289,4 +345,158 @@ fn a_page_goes_where_it_is_asked_to() {
     let path = folder.path().join("deep/er/page.html");
     assert_eq!(regimen_report::write(&store, &run, Some(&path)).unwrap(), path);
     assert!(path.exists() && !store.run_dir(&run.id).join("report.html").exists());
+}
+
+fn page_with(store: &Store, run: &RunInfo, extras: &Extras) -> String {
+    let path = regimen_report::write_with(store, run, extras, None).unwrap();
+    let page = fs::read_text(&path).unwrap();
+    check_balance(&page);
+    check_closed(&page);
+    check_ids(&page);
+    page
+}
+
+#[test]
+fn layers_losses_documents_and_shares_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, run) = common::project(folder.path(), 600, true);
+    let extras = Extras { seen: Some(common::seen()), ..Extras::default() };
+    let page = page_with(&store, &run, &extras);
+    for words in [
+        "Gradient norm by layer",
+        "Update-to-weight ratio",
+        "layer 3: ",
+        "often aimed at",
+        "Loss of single tokens",
+        "Half of all tokens cost less than",
+        "Hardest documents",
+        "regimen trace doc &#39;score:doc 0&#39;\\&#39;&#39;s&#39;",
+        "&lt;b&gt;zz&lt;/b&gt;",
+        "Tokens seen, by source",
+        "<td class=\"n\">31,000,000</td><td class=\"n\">6.59M</td><td class=\"n\">67.0 %</td>",
+        "class=\"node self\"",
+    ] {
+        assert!(page.contains(words), "missing: {words}");
+    }
+    assert_eq!(page.matches("<g class=\"node").count(), 6, "every artifact is a box");
+    assert_eq!(page.matches("class=\"edge\"").count(), 7, "every input is an arrow");
+}
+
+#[test]
+fn two_runs_lie_over_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, run) = common::project(folder.path(), 600, true);
+    let other = common::rival(&store, &run, 400);
+    let extras = Extras { against: Some(other.clone()), ..Extras::default() };
+    let path = regimen_report::write_with(&store, &run, &extras, None).unwrap();
+    assert_eq!(path, store.run_dir(&run.id).join(format!("report-against-{}.html", other.id)));
+    let page = page_with(&store, &run, &extras);
+    for words in [
+        "1.744 bits per byte, 3.1 % fewer than the second with 1.8",
+        "<code>model.layers</code></th><td>6</td><td>8</td>",
+        "<code>learning_rate</code></th><td>0.003</td><td>0.001</td>",
+        &format!("{}: ", other.id),
+    ] {
+        assert!(page.contains(words), "missing: {words}");
+    }
+    let curves = |page: &str| page.matches("\"run\":1").count();
+    assert!(curves(&page) >= 5, "{} curves of the other run", curves(&page));
+    assert!(!store.run_dir(&run.id).join("report.html").exists(), "the page of one run is another");
+    assert_eq!(curves(&page_of(&store, &run)), 0);
+}
+
+#[test]
+fn runs_of_different_kinds_are_compared_as_far_as_they_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, run) = common::project(folder.path(), 60, true);
+    for kind in ["corpus", "evaluate", "something-new"] {
+        let other = RunInfo { id: format!("{kind}-1"), ..bare(kind, Status::Failed) };
+        for (one, two) in [(&run, &other), (&other, &run), (&other, &other)] {
+            let extras = Extras { against: Some(two.clone()), ..Extras::default() };
+            let page = page_with(&store, one, &extras);
+            let different = format!("are of different kinds, {} and {}", one.kind, two.kind);
+            assert_eq!(page.contains(&different), one.kind != two.kind);
+        }
+    }
+}
+
+#[test]
+fn a_log_that_was_cut_is_read_as_far_as_it_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, run) = common::project(folder.path(), 60, true);
+    let whole = page_of(&store, &run);
+    let log = store.run_dir(&run.id).join("events.jsonl");
+    let events = fs::read(&log).unwrap();
+    for cut in [events.len() - 1, events.len() - 7, events.len() / 2, 40, 1] {
+        fs::write(&log, &events[..cut]).unwrap();
+        let page = page_of(&store, &run);
+        assert!(page.contains("1.744 bits per byte"), "what the ledger knows is told, cut at {cut}");
+        assert!(cut < 100 || page.contains("Training loss"), "cut at {cut}");
+    }
+    fs::write(&log, &events).unwrap();
+    assert_eq!(page_of(&store, &run), whole);
+}
+
+#[test]
+fn artifacts_that_are_gone_leave_a_gap_and_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, run) = common::project(folder.path(), 60, true);
+    for kind in ["evaluate", "corpus", "tokens", "pretrain"] {
+        std::fs::remove_dir_all(folder.path().join(".regimen/artifacts").join(kind)).unwrap();
+        page_of(&store, &run);
+    }
+    let page = page_of(&store, &run);
+    assert!(page.contains("Training loss") && !page.contains("Hardest documents"));
+}
+
+#[test]
+fn what_is_no_number_breaks_no_chart() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let run = bare("pretrain", Status::Failed);
+    let log = store.run_dir(&run.id).join("events.jsonl");
+    fs::create_dir_all(&store.run_dir(&run.id)).unwrap();
+    let mut lines = String::new();
+    for step in 1..=300 {
+        let value = match step % 5 {
+            0 => "null",
+            1 => "1e309",
+            2 => "-1e308",
+            3 => "0",
+            _ => "2.5",
+        };
+        lines.push_str(&format!(
+            "{{\"t\":{step},\"k\":\"metrics\",\"step\":{step},\"values\":{{\"loss\":{value},\"tokens\":null,\"grad_norm\":null,\
+             \"grad_norm/layers.0\":{value},\"update_ratio/head\":null}}}}\n"
+        ));
+    }
+    fs::write(&log, lines.as_bytes()).unwrap();
+    let page = page_of(&store, &run);
+    assert!(page.contains("Training loss") && page.contains("Gradient norm by layer"));
+    assert!(!page.contains("Update-to-weight ratio"), "nothing of it is a number");
+    for word in ["NaN ", " NaN", "inf ", "infinity", "Infinity"] {
+        let text = page.rsplit_once("<script nonce").unwrap().0;
+        assert!(!text.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn millions_of_points_are_streamed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let run = bare("pretrain", Status::Done);
+    fs::create_dir_all(&store.run_dir(&run.id)).unwrap();
+    let file = std::fs::File::create(store.run_dir(&run.id).join("events.jsonl")).unwrap();
+    let mut file = std::io::BufWriter::new(file);
+    for step in 1..=200_000u32 {
+        writeln!(
+            file,
+            "{{\"t\":{step},\"k\":\"metrics\",\"step\":{step},\"values\":{{\"a\":{step},\"b\":1,\"c\":2,\"d\":3,\"e\":4}}}}"
+        )
+        .unwrap();
+    }
+    file.flush().unwrap();
+    let page = page_of(&store, &run);
+    assert!(page.len() < 400_000, "{} bytes", page.len());
+    assert!(page.contains("40 of 200,000 points"));
 }

@@ -14,6 +14,7 @@ pub mod memory;
 #[cfg(feature = "mpi")]
 pub mod mpi;
 pub mod optimizer;
+pub mod parts;
 pub mod pretrain;
 pub mod profile;
 pub mod saved;
@@ -26,7 +27,7 @@ pub use error::{Error, Result};
 pub use guard::Guard;
 pub use profile::{Profile, Profiler};
 pub use saved::Saved;
-pub use score::score;
+pub use score::{score, score_tokens};
 pub use trainer::Trainer;
 
 /// The stages of this room.

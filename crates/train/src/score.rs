@@ -26,6 +26,21 @@ pub fn score(
     pool: &Pool,
     tick: &mut dyn FnMut(usize, usize) -> bool,
 ) -> Result<Vec<f64>> {
+    score_tokens(decoder, params, stream, ordinals, context, stride, pool, tick, &mut |_| {})
+}
+
+/// [`score`], where `heard` gets the nats of every token that is scored, in no order that means anything.
+pub fn score_tokens(
+    decoder: &Decoder,
+    params: &Params,
+    stream: &Stream,
+    ordinals: &[u32],
+    context: usize,
+    stride: usize,
+    pool: &Pool,
+    tick: &mut dyn FnMut(usize, usize) -> bool,
+    heard: &mut dyn FnMut(f32),
+) -> Result<Vec<f64>> {
     let mut nats = vec![0.0; ordinals.len()];
     let mut owners = Vec::new();
     let mut spans: Vec<Span> = Vec::new();
@@ -62,6 +77,8 @@ pub fn score(
         for (&row, nll) in rows.iter().zip(nll.chunks_exact(time)) {
             scored[row] = nll.iter().map(|&x| f64::from(x)).sum();
         }
+        let scored_slots = nll.iter().zip(&block.weights).filter(|(_, weight)| **weight > 0.0);
+        scored_slots.for_each(|(&nats, _)| heard(nats));
         done += many;
         if !tick(done, order.len()) {
             break;

@@ -11,6 +11,7 @@ use regimen_tokens::Block;
 
 use crate::error::Result;
 use crate::guard::{Guard, Reason};
+use crate::parts::Parts;
 use crate::saved::build;
 
 /// Weights, gradients, optimizer and guard.
@@ -35,6 +36,8 @@ pub struct Trainer {
     pub z_loss: f64,
     /// What records the time of a step, while it is profiled.
     pub recorder: Option<Arc<Recorder>>,
+    /// What looks at the parts of the model, in steps where that is wanted.
+    pub parts: Parts,
     scaled: Vec<f32>,
     /// Whether the gradients are zero, because a step has used them up.
     clean: bool,
@@ -120,6 +123,7 @@ impl Trainer {
             clip: 1.0,
             z_loss: 0.0,
             recorder: None,
+            parts: Parts::new(&layout),
             scaled: Vec::new(),
             clean: true,
         })
@@ -199,13 +203,18 @@ impl Trainer {
         let norm = global_norm(&self.grads.data);
         drop(span);
         let skipped = self.guard.judge(loss, norm);
+        let floats = self.grads.data.len();
+        if self.parts.wanted {
+            let _span = over_arena(&self.recorder, "norms of parts", floats, 2, 1);
+            self.parts.before(&self.params.data, &self.grads.data);
+        }
         if skipped.is_none() {
             let scale = clip_scale(norm, self.clip);
-            let floats = self.grads.data.len();
             let _span =
                 outside(self.recorder.as_deref(), "optimizer", || update_work(&*self.optimizer, floats));
             self.optimizer.step(&mut self.params.data, &mut self.grads.data, rate, scale);
             self.clean = true;
+            self.parts.after(&self.params.data);
         }
         Ok(Stepped { loss, norm, tokens: block.count, skipped })
     }

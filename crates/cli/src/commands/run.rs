@@ -136,7 +136,7 @@ fn reports(store: &Store, outcomes: &[Outcome]) -> anyhow::Result<Vec<String>> {
         let path = if regimen_report::up_to_date(store, &run) {
             store.run_dir(&run.id).join("report.html")
         } else {
-            regimen_report::write(store, &run, None).explain()?
+            super::report::write(store, &run, None, None)?
         };
         written.push(shown(&path));
     }

@@ -268,8 +268,16 @@ fn sampling_values_that_make_no_sense() {
 fn a_report_is_one_offline_page() {
     let project = Project::finished();
     let page = std::fs::read_to_string(project.run_dir("base").join("report.html")).unwrap();
-    for word in ["<script", "<link", "<iframe", "src=\"http", "url(", "@import"] {
+    for word in ["<script src", "<link", "<iframe", "src=\"http", "url(", "@import", "https:"] {
         assert!(!page.contains(word), "`{word}` is in the page");
+    }
+    assert!(page.contains("default-src &#39;none&#39;"));
+    // The training logs its layers, the evaluation its losses, and the corpus knows whose tokens were seen.
+    for word in ["Gradient norm by layer", "Update-to-weight ratio", "layer 1", "Loss of single tokens"] {
+        assert!(page.contains(word), "`{word}` is not in the page");
+    }
+    for word in ["Hardest documents", "regimen trace doc", "Tokens seen, by licence", "Lineage graph"] {
+        assert!(page.contains(word), "`{word}` is not in the page");
     }
     for word in ["<svg", "letters", "CC0-1.0", "machine", "The people", "regimen run recipe.toml", "base"] {
         assert!(page.contains(word), "`{word}` is not in the page");
@@ -281,6 +289,11 @@ fn a_report_is_one_offline_page() {
     project.run(&["report", "base", "-o", "."]).refused(&["`.`", "report.html"]);
     let run = project.run_dir("corpus").file_name().unwrap().to_string_lossy().into_owned();
     project.run(&["report", &run]).fine();
+    let done = project.run(&["report", "base", "--against", &run]).fine();
+    let both = std::fs::read_to_string(done.stdout.trim_end()).unwrap();
+    assert!(both.contains("are of different kinds, pretrain and corpus"));
+    project.run(&["report", "base", "--against", "base"]).refused(&["the same run", "regimen runs"]);
+    project.run(&["report", "base", "--against", "bsae"]).refused(&["`bsae`", "`base`"]);
     let left: Vec<String> =
         crate::common::files(project.root()).into_iter().filter(|f| f.contains("tmp")).collect();
     assert!(left.is_empty(), "{left:?}");

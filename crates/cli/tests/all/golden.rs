@@ -20,7 +20,7 @@ const NUMERIC: [(&str, &str, [&str; 3]); 3] = [
         "avx512, glibc 2.36+fma",
         [
             "54e3ceb5433db99c60797c7d8098bfb4a00d8bfacc8fc1f695f7d3d3ea2ee3de",
-            "8838f467853007d8c30d1ec8729ef2bdee09a1ab1ac0a5c8a5564676162d376a",
+            "9679919e338361c5c57fe71fd59f895a9f75170e56e51c157fb9ec6df8acee0e",
             "2dced3f5b22ab593c5ac039734363ed7336421a5f62fd74ce3f09e7d81a22a81",
         ],
     ),
@@ -29,7 +29,7 @@ const NUMERIC: [(&str, &str, [&str; 3]); 3] = [
         "avx2, glibc 2.36+fma",
         [
             "54e3ceb5433db99c60797c7d8098bfb4a00d8bfacc8fc1f695f7d3d3ea2ee3de",
-            "8838f467853007d8c30d1ec8729ef2bdee09a1ab1ac0a5c8a5564676162d376a",
+            "9679919e338361c5c57fe71fd59f895a9f75170e56e51c157fb9ec6df8acee0e",
             "2dced3f5b22ab593c5ac039734363ed7336421a5f62fd74ce3f09e7d81a22a81",
         ],
     ),
@@ -38,7 +38,7 @@ const NUMERIC: [(&str, &str, [&str; 3]); 3] = [
         "portable, glibc 2.36+fma",
         [
             "00d4d8100b02401ea6ed3cb5248b5ae3b48b2642f2be7561b4c9e13877528a32",
-            "7b6db1259c238121596fcd6abf4de2a091a24cb893adbebd969d988273813481",
+            "55a14144e655b10f03e4c6d08994c6c8b8dae02d15cd552bd47571e6b97e934a",
             "de5a7550fd11bb378d87a5c977a9e85079e6e734929764a7e4cfb0dce5285773",
         ],
     ),
@@ -51,7 +51,7 @@ const VERSIONS: [(&str, u64); 7] = [
     ("tokens", 1),
     ("ngram", 1),
     ("pretrain", 4),
-    ("evaluate", 4),
+    ("evaluate", 5),
     ("generate", 4),
 ];
 

@@ -7,23 +7,26 @@ use regimen_recipe::{Field, Forecast, Input, Job, Planning, StageKind, Ty, no_ch
 use regimen_tensor::Pool;
 use regimen_tokens::{Stream, TokenSet};
 use regimen_train::score::bits_per_byte;
-use regimen_train::{Saved, score};
+use regimen_train::{Saved, score_tokens};
 use serde::{Deserialize, Serialize};
 
 use super::forecast::{Model, of_split};
 use crate::error::Error;
+use crate::losses::{Document, Extremes, Losses, TokenLosses};
 use crate::ngram::Ngram;
 use crate::tally::{Scored, Tally};
 
 /// One row a document.
 const SCORES: &str = "scores.jsonl";
+/// How the losses spread: over tokens, and the documents at both ends.
+const LOSSES: &str = "losses.json";
 /// The summary as a file.
 const RESULT: &str = "result.json";
 
 /// `kind = "evaluate"`.
 pub(crate) static EVALUATE: StageKind = StageKind {
     kind: "evaluate",
-    version: 4,
+    version: 5,
     about: "Score a model on held-out documents, each from an empty context, in bits per byte of text.",
     seeded: false,
     shared: false,
@@ -181,9 +184,11 @@ fn run(job: &mut Job) -> Result<(), Failure> {
             .into());
         }
     };
-    let nats = model_nats(job, &saved, stream, &documents, stride)?;
+    let mut tokens = TokenLosses::default();
+    let nats = model_nats(job, &saved, stream, &documents, stride, &mut tokens)?;
     let baseline = baseline_nats(job, &corpus, &documents)?;
     let tally = write_scores(job, &corpus, stream, &documents, &nats, baseline.as_deref())?;
+    write_losses(job, &corpus, &documents, &nats, &tokens)?;
     job.summary = tally.summary();
     fs::write_json(&job.dir().join(RESULT), &job.summary)?;
     Ok(())
@@ -195,6 +200,7 @@ fn model_nats(
     stream: &Stream,
     documents: &[u32],
     stride: usize,
+    tokens: &mut TokenLosses,
 ) -> Result<Vec<f64>, Failure> {
     let (mut complete, mut failed) = (true, None);
     let note = units::plural(documents.len() as u64, "document");
@@ -206,7 +212,10 @@ fn model_nats(
     };
     let context = saved.config.context;
     let pool = Pool::new();
-    let nats = score(&saved.decoder, &saved.params, stream, documents, context, stride, &pool, &mut tick)?;
+    let (decoder, params) = (&saved.decoder, &saved.params);
+    let mut heard = |nats| tokens.add(nats);
+    let nats =
+        score_tokens(decoder, params, stream, documents, context, stride, &pool, &mut tick, &mut heard)?;
     if let Some(error) = failed {
         return Err(error.into());
     }
@@ -258,4 +267,38 @@ fn write_scores(
     }
     fs::write(&job.dir().join(SCORES), &lines)?;
     Ok(tally)
+}
+
+/// How the text of a document begins, for the hardest and the easiest.
+fn write_losses(
+    job: &Job,
+    corpus: &Corpus,
+    documents: &[u32],
+    nats: &[f64],
+    tokens: &TokenLosses,
+) -> Result<(), Failure> {
+    let scored: Vec<(u64, f64)> = documents
+        .iter()
+        .zip(nats)
+        .map(|(&ordinal, &nats)| {
+            let bytes = u64::from(corpus.row(ordinal).bytes);
+            (bytes, bits_per_byte(nats, bytes))
+        })
+        .collect();
+    let extremes = Extremes::of(&scored);
+    let told = |chosen: &[usize]| -> Result<Vec<Document>, Failure> {
+        let document = |&i: &usize| {
+            let (ordinal, (bytes, bits_per_byte)) = (documents[i], scored[i]);
+            let text = corpus.text(ordinal)?.unwrap_or_default();
+            Ok(Document::new(corpus.name(ordinal), bytes, bits_per_byte, text))
+        };
+        chosen.iter().map(document).collect()
+    };
+    let losses = Losses {
+        token_losses: tokens.json(),
+        least_bytes: extremes.least_bytes,
+        worst: told(&extremes.worst)?,
+        best: told(&extremes.best)?,
+    };
+    Ok(fs::write_json(&job.dir().join(LOSSES), &losses)?)
 }

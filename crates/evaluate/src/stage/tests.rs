@@ -164,6 +164,21 @@ fn a_model_and_its_baseline_are_scored_alike() {
     assert!(summary["baseline"]["sources"]["notes"]["bpb"].as_f64().unwrap() > 0.0);
     assert_eq!(&fs::read_json::<Value>(&result.file("result.json")).unwrap(), summary);
 
+    // Every token is in the histogram, and the documents at the ends have the greatest and the least scores.
+    let losses: Value = fs::read_json(&result.file("losses.json")).unwrap();
+    let counts = losses["token_losses"]["counts"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap());
+    let tokens: u64 = rows.iter().map(|row| row["tokens"].as_u64().unwrap()).sum();
+    assert_eq!(counts.sum::<u64>(), tokens);
+    let by_score = |row: &&Value| row["bits_per_byte"].as_f64().unwrap();
+    let worst = rows.iter().max_by(|a, b| by_score(a).total_cmp(&by_score(b))).unwrap();
+    let best = rows.iter().min_by(|a, b| by_score(a).total_cmp(&by_score(b))).unwrap();
+    for (row, found) in [(worst, &losses["worst"][0]), (best, &losses["best"][0])] {
+        assert_eq!(found["bits_per_byte"], row["bits_per_byte"]);
+        let ordinal = corpus.find(found["name"].as_str().unwrap()).unwrap();
+        assert_eq!(corpus.id(ordinal), row["id"]);
+        assert_eq!(found["text"], corpus.text(ordinal).unwrap().unwrap());
+    }
+
     // Fewer documents are evenly spread; a full stride sees less and scores no better.
     let few = world.evaluate("max_documents = 3\nstride = 24", None).unwrap();
     assert_eq!(few.manifest.summary["documents"], 3);

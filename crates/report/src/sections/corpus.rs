@@ -19,6 +19,7 @@ pub(super) fn write(facts: &Facts, html: &mut Html) {
     let all = facts.sources_of_kind("corpus");
     // Several corpora get a heading each, and those of their tables go one level down.
     let tag = if all.len() > 1 { "h4" } else { "h3" };
+    super::seen::write(facts, "h3", html);
     for corpus in &all {
         let summary = &corpus.summary;
         let mut part = Html::default();

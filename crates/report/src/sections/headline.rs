@@ -63,7 +63,7 @@ fn wanted_steps(facts: &Facts) -> Option<f64> {
 
 /// Steps done so far.
 fn done_steps(facts: &Facts) -> Option<f64> {
-    number(facts.summary(), "steps").or(facts.log.last_step)
+    number(facts.summary(), "steps").or(facts.log.last_step())
 }
 
 fn sentence(facts: &Facts) -> String {
@@ -149,7 +149,8 @@ fn trained(facts: &Facts) -> String {
     words + "."
 }
 
-fn tokens(facts: &Facts) -> Option<f64> {
+/// Tokens trained on so far.
+pub(super) fn tokens(facts: &Facts) -> Option<f64> {
     number(facts.summary(), "tokens").or_else(|| facts.log.last("tokens"))
 }
 
@@ -158,8 +159,14 @@ fn validation(facts: &Facts) -> Option<f64> {
     number(facts.summary(), "validation.bpb").or_else(|| facts.log.last("bpb"))
 }
 
+/// Bits per byte of the run, and whether they are of text that it did not train on.
+pub(super) fn bits_per_byte(facts: &Facts) -> Option<(f64, bool)> {
+    let scored = Verdict::of(facts).map(|verdict| (verdict.bpb, !verdict.trained_on));
+    scored.or_else(|| Some((validation(facts)?, true)))
+}
+
 /// Name, value and unit of the key numbers.
-fn numbers(facts: &Facts) -> Vec<(String, String, String)> {
+pub(super) fn numbers(facts: &Facts) -> Vec<(String, String, String)> {
     let mut found: Vec<(String, String, String)> = Vec::new();
     let mut add = |name: &str, value: Option<String>, unit: &str| {
         found.extend(value.map(|value| (name.to_string(), value, unit.to_string())));
@@ -186,7 +193,8 @@ fn numbers(facts: &Facts) -> Vec<(String, String, String)> {
     }
     if is_model {
         // The last step alone may be an outlier; while there is no verdict of the stage, the smoothed curve stands in.
-        let smoothed = || smooth(facts.log.metric("loss")).into_iter().map(|p| p.1).rfind(|y| y.is_finite());
+        let smoothed =
+            || smooth(&facts.log.metric("loss").means()).into_iter().map(|p| p.1).rfind(|y| y.is_finite());
         let loss = number(summary, "loss").or_else(smoothed);
         add("Training loss", loss.map(|x| significant(x, 4)), "nats per token");
         add("Parameters", number(summary, "parameters").map(units::count), "");
@@ -195,8 +203,12 @@ fn numbers(facts: &Facts) -> Vec<(String, String, String)> {
         add("Steps", steps, &of);
         add("Tokens trained on", tokens(facts).map(units::count), "");
         add("Compute", number(summary, "flops").map(units::flops), "");
-        add("Speed", median(facts.log.metric("tokens_per_second")).map(units::count), "tokens per second");
-        let skipped = number(summary, "skipped_steps").unwrap_or(facts.log.skipped().len() as f64);
+        add(
+            "Speed",
+            median(&facts.log.metric("tokens_per_second").means()).map(units::count),
+            "tokens per second",
+        );
+        let skipped = number(summary, "skipped_steps").unwrap_or_else(|| facts.log.skipped_count());
         add("Skipped steps", (skipped > 0.0).then(|| grouped(skipped)), "");
     } else if verdict.is_none() {
         for (name, value) in plain(summary) {

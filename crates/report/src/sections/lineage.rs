@@ -14,8 +14,9 @@ use super::evaluation::on_training_text;
 /// Descendants listed.
 const AFTER: usize = 40;
 
-/// An ordered list: causes, the run itself, consequences.
+/// A picture, and an ordered list: causes, the run itself, consequences.
 pub(super) fn write(facts: &Facts, html: &mut Html) {
+    super::graph::write(facts, html);
     html.el("ol", &[("class", "lineage")], |h| {
         for relation in &facts.before {
             related(facts, relation, h);

@@ -2,10 +2,8 @@
 
 use crate::facts::Facts;
 use crate::html::Html;
+use crate::log::NOTES;
 use crate::words::grouped;
-
-/// Notes shown.
-const NOTES: usize = 200;
 
 /// Notes and warnings in the order they came.
 pub(super) fn write(facts: &Facts, html: &mut Html) {
@@ -14,7 +12,7 @@ pub(super) fn write(facts: &Facts, html: &mut Html) {
         return;
     }
     html.el("ul", &[("class", "notes")], |h| {
-        for note in notes.iter().take(NOTES) {
+        for note in notes {
             let warning = note.level == "warning";
             h.el("li", &[("class", if warning { "warning" } else { "info" })], |h| {
                 if warning {
@@ -29,8 +27,9 @@ pub(super) fn write(facts: &Facts, html: &mut Html) {
             });
         }
     });
-    if notes.len() > NOTES {
-        let words = format!("{} more are in events.jsonl.", grouped((notes.len() - NOTES) as f64));
+    if facts.log.all_notes > NOTES {
+        let more = facts.log.all_notes - NOTES;
+        let words = format!("{} more are in events.jsonl.", grouped(more as f64));
         html.leaf("p", &[("class", "remark")], &words);
     }
 }

@@ -2,11 +2,12 @@
 
 use crate::facts::Facts;
 use crate::html::Html;
-use crate::log::Sample;
+use crate::log::{Prompt, shortened};
 use crate::lookup::{items, text};
 use crate::series::spread;
+use crate::words::grouped;
 
-/// Prompts shown.
+/// Samples of a `generate` stage shown.
 const PROMPTS: usize = 20;
 /// Steps shown for each prompt.
 const STEPS: usize = 12;
@@ -15,19 +16,11 @@ const LETTERS: usize = 3000;
 
 /// Samples of the run by prompt and step, then what `generate` stages wrote.
 pub(super) fn write(facts: &Facts, html: &mut Html) {
-    let mut prompts: Vec<(&str, Vec<&Sample>)> = Vec::new();
-    for sample in &facts.log.samples {
-        match prompts.iter_mut().find(|(prompt, _)| *prompt == sample.prompt) {
-            Some((_, samples)) => samples.push(sample),
-            None => prompts.push((&sample.prompt, vec![sample])),
-        }
+    for (i, prompt) in facts.log.samples.prompts.iter().enumerate() {
+        by_step(i, prompt, html);
     }
-    for (i, (prompt, samples)) in prompts.iter().take(PROMPTS).enumerate() {
-        by_step(i, prompt, samples, html);
-    }
-    if prompts.len() > PROMPTS {
-        let words = format!("{} more prompts are in events.jsonl.", prompts.len() - PROMPTS);
-        html.leaf("p", &[("class", "remark")], &words);
+    if facts.log.samples.more {
+        html.leaf("p", &[("class", "remark")], "More prompts are in events.jsonl.");
     }
     for manifest in facts.results_of_kind("generate") {
         let samples = items(&manifest.summary, "samples");
@@ -41,7 +34,8 @@ pub(super) fn write(facts: &Facts, html: &mut Html) {
     }
 }
 
-fn by_step(number: usize, prompt: &str, samples: &[&Sample], html: &mut Html) {
+fn by_step(number: usize, of: &Prompt, html: &mut Html) {
+    let (samples, prompt) = (of.samples(), of.prompt.as_str());
     let chosen = spread(samples.len(), STEPS);
     html.el("fieldset", &[("class", "steps")], |h| {
         h.el("legend", &[], |h| {
@@ -61,8 +55,9 @@ fn by_step(number: usize, prompt: &str, samples: &[&Sample], html: &mut Html) {
             h.leaf("label", &[("for", &id)], &sample.step.to_string());
             h.el("div", &[("class", "panel")], |h| passage(h, prompt, &sample.text));
         }
-        if chosen.len() < samples.len() {
-            let words = format!("{} of {} steps; all are in events.jsonl.", chosen.len(), samples.len());
+        if chosen.len() < of.count {
+            let (some, all) = (chosen.len(), grouped(of.count as f64));
+            let words = format!("{some} of {all} steps; all are in events.jsonl.");
             h.leaf("p", &[("class", "remark")], &words);
         }
     });
@@ -78,11 +73,4 @@ fn passage(html: &mut Html, prompt: &str, text: &str) {
         }
         h.text(&shortened(text, LETTERS));
     });
-}
-
-fn shortened(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}\u{2026}", &text[..end]),
-        None => text.into(),
-    }
 }

@@ -1,14 +1,18 @@
 //! A line chart that needs no script: the picture stretches with the page while its letters keep their size, a
-//! sentence tells what it shows, and the numbers lie behind it as a table.
+//! sentence tells what it shows, and the numbers lie behind it as a table. The script redraws it from the data beside
+//! it when somebody looks closer.
 
+mod data;
 mod draw;
 mod table;
 
 use crate::html::Html;
-use crate::series::Points;
+use crate::series::{Points, Series, smooth};
 use crate::words::significant;
 
 use super::scale::Axis;
+
+pub(crate) use data::clock;
 
 /// Curves over steps.
 pub(crate) struct Chart {
@@ -38,10 +42,45 @@ pub(crate) struct Line {
     pub(crate) label: String,
     /// Which colour, dash and marker: 0 is the main one.
     pub(crate) look: usize,
-    /// Drawn faintly, as the raw curve behind a smoothed one.
-    pub(crate) faint: bool,
+    /// Whose curve: 0 the run's own, 1 that of the run it is compared with.
+    pub(crate) run: usize,
+    /// Drawn faintly as it was measured, and strongly as smoothed.
+    pub(crate) noisy: bool,
     /// What it shows.
-    pub(crate) points: Points,
+    pub(crate) series: Series,
+}
+
+impl Line {
+    /// A curve of the run itself that is drawn as it is.
+    pub(crate) fn new(label: &str, look: usize, series: &Series) -> Line {
+        Line { label: label.into(), look, run: 0, noisy: false, series: series.clone() }
+    }
+
+    /// The same as a noisy curve, if it has the points for it.
+    pub(crate) fn noisy(self) -> Line {
+        Line { noisy: self.series.buckets().len() >= 4, ..self }
+    }
+
+    /// What is drawn: the raw curve, and the smoothed one over it.
+    fn strokes(&self) -> Vec<Stroke> {
+        let raw = Stroke { faint: self.noisy, points: self.series.points() };
+        let smoothed = || Stroke { faint: false, points: smooth(&self.series.means()) };
+        std::iter::once(raw).chain(self.noisy.then(smoothed)).collect()
+    }
+
+    /// The value to remember: the last one, smoothed where the curve is noisy.
+    fn last(&self) -> Option<f64> {
+        if !self.noisy {
+            return self.series.last().map(|p| p.1);
+        }
+        smooth(&self.series.means()).into_iter().map(|p| p.1).rfind(|y| y.is_finite())
+    }
+}
+
+/// One stroke of the pen.
+struct Stroke {
+    faint: bool,
+    points: Points,
 }
 
 /// A value to compare with: a dashed line across.
@@ -84,15 +123,17 @@ impl Chart {
     /// Write it, if there is a number to show.
     pub(crate) fn render(&self, html: &mut Html) {
         let Some((x, y)) = self.axes() else { return };
-        html.el("figure", &[("class", "chart"), ("aria-labelledby", &format!("{}-h", self.id))], |h| {
+        let heading = format!("{}-h", self.id);
+        html.el("figure", &[("class", "chart"), ("id", &self.id), ("aria-labelledby", &heading)], |h| {
             h.el("figcaption", &[], |h| {
-                h.el("h3", &[("id", &format!("{}-h", self.id))], |h| {
+                h.el("h3", &[("id", &heading)], |h| {
                     h.text(&self.title);
                     let log = if y.log { "logarithmic axis" } else { "" };
-                    let words = [self.unit.as_str(), log].into_iter().filter(|w| !w.is_empty());
-                    for word in words {
-                        h.text(" ");
-                        h.leaf("small", &[], word);
+                    for (class, word) in [("unit", self.unit.as_str()), ("log", log)] {
+                        if !word.is_empty() {
+                            h.text(" ");
+                            h.leaf("small", &[("class", class)], word);
+                        }
                     }
                 });
                 if !self.remark.is_empty() {
@@ -102,16 +143,16 @@ impl Chart {
             draw::picture(self, &x, &y, h);
             draw::legend(self, h);
             table::render(self, h);
+            h.data(&format!("{}-data", self.id), &data::of(self, y.log));
         });
     }
 
     /// Both axes, or nothing if there is no finite value.
     fn axes(&self) -> Option<(Axis, Axis)> {
-        let points = || self.lines.iter().flat_map(|l| &l.points).filter(|p| p.1.is_finite());
-        points().next()?;
-        let values = || points().map(|p| p.1).chain(self.levels.iter().map(|l| l.value));
-        let (least, most) = range(values());
-        let (first, last) = range(points().map(|p| p.0));
+        let ranges = self.lines.iter().filter_map(|l| l.series.range());
+        let (least, most) = ranges.chain(self.levels.iter().map(|l| (l.value, l.value))).reduce(wider)?;
+        let ends = |l: &Line| Some((l.series.first()?.0, l.series.last()?.0));
+        let (first, last) = self.lines.iter().filter_map(ends).reduce(wider)?;
         let y = if self.may_be_log && least > 0.0 && most / least > LOG_FROM {
             Axis::log(least, most)
         } else {
@@ -123,15 +164,15 @@ impl Chart {
     /// What the chart shows, for those who do not see it.
     fn description(&self) -> String {
         let mut words = String::new();
-        for line in self.lines.iter().filter(|l| !l.faint) {
-            let finite = || line.points.iter().filter(|p| p.1.is_finite());
-            let (Some(first), Some(last)) = (finite().next(), finite().next_back()) else { continue };
+        for line in &self.lines {
+            let series = &line.series;
+            let (Some(first), Some(last)) = (series.first(), series.last()) else { continue };
+            let Some((least, most)) = series.range() else { continue };
             words.push_str(&format!("{}: ", line.label));
             if first.0 == last.0 {
                 words.push_str(&format!("{} at step {}. ", significant(last.1, 4), first.0));
                 continue;
             }
-            let (least, most) = range(finite().map(|p| p.1));
             words.push_str(&format!(
                 "{} at step {}, {} at step {}, between {} and {}. ",
                 significant(first.1, 4),
@@ -152,8 +193,8 @@ impl Chart {
     }
 }
 
-fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)))
+fn wider(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
+    (a.0.min(b.0), a.1.max(b.1))
 }
 
 #[cfg(test)]
@@ -162,7 +203,7 @@ mod tests {
 
     fn chart(points: Points) -> Chart {
         let mut chart = Chart::new("c", "Loss", "nats");
-        chart.lines.push(Line { label: "raw".into(), look: 0, faint: false, points });
+        chart.lines.push(Line::new("raw", 0, &points.into_iter().collect()));
         chart
     }
 
@@ -199,7 +240,7 @@ mod tests {
         let mut points: Points = (0..100_000).map(|i| (f64::from(i), 1.0)).collect();
         points[31_415].1 = 50.0;
         let page = render(&chart(points));
-        assert!(page.len() < 60_000, "{}", page.len());
+        assert!(page.len() < 120_000, "{}", page.len());
         assert!(page.contains(" 0 "), "the spike reaches the top");
     }
 }

@@ -22,6 +22,9 @@ pub fn configured(store: &Store, kind: &str, config: Value, inputs: &[(&str, Key
     let key = key_of(kind, 1, &config, 17, &inputs);
     let Begin::Work(work) = store.begin(kind, key).unwrap() else { return key };
     fs::write(&work.dir.join("data"), stage.as_bytes()).unwrap();
+    if kind == "evaluate" {
+        fs::write_json(&work.dir.join("losses.json"), &losses(&stage)).unwrap();
+    }
     let draft = Draft {
         stage_version: 1,
         stage,
@@ -35,6 +38,32 @@ pub fn configured(store: &Store, kind: &str, config: Value, inputs: &[(&str, Key
     };
     work.commit(draft).unwrap();
     key
+}
+
+/// How the losses of a made-up evaluation spread.
+pub fn losses(source: &str) -> Value {
+    let document = |i: u32, bits: f64, text: &str| {
+        json!({
+            "name": format!("{source}:doc {i}'s"), "source": source, "bytes": 900 + 700 * i, "tokens": 300, "nats": 99.5,
+            "bits_per_byte": bits, "text": text,
+        })
+    };
+    let tables = "| 1 | 0.3 | x17 |\n| 2 | 0.9 | qq4 |\n| 3 | 7.1 | <b>zz</b> |\n| 4 | 0.0 | & so on, a table of numbers that \
+                  nobody could guess |\n| 5 | 0.1 | k3 |\n| 6 | 0.2 | k4 |";
+    let prose =
+        "Fellow citizens of the Senate and of the House of Representatives: it is my duty to submit to you";
+    json!({
+        "token_losses": token_losses(), "least_bytes": 256,
+        "worst": (0..5).map(|i| document(i, 4.1 - 0.3 * f64::from(i), tables)).collect::<Vec<_>>(),
+        "best": (0..5).map(|i| document(i + 9, 0.71 + 0.02 * f64::from(i), prose)).collect::<Vec<_>>(),
+    })
+}
+
+fn token_losses() -> Value {
+    let counts: Vec<u64> = (0..65)
+        .map(|i| (90_000.0 * (-f64::from(i) / 9.0).exp()) as u64 + u64::from(i == 0) * 120_000)
+        .collect();
+    json!({"width": 0.25, "counts": counts})
 }
 
 /// Corpus, tokenizer and tokens.
@@ -104,8 +133,10 @@ pub fn run(key: Key, tokens: Key, steps: u64, status: Status) -> RunInfo {
 pub fn events(store: &Store, info: &RunInfo, until: u64, steps: u64) {
     let noise = Philox::new(17, &["synthetic run"]);
     let mut lines = Vec::new();
+    let mut clock = 1_795_426_245.0;
     let mut put = |event: Event| {
-        serde_json::to_writer(&mut lines, &Record { t: 1_795_426_245.0, event }).unwrap();
+        clock += if matches!(event, Event::Metrics { .. }) { 1.44 } else { 0.0 };
+        serde_json::to_writer(&mut lines, &Record { t: clock, event }).unwrap();
         lines.push(b'\n');
     };
     let start = |from_step| Event::Start {
@@ -137,6 +168,17 @@ pub fn events(store: &Store, info: &RunInfo, until: u64, steps: u64) {
             ("tokens_per_second".to_string(), Number(11_200.0 + 500.0 * wobble)),
             ("tokens".to_string(), Number((step * 16_384) as f64)),
         ]);
+        if step % (steps / 600).max(10) == 0 {
+            for (i, part) in
+                ["embed", "layers.0", "layers.1", "layers.2", "layers.3", "norm"].iter().enumerate()
+            {
+                let (i, wobble) = (i as f64, uniform(&noise, 9 * step + i as u64));
+                let norm = (0.05 + 2.0 * (-done * 20.0).exp()) * (1.0 + 0.3 * i) * (0.8 + 0.4 * wobble);
+                values.insert(format!("grad_norm/{part}"), Number(norm));
+                let ratio = lr * (1.4 - 0.2 * i) * (0.9 + 0.2 * wobble);
+                values.insert(format!("update_ratio/{part}"), Number(ratio));
+            }
+        }
         if step % (steps / 6).max(1) == 0 && step < until {
             values.insert("skipped".into(), Number(1.0));
             values.insert("grad_norm".into(), Number(f64::NAN));
@@ -224,4 +266,42 @@ pub fn project(folder: &Path, steps: u64, finished: bool) -> (Store, RunInfo) {
         artifact(&store, "generate", "write", &[("model", key)], &summary);
     }
     (store, info)
+}
+
+/// Another training on the same tokens, to lay over the first.
+pub fn rival(store: &Store, run: &RunInfo, steps: u64) -> RunInfo {
+    let tokens = run.inputs["tokens"];
+    let summary = json!({
+        "parameters": 11_348_736, "steps": steps, "tokens": steps * 16_384, "flops": 3.34e15, "loss": 3.2,
+        "validation": {"bpb": 1.8},
+    });
+    let key =
+        configured(store, "pretrain", json!({"stage": "rival", "lr": 1}), &[("tokens", tokens)], &summary);
+    let mut other = self::run(key, tokens, steps, Status::Done);
+    other.stage = "rival".into();
+    other.id = run_id("rival", key);
+    other.config["learning_rate"] = json!(1e-3);
+    other.config["model"]["layers"] = json!(8);
+    events(store, &other, steps, steps);
+    store.write_run(&other).unwrap();
+    other
+}
+
+/// What the made-up training has seen.
+pub fn seen() -> regimen_report::Seen {
+    let part = |name: &str, tokens: u64| (name.to_string(), tokens);
+    regimen_report::Seen {
+        by: vec![
+            (
+                "source".into(),
+                vec![
+                    part("sotu", 2_600_000),
+                    part("gutenberg", 31_000_000),
+                    part("encyclopedia", 12_640_117),
+                ],
+            ),
+            ("licence".into(), vec![part("CC0-1.0", 33_600_000), part("CC-BY-SA-4.0", 12_640_117)]),
+            ("kind of author".into(), vec![part("human", 45_000_000), part("machine", 1_240_117)]),
+        ],
+    }
 }

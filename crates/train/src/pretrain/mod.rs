@@ -22,6 +22,7 @@ use crate::checkpoint::State;
 use crate::config::Pretrain;
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::parts::{Seen, every};
 use crate::profile::Profiler;
 use crate::trainer::{Stepped, Trainer};
 use crate::validate::{Found, Validation};
@@ -122,10 +123,11 @@ fn train(
     let mut block = Block::default();
     let mut instances = Vec::new();
     while run.state.step < run.config.steps {
+        trainer.parts.wanted = leads && (run.state.step + 1).is_multiple_of(every(run.config.steps));
         let span = profiler.as_ref().and_then(|profiler| profiler.begin(run.state.step, trainer));
         let stepped = one_step(job, run, trainer, &mut block, &mut instances)?;
         let noting = outside(trainer.recorder.as_deref(), "event log", Work::default);
-        note_step(job, run, &stepped)?;
+        note_step(job, run, &stepped, trainer.parts.seen())?;
         drop((noting, span));
         if let Some(profiler) = profiler.take_if(|profiler| profiler.is_complete(run.state.step)) {
             trainer.recorder = None;
@@ -200,7 +202,7 @@ fn one_step(
     Ok(Taken { stepped, stop, rate, seconds })
 }
 
-fn note_step(job: &mut Job, run: &mut Run, taken: &Taken) -> Result<()> {
+fn note_step(job: &mut Job, run: &mut Run, taken: &Taken, parts: &[Seen]) -> Result<()> {
     let step = run.state.step;
     if let Some(reason) = taken.skipped {
         run.state.skipped.push(step - 1);
@@ -222,6 +224,13 @@ fn note_step(job: &mut Job, run: &mut Run, taken: &Taken) -> Result<()> {
     ];
     if taken.skipped.is_some() || taken.tokens == 0 {
         values.push(("skipped", 1.0));
+    }
+    // A step without a token to train on came to no gradient.
+    for seen in parts.iter().filter(|_| taken.tokens > 0) {
+        values.push((&seen.norm_name, seen.norm));
+        if taken.skipped.is_none() {
+            values.push((&seen.ratio_name, seen.ratio));
+        }
     }
     job.log.metrics(step, &values)?;
     job.log.progress(step, run.config.steps, "steps", format!("loss {:.3}", taken.loss))?;

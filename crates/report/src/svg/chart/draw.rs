@@ -52,12 +52,14 @@ pub(super) fn picture(chart: &Chart, x: &Axis, y: &Axis, html: &mut Html) {
         ];
         h.el("svg", &stretched, |h| {
             for line in &chart.lines {
-                let class = format!("line {}", class_of(line));
-                h.void("path", &[("class", &class), ("d", &path(line, x, y))]);
+                for stroke in line.strokes() {
+                    let class = format!("line {}", class_of(line.look, stroke.faint));
+                    h.void("path", &[("class", &class), ("d", &path(&stroke.points, x, y))]);
+                }
             }
         });
         for line in chart.lines.iter().filter(|l| marked(l)) {
-            for p in line.points.iter().filter(|p| p.1.is_finite()) {
+            for p in line.series.points().iter().filter(|p| p.1.is_finite()) {
                 dot(line, x.place(p.0), y.place(p.1), p, h);
             }
         }
@@ -66,26 +68,30 @@ pub(super) fn picture(chart: &Chart, x: &Axis, y: &Axis, html: &mut Html) {
 
 /// Names, strokes and last values of what is in the picture.
 pub(super) fn legend(chart: &Chart, html: &mut Html) {
-    if chart.lines.len() + chart.levels.len() + chart.marks.len() < 2 {
+    let single = chart.lines.len() == 1 && chart.lines[0].noisy;
+    if !single && chart.lines.len() + chart.levels.len() + chart.marks.len() < 2 {
         return;
     }
     html.el("ul", &[("class", "legend")], |h| {
         for line in &chart.lines {
+            let strong = format!("line {}", class_of(line.look, false));
+            if single {
+                h.el("li", &[], |h| {
+                    sample(h, &format!("line {}", class_of(line.look, true)), None);
+                    h.text("as measured");
+                });
+            }
             h.el("li", &[], |h| {
-                sample(h, &format!("line {}", class_of(line)), marked(line).then_some(line.look));
-                h.text(&line.label);
-                if let Some(last) = line.points.iter().rfind(|p| p.1.is_finite()).filter(|_| !line.faint) {
-                    h.text(" ");
-                    h.leaf("b", &[], &significant(last.1, 4));
-                }
+                sample(h, &strong, marked(line).then_some(line.look));
+                h.text(if single { "smoothed" } else { &line.label });
+                value(h, line.last());
             });
         }
         for level in &chart.levels {
             h.el("li", &[], |h| {
                 sample(h, "level", None);
                 h.text(&level.label);
-                h.text(" ");
-                h.leaf("b", &[], &significant(level.value, 4));
+                value(h, Some(level.value));
             });
         }
         for mark in &chart.marks {
@@ -97,14 +103,23 @@ pub(super) fn legend(chart: &Chart, html: &mut Html) {
     });
 }
 
-/// Whether its points have markers.
-fn marked(line: &Line) -> bool {
-    line.points.len() <= MARKED && !line.faint
+fn value(html: &mut Html, value: Option<f64>) {
+    if let Some(value) = value {
+        html.text(" ");
+        html.leaf("b", &[], &significant(value, 4));
+    }
 }
 
-fn class_of(line: &Line) -> String {
-    let look = line.look % LOOKS;
-    if line.faint { format!("look-{look} faint") } else { format!("look-{look}") }
+/// Whether its points have markers.
+fn marked(line: &Line) -> bool {
+    line.series.buckets().len() <= MARKED && !line.noisy
+}
+
+/// From the eighth curve on colours come again, with the dash of another one.
+fn class_of(look: usize, faint: bool) -> String {
+    let (colour, dash) = (look % LOOKS, (look + look / LOOKS) % LOOKS);
+    let faint = if faint { " faint" } else { "" };
+    format!("look-{colour} dash-{dash}{faint}")
 }
 
 /// A short piece of the stroke, beside its name.
@@ -176,10 +191,10 @@ fn upside(at: f64) -> String {
 }
 
 /// The curve as a path of whole numbers, broken at its holes.
-fn path(line: &Line, x: &Axis, y: &Axis) -> String {
+fn path(points: &[(f64, f64)], x: &Axis, y: &Axis) -> String {
     let mut d = String::new();
     let mut drawing = false;
-    for p in thin(&line.points, COLUMNS) {
+    for p in thin(points, COLUMNS) {
         if !p.1.is_finite() {
             drawing = false;
             continue;

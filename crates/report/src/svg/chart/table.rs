@@ -11,7 +11,7 @@ const ROWS: usize = 40;
 
 /// A table of all curves by step, folded away.
 pub(super) fn render(chart: &Chart, html: &mut Html) {
-    let mut steps: Vec<f64> = chart.lines.iter().flat_map(|l| &l.points).map(|p| p.0).collect();
+    let mut steps: Vec<f64> = chart.lines.iter().flat_map(|l| l.series.buckets()).map(|b| b.x).collect();
     steps.sort_by(f64::total_cmp);
     steps.dedup();
     let rows = spread(steps.len(), ROWS);
@@ -23,8 +23,10 @@ pub(super) fn render(chart: &Chart, html: &mut Html) {
             &[("class", "scroll"), ("role", "region"), ("tabindex", "0"), ("aria-label", &label)],
             |h| {
                 h.el("table", &[], |h| {
-                    if rows.len() < steps.len() {
-                        let (some, all) = (rows.len(), grouped(steps.len() as f64));
+                    let all = chart.lines.iter().map(|l| l.series.count()).max().unwrap_or(0);
+                    let all = all.max(steps.len() as u64);
+                    if (rows.len() as u64) < all {
+                        let (some, all) = (rows.len(), grouped(all as f64));
                         h.leaf(
                             "caption",
                             &[],
@@ -54,8 +56,7 @@ fn line(chart: &Chart, step: f64, html: &mut Html) {
     html.el("tr", &[], |h| {
         h.leaf("th", &[("scope", "row"), ("class", "n")], &grouped(step));
         for line in &chart.lines {
-            let found = line.points.binary_search_by(|p| p.0.total_cmp(&step));
-            let text = found.map(|i| significant(line.points[i].1, 5)).unwrap_or_default();
+            let text = line.series.at(step).map(|y| significant(y, 5)).unwrap_or_default();
             h.leaf("td", &[("class", "n")], &text);
         }
     });

@@ -1,29 +1,16 @@
-//! Curves as lists of points: put in order, smoothed for the eye, thinned for the page.
+//! Curves: gathered in little memory, smoothed for the eye, thinned for the page.
+
+mod bucket;
+
+pub(crate) use bucket::Series;
 
 /// Points `(x, y)`, sorted by `x`; `y` may be NaN where the curve has a hole.
 pub(crate) type Points = Vec<(f64, f64)>;
 
 /// Weight of the past in smoothed curves, TensorBoard's default.
-const PAST: f64 = 0.6;
+pub(crate) const PAST: f64 = 0.6;
 /// Points after which the smoothing grows with the length of the curve: TensorBoard, too, smooths about as many.
 const SMOOTHED_POINTS: f64 = 1000.0;
-
-/// Sort by `x`, keep the last of several points at one `x`, and drop points without a finite place.
-pub(crate) fn tidy(mut points: Points) -> Points {
-    points.retain(|p| p.0.is_finite());
-    for p in &mut points {
-        // Sums and spans of larger values would overflow.
-        if p.1.abs() > 1e300 {
-            p.1 = f64::NAN;
-        }
-    }
-    if points.windows(2).any(|w| w[0].0 >= w[1].0) {
-        points.reverse();
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        points.dedup_by(|a, b| a.0 == b.0);
-    }
-    points
-}
 
 /// Debiased exponential moving average (the debiasing of Adam, Kingma and Ba 2015): m = u m + (1 - u) y and
 /// s = u s + (1 - u), shown is m / s. The weight u of the past is 0.6^(dx / unit), where the unit is the median
@@ -150,13 +137,6 @@ mod tests {
         assert_eq!(thinned.iter().filter(|p| p.1.is_nan()).count(), 1);
         assert!(thinned.windows(2).all(|w| w[0].0 < w[1].0));
         assert_eq!(thin(&points[..10], 500).len(), 10);
-    }
-
-    #[test]
-    fn order_is_restored_with_the_last_word_winning() {
-        let tidied = tidy(vec![(3.0, 1.0), (1.0, 1.0), (3.0, 2.0), (f64::NAN, 0.0), (4.0, f64::INFINITY)]);
-        assert_eq!(tidied[..2], [(1.0, 1.0), (3.0, 2.0)]);
-        assert!(tidied[2].1.is_nan() && tidied.len() == 3);
     }
 
     #[test]
