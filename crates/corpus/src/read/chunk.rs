@@ -331,6 +331,7 @@ impl Chunks {
                 let reason = format!("a row of more than {}", units::bytes(table.most as u64));
                 return Err(table::fault(self.stream.path(), row, self.offset, reason));
             }
+            self.not_too_long(data.len())?;
             // As for long lines.
             self.read(data, CHUNK.max(data.len() / 4).min(table.most + 1 - data.len()))?;
         }
