@@ -4,6 +4,7 @@
 //! After a crash the log is cut back to the length that the last checkpoint recorded, so no step stands in it twice.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -233,6 +234,29 @@ pub fn read(path: &Path) -> fs::Result<Vec<Record>> {
     Ok(bytes.split(|&b| b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
 }
 
+/// Hand all whole records of a log to `see`, in order, as [`read`] does but without holding them all. A line longer than
+/// [`LONGEST`] bytes is passed over.
+pub fn each(path: &Path, mut see: impl FnMut(Record)) -> fs::Result<()> {
+    let failed = |e| fs::Error::new("read", path, e);
+    let mut file = BufReader::with_capacity(1 << 16, fs::open(path)?);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let limit = LONGEST + 1;
+        if (&mut file).take(limit).read_until(b'\n', &mut line).map_err(failed)? == 0 {
+            return Ok(());
+        }
+        if line.len() as u64 == limit && line.last() != Some(&b'\n') {
+            file.skip_until(b'\n').map_err(failed)?;
+        } else if let Ok(record) = serde_json::from_slice(&line) {
+            see(record);
+        }
+    }
+}
+
+/// The longest line of a log that [`each`] takes, in bytes.
+pub const LONGEST: u64 = 1 << 26;
+
 /// The log's place in the folder of a run.
 pub fn path_in(run: &Path) -> PathBuf {
     run.join("events.jsonl")
@@ -309,5 +333,8 @@ mod tests {
         bytes.extend_from_slice(b"{\"t\":1,\"k\":\"note\",\"lev");
         fs::write(&path, &bytes).unwrap();
         assert_eq!(read(&path).unwrap().len(), 1);
+        let mut seen = Vec::new();
+        each(&path, |record| seen.push(record)).unwrap();
+        assert_eq!(seen, read(&path).unwrap());
     }
 }

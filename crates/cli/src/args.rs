@@ -3,6 +3,8 @@
 mod corpus;
 mod first;
 mod help;
+mod ledger;
+mod runs;
 
 use std::path::PathBuf;
 
@@ -12,6 +14,8 @@ pub use corpus::{
     AttributeArgs, BuildArgs, Corpus, CorpusExportArgs, DecontaminateArgs, DedupArgs, IndexArgs, InspectArgs,
     MixArgs, NgramsArgs, SampleArgs, SearchArgs, StatsArgs, TagArgs, TaggersArgs, memory as bytes_of,
 };
+pub use ledger::{GcArgs, Ledger, PackArgs, UnpackArgs};
+pub use runs::{DiffArgs, Format, NoteArgs, RemoveArgs, Runs, RunsArgs, RunsExportArgs, TagRunArgs};
 
 pub use first::{CompletionsArgs, ManArgs, NewArgs, RecipeWork, TrainArgs};
 pub use help::{command, parse};
@@ -135,11 +139,9 @@ Ctrl-C finishes the step, writes a checkpoint and stops; the same command goes o
 
 Keys: `?` lists them. `p` pauses a run in another process, `s` stops it behind a checkpoint, `q` leaves it alone.")]
     Watch(WatchArgs),
-    /// List runs
-    #[command(after_help = "Examples:
-  regimen runs
-  regimen runs --json | jq -r '.[].id'")]
-    Runs,
+    /// List runs, filter them, tag them, compare them, take their numbers out
+    #[command(after_help = runs::HELP)]
+    Runs(RunsArgs),
     /// Show a run or an artifact
     #[command(after_help = "Examples:
   regimen show base
@@ -296,18 +298,6 @@ pub enum Trace {
         #[arg(long, default_value_t = 10, value_name = "N")]
         most: usize,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Ledger {
-    /// Re-hash every artifact and name what is damaged (exit 1 if anything is)
-    #[command(after_help = "Example:
-  regimen ledger verify && echo all is well")]
-    Verify,
-    /// Make the index anew from the folders
-    #[command(after_help = "Example:
-  regimen ledger rebuild")]
-    Rebuild,
 }
 
 #[derive(Debug, Args)]

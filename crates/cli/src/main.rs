@@ -1,6 +1,7 @@
 //! The binary `regimen`: glue between the command line and the rooms.
 
 mod args;
+mod ask;
 mod browser;
 mod commands;
 mod dashboard;
@@ -11,6 +12,7 @@ mod profile;
 mod progress;
 mod registry;
 mod requests;
+mod runs;
 mod settings;
 mod team;
 mod templates;
@@ -107,11 +109,10 @@ fn run(cli: Cli, group: &'static dyn Group) -> anyhow::Result<u8> {
         Command::Corpus(corpus) => commands::corpus::corpus(&context, &corpus),
         Command::Trace(trace) => commands::trace::trace(&context, trace),
         Command::Watch(args) => commands::watch::watch(&context, &args),
-        Command::Runs => commands::runs::runs(&context),
+        Command::Runs(args) => commands::runs::runs(&context, &args),
         Command::Show(target) => commands::show::show(&context, &target.what),
         Command::Lineage(target) => commands::show::lineage(&context, &target.what),
-        Command::Ledger(args::Ledger::Verify) => commands::ledger::verify(&context),
-        Command::Ledger(args::Ledger::Rebuild) => commands::ledger::rebuild(&context),
+        Command::Ledger(ledger) => commands::ledger::ledger(&context, &ledger),
         Command::Report(args) => commands::report::report(&context, &args),
         Command::Export(args) => commands::model::export(&context, &args),
         Command::Import(args) => commands::model::import(&context, &args),

@@ -96,6 +96,48 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// Somebody works in the store who must not be disturbed, or somebody takes things away from it.
+    #[error("the store `{}` is in use by {who}", path.display())]
+    InUse {
+        /// The store's folder.
+        path: PathBuf,
+        /// Another process, as well as it is known.
+        who: String,
+    },
+    /// What would be collected is not what was shown.
+    #[error("the store changed while you looked: nothing was removed")]
+    Moved,
+    /// A file of artifacts is damaged, or is none.
+    #[error("`{}` is no whole file of artifacts: {why}", path.display())]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        why: String,
+    },
+    /// A file of artifacts that tells of them without holding them.
+    #[error("`{}` holds no data: it was exported without them", path.display())]
+    NoData {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Something cannot be exported.
+    #[error("{what} cannot be exported: {why}")]
+    Unfit {
+        /// Which artifact or file.
+        what: String,
+        /// Why not.
+        why: String,
+    },
+    /// Nothing is overwritten.
+    #[error("`{}` exists already", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Asked to stop.
+    #[error("interrupted")]
+    Interrupted,
     /// The index failed twice, the second time in memory.
     #[error("the index of the store failed: {0}")]
     Index(#[from] rusqlite::Error),
@@ -105,9 +147,13 @@ impl Hint for Error {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Error::Fs(e) => return e.hint(),
-            Error::Layout { .. } => {
-                "use the version of the program that made it, or another project folder".into()
+            Error::Layout { found, known, .. } if found.parse::<u32>().is_ok_and(|found| found > *known) => {
+                "a newer program made it; update this one, or use another project folder".into()
             }
+            Error::Layout { path, .. } => format!(
+                "`{}` should hold the number of a layout; use the program that made the store, or another project folder",
+                path.join("version").display()
+            ),
             Error::NoStore { .. } => "run a recipe first, or name the project with `--project`".into(),
             Error::NoArtifact { .. } => {
                 "an artifact is a folder such as `.regimen/artifacts/KIND/KEY`; a folder there without a manifest \
@@ -125,6 +171,16 @@ impl Hint for Error {
             Error::Unknown { hint, .. } => hint.clone(),
             Error::Ambiguous { .. } => "write more digits".into(),
             Error::Run { .. } => "remove that file; the artifacts do not need it".into(),
+            Error::InUse { .. } => "wait until it is done, then run the same command again".into(),
+            Error::Moved => "run the same command again to see what it would remove now".into(),
+            Error::Archive { .. } => "get the file once more from where it came; nothing was imported".into(),
+            Error::NoData { .. } => {
+                "export it again without `--without-data`; `regimen ledger import --dry-run` lists what the file tells"
+                    .into()
+            }
+            Error::Unfit { .. } => "`regimen ledger verify` shows what is damaged or missing".into(),
+            Error::Exists { .. } => "name a new file: nothing is overwritten".into(),
+            Error::Interrupted => "run the same command again".into(),
             Error::Index(_) => "remove `.regimen/index.sqlite`; it is rebuilt from the folders".into(),
         })
     }

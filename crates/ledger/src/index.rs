@@ -13,13 +13,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use regimen_base::{Hash256, Key, fs};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use crate::details::Details;
 use crate::error::Result;
 use crate::manifest::{Artifact, MANIFEST};
 use crate::runs::{RUN, RunInfo};
 use crate::store::dir_key;
 
 /// Raised when the tables change; an index with another number is made again.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE artifacts (
@@ -32,6 +33,7 @@ CREATE TABLE inputs (kind TEXT NOT NULL, key TEXT NOT NULL, name TEXT NOT NULL, 
     PRIMARY KEY (kind, key, name));
 CREATE INDEX inputs_by_input ON inputs (input);
 CREATE TABLE runs (id TEXT PRIMARY KEY, stamp TEXT NOT NULL, started REAL NOT NULL, info TEXT NOT NULL);
+CREATE TABLE details (id TEXT PRIMARY KEY, stamp TEXT NOT NULL, text TEXT NOT NULL);
 CREATE TABLE hashes (
     device INTEGER NOT NULL, inode INTEGER NOT NULL, bytes INTEGER NOT NULL, changed INTEGER NOT NULL,
     blake3 TEXT NOT NULL, PRIMARY KEY (device, inode)
@@ -111,7 +113,9 @@ impl Index {
     pub(crate) fn rebuild(&mut self, present: &Present) -> Result<(usize, usize)> {
         self.discard();
         self.with(|t| {
-            t.execute_batch("DELETE FROM artifacts; DELETE FROM inputs; DELETE FROM runs;")?;
+            t.execute_batch(
+                "DELETE FROM artifacts; DELETE FROM inputs; DELETE FROM runs; DELETE FROM details;",
+            )?;
             refresh(t, present)?;
             let count =
                 |table| t.query_row(&format!("SELECT count(*) FROM {table}"), [], |r| r.get::<_, i64>(0));
@@ -128,6 +132,21 @@ impl Index {
                 .collect()
         })?;
         Ok(texts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect())
+    }
+
+    /// All runs with what their logs come to, oldest first. Artifacts are not looked at.
+    pub(crate) fn detailed_runs(&mut self, dirs: &[PathBuf]) -> Result<Vec<(RunInfo, Details)>> {
+        let texts: Vec<(String, String)> = self.with(|t| {
+            refresh_runs(t, dirs)?;
+            refresh_details(t, dirs)?;
+            t.prepare_cached("SELECT info, text FROM runs JOIN details USING (id) ORDER BY started, id")?
+                .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
+                .collect()
+        })?;
+        let read = |(info, details): &(String, String)| {
+            Some((serde_json::from_str(info).ok()?, serde_json::from_str(details).ok()?))
+        };
+        Ok(texts.iter().filter_map(read).collect())
     }
 
     /// The artifacts made under a stage name, newest first.
@@ -243,7 +262,7 @@ fn prepare(connection: &mut Connection) -> Sql<()> {
     let t = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have made them while this one waited.
     if version(&t)? != SCHEMA {
-        for table in ["artifacts", "inputs", "runs", "hashes"] {
+        for table in ["artifacts", "inputs", "runs", "details", "hashes"] {
             t.execute_batch(&format!("DROP TABLE IF EXISTS {table};"))?;
         }
         t.execute_batch(TABLES)?;
@@ -295,15 +314,15 @@ fn refresh(t: &Transaction, present: &Present) -> Sql<()> {
             ])?;
         }
     }
-    refresh_runs(t, present)
+    refresh_runs(t, &present.runs)
 }
 
-fn refresh_runs(t: &Transaction, present: &Present) -> Sql<()> {
+fn refresh_runs(t: &Transaction, dirs: &[PathBuf]) -> Sql<()> {
     let mut known: BTreeMap<String, String> = t
         .prepare_cached("SELECT id, stamp FROM runs")?
         .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
         .collect::<Sql<_>>()?;
-    for dir in &present.runs {
+    for dir in dirs {
         let id = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let file = dir.join(RUN);
         let Some(stamp) = stamp(&file) else { continue };
@@ -324,6 +343,29 @@ fn refresh_runs(t: &Transaction, present: &Present) -> Sql<()> {
     }
     for id in known.keys() {
         t.prepare_cached("DELETE FROM runs WHERE id = ?1")?.execute([id])?;
+    }
+    Ok(())
+}
+
+fn refresh_details(t: &Transaction, dirs: &[PathBuf]) -> Sql<()> {
+    let mut known: BTreeMap<String, String> = t
+        .prepare_cached("SELECT id, stamp FROM details")?
+        .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
+        .collect::<Sql<_>>()?;
+    for dir in dirs {
+        let id = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let stamps = Details::files(dir).map(|file| stamp(&file).unwrap_or_default());
+        let stamp = stamps.join(" ");
+        if known.remove(&id).as_ref() == Some(&stamp) {
+            continue;
+        }
+        let text = serde_json::to_string(&Details::read(dir))
+            .map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
+        t.prepare_cached("INSERT OR REPLACE INTO details VALUES (?1, ?2, ?3)")?
+            .execute([&id, &stamp, &text])?;
+    }
+    for id in known.keys() {
+        t.prepare_cached("DELETE FROM details WHERE id = ?1")?.execute([id])?;
     }
     Ok(())
 }

@@ -71,6 +71,15 @@ impl Lock {
         }
     }
 
+    /// Remove a lock's file that a process left which was killed when its work was done.
+    pub(crate) fn tidy(path: &Path) {
+        if path.exists()
+            && let Ok(Asked::Held(lock)) = Lock::ask(path)
+        {
+            lock.retire();
+        }
+    }
+
     /// Remove the lock's file and free it, once nobody will ask for it again. A file that stays does no harm.
     pub(crate) fn retire(self) {
         let _ = fs::remove_file(&self.path);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use regimen_base::{Key, fs, suggest};
+use regimen_base::{Key, events, fs, suggest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -14,6 +14,9 @@ use crate::store::Store;
 
 /// Name of a run's record in its folder.
 pub(crate) const RUN: &str = "run.json";
+
+/// The folder of the store for what was taken out of it and is not deleted yet.
+pub(crate) const BIN: &str = "bin";
 
 /// How a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +108,23 @@ impl Store {
         Ok(Some(self.as_it_stands(info)))
     }
 
+    /// Take a run out of the lists: its folder goes into the store's bin until that is emptied. Gives back where it lies.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while it is at work.
+    pub fn bin_run(&self, run: &RunInfo) -> Result<PathBuf> {
+        if self.as_it_stands(run.clone()).status == Status::Running {
+            let (kind, key, pid) = (run.kind.clone(), run.key.short(), run.pid.to_string());
+            return Err(Error::Busy { kind, key, pid });
+        }
+        let bin = self.dir().join(BIN);
+        fs::create_dir_all(&bin)?;
+        let place = bin.join(format!("{}-{}", run.id, (events::now() * 1e6) as u64));
+        fs::rename(&self.run_dir(&run.id), &place)?;
+        fs::sync_dir(&self.dir().join("runs"))?;
+        Ok(place)
+    }
+
     /// All runs, oldest first. A record that cannot be read is left out; [`Store::verify`] names it.
     pub fn runs(&self) -> Result<Vec<RunInfo>> {
         let present = self.present()?;
@@ -153,7 +173,7 @@ impl Store {
     }
 
     /// A record says `running` until its process says otherwise; a killed process cannot. The lock tells.
-    fn as_it_stands(&self, mut info: RunInfo) -> RunInfo {
+    pub(crate) fn as_it_stands(&self, mut info: RunInfo) -> RunInfo {
         if info.status == Status::Running && !Lock::is_held(&self.lock_path(info.key)) {
             let made = self.artifact_dir(&info.kind, info.key).exists();
             info.status = if made { Status::Done } else { Status::Interrupted };

@@ -9,24 +9,27 @@ use regimen_base::{Hash256, Key, fs};
 use crate::error::{Error, Result};
 use crate::index::{FileState, Index, Present};
 use crate::manifest::Artifact;
-
-/// The layout of the folder that this program reads and writes.
-const LAYOUT: u32 = 1;
+use crate::migrate::{self, LAYOUT};
+use crate::share::{SHARE, Share};
 
 /// The store of one project. Several processes may use it at once.
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
     index: Mutex<Index>,
+    share: Mutex<Option<Share>>,
 }
 
 impl Store {
-    /// The store of the project in folder `project`, made if it is not there.
+    /// The store of the project in folder `project`, made if it is not there, for somebody who will work in it:
+    /// nothing in it is collected as long as the [`Store`] lives.
     ///
     /// # Errors
-    /// [`Error::Layout`] for a store of another program version; [`Error::Fs`] if the folder cannot be made.
+    /// [`Error::Layout`] for a store of a newer program; [`Error::InUse`] while it is collected or brought to a newer
+    /// layout; [`Error::Fs`] if the folder cannot be made.
     pub fn open(project: &Path) -> Result<Store> {
         if let Some(store) = Store::look(project)? {
+            store.share()?;
             store.tidy();
             return Ok(store);
         }
@@ -36,9 +39,11 @@ impl Store {
         }
         // What the store holds is made again from the recipe; it does not belong into version control.
         fs::write(&dir.join(".gitignore"), b"*\n")?;
-        fs::write(&dir.join("version"), format!("{LAYOUT}\n").as_bytes())?;
+        fs::write(&dir.join(SHARE), b"")?;
+        migrate::mark(&dir, LAYOUT)?;
         fs::sync_dir(project)?;
         let store = Store::at(dir);
+        store.share()?;
         store.tidy();
         Ok(store)
     }
@@ -49,10 +54,11 @@ impl Store {
         fs::remove_leftovers(&self.dir.join(crate::resolve::NAMES));
     }
 
-    /// The store of the project in folder `project`, which must be there: nothing is made.
+    /// The store of the project in folder `project`, which must be there: nothing is made. One of an older layout is
+    /// brought to that of this program.
     ///
     /// # Errors
-    /// [`Error::NoStore`] if it is not there; [`Error::Layout`] for a store of another program version.
+    /// [`Error::NoStore`] if it is not there; [`Error::Layout`] for a store of a newer program.
     pub fn open_existing(project: &Path) -> Result<Store> {
         let shown = if project.as_os_str().is_empty() { Path::new(".") } else { project };
         Store::look(project)?.ok_or_else(|| Error::NoStore { project: shown.into() })
@@ -61,17 +67,26 @@ impl Store {
     /// The store, if it is there. Its `version` is the last file to be made.
     fn look(project: &Path) -> Result<Option<Store>> {
         let dir = project.join(".regimen");
-        match fs::read_text(&dir.join("version")) {
-            Ok(text) if text.trim() == LAYOUT.to_string() => Ok(Some(Store::at(dir))),
-            Ok(text) => Err(Error::Layout { path: dir, found: text.trim().into(), known: LAYOUT }),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(e.into()),
-        }
+        if migrate::bring(&dir)? { Ok(Some(Store::at(dir))) } else { Ok(None) }
     }
 
     fn at(dir: PathBuf) -> Store {
         let index = Mutex::new(Index::new(&dir.join("index.sqlite")));
-        Store { dir, index }
+        Store { dir, index, share: Mutex::new(None) }
+    }
+
+    /// Hold the store against whoever would take something away from it, for as long as it is open here.
+    pub(crate) fn share(&self) -> Result<()> {
+        let mut held = self.held();
+        if held.is_none() {
+            *held = Share::ask(&self.dir)?;
+        }
+        Ok(())
+    }
+
+    /// What this store holds of the lock that keeps work and collection apart.
+    pub(crate) fn held(&self) -> MutexGuard<'_, Option<Share>> {
+        self.share.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The store's folder, `.regimen`.
@@ -126,7 +141,12 @@ impl Store {
 
     /// The artifacts and runs that the folders hold right now: what the index is compared with.
     pub(crate) fn present(&self) -> Result<Present> {
-        Ok(Present { artifacts: self.artifact_dirs()?, runs: fs::list(&self.dir.join("runs"))? })
+        Ok(Present { artifacts: self.artifact_dirs()?, runs: self.run_dirs()? })
+    }
+
+    /// The folders of all runs.
+    pub(crate) fn run_dirs(&self) -> Result<Vec<PathBuf>> {
+        Ok(fs::list(&self.dir.join("runs"))?)
     }
 
     /// Throw the index away and make it again from the folders. Gives back how many artifacts and runs it holds.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use regimen_base::{Hash256, Key, fs};
 
 use crate::error::{Error, Result};
+use crate::labels::{LABELS, Labels};
 use crate::manifest::{Artifact, MANIFEST, payload_of};
 use crate::runs::{RUN, RunInfo};
 use crate::store::{Store, dir_key};
@@ -55,8 +56,10 @@ pub enum Problem {
         /// Its path in the artifact.
         file: String,
     },
-    /// A run's record cannot be read, so the run is not listed.
+    /// A run's record or its labels cannot be read, so the run is not listed, or without them.
     Run {
+        /// `run.json` or `labels.json`.
+        file: &'static str,
         /// What is wrong with it.
         why: String,
     },
@@ -81,7 +84,7 @@ impl fmt::Display for Damage {
             }
             Problem::Unreadable { file, why } => write!(f, "`{file}` cannot be read: {why}"),
             Problem::Extra { file } => write!(f, "`{file}` does not belong to it"),
-            Problem::Run { why } => write!(f, "`{RUN}` cannot be read: {why}"),
+            Problem::Run { file, why } => write!(f, "`{file}` cannot be read: {why}"),
             Problem::Manifest { why } => write!(f, "`{MANIFEST}`: {why}"),
         }
     }
@@ -116,18 +119,25 @@ impl Store {
             }));
         }
         for folder in fs::list(&self.dir().join("runs"))? {
-            if let Some(why) = unreadable(&folder.join(RUN)) {
-                damages.push(Damage { folder, kind: "run".into(), key: None, problem: Problem::Run { why } });
-            }
+            let problems = [
+                unreadable::<RunInfo>(&folder.join(RUN)).map(|why| Problem::Run { file: RUN, why }),
+                unreadable::<Labels>(&folder.join(LABELS)).map(|why| Problem::Run { file: LABELS, why }),
+            ];
+            damages.extend(problems.into_iter().flatten().map(|problem| Damage {
+                folder: folder.clone(),
+                kind: "run".into(),
+                key: None,
+                problem,
+            }));
         }
         Ok(damages)
     }
 }
 
 /// Why a run's record cannot be read. A run that died before it wrote one has none.
-fn unreadable(record: &Path) -> Option<String> {
+fn unreadable<T: serde::de::DeserializeOwned>(record: &Path) -> Option<String> {
     match fs::read(record) {
-        Ok(bytes) => serde_json::from_slice::<RunInfo>(&bytes).err().map(|e| e.to_string()),
+        Ok(bytes) => serde_json::from_slice::<T>(&bytes).err().map(|e| e.to_string()),
         Err(e) => (e.kind() != std::io::ErrorKind::NotFound).then(|| e.to_string()),
     }
 }

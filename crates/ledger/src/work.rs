@@ -65,18 +65,14 @@ impl Store {
     /// Begin to make an artifact, unless it exists.
     ///
     /// # Errors
-    /// [`Error::Busy`] while another process makes it; [`Error::Manifest`], [`Error::NoArtifact`] or
+    /// [`Error::Busy`] while another process makes it; [`Error::InUse`] while the store is collected; [`Error::Manifest`], [`Error::NoArtifact`] or
     /// [`Error::Incomplete`] if it exists damaged.
     pub fn begin(&self, kind: &str, key: Key) -> Result<Begin> {
+        self.share()?;
         let target = self.artifact_dir(kind, key);
         if target.exists() {
             // A process that was killed after its rename left the lock's file.
-            let left = self.lock_path(key);
-            if left.exists()
-                && let Ok(Asked::Held(lock)) = Lock::ask(&left)
-            {
-                lock.retire();
-            }
+            Lock::tidy(&self.lock_path(key));
             return Artifact::open(&target).map(Begin::Done);
         }
         let lock = match Lock::ask(&self.lock_path(key))? {

@@ -1,71 +1,14 @@
 //! The store as its users see it: whole or none, two processes, damage, lineage, names, the index.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-use std::collections::BTreeMap;
+mod common;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use regimen_base::{Hash256, Hint, Key, fs};
+use common::{draft, key, make, run, work};
+use regimen_base::{Hash256, Hint, fs};
 use regimen_ledger::*;
-use serde_json::json;
-
-fn key(kind: &str, seed: u64, inputs: &[(&str, Key)]) -> (Key, BTreeMap<String, Key>) {
-    let inputs: BTreeMap<String, Key> = inputs.iter().map(|(name, key)| (name.to_string(), *key)).collect();
-    (key_of(kind, 1, &json!({"size": 3}), seed, &inputs), inputs)
-}
-
-fn work(store: &Store, kind: &str, key: Key) -> Work {
-    match store.begin(kind, key).unwrap() {
-        Begin::Work(work) => work,
-        Begin::Done(artifact) => panic!("{} is done", artifact.path.display()),
-    }
-}
-
-fn draft(stage: &str, seed: u64, inputs: BTreeMap<String, Key>) -> Draft {
-    Draft {
-        stage_version: 1,
-        stage: stage.into(),
-        config: json!({"size": 3}),
-        seed,
-        inputs,
-        fingerprint: "test".into(),
-        bit_exact: true,
-        summary: json!({"rows": 2}),
-        ..Draft::default()
-    }
-}
-
-/// Make an artifact with two files.
-fn make(store: &Store, stage: &str, kind: &str, seed: u64, inputs: &[(&str, Key)]) -> Artifact {
-    let (key, inputs) = key(kind, seed, inputs);
-    let work = work(store, kind, key);
-    fs::write(&work.dir.join("data.bin"), format!("{stage} {seed}").as_bytes()).unwrap();
-    fs::create_dir_all(&work.dir.join("sub")).unwrap();
-    fs::write(&work.dir.join("sub/more.txt"), b"more").unwrap();
-    work.commit(draft(stage, seed, inputs)).unwrap()
-}
-
-fn run(store: &Store, artifact: &Artifact, status: Status, started: f64) -> RunInfo {
-    let m = &artifact.manifest;
-    let info = RunInfo {
-        id: run_id(&m.stage, m.key),
-        stage: m.stage.clone(),
-        kind: m.kind.clone(),
-        key: m.key,
-        recipe: "r.toml".into(),
-        recipe_name: "r".into(),
-        command: vec!["regimen".into(), "run".into()],
-        status,
-        started,
-        seconds: 1.5,
-        pid: 1,
-        fingerprint: "test".into(),
-        config: json!({}),
-        inputs: BTreeMap::new(),
-    };
-    store.write_run(&info).unwrap();
-    info
-}
 
 #[test]
 fn a_committed_folder_is_an_artifact_and_nothing_is_left_over() {
@@ -456,7 +399,7 @@ fn other_layouts_and_places_that_cannot_be_written_are_refused_with_a_way_out() 
     Store::open(dir.path()).unwrap();
     fs::write(&dir.path().join(".regimen/version"), b"9\n").unwrap();
     let error = Store::open(dir.path()).unwrap_err();
-    assert!(error.to_string().contains("has layout `9`, this program knows layout 1"), "{error}");
+    assert!(error.to_string().contains("has layout `9`, this program knows layout 2"), "{error}");
     assert!(error.hint().is_some());
 
     let file = dir.path().join("file");

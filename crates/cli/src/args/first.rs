@@ -29,7 +29,7 @@ pub struct NewArgs {
 
 #[derive(Debug, Args)]
 pub struct TrainArgs {
-    /// Folder or file with the texts: .txt, .md, .jsonl, .parquet, .html, source code; also as .gz or .zst
+    /// Folder or file with the texts: .txt, .md, .jsonl, .csv, .parquet, .html, source code; also as .gz or .zst
     #[arg(value_name = "FOLDER")]
     pub data: PathBuf,
     /// Minutes that all of it may take, about
@@ -44,6 +44,9 @@ pub struct TrainArgs {
     /// Write over a recipe that is there
     #[arg(long)]
     pub force: bool,
+    /// Watch it on a full screen
+    #[arg(long)]
+    pub tui: bool,
 }
 
 /// Minutes above 0 and below a year.

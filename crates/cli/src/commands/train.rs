@@ -71,7 +71,7 @@ pub fn train(context: &Context, args: &TrainArgs) -> anyhow::Result<u8> {
         say(&context.global, format!("{} {file}\n\n{}\n", paint("1", "wrote"), indented(&text)));
     }
     let recipe = RecipeArgs { recipe: path, sets: Vec::new(), until: None };
-    let code = run::run(context, &RunArgs { recipe, no_report: false, profile: None })?;
+    let code = run::run(context, &RunArgs { recipe, no_report: false, profile: None, tui: args.tui })?;
     if code == 0
         && let Some(sample) = sample(&root)
     {

@@ -6,7 +6,7 @@ use crate::common::mask::{ended, shown};
 use crate::common::{Done, Project, each};
 
 /// Every command that has a help text.
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 27] = [
     "",
     "run",
     "plan",
@@ -17,11 +17,19 @@ const COMMANDS: [&str; 19] = [
     "trace text",
     "watch",
     "runs",
+    "runs tag",
+    "runs note",
+    "runs diff",
+    "runs export",
+    "runs rm",
     "show",
     "lineage",
     "ledger",
     "ledger verify",
     "ledger rebuild",
+    "ledger gc",
+    "ledger export",
+    "ledger import",
     "report",
     "export",
     "import",

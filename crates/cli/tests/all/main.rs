@@ -3,6 +3,7 @@
 
 mod attribute;
 mod browser;
+mod care;
 mod commands;
 mod common;
 mod corpus_memory;
@@ -20,4 +21,5 @@ mod locks;
 mod memory;
 mod profile;
 mod recipes;
+mod runs;
 mod tasks;
