@@ -223,7 +223,7 @@ pub(crate) static FIELDS: &[Field] = &[
     Field::new(
         "memory",
         Ty::Int { min: 1 << 20, max: i64::MAX },
-        "1000000000",
+        "4000000000",
         "Bytes that may be taken for what grows with the input: what is between reader and writer, long documents, what is \
          held of every document, records and tables of deduplication (beyond them it works with files). About 100 MiB and 24 \
          MiB a thread come on top. What cannot fit is refused with the sizes.",
@@ -303,7 +303,7 @@ pub(crate) struct Config {
 }
 
 fn memory() -> u64 {
-    1_000_000_000
+    4_000_000_000
 }
 
 impl Config {

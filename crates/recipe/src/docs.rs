@@ -86,21 +86,26 @@ fn inner_fields(ty: &Ty) -> Option<&'static [Field]> {
 }
 
 fn line(out: &mut String, depth: usize, name: &str, about: &str, doc: &str) {
-    let indent = "  ".repeat(depth);
-    let _ = writeln!(out, "{indent}{name}: {about}");
-    let indent = "  ".repeat(depth + 2);
-    let mut row = indent.clone();
-    for word in doc.split_whitespace() {
-        if row.len() > indent.len() && row.chars().count() + 1 + word.chars().count() > WIDTH {
+    let inner = "  ".repeat(depth + 2);
+    wrap(out, &"  ".repeat(depth), &inner, &format!("{name}: {about}"));
+    wrap(out, &inner, &inner, doc);
+}
+
+/// A text in lines of at most [`WIDTH`] characters, of which the first begins with `first` and the others with `next`.
+fn wrap(out: &mut String, first: &str, next: &str, text: &str) {
+    let (mut row, mut begun) = (first.to_string(), false);
+    for word in text.split_whitespace() {
+        if begun && row.chars().count() + 1 + word.chars().count() > WIDTH {
             let _ = writeln!(out, "{row}");
-            row = indent.clone();
+            (row, begun) = (next.to_string(), false);
         }
-        if row.len() > indent.len() {
+        if begun {
             row.push(' ');
         }
         row.push_str(word);
+        begun = true;
     }
-    if row.len() > indent.len() {
+    if begun {
         let _ = writeln!(out, "{row}");
     }
 }

@@ -142,12 +142,24 @@ pub struct Board {
     pub over: Option<String>,
     /// Whether the process was asked to pause from here.
     pub pausing: bool,
+    /// Whether it was settled, after the end, which run stays on the screen.
+    settled: bool,
 }
 
 impl Board {
     pub fn new(place: Place, runs: Vec<Shown>, work: usize) -> Board {
         let system = System::default();
-        Board { place, runs, work, shows: work, system, version: 1, over: None, pausing: false }
+        Board {
+            place,
+            runs,
+            work,
+            shows: work,
+            system,
+            version: 1,
+            over: None,
+            pausing: false,
+            settled: false,
+        }
     }
 
     /// Whether the work still goes on.
@@ -244,17 +256,34 @@ impl Feed {
         }
     }
 
-    /// Read what the logs of the run that is shown and of the one at work have got. Whether there is more.
+    /// Read what the logs of the run that is shown and of the one at work have got, and the rest of those of runs before them.
+    /// Whether there is more.
     fn logs(&self) -> bool {
-        let (shows, work) = {
+        let wanted: Vec<usize> = {
             let board = self.shared.give_way();
-            (board.shows, board.work)
+            let (shows, work) = (board.shows, board.work);
+            let runs = board.runs.iter().enumerate();
+            runs.filter(|(at, shown)| shown.behind || [shows, work].contains(at)).map(|(at, _)| at).collect()
         };
-        let mut more = self.log(shows);
-        if work != shows {
-            more |= self.log(work);
+        let more = wanted.into_iter().fold(false, |more, at| self.log(at) | more);
+        if !more {
+            self.settle();
         }
         more
+    }
+
+    /// After the end, where nothing was measured last there is nothing to see: the last run with curves is shown.
+    fn settle(&self) {
+        let mut board = self.shared.give_way();
+        if board.place != Place::Run || board.over.is_none() || board.settled {
+            return;
+        }
+        board.settled = true;
+        let curves = board.runs.iter().rposition(|shown| !shown.run.names.is_empty());
+        if let Some(curves) = curves.filter(|_| board.shows == board.work) {
+            (board.shows, board.work) = (curves, curves);
+            board.version += 1;
+        }
     }
 
     fn log(&self, at: usize) -> bool {
@@ -350,6 +379,11 @@ impl Feed {
         };
         if board.shows == board.work {
             board.shows = at;
+        }
+        // The last lines of the run before it may have come since its log was read.
+        let before = board.work;
+        if let Some(shown) = board.runs.get_mut(before) {
+            shown.behind = true;
         }
         board.work = at;
         board.version += 1;

@@ -110,12 +110,6 @@ impl Dashboard {
             let mut board = self.shared.board();
             board.over = Some(how.into());
             board.pausing = false;
-            // Where nothing was measured last there is nothing to see.
-            let curves = board.runs.iter().rposition(|shown| !shown.run.names.is_empty());
-            if let Some(curves) = curves.filter(|_| board.shows == board.work) {
-                board.shows = curves;
-                board.work = curves;
-            }
             board.version += 1;
         }
         let ended = self.screen.join();
@@ -130,11 +124,12 @@ impl Dashboard {
 
 /// What is said when the screen is given back while the work goes on.
 fn parting(left: Want, board: &Board) -> Option<&'static str> {
-    if board.over.is_some() {
-        return None;
-    }
     match left {
-        Want::StopAndDetach => Some("stopping after this step; press Ctrl-C again to stop at once"),
+        // It may have stopped already.
+        Want::StopAndDetach if board.over.as_deref().is_none_or(|how| how == "stopped") => {
+            Some("stopping after this step; press Ctrl-C again to stop at once")
+        }
+        _ if board.over.is_some() => None,
         Want::Detach if board.pausing => {
             Some("the run is paused; `regimen watch` in another terminal goes on with it")
         }

@@ -214,7 +214,7 @@ impl Survey {
         let code: f64 =
             self.groups.iter().filter(|group| group.format == "code").map(|group| group.text).sum();
         if code > 0.5 * self.text() && !self.file {
-            let whole = |group: &Group| matches!(group.format, "code" | "text" | "html");
+            let whole = |group: &Group| matches!(group.format, "code" | "text" | "markdown" | "html");
             let (code, mut rest): (Vec<Group>, Vec<Group>) = self.groups.drain(..).partition(whole);
             let sum = |get: fn(&Group) -> f64| code.iter().map(get).sum();
             rest.push(Group {

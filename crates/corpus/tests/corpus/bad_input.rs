@@ -195,6 +195,12 @@ fn a_line_of_200_mb_is_one_document() {
     let dir = project(&[("a.jsonl.zst", &packed)]);
     let config = "sources = [{ name = \"s\", path = \"a.jsonl.zst\" }]\nvalidation = 0\nfilter = { min_words = 1, \
          max_words = 0, min_stop_words = 0 }";
+    // Its words and lines are in memory, too.
+    let little = stage(dir.path(), &format!("{config}\nmemory = 1000000000")).unwrap_err();
+    assert!(
+        little.to_string().contains("a.jsonl.zst") && little.hint().unwrap().contains("memory"),
+        "{little}"
+    );
     let corpus = build(dir.path(), config);
     assert_eq!(corpus.kept().map(|i| corpus.id(i)).collect::<Vec<_>>(), ["before", "long", "after"]);
     let text = corpus.text(1).unwrap().unwrap();
