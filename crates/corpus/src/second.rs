@@ -146,7 +146,7 @@ impl Second<'_> {
                 Err(error) => return if target.put(waiting)? { Ok(()) } else { Err(error) },
             };
             let last = records.is_empty();
-            let ready = || records.into_par_iter().map(|job| self.ready(&bytes, job)).collect();
+            let ready = || records.par_iter().map(|job| self.ready(&bytes, job)).collect();
             let (full, (ready, next)) =
                 rayon::join(|| target.put(waiting), || rayon::join(ready, || input.batch()));
             if full? || last {
@@ -157,7 +157,7 @@ impl Second<'_> {
     }
 
     /// Read a record and do to it what was decided.
-    fn ready(&self, bytes: &[u8], job: Decided) -> Result<Ready> {
+    fn ready(&self, bytes: &[u8], job: &Decided) -> Result<Ready> {
         let mut values = Vec::with_capacity(self.rules);
         let found = Reader(&bytes[job.record.clone()]).document(self.rules, &mut values)?;
         let (mut document, licence) = found.ok_or(Error::Record { what: "a record between two passes" })?;

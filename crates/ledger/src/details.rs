@@ -5,11 +5,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use regimen_base::{Event, events};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::Result;
+use crate::index::Stamps;
 use crate::labels::{self, LABELS, Labels};
 use crate::runs::{RunInfo, Status, run_id};
 use crate::store::Store;
@@ -118,7 +120,13 @@ impl Store {
     /// All runs with their details, oldest first. A record that cannot be read is left out; [`Store::verify`] names it.
     pub fn detailed_runs(&self) -> Result<Vec<(RunInfo, Details)>> {
         let dirs = self.run_dirs()?;
-        let mut all: Vec<(RunInfo, Details)> = self.index().detailed_runs(&dirs)?;
+        // Not while the index is held: a thread that waits for others in the pool may take up what asks for it, too.
+        let stamps: Vec<Stamps> = dirs.par_iter().map(|dir| Stamps::of(dir)).collect();
+        let texts = self.index().detailed_runs(&dirs, &stamps)?;
+        let read = |(info, details): &(String, String)| {
+            Some((serde_json::from_str(info).ok()?, serde_json::from_str(details).ok()?))
+        };
+        let mut all: Vec<(RunInfo, Details)> = texts.par_iter().filter_map(read).collect();
         // A run that found its artifact made under another name has measured nothing itself.
         let cached =
             |(run, details): &(RunInfo, Details)| run.status == Status::Cached && details.metrics.is_empty();

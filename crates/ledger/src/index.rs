@@ -134,19 +134,19 @@ impl Index {
         Ok(texts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect())
     }
 
-    /// All runs with what their logs come to, oldest first. Artifacts are not looked at.
-    pub(crate) fn detailed_runs(&mut self, dirs: &[PathBuf]) -> Result<Vec<(RunInfo, Details)>> {
-        let texts: Vec<(String, String)> = self.with(|t| {
-            refresh_runs(t, dirs)?;
-            refresh_details(t, dirs)?;
+    /// All runs with what their logs come to, oldest first, as JSON. Artifacts are not looked at.
+    pub(crate) fn detailed_runs(
+        &mut self,
+        dirs: &[PathBuf],
+        stamps: &[Stamps],
+    ) -> Result<Vec<(String, String)>> {
+        self.with(|t| {
+            refresh_runs(t, dirs.iter().zip(stamps).map(|(dir, stamps)| (dir, stamps.record.clone())))?;
+            refresh_details(t, dirs, stamps)?;
             t.prepare_cached("SELECT info, text FROM runs JOIN details USING (id) ORDER BY started, id")?
                 .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
                 .collect()
-        })?;
-        let read = |(info, details): &(String, String)| {
-            Some((serde_json::from_str(info).ok()?, serde_json::from_str(details).ok()?))
-        };
-        Ok(texts.iter().filter_map(read).collect())
+        })
     }
 
     /// The artifacts made under a stage name, newest first.
@@ -314,23 +314,40 @@ fn refresh(t: &Transaction, present: &Present) -> Sql<()> {
             ])?;
         }
     }
-    refresh_runs(t, &present.runs)
+    refresh_runs(t, present.runs.iter().map(|dir| (dir, stamp(&dir.join(RUN)))))
 }
 
-fn refresh_runs(t: &Transaction, dirs: &[PathBuf]) -> Sql<()> {
+/// What tells whether the files in a run's folder changed.
+pub(crate) struct Stamps {
+    /// That of its record, if it has one.
+    record: Option<String>,
+    /// Those of its log and its labels.
+    details: String,
+}
+
+impl Stamps {
+    pub(crate) fn of(dir: &Path) -> Stamps {
+        let details = Details::files(dir).map(|file| stamp(&file).unwrap_or_default()).join(" ");
+        Stamps { record: stamp(&dir.join(RUN)), details }
+    }
+}
+
+fn refresh_runs<'d>(
+    t: &Transaction,
+    records: impl Iterator<Item = (&'d PathBuf, Option<String>)>,
+) -> Sql<()> {
     let mut known: BTreeMap<String, String> = t
         .prepare_cached("SELECT id, stamp FROM runs")?
         .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
         .collect::<Sql<_>>()?;
-    for dir in dirs {
+    for (dir, stamp) in records {
         let id = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let file = dir.join(RUN);
-        let Some(stamp) = stamp(&file) else { continue };
+        let Some(stamp) = stamp else { continue };
         if known.get(&id) == Some(&stamp) {
             known.remove(&id);
             continue;
         }
-        let Ok(info) = fs::read_json::<RunInfo>(&file) else { continue };
+        let Ok(info) = fs::read_json::<RunInfo>(&dir.join(RUN)) else { continue };
         let text =
             serde_json::to_string(&info).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
         t.prepare_cached("INSERT OR REPLACE INTO runs VALUES (?1, ?2, ?3, ?4)")?.execute(params![
@@ -347,22 +364,20 @@ fn refresh_runs(t: &Transaction, dirs: &[PathBuf]) -> Sql<()> {
     Ok(())
 }
 
-fn refresh_details(t: &Transaction, dirs: &[PathBuf]) -> Sql<()> {
+fn refresh_details(t: &Transaction, dirs: &[PathBuf], stamps: &[Stamps]) -> Sql<()> {
     let mut known: BTreeMap<String, String> = t
         .prepare_cached("SELECT id, stamp FROM details")?
         .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
         .collect::<Sql<_>>()?;
-    for dir in dirs {
+    for (dir, Stamps { details: stamp, .. }) in dirs.iter().zip(stamps) {
         let id = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let stamps = Details::files(dir).map(|file| stamp(&file).unwrap_or_default());
-        let stamp = stamps.join(" ");
-        if known.remove(&id).as_ref() == Some(&stamp) {
+        if known.remove(&id).as_ref() == Some(stamp) {
             continue;
         }
         let text = serde_json::to_string(&Details::read(dir))
             .map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
         t.prepare_cached("INSERT OR REPLACE INTO details VALUES (?1, ?2, ?3)")?
-            .execute([&id, &stamp, &text])?;
+            .execute([&id, stamp, &text])?;
     }
     for id in known.keys() {
         t.prepare_cached("DELETE FROM details WHERE id = ?1")?.execute([id])?;

@@ -122,7 +122,7 @@ impl SplitWriter {
         while !batch.is_empty() {
             let write =
                 || batch.into_iter().try_for_each(|(ordinal, tokens)| self.document(ordinal, &tokens));
-            let (written, following) = rayon::join(write, || next());
+            let (written, following) = rayon::join(write, &mut *next);
             written?;
             batch = following?;
         }

@@ -35,7 +35,6 @@ fn within(project: &Project, memory: f64, what: &str) {
     let args = ["corpus", "build", "recipe.toml", "--threads", "2", "--memory", &format!("{memory}")];
     let measured = peak(project, &args);
     let mib = |bytes: f64| bytes / (1 << 20) as f64;
-    println!("{what}: {:.0} MiB of {:.0} and {:.0}", mib(measured), mib(FIXED), mib(memory));
     assert!(
         measured <= FIXED + memory,
         "{what}: {:.0} MiB, {:.0} allowed",

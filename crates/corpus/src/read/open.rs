@@ -13,7 +13,7 @@ use crate::read::stream::Stream;
 
 /// A file of one of the two ways in which documents are found.
 pub(crate) enum Opened {
-    Chunks(Chunks),
+    Chunks(Box<Chunks>),
     Pages(Box<Pages>),
 }
 
@@ -36,7 +36,8 @@ impl Opened {
                 let window = reading.memory.window_log(rayon::current_num_threads());
                 let stream = Stream::open_within(input, read, window)?;
                 let chunks = Chunks::new(stream, how, source, file).within(reading.memory);
-                Opened::Chunks(chunks.beside(reading.beside.attributes.open(source, &input.path)?))
+                let beside = reading.beside.attributes.open(source, &input.path)?;
+                Opened::Chunks(Box::new(chunks.beside(beside)))
             }
         })
     }
