@@ -179,7 +179,7 @@ impl Survey {
         let Group { format, files, .. } = self.groups[number];
         if files < LOOKED_INTO && !packed {
             let start = start_of(&full, START)?;
-            if format == "text" && start.contains(&0) {
+            if matches!(format, "text" | "markdown") && start.contains(&0) {
                 return Err(Fault::new(
                     format!("`{}` is called a text but holds zero bytes", full.display()),
                     "move it out of the folder, or write it as UTF-8",
@@ -187,6 +187,13 @@ impl Survey {
             }
             if self.prompt.is_empty() && matches!(format, "text" | "markdown") {
                 self.prompt = beginning(&String::from_utf8_lossy(&start));
+            }
+            if self.prompt.is_empty() && matches!(format, "csv" | "tsv") {
+                // The first cell below the header that begins as a text does.
+                let cells = String::from_utf8_lossy(&start).replace([',', ';', '\t', '"'], "\n");
+                let header = first_line(&full)?.split([',', ';', '\t']).count();
+                let below: Vec<&str> = cells.lines().filter(|cell| !cell.is_empty()).skip(header).collect();
+                self.prompt = beginning(&below.join("\n"));
             }
             if self.prompt.is_empty() && format == "jsonl" && files == 0 {
                 let field = self.groups[number].field.as_deref().unwrap_or("text");

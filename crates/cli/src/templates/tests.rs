@@ -52,6 +52,16 @@ fn a_survey_tells_files_by_what_they_hold() {
 }
 
 #[test]
+fn a_table_gives_its_column_and_its_first_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = "7,\"The ship came home, and all were glad.\"\n8,Rain fell on the deck.\n".repeat(400);
+    fs::write(&dir.path().join("a.csv"), format!("id,body\n{rows}").as_bytes()).unwrap();
+    let survey = Survey::make(dir.path()).unwrap();
+    assert_eq!((survey.groups[0].format, survey.groups[0].field.as_deref()), ("csv", Some("body")));
+    assert_eq!(survey.prompt, "The ship came");
+}
+
+#[test]
 fn a_folder_of_code_is_read_as_a_whole() {
     let dir = folder(&[("src/main.rs", 30_000), ("README.md", 2000), ("LICENSE", 1000)]);
     let survey = Survey::make(dir.path()).unwrap();
