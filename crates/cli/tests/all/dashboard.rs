@@ -112,6 +112,7 @@ fn a_run_is_paused_goes_on_and_is_stopped_by_keys() {
     terminal.shows("running  ");
     // Another size: everything is drawn anew.
     terminal.keys("1");
+    terminal.shows("smoothing 0.6");
     terminal.resize(40, 10);
     terminal.shows("[1 Curves]");
     terminal.resize(18, 4);

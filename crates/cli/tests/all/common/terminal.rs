@@ -43,6 +43,8 @@ impl Terminal {
         let mut line = command.get_program().to_str().unwrap().to_string();
         command.get_args().for_each(|arg| line.push_str(&format!("\n{}", arg.to_str().unwrap())));
         launcher.env(LAUNCH, line).current_dir(command.get_current_dir().unwrap());
+        // A service that tests changes gets plain lines even where it has a terminal; this one is a person's.
+        launcher.env_remove("CI");
         for (name, value) in command.get_envs() {
             match value {
                 Some(value) => launcher.env(name, value),
