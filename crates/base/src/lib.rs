@@ -2,10 +2,12 @@
 //!
 //! Hashes and ids ([`hash`]), counter-based random numbers ([`rng`]), errors that say what to do ([`hint`]),
 //! the one layer through which files are written ([`fs`]) with its fault injection ([`fault`]), the event log of a
-//! run ([`events`]), canonical JSON ([`json`]), cancellation ([`cancel`]), requests of other processes ([`control`]),
+//! run ([`events`]), canonical JSON ([`json`]), days of the
+//! calendar ([`calendar`]), cancellation ([`cancel`]), requests of other processes ([`control`]),
 //! curves that grow ([`series`]), processes that work together ([`group`]), the way numbers are shown ([`units`]) and words
 //! quoted for a shell ([`shell`]).
 
+pub mod calendar;
 pub mod cancel;
 pub mod control;
 pub mod events;

@@ -1,5 +1,7 @@
 //! Numbers and times as words on the page.
 
+use regimen_base::calendar::date_of;
+
 /// `1,234,567`.
 pub(crate) fn grouped(n: f64) -> String {
     let digits = format!("{:.0}", n.abs());
@@ -67,23 +69,9 @@ pub(crate) fn capital(text: &str) -> String {
 /// `2026-11-23 09:30 UTC` from seconds since 1970.
 pub(crate) fn moment(seconds: f64) -> String {
     let seconds = seconds.clamp(0.0, 2.5e11) as i64;
-    let (year, month, day) = civil(seconds.div_euclid(86_400));
+    let (year, month, day) = date_of(seconds.div_euclid(86_400));
     let within = seconds.rem_euclid(86_400);
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", within / 3600, within / 60 % 60)
-}
-
-/// Year, month and day of a day counted from 1970-01-01. Years are taken to begin in March, so that the leap day
-/// comes last and the months before it have fixed lengths.
-fn civil(day: i64) -> (i64, i64, i64) {
-    let day = day + 719_468; // from 0000-03-01
-    let era = day.div_euclid(146_097); // of 400 years
-    let in_era = day.rem_euclid(146_097);
-    let year_of_era = (in_era - in_era / 1_460 + in_era / 36_524 - in_era / 146_096) / 365;
-    let in_year = in_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * in_year + 2) / 153;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    (year, month, in_year - (153 * from_march + 2) / 5 + 1)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Numbers, lengths of time and dates as people write them.
 
+use regimen_base::calendar::day_of;
 use regimen_base::units;
 
 /// A number, perhaps with `k`, `M`, `G` or `T` behind it.
@@ -47,16 +48,16 @@ pub fn date(text: &str) -> Option<(f64, f64)> {
         return None;
     }
     let (from, to) = match (month, of_month) {
-        (None, _) => (days(year, 1, 1)?, days(year + 1, 1, 1)?),
+        (None, _) => (day_of(year, 1, 1)?, day_of(year + 1, 1, 1)?),
         (Some(month), None) => {
             let month = month.filter(|m| (1..=12).contains(m))?;
             (
-                days(year, month, 1)?,
-                if month == 12 { days(year + 1, 1, 1)? } else { days(year, month + 1, 1)? },
+                day_of(year, month, 1)?,
+                if month == 12 { day_of(year + 1, 1, 1)? } else { day_of(year, month + 1, 1)? },
             )
         }
         (Some(month), Some(day)) => {
-            let first = days(year, month?, day?)?;
+            let first = day_of(year, month?, day?)?;
             (first, first + 1)
         }
     };
@@ -80,27 +81,6 @@ pub fn date(text: &str) -> Option<(f64, f64)> {
 
 fn digits(text: &str, count: usize) -> Option<i64> {
     (text.len() == count && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
-}
-
-/// Days from 1970-01-01 to a day, after Howard Hinnant's `days_from_civil`: years begin in March, so that the leap day is
-/// their last.
-fn days(year: i64, month: i64, day: i64) -> Option<i64> {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let length = match month {
-        2 => 28 + i64::from(leap),
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
-    };
-    if !(1..=length).contains(&day) {
-        return None;
-    }
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    Some(era * 146_097 + day_of_era - 719_468)
 }
 
 /// A number for people: whole, or with five significant digits.

@@ -7,6 +7,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use super::Theme;
+
 /// Write a line of an area, cut at its end.
 pub fn put<'a>(frame: &mut Frame, area: Rect, line: u16, text: impl Into<Line<'a>>) {
     if line < area.height {
@@ -19,6 +21,26 @@ pub fn put_styled<'a>(frame: &mut Frame, area: Rect, line: u16, text: impl Into<
     put(frame, area, line, text);
     if line < area.height {
         frame.buffer_mut().set_style(Rect { y: area.y + line, height: 1, ..area }, style);
+    }
+}
+
+/// The keys that matter, as many as there is room for.
+pub fn hints(keys: &[&str], width: usize) -> String {
+    let mut text = String::from("? help");
+    for key in keys {
+        if text.chars().count() + 2 + key.chars().count() <= width {
+            text.push_str("  ");
+            text.push_str(key);
+        }
+    }
+    text
+}
+
+/// A list of keys with what they do, from line `top` on.
+pub fn help(frame: &mut Frame, area: Rect, all: &[(&str, &str)], top: usize, theme: Theme) {
+    for (line, (keys, what)) in all.iter().skip(top).take(usize::from(area.height)).enumerate() {
+        let text = vec![Span::styled(format!(" {keys:<18}"), theme.head()), Span::raw(*what)];
+        put(frame, area, line as u16, Line::from(text));
     }
 }
 

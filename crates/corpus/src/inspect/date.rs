@@ -1,17 +1,11 @@
 //! Days and moments as dates.
 
-/// `YYYY-MM-DD` of a day counted from 1970-01-01. The formula is Howard Hinnant's `civil_from_days`: years begin in
-/// March, so that the leap day is their last.
+use regimen_base::calendar::date_of;
+
+/// `YYYY-MM-DD` of a day counted from 1970-01-01.
 pub(crate) fn date(day: i64) -> String {
-    let day = day + 719_468;
-    let era = day.div_euclid(146_097);
-    let of_era = day.rem_euclid(146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = year + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{:02}", of_year - (153 * from_march + 2) / 5 + 1)
+    let (year, month, day) = date_of(day);
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 /// `YYYY-MM-DDTHH:MM:SSZ` of a moment in seconds since 1970, cut to whole seconds.

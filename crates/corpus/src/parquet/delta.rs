@@ -5,6 +5,8 @@
 
 use parquet::basic::Encoding;
 
+use super::thrift::uleb128;
+
 /// Numbers that one byte may stand for: a block of 2048 equal differences in nine bytes, the widest that writers make, has 228.
 const A_BYTE: u64 = 256;
 /// So many are always believed.
@@ -47,15 +49,8 @@ impl Stream<'_> {
     }
 
     fn number(&mut self) -> Result<u64, String> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err("a delta-encoded page has a number of more than 64 bits".into())
+        uleb128(|| self.byte())?
+            .ok_or_else(|| "a delta-encoded page has a number of more than 64 bits".into())
     }
 
     /// Read the header, and the blocks too if something comes behind them. Gives back the number of values.

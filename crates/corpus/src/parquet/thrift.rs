@@ -35,6 +35,19 @@ pub(super) fn walk(
     Ok(walk.at)
 }
 
+/// A number of 7 bits a byte, the lowest first (ULEB128), of the bytes that `byte` gives; none if it has more than 64 bits.
+pub(super) fn uleb128<E>(mut byte: impl FnMut() -> Result<u8, E>) -> Result<Option<u64>, E> {
+    let mut value = 0u64;
+    for shift in (0..64).step_by(7) {
+        let byte = byte()?;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Ok(Some(value));
+        }
+    }
+    Ok(None)
+}
+
 struct Walk<'b, 'e> {
     bytes: &'b [u8],
     at: usize,
@@ -56,15 +69,7 @@ impl Walk<'_, '_> {
     }
 
     fn unsigned(&mut self) -> Result<u64, Fault> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        wrong("a number of more than 64 bits")
+        uleb128(|| self.byte())?.map_or_else(|| wrong("a number of more than 64 bits"), Ok)
     }
 
     fn signed(&mut self) -> Result<i64, Fault> {

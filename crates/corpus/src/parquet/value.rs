@@ -2,6 +2,7 @@
 
 use parquet::data_type::{AsBytes, Decimal};
 use parquet::record::Field;
+use regimen_base::calendar::date_of;
 use serde_json::{Map, Number, Value};
 
 /// As JSON: dates and times as ISO 8601, decimals as text with all their digits, bytes in base 16, and numbers that JSON
@@ -71,17 +72,9 @@ fn decimal(v: &Decimal) -> String {
     if scale == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
 }
 
-/// Days from 1970-01-01 in the Gregorian calendar (Hinnant, "chrono-compatible low-level date algorithms").
+/// `YYYY-MM-DD` of a day counted from 1970-01-01.
 fn date(days: i64) -> String {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let part = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * part + 2) / 5 + 1;
-    let month = if part < 10 { part + 3 } else { part - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (year, month, day) = date_of(days);
     format!("{year:04}-{month:02}-{day:02}")
 }
 

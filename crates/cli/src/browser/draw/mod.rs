@@ -13,7 +13,7 @@ use ratatui::text::{Line, Span};
 use super::keys::KEYS;
 use super::state::{Asked, State, View};
 use crate::terminal::Theme;
-use crate::terminal::paint::{plain, put, put_styled, shorten, window};
+use crate::terminal::paint::{self, plain, put, put_styled, shorten, window};
 
 /// Draw all.
 pub fn draw(frame: &mut Frame, state: &State, theme: Theme) {
@@ -25,7 +25,7 @@ pub fn draw(frame: &mut Frame, state: &State, theme: Theme) {
     put(frame, area, 0, title(state, theme, area.width));
     let body = Rect { y: 1, height: area.height - 2, ..area };
     match state.view {
-        _ if state.help.is_some() => help(frame, body, state, theme),
+        _ if let Some(top) = state.help => paint::help(frame, body, &KEYS, top, theme),
         View::Funnel => funnel::draw(frame, body, state, theme),
         View::Rules => rules::draw(frame, body, state, theme),
         View::Documents => documents::draw(frame, body, state, theme),
@@ -99,20 +99,5 @@ fn hints(state: &State, width: usize) -> String {
             &["n N next mark", "Esc back", "v values", "a attribute", "r copy of", "← → others", "s search"]
         }
     };
-    let mut text = String::from("? help");
-    for key in keys {
-        if text.chars().count() + 2 + key.chars().count() <= width {
-            text.push_str("  ");
-            text.push_str(key);
-        }
-    }
-    text
-}
-
-fn help(frame: &mut Frame, area: Rect, state: &State, theme: Theme) {
-    let top = state.help.unwrap_or_default();
-    for (line, (keys, what)) in KEYS.iter().skip(top).take(usize::from(area.height)).enumerate() {
-        let text = vec![Span::styled(format!(" {keys:<18}"), theme.head()), Span::raw(*what)];
-        put(frame, area, line as u16, Line::from(text));
-    }
+    paint::hints(keys, width)
 }

@@ -17,7 +17,7 @@ use super::keys::KEYS;
 use super::lines::number;
 use super::state::{Place, State, TABS, Tab};
 use crate::terminal::Theme;
-use crate::terminal::paint::{plain, put, put_styled, shorten};
+use crate::terminal::paint::{self, plain, put, put_styled, shorten};
 
 pub use samples::lines as sample_lines;
 
@@ -36,7 +36,7 @@ pub fn draw(frame: &mut Frame, board: &Board, state: &State, theme: Theme) {
     put(frame, area, 1, status(board, shown, theme, if area.width < 60 { BAR / 4 } else { BAR }));
     let body = Rect { y: 2, height: area.height - 3, ..area };
     match shown {
-        _ if state.help.is_some() => help(frame, body, state, theme),
+        _ if let Some(top) = state.help => paint::help(frame, body, &KEYS, top, theme),
         None => put(frame, body, 0, "no stage has begun yet"),
         Some(shown) => match state.tab {
             Tab::Curves => curves::draw(frame, body, shown, state, theme),
@@ -173,22 +173,7 @@ fn hints(board: &Board, state: &State, width: usize) -> String {
     }
     keys.extend((board.runs.len() > 1).then_some("[ ] stages"));
     keys.push("q leave");
-    let mut text = String::from("? help");
-    for key in keys {
-        if text.chars().count() + 2 + key.chars().count() <= width {
-            text.push_str("  ");
-            text.push_str(key);
-        }
-    }
-    text
-}
-
-fn help(frame: &mut Frame, area: Rect, state: &State, theme: Theme) {
-    let top = state.help.unwrap_or_default();
-    for (line, (keys, what)) in KEYS.iter().skip(top).take(usize::from(area.height)).enumerate() {
-        let text = vec![Span::styled(format!(" {keys:<18}"), theme.head()), Span::raw(*what)];
-        put(frame, area, line as u16, Line::from(text));
-    }
+    paint::hints(&keys, width)
 }
 
 /// Three ways to leave.
