@@ -98,7 +98,9 @@ impl Terminal {
 
     /// The window gets another size.
     pub fn resize(&mut self, columns: u16, lines: u16) {
-        self.screen = Screen::new(columns, lines);
+        // What has come of a character or a sequence goes on in what comes next.
+        let pending = std::mem::take(&mut self.screen.pending);
+        self.screen = Screen { pending, ..Screen::new(columns, lines) };
         resize(&self.slave, columns, lines);
     }
 
