@@ -58,7 +58,7 @@ pub fn watch(store: Store, runs: Vec<RunInfo>, at: usize) -> anyhow::Result<u8> 
     let (send, news) = channel();
     let feed = Feed { shared: shared.clone(), store, news };
     let reader = std::thread::Builder::new().name("event log".into()).spawn(|| feed.run())?;
-    let mut view = View::new(shared, hand, send.clone());
+    let mut view = View::new(shared, hand, send.clone(), true);
     let code = run(&mut view, &cancel);
     let _ = send.send(Message::End);
     let _ = reader.join();
@@ -80,17 +80,13 @@ impl Dashboard {
         let (send, news) = channel();
         let feed = Feed { shared: shared.clone(), store, news };
         let reader = std::thread::Builder::new().name("event log".into()).spawn(|| feed.run())?;
-        let mut view = View::new(shared.clone(), Hand::Here(cancel.clone()), send.clone());
+        let mut view = View::new(shared.clone(), Hand::Here(cancel.clone()), send.clone(), quiet);
         let screen = std::thread::Builder::new().name("dashboard".into()).spawn(move || {
             let code = run(&mut view, &Cancel::new());
             let _ = view.send.send(Message::End);
             if matches!(code, Ok(INTERRUPTED)) && view.left.is_none() {
                 // The terminal is gone: as if it had hung up.
                 cancel.ask();
-            }
-            if !quiet && let Some(text) = view.left.and_then(|left| parting(left, &view.shared.board())) {
-                let text = format!("{} {text}\n", paint("33", "note:"));
-                let _ = std::io::stderr().write_all(text.as_bytes());
             }
             code.map(drop)
         })?;
@@ -151,13 +147,15 @@ struct View {
     over: Option<u8>,
     /// How the screen was left.
     left: Option<Want>,
+    /// Whether nothing is said when it is left.
+    quiet: bool,
 }
 
 impl View {
-    fn new(shared: Arc<Shared>, hand: Hand, send: Sender<Message>) -> View {
+    fn new(shared: Arc<Shared>, hand: Hand, send: Sender<Message>, quiet: bool) -> View {
         let state = State::new(shared.board().place);
         let theme = Theme::of_environment();
-        View { state, shared, hand, theme, send, seen: 0, drawn: None, over: None, left: None }
+        View { state, shared, hand, theme, send, seen: 0, drawn: None, over: None, left: None, quiet }
     }
 
     fn act(&mut self, want: Want) {
@@ -224,5 +222,10 @@ impl Show for View {
 
     fn over(&self) -> Option<u8> {
         self.over
+    }
+
+    fn parting(&self) -> Option<String> {
+        let text = self.left.filter(|_| !self.quiet).and_then(|left| parting(left, &self.shared.board()))?;
+        Some(format!("{} {text}", paint("33", "note:")))
     }
 }

@@ -8,7 +8,7 @@ use regimen_base::Cancel;
 
 use super::Key;
 use super::input::{Came, Input};
-use super::screen::{Screen, active};
+use super::screen::{Screen, active, hold};
 use crate::output::{Fault, INTERRUPTED};
 
 /// How long nothing may happen before the view is asked whether something has.
@@ -26,6 +26,10 @@ pub trait Show {
     fn draw(&self, frame: &mut Frame);
     /// The exit code, once it is over.
     fn over(&self) -> Option<u8>;
+    /// What is said, once it is over, on the screen that stays.
+    fn parting(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Take the terminal and show a view until it is over. Gives back the exit code.
@@ -59,6 +63,9 @@ fn shown(view: &mut impl Show, cancel: &Cancel) -> io::Result<u8> {
         }
         fresh |= view.tick();
         if let Some(code) = view.over() {
+            if let Some(text) = view.parting() {
+                hold(&text);
+            }
             return Ok(code);
         }
         if cancel.asked() {

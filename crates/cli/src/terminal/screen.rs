@@ -48,12 +48,14 @@ pub fn hold(line: &str) -> bool {
 
 /// Give the terminal back, if it is taken. May be called from anywhere, more than once.
 pub fn restore() {
-    if TAKEN.swap(false, Ordering::SeqCst) {
+    let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    if active() {
         // A terminal that is gone wants nothing back.
         let _ = disable_raw_mode();
         let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
-        let held = std::mem::take(&mut *HELD.lock().unwrap_or_else(PoisonError::into_inner));
-        let _ = io::stderr().write_all(&held);
+        let _ = io::stderr().write_all(&std::mem::take(&mut *held));
+        // Only now may others write: what they say comes behind what was held, on the screen that stays.
+        TAKEN.store(false, Ordering::SeqCst);
     }
 }
 

@@ -145,6 +145,9 @@ fn a_dashboard_is_left_and_the_run_goes_on_with_its_line() {
     terminal.keys("q1");
     terminal.shows("note: the run goes on");
     is_restored(&terminal);
+    // It is a line of its own, whatever the run says in the same moment.
+    let said = terminal.screen.text();
+    assert!(said.lines().any(|line| line.starts_with("note: the run goes on")), "{said}");
     terminal.shows("░ steps ");
     // Ctrl-C is a signal again.
     terminal.keys("\u{3}");
