@@ -5,7 +5,7 @@
 //! Records are little endian and begin with their length, so that texts can be skipped. The files are gone once the corpus
 //! is whole.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use crate::author::Author;
@@ -129,13 +129,12 @@ impl Records {
             if whole >= bytes || self.left == 0 {
                 break;
             }
-            let more = (bytes as u64).min(self.left);
-            let file = &mut self.file;
-            let read = file.take(more).read_to_end(&mut out);
-            let read = read.map_err(|e| fs::Error::new("read", &self.path, e))? as u64;
-            if read < more {
-                return Err(Error::Record { what: "a file between two passes" });
-            }
+            let (before, more) = (out.len(), (bytes as u64).min(self.left));
+            out.resize(before + more as usize, 0);
+            self.file.read_exact(&mut out[before..]).map_err(|e| match e.kind() {
+                ErrorKind::UnexpectedEof => Error::Record { what: "a file between two passes" },
+                _ => fs::Error::new("read", &self.path, e).into(),
+            })?;
             self.left -= more;
         }
         if self.left == 0 && whole < out.len() && whole < bytes {
@@ -177,9 +176,8 @@ impl<'b> Reader<'b> {
         self.take(length)
     }
 
-    fn text(&mut self) -> Result<String> {
-        let bytes = self.bytes()?;
-        String::from_utf8(bytes.to_vec()).map_err(|_| Error::Record { what: "a text between two passes" })
+    fn text(&mut self) -> Result<&'b str> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| Error::Record { what: "a text between two passes" })
     }
 
     /// The next record as it is, to be read by a reader of its own; none at the end.
@@ -193,7 +191,11 @@ impl<'b> Reader<'b> {
     }
 
     /// The next document, its licence, and the values of so many rules; none at the end.
-    pub fn document(&mut self, rules: usize, values: &mut Vec<f32>) -> Result<Option<(Incoming, String)>> {
+    pub fn document(
+        &mut self,
+        rules: usize,
+        values: &mut Vec<f32>,
+    ) -> Result<Option<(Incoming<'b>, &'b str)>> {
         if self.0.is_empty() {
             return Ok(None);
         }
@@ -209,10 +211,10 @@ impl<'b> Reader<'b> {
             values.push(f32::from_le_bytes(r.array()?));
         }
         let (id, licence) = (r.text()?, r.text()?);
-        let (tags, keep, place) = (r.bytes()?.to_vec(), r.bytes()?.to_vec(), r.bytes()?.to_vec());
-        let text = r.text()?;
+        let (tags, keep, place) = (r.bytes()?.into(), r.bytes()?.into(), r.bytes()?.into());
+        let text = r.text()?.into();
         let document = Incoming {
-            id,
+            id: id.into(),
             own_id: flags & 1 != 0,
             key,
             content,
@@ -328,7 +330,9 @@ mod tests {
             created in prop::option::of(NO_DAY + 1..), author in 0u8..4, own_id: bool, repaired: bool, normalised: bool, id: String, text: String,
             tags in prop::collection::vec(any::<u8>(), 0..9), keep in prop::collection::vec(any::<u8>(), 0..9),
             place in prop::collection::vec(any::<u8>(), 0..9),
-        ) -> Incoming {
+        ) -> Incoming<'static> {
+            let (id, text) = (id.into(), text.into());
+            let (tags, keep, place) = (tags.into(), keep.into(), place.into());
             Incoming {
                 id, own_id, key: DocKey(key), content: DocKey(content), text, bytes, source, file, line, licence: 0,
                 author: Author::from_code(author), created, repaired, normalised, dropped, representative: None, copies: 1, tags,
@@ -351,7 +355,7 @@ mod tests {
                 let (back, of) = reader.document(2, &mut values).unwrap().unwrap();
                 prop_assert!(reader.document(2, &mut values.clone()).unwrap().is_none());
                 prop_assert_eq!(format!("{back:?}"), format!("{document:?}"));
-                prop_assert_eq!((&of, &values[..]), (&licence, &[i as f32, 0.5][..]));
+                prop_assert_eq!((of, &values[..]), (&licence[..], &[i as f32, 0.5][..]));
             }
             prop_assert!(records.record().unwrap().is_none());
         }

@@ -35,9 +35,9 @@ pub(crate) fn cut(document: &mut Incoming, cuts: &mut Vec<Cut>, replacements: &[
     let Some((text, map)) = edit::apply(&document.text, cuts, &[]) else { return Ok(false) };
     let before = edit::decode(&document.keep)?;
     let map = if before.is_empty() { map } else { edit::compose(&before, &map, replacements) };
-    document.keep.clear();
-    edit::encode(&map, &mut document.keep);
-    document.text = text;
+    let mut keep = Vec::new();
+    edit::encode(&map, &mut keep);
+    (document.keep, document.text) = (keep.into(), text.into());
     Ok(document.text.trim().is_empty())
 }
 

@@ -1,6 +1,7 @@
-//! The second pass of a build: records are read and cut on all threads, and written in document order, each as its fate
+//! The second pass of a build: texts are cut on all threads, and records written in document order, each as its fate
 //! says. While one batch is written the next one is cut and the one after it is read.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -33,14 +34,24 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Write documents until the corpus is full; gives back whether it is.
-    fn put(&mut self, documents: Vec<Result<Ready>>) -> Result<bool> {
-        for ready in documents {
+    /// Write the documents of a batch, with so many rules each, until the corpus is full; gives back whether it is.
+    fn put(&mut self, batch: &Batch, edits: Vec<Result<Option<Edit>>>, rules: usize) -> Result<bool> {
+        let mut values = Vec::with_capacity(rules);
+        for (job, edit) in batch.records.iter().zip(edits) {
             if self.writer.full() {
                 return Ok(true);
             }
-            let Ready { mut document, licence, values } = ready?;
-            document.licence = self.writer.licence(&licence)?;
+            let (mut document, licence) = batch.document(job, rules, &mut values)?;
+            document.copies = job.copies;
+            if let Some((ordinal, gone)) = job.gone {
+                document.dropped = Some(gone.reason);
+                document.representative = Some(gone.representative).filter(|&of| of != ordinal);
+            }
+            if let Some(edit) = edit? {
+                (document.text, document.keep) = (edit.text.into(), edit.keep.into());
+                document.dropped = document.dropped.or(edit.dropped);
+            }
+            document.licence = self.writer.licence(licence)?;
             self.in_file[document.file as usize] += 1;
             self.writer.push(&document, &values)?;
         }
@@ -67,6 +78,14 @@ struct Decided {
 struct Batch {
     bytes: Vec<u8>,
     records: Vec<Decided>,
+}
+
+impl Batch {
+    /// A document, its licence, and the values of so many rules.
+    fn document(&self, job: &Decided, rules: usize, values: &mut Vec<f32>) -> Result<(Incoming<'_>, &str)> {
+        let found = Reader(&self.bytes[job.record.clone()]).document(rules, values)?;
+        found.ok_or(Error::Record { what: "a record between two passes" })
+    }
 }
 
 /// Reads the records of parts, batch by batch, with what was decided of them.
@@ -119,15 +138,16 @@ impl Input<'_> {
     }
 }
 
-/// A document that can be written.
-struct Ready {
-    document: Incoming,
-    licence: String,
-    values: Vec<f32>,
+/// What cuts make of a document.
+struct Edit {
+    text: String,
+    keep: Vec<u8>,
+    /// Why it goes, if they leave nothing.
+    dropped: Option<u16>,
 }
 
 impl Second<'_> {
-    /// Write the documents of parts, each as its fate says. Records are read and cut on all threads, batch by batch, and
+    /// Write the documents of parts, each as its fate says. Texts are cut on all threads, batch by batch, and records
     /// written in order: while one batch is written the next is cut and the one after it is read.
     pub fn take(&self, parts: &[Part], resolved: Option<&mut Resolved>, target: &mut Target) -> Result<()> {
         let next = target.writer.documents() as u32;
@@ -137,42 +157,47 @@ impl Second<'_> {
     }
 
     fn flow(&self, input: &mut Input, target: &mut Target) -> Result<()> {
-        let (mut waiting, mut batch) = (Vec::new(), input.batch());
+        let (mut waiting, mut batch) = ((Batch::default(), Vec::new()), input.batch());
         loop {
             self.cancel.check()?;
+            let (before, edits) = waiting;
             // What lies before a fault is written first: it may hold an earlier one.
-            let Batch { bytes, records } = match batch {
+            let this = match batch {
                 Ok(batch) => batch,
-                Err(error) => return if target.put(waiting)? { Ok(()) } else { Err(error) },
+                Err(error) => {
+                    return if target.put(&before, edits, self.rules)? { Ok(()) } else { Err(error) };
+                }
             };
-            let last = records.is_empty();
-            let ready = || records.par_iter().map(|job| self.ready(&bytes, job)).collect();
-            let (full, (ready, next)) =
-                rayon::join(|| target.put(waiting), || rayon::join(ready, || input.batch()));
-            if full? || last {
+            let cut = || this.records.par_iter().map(|job| self.edit(&this, job)).collect();
+            let put = || target.put(&before, edits, self.rules);
+            let (full, (edits, next)) = rayon::join(put, || rayon::join(cut, || input.batch()));
+            if full? || this.records.is_empty() {
                 return Ok(());
             }
-            (waiting, batch) = (ready, next);
+            (waiting, batch) = ((this, edits), next);
         }
     }
 
-    /// Read a record and do to it what was decided.
-    fn ready(&self, bytes: &[u8], job: &Decided) -> Result<Ready> {
-        let mut values = Vec::with_capacity(self.rules);
-        let found = Reader(&bytes[job.record.clone()]).document(self.rules, &mut values)?;
-        let (mut document, licence) = found.ok_or(Error::Record { what: "a record between two passes" })?;
-        document.copies = job.copies;
-        if let Some((ordinal, gone)) = job.gone {
-            document.dropped = Some(gone.reason);
-            document.representative = Some(gone.representative).filter(|&of| of != ordinal);
-        } else if document.dropped.is_none() {
-            let mut cuts = paragraph_cuts(&document.text, self.paragraphs, &job.again);
-            if cut(&mut document, &mut cuts, self.replacements)? {
-                document.dropped = Some(self.reasons.paragraphs);
-            } else if cut(&mut document, &mut span_cuts(&job.repeats)?, self.replacements)? {
-                document.dropped = Some(self.reasons.substrings);
-            }
+    /// Cut a document as was decided; most are left as they are.
+    fn edit(&self, batch: &Batch, job: &Decided) -> Result<Option<Edit>> {
+        if job.gone.is_some() || (job.again.is_empty() && job.repeats.is_empty()) {
+            return Ok(None);
         }
-        Ok(Ready { document, licence, values })
+        let (mut document, _) = batch.document(job, self.rules, &mut Vec::new())?;
+        if document.dropped.is_some() {
+            return Ok(None);
+        }
+        let mut dropped = None;
+        let mut cuts = paragraph_cuts(&document.text, self.paragraphs, &job.again);
+        if cut(&mut document, &mut cuts, self.replacements)? {
+            dropped = Some(self.reasons.paragraphs);
+        } else if cut(&mut document, &mut span_cuts(&job.repeats)?, self.replacements)? {
+            dropped = Some(self.reasons.substrings);
+        }
+        Ok(match (document.text, document.keep) {
+            (Cow::Owned(text), Cow::Owned(keep)) => Some(Edit { text, keep, dropped }),
+            // Nothing was cut.
+            _ => None,
+        })
     }
 }

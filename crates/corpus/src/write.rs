@@ -1,5 +1,6 @@
 //! Writing a corpus: documents come in document order, are numbered, compared with those before them, and written.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -16,16 +17,16 @@ use crate::split::Split;
 use crate::table::{self, ROW, Row};
 use crate::tally::Tally;
 
-/// A document on its way into the corpus.
+/// A document on its way into the corpus: what it is made of lies where it was read, or is its own.
 #[derive(Clone, Debug)]
-pub(crate) struct Incoming {
-    pub id: String,
+pub(crate) struct Incoming<'t> {
+    pub id: Cow<'t, str>,
     /// Whether the source gave the id.
     pub own_id: bool,
     pub key: DocKey,
     pub content: DocKey,
     /// The text as it is kept; may be empty for a dropped document.
-    pub text: String,
+    pub text: Cow<'t, str>,
     /// Bytes of text that the row had.
     pub bytes: u32,
     pub source: u16,
@@ -45,11 +46,11 @@ pub(crate) struct Incoming {
     /// How often it is taken, if it is kept for training.
     pub copies: u16,
     /// Its tags as bytes.
-    pub tags: Vec<u8>,
+    pub tags: Cow<'t, [u8]>,
     /// Its keep map as bytes; empty if its text is the source's.
-    pub keep: Vec<u8>,
+    pub keep: Cow<'t, [u8]>,
     /// Where it lies in its file as bytes; empty where only the number of its row is known.
-    pub place: Vec<u8>,
+    pub place: Cow<'t, [u8]>,
 }
 
 /// Name of the reason for documents whose text came before.
@@ -208,7 +209,7 @@ impl Writer {
                 let first = Row::decode(&self.rows[*taken.get() as usize]);
                 return Err(Error::DuplicateId {
                     source_name: self.names.sources[usize::from(row.source)].name.clone(),
-                    id: document.id.clone(),
+                    id: document.id.clone().into_owned(),
                     first: place(&self.names, &first),
                     second: place(&self.names, &row),
                 });

@@ -72,7 +72,7 @@ pub(crate) struct Reading<'r> {
 #[derive(Default)]
 pub(crate) struct Parsed {
     /// In order; their licences are numbers in `licences`.
-    pub documents: Vec<Incoming>,
+    pub documents: Vec<Incoming<'static>>,
     /// A number for each rule, document by document.
     pub values: Vec<f32>,
     /// What deduplication compares, document by document, as bytes.
@@ -516,9 +516,9 @@ impl<'r> Maker<'r, '_> {
         let document = Incoming {
             key: DocKey::new(&self.source.name, &id),
             content,
-            id,
+            id: id.into(),
             own_id,
-            text,
+            text: text.into(),
             bytes,
             source: self.source_number,
             file: self.file_number,
@@ -531,9 +531,9 @@ impl<'r> Maker<'r, '_> {
             dropped,
             representative: None,
             copies: 1,
-            tags: outcome.tags,
-            keep: outcome.keep,
-            place,
+            tags: outcome.tags.into(),
+            keep: outcome.keep.into(),
+            place: place.into(),
         };
         put_hashes(&Fate::of(&document), &self.room.hashes, &mut self.out.hashes);
         self.out.documents.push(document);

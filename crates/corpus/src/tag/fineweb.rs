@@ -10,8 +10,7 @@ use std::sync::LazyLock;
 
 use regex_syntax::hir::{Class, HirKind};
 
-use super::spacy::Cut;
-use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, Word, value};
+use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, value};
 
 const SHORT: u32 = 30;
 
@@ -85,12 +84,8 @@ impl Tagger for FineWeb {
         out.value(0, share(f64::from(ends), count));
         out.value(1, share(f64::from(short), count));
         out.value(2, share(repeated.later_characters as f64, f64::from(view.characters) - feeds));
-        let count = |word: &Word| match scratch.cuts.word(&view, word) {
-            Cut::Whole => 1,
-            Cut::Lengths(lengths) => lengths.count(),
-            Cut::Tokens(tokens) => tokens.len(),
-        };
-        let words: usize = view.words.iter().map(count).sum();
+        let mut words = 0;
+        scratch.cuts.words(&view, |_, cut| words += cut.count());
         out.value(3, share(feeds, words as f64));
     }
 }

@@ -112,8 +112,8 @@ fn cut_words(view: &View, cuts: &mut Cuts, out: &mut Vec<Word>) {
     let bytes = view.text.as_bytes();
     out.clear();
     out.reserve(view.words.len() * 5 / 4);
-    for word in view.words {
-        let ascii = word.characters == word.end - word.start;
+    cuts.words(view, |word, cut| {
+        let ascii = word.characters as usize == word.length();
         let mut add = |start: usize, end: usize| {
             let token = &bytes[start..end];
             out.push(Word {
@@ -127,21 +127,22 @@ fn cut_words(view: &View, cuts: &mut Cuts, out: &mut Vec<Word>) {
                 hash: hash(bytes, start, end),
             });
         };
-        match cuts.word(view, word) {
-            Cut::Lengths(lengths) if lengths.count() > 1 => {
+        match cut {
+            _ if cut.count() == 1 => {
+                let plain = word.seen & PLAIN != 0;
+                let seen = if plain { HAS_LETTER } else { look(view.word(word).as_bytes(), ascii) };
+                out.push(Word { seen, ..*word });
+            }
+            Cut::Lengths(lengths) => {
                 let mut start = word.start as usize;
                 for length in lengths.iter() {
                     add(start, start + length);
                     start += length;
                 }
             }
-            Cut::Tokens(tokens) if tokens.len() > 1 => {
-                tokens.iter().for_each(|token| add(token.start, token.end));
-            }
-            _ if word.seen & PLAIN != 0 => out.push(Word { seen: HAS_LETTER, ..*word }),
-            _ => out.push(Word { seen: look(view.word(word).as_bytes(), ascii), ..*word }),
+            Cut::Tokens(tokens) => tokens.iter().for_each(|token| add(token.start, token.end)),
         }
-    }
+    });
 }
 
 impl Tagger for Gopher {

@@ -8,6 +8,7 @@
 
 mod exceptions;
 mod rules;
+mod table;
 
 use std::ops::Range;
 
@@ -21,12 +22,17 @@ const REMEMBERED: usize = 255;
 const MOST_TOKENS: usize = 8;
 /// Pairs of runs that are remembered.
 const PAIRS: usize = 1 << 14;
+/// Words that are looked up side by side.
+const BATCH: usize = 16;
 
 /// The lengths of the tokens of a run, a byte each from the lowest on; what is left is zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Lengths(u64);
 
 impl Lengths {
+    /// A single token.
+    const ONE: Lengths = Lengths(1);
+
     fn new(tokens: &[Range<usize>]) -> Option<Lengths> {
         let fits = tokens.len() <= MOST_TOKENS && tokens.iter().all(|token| token.len() <= REMEMBERED);
         let add = |sum, token: &Range<usize>| sum << 8 | token.len() as u64;
@@ -59,6 +65,13 @@ struct Known {
     lengths: Lengths,
 }
 
+impl Known {
+    #[inline]
+    fn is(self, word: &Word) -> bool {
+        (self.hash == word.hash) & (self.lengths.sum() == word.length())
+    }
+}
+
 /// The tokens of a run, and buffers, kept from run to run.
 #[derive(Debug, Default)]
 pub(crate) struct Cuts {
@@ -69,47 +82,72 @@ pub(crate) struct Cuts {
     known: Vec<[Known; 2]>,
 }
 
-/// The lengths of the tokens of a word, or its tokens.
+/// How a word is cut.
 pub(crate) enum Cut<'c> {
-    /// It is one token.
-    Whole,
-    /// Bytes of each token.
+    /// Bytes of each token; a word of one token may have any one length.
     Lengths(Lengths),
     /// The tokens, by their places in the text.
     Tokens(&'c [Range<usize>]),
 }
 
-impl Cuts {
-    /// The tokens of a word of a text.
+impl Cut<'_> {
+    /// How many tokens there are.
     #[inline]
-    pub fn word(&mut self, view: &View, word: &Word) -> Cut<'_> {
-        let (start, end) = (word.start as usize, word.end as usize);
-        let plain = word.seen & PLAIN != 0;
-        if plain && !EXCEPTIONS.may_have(&view.text.as_bytes()[start..end]) {
-            return Cut::Whole;
+    pub fn count(&self) -> usize {
+        match self {
+            Cut::Lengths(lengths) => lengths.count(),
+            Cut::Tokens(tokens) => tokens.len(),
         }
-        if end - start > REMEMBERED {
-            return Cut::Tokens(self.cut_known(view.word(word), start, plain));
-        }
+    }
+}
+
+impl Cuts {
+    /// Cut all words of a text.
+    #[inline]
+    pub fn words(&mut self, view: &View, mut each: impl FnMut(&Word, Cut)) {
         if self.known.is_empty() {
             self.known.resize(PAIRS, Default::default());
         }
-        let place = word.hash as usize % PAIRS;
-        let is = |known: Known| (known.hash, known.lengths.sum()) == (word.hash, end - start);
-        let [first, second] = self.known[place];
-        if is(first) {
+        let exceptions = &*EXCEPTIONS;
+        let mut lengths = [Lengths::default(); BATCH];
+        for words in view.words.chunks(BATCH) {
+            // Whether a word is known is as good as random: all of them are looked up before anything depends on one.
+            for (lengths, word) in lengths.iter_mut().zip(words) {
+                let bytes = &view.text.as_bytes()[word.start as usize..word.end as usize];
+                let whole = (word.seen & PLAIN != 0) & !exceptions.may_have(bytes);
+                let [first, _] = self.known[if whole { 0 } else { word.hash as usize % PAIRS }];
+                let known = if first.is(word) { first.lengths } else { Lengths::default() };
+                *lengths = if whole { Lengths::ONE } else { known };
+            }
+            for (lengths, word) in lengths.iter().zip(words) {
+                match *lengths {
+                    Lengths(0) => each(word, self.word(view, word)),
+                    lengths => each(word, Cut::Lengths(lengths)),
+                }
+            }
+        }
+    }
+
+    /// Cut a word that is not the first of its pair.
+    fn word(&mut self, view: &View, word: &Word) -> Cut<'_> {
+        let plain = word.seen & PLAIN != 0;
+        let pair = &mut self.known[word.hash as usize % PAIRS];
+        let [first, second] = *pair;
+        // It may have been cut since it was looked up.
+        if first.is(word) {
             return Cut::Lengths(first.lengths);
         }
-        if is(second) {
-            self.known[place] = [second, first];
+        if second.is(word) {
+            *pair = [second, first];
             return Cut::Lengths(second.lengths);
         }
-        match Lengths::new(self.cut_known(view.word(word), start, plain)) {
-            Some(lengths) => {
-                self.known[place] = [Known { hash: word.hash, lengths }, first];
+        let short = word.length() <= REMEMBERED;
+        match Lengths::new(self.cut_known(view.word(word), word.start as usize, plain)) {
+            Some(lengths) if short => {
+                self.known[word.hash as usize % PAIRS] = [Known { hash: word.hash, lengths }, first];
                 Cut::Lengths(lengths)
             }
-            None => Cut::Tokens(&self.tokens),
+            _ => Cut::Tokens(&self.tokens),
         }
     }
 

@@ -107,6 +107,12 @@ impl Seen {
 }
 
 impl Word {
+    /// Its bytes.
+    #[inline]
+    pub fn length(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+
     /// Look at each character of the word.
     fn look(&mut self, text: &str) {
         self.characters = 0;

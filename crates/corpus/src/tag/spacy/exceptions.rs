@@ -1,84 +1,43 @@
 //! Runs and parts of runs that are tokens as they stand, or are cut in another way than by the rules: contractions,
 //! abbreviations, emoticons.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::Cuts;
 use super::rules::{infix, prefix, suffix};
-use crate::hash::{fold, hash};
+use super::table::Table;
 
-/// Hashes short texts.
-#[derive(Default)]
-struct TextHasher(u64);
+/// The bytes that may follow a text, a bit each.
+type Next = [u64; 4];
 
-impl Hasher for TextHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
+/// Any byte, and the end of the run.
+const ANY: Next = [u64::MAX; 4];
 
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = fold(self.0 ^ hash(bytes, 0, bytes.len()), 0x9E37_79B9_7F4A_7C15);
-    }
-
-    /// What ends a text makes no difference between texts.
-    fn write_u8(&mut self, _: u8) {}
-}
-
-type ByText<V> = HashMap<String, V, BuildHasherDefault<TextHasher>>;
-
-/// What can be seen of the keys of a table at once: the lengths of those that begin with a byte, of those that have it in
-/// the second place, and of those that end with it.
-struct Sieve {
-    first: [u64; 256],
-    second: [u64; 256],
-    last: [u64; 256],
-}
-
-impl Sieve {
-    fn new<'k>(keys: impl Iterator<Item = &'k String>) -> Sieve {
-        let mut sieve = Sieve { first: [0; 256], second: [0; 256], last: [0; 256] };
-        for key in keys {
-            let bit = 1 << key.len().min(63);
-            if let (Some(first), Some(last)) = (key.as_bytes().first(), key.as_bytes().last()) {
-                sieve.first[usize::from(*first)] |= bit;
-                sieve.second[usize::from(key.as_bytes().get(1).copied().unwrap_or(0))] |= bit;
-                sieve.last[usize::from(*last)] |= bit;
-            }
-        }
-        sieve
-    }
-
-    /// Whether a text may be a key.
-    #[inline]
-    fn lets(&self, bytes: &[u8]) -> bool {
-        let [first, second, last] = match bytes {
-            [] => return false,
-            [only] => [*only, 0, *only],
-            [first, second, ..] => [*first, *second, bytes[bytes.len() - 1]],
-        };
-        let lengths =
-            self.first[usize::from(first)] & self.second[usize::from(second)] & self.last[usize::from(last)];
-        lengths >> bytes.len().min(63) & 1 == 1
+#[inline]
+fn may_follow(set: &Next, next: Option<u8>) -> bool {
+    match next {
+        Some(next) => set[usize::from(next >> 6)] >> (next & 63) & 1 == 1,
+        None => *set == ANY,
     }
 }
 
 /// Exceptions of several tokens that the other rules cut into more.
+#[derive(Default)]
 struct Head {
     /// Lengths of the tokens that the other rules make, and the exception; the longest first.
     list: Vec<(Vec<usize>, String)>,
-    /// The bytes that may follow the first token; all if the end of the run may.
-    next: [u64; 4],
+    /// What may follow the first token.
+    next: Next,
 }
 
 /// Exceptions: lengths of their tokens in bytes, and what stands in their place before they are put together.
 pub(super) struct Exceptions {
-    sieve: Sieve,
-    whole: ByText<Vec<usize>>,
-    heads: Sieve,
+    whole: Table<Vec<usize>>,
     /// By the first token.
-    parts: ByText<Head>,
+    parts: Table<Head>,
+    /// What may follow a first token of one byte, which most marks are.
+    lone: Box<[Next; 256]>,
 }
 
 /// Words that would be contractions without their apostrophe, but are none.
@@ -148,7 +107,7 @@ pub(super) static EXCEPTIONS: LazyLock<Exceptions> = LazyLock::new(|| {
     SINGLE.split_whitespace().for_each(|word| add(&[word]));
     SEVERAL.split_whitespace().for_each(|parts| add(&parts.split('|').collect::<Vec<_>>()));
 
-    let mut whole = ByText::default();
+    let mut whole = BTreeMap::new();
     for parts in all {
         let key = parts.concat();
         if NO_EXCEPTIONS.contains(&key.as_str()) {
@@ -159,7 +118,7 @@ pub(super) static EXCEPTIONS: LazyLock<Exceptions> = LazyLock::new(|| {
         whole.insert(curly.concat(), curly.iter().map(String::len).collect::<Vec<usize>>());
         whole.insert(key, parts.iter().map(String::len).collect());
     }
-    let mut parts: ByText<Head> = ByText::default();
+    let mut parts: BTreeMap<String, Head> = BTreeMap::new();
     let mut cuts = Cuts::default();
     for key in whole.keys() {
         if prefix(key) > 0 || suffix(key) > 0 || infix(key, 0).is_some() {
@@ -171,43 +130,48 @@ pub(super) static EXCEPTIONS: LazyLock<Exceptions> = LazyLock::new(|| {
                 continue;
             }
             let (head, rest) = key.split_at(lengths[0]);
-            let head =
-                parts.entry(head.to_string()).or_insert_with(|| Head { list: Vec::new(), next: [0; 4] });
+            let head = parts.entry(head.to_string()).or_default();
             match rest.as_bytes().first() {
                 Some(&next) => head.next[usize::from(next >> 6)] |= 1 << (next & 63),
-                None => head.next = [u64::MAX; 4],
+                None => head.next = ANY,
             }
             head.list.push((lengths, key.clone()));
         }
     }
-    // The longest first.
-    parts
-        .values_mut()
-        .for_each(|head| head.list.sort_by_key(|(lengths, _)| std::cmp::Reverse(lengths.len())));
-    Exceptions { sieve: Sieve::new(whole.keys()), whole, heads: Sieve::new(parts.keys()), parts }
+    let mut lone = Box::new([[0; 4]; 256]);
+    for (key, head) in &mut parts {
+        // The longest first.
+        head.list.sort_by_key(|(lengths, _)| std::cmp::Reverse(lengths.len()));
+        if let [only] = key.as_bytes() {
+            lone[usize::from(*only)] = head.next;
+        }
+    }
+    Exceptions { whole: Table::new(whole), parts: Table::new(parts), lone }
 });
 
 impl Exceptions {
     /// Whether a text may be one: of those that are not, most are told.
     #[inline]
     pub fn may_have(&self, text: &[u8]) -> bool {
-        self.sieve.lets(text)
+        self.whole.may_have(text)
     }
 
     #[inline]
     pub fn of(&self, text: &str) -> Option<&[usize]> {
-        if self.sieve.lets(text.as_bytes()) { self.whole.get(text).map(Vec::as_slice) } else { None }
+        self.whole.get(text).map(Vec::as_slice)
     }
 
     /// The exceptions whose first token this is, if one may go on with the byte that follows.
     #[inline]
     pub fn headed_by(&self, token: &str, next: Option<u8>) -> &[(Vec<usize>, String)] {
-        let head = if self.heads.lets(token.as_bytes()) { self.parts.get(token) } else { None };
-        let Some(head) = head else { return &[] };
-        let goes_on = match next {
-            Some(next) => head.next[usize::from(next >> 6)] >> (next & 63) & 1 == 1,
-            None => head.next == [u64::MAX; 4],
-        };
-        if goes_on { &head.list } else { &[] }
+        if let [only] = token.as_bytes()
+            && !may_follow(&self.lone[usize::from(*only)], next)
+        {
+            return &[];
+        }
+        match self.parts.get(token) {
+            Some(head) if may_follow(&head.next, next) => &head.list,
+            _ => &[],
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! What is cut from the ends of a run and inside of it, and what looks like a URL: tables of characters and their neighbours.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
+use super::table::Table;
 use crate::tag::classes::{SYMBOL, of};
 
 /// Letters that the rules know, and whether each is small or capital; those of scripts without case are both.
@@ -116,7 +118,10 @@ fn currency(c: char) -> bool {
 }
 
 /// Units that are parted from the digits before them.
-const UNITS: &str = "km km² km³ m m² m³ dm dm² dm³ cm cm² cm³ mm mm² mm³ ha µm nm yd in ft kg g mg µg t lb oz m/s km/h \
+static UNITS: LazyLock<Table<()>> =
+    LazyLock::new(|| Table::new(UNIT_LIST.split_whitespace().map(|unit| (unit.to_string(), ()))));
+
+const UNIT_LIST: &str = "km km² km³ m m² m³ dm dm² dm³ cm cm² cm³ mm mm² mm³ ha µm nm yd in ft kg g mg µg t lb oz m/s km/h \
     kmh mph hPa Pa mbar mb MB kb KB gb GB tb TB T G M K % км км² км³ м м² м³ дм дм² дм³ см см² см³ мм мм² мм³ нм кг г мг \
     м/с км/ч кПа Па мбар Кб КБ кб Мб МБ мб Гб ГБ гб Тб ТБ тбكم كم² كم³ م م² م³ سم سم² سم³ مم مم² مم³ كم غرام جرام جم كغ \
     ملغ كوب اكواب US$ C$ A$";
@@ -200,14 +205,27 @@ pub(super) fn suffix(text: &str) -> usize {
         Some(entry) if entry & BEHIND != 0 => 1,
         // Nothing but a unit behind a digit, or the s behind an apostrophe, ends in a letter.
         Some(_) if last.is_ascii_alphabetic() => {
-            let near = &rest[rest.len() - LONGEST_UNIT.min(rest.len())..];
-            let closely = near.iter().any(|b| b.is_ascii_digit() || *b >= 128)
-                || (last | 0x20 == b's' && rest.last() == Some(&b'\''));
+            let closely = digits_near_end(rest) || (last | 0x20 == b's' && rest.last() == Some(&b'\''));
             if closely { suffix_by_rules(text) } else { 0 }
         }
         Some(_) if last.is_ascii_digit() => 0,
         _ => suffix_by_rules(text),
     }
+}
+
+/// Whether a digit, or anything beyond ASCII, is among the last bytes, as many as a unit has.
+#[inline]
+fn digits_near_end(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.last_chunk() else {
+        let near = &bytes[bytes.len() - LONGEST_UNIT.min(bytes.len())..];
+        return near.iter().any(|b| b.is_ascii_digit() || *b >= 128);
+    };
+    // Eight bytes at once: the highest bit of each says whether the sum has passed 128.
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let near = u64::from_le_bytes(*last) >> (8 * (8 - LONGEST_UNIT));
+    let low = near & (0x7F * EACH);
+    let from = |byte: u8| low + u64::from(128 - byte) * EACH;
+    (from(b'0') & !from(b'9' + 1) | near) & (0x80 * EACH) != 0
 }
 
 fn suffix_by_rules(text: &str) -> usize {
@@ -237,7 +255,7 @@ fn suffix_by_rules(text: &str) -> usize {
                 return 0;
             };
             let sign = unit.chars().count() == 1 && currency(last);
-            if sign || UNITS.split_whitespace().any(|known| known == unit) { unit.len() } else { 0 }
+            if sign || UNITS.get(unit).is_some() { unit.len() } else { 0 }
         }
     }
 }
@@ -348,4 +366,19 @@ fn public(text: &str) -> bool {
         && c <= 255
         && (1..=254).contains(&d)
         && !matches!((a, b), (10 | 127, _) | (169, 254) | (192, 168) | (172, 16..=31))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn digits_are_seen_near_the_end_alone(bytes in prop::collection::vec(any::<u8>(), 0..12)) {
+            let near = &bytes[bytes.len().saturating_sub(LONGEST_UNIT)..];
+            let naive = near.iter().any(|b| b.is_ascii_digit() || *b >= 128);
+            prop_assert_eq!(digits_near_end(&bytes), naive);
+        }
+    }
 }

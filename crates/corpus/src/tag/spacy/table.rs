@@ -1,0 +1,96 @@
+//! Tables of short texts: what is no key is mostly told by a glance.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use crate::hash::{fold, hash};
+
+/// Hashes short texts.
+#[derive(Default)]
+struct TextHasher(u64);
+
+impl Hasher for TextHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = fold(self.0 ^ hash(bytes, 0, bytes.len()), 0x9E37_79B9_7F4A_7C15);
+    }
+
+    /// What ends a text makes no difference between texts.
+    fn write_u8(&mut self, _: u8) {}
+}
+
+/// Values by text.
+pub(super) struct Table<V> {
+    sieve: Sieve,
+    values: HashMap<String, V, BuildHasherDefault<TextHasher>>,
+}
+
+impl<V> Table<V> {
+    /// Of equal keys the last one counts.
+    pub fn new(entries: impl IntoIterator<Item = (String, V)>) -> Table<V> {
+        let values: HashMap<String, V, _> = entries.into_iter().collect();
+        Table { sieve: Sieve::new(values.keys()), values }
+    }
+
+    /// Whether a text may be a key: of those that are not, most are told.
+    #[inline]
+    pub fn may_have(&self, text: &[u8]) -> bool {
+        self.sieve.lets(text)
+    }
+
+    #[inline]
+    pub fn get(&self, text: &str) -> Option<&V> {
+        if self.may_have(text.as_bytes()) { self.values.get(text) } else { None }
+    }
+}
+
+/// What can be seen of all keys at once: a bit for their first two bytes, their last one and their length, taken
+/// together. Of the texts that are no keys, few have the bit of one.
+struct Sieve {
+    bits: Box<[u64; Sieve::BITS / 64]>,
+}
+
+impl Sieve {
+    /// Two thousand keys set one bit in sixteen.
+    const BITS: usize = 1 << 15;
+
+    fn new<'k>(keys: impl Iterator<Item = &'k String>) -> Sieve {
+        let mut bits = Box::new([0; Sieve::BITS / 64]);
+        for place in keys.filter_map(|key| Sieve::place(key.as_bytes())) {
+            bits[place / 64] |= 1 << (place % 64);
+        }
+        Sieve { bits }
+    }
+
+    /// The bit of a text; an empty one has none.
+    #[inline]
+    fn place(bytes: &[u8]) -> Option<usize> {
+        let (first, last) = (*bytes.first()?, *bytes.last()?);
+        let second = bytes.get(1).copied().unwrap_or(0);
+        let seen = u32::from_le_bytes([first, second, last, bytes.len().min(255) as u8]);
+        Some((seen.wrapping_mul(0x9E37_79B1) >> (32 - Sieve::BITS.ilog2())) as usize)
+    }
+
+    #[inline]
+    fn lets(&self, bytes: &[u8]) -> bool {
+        Sieve::place(bytes).is_some_and(|place| self.bits[place / 64] >> (place % 64) & 1 == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_keys_are_found_and_few_other_texts_looked_up() {
+        let texts = |from: usize| (from..from + 2000).map(|i| format!("{:x}", i * i * 7919));
+        let table = Table::new(texts(0).zip(0..));
+        texts(0).zip(0..).for_each(|(text, i)| assert_eq!(table.get(&text), Some(&i)));
+        assert_eq!(table.get(""), None);
+        assert!(texts(5000).all(|text| table.get(&text).is_none()));
+        assert!(texts(5000).filter(|text| table.may_have(text.as_bytes())).count() < 400);
+    }
+}
