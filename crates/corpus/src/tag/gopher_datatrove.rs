@@ -14,6 +14,7 @@ use std::sync::LazyLock;
 use super::c4::lines;
 use super::classes::{LETTER, is_space, of};
 use super::gopher_dolma::required;
+use super::lines::Repeated;
 use super::spacy::{Cut, Cuts};
 use super::view::{HAS_LETTER, PLAIN, Word};
 use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, View, value};
@@ -189,14 +190,22 @@ impl Tagger for Gopher {
         out.value(6, share(letters as f64, count));
         out.value(7, f64::from((stops as u8).count_ones()));
 
-        let trimmed = text.trim_matches(is_space);
-        for (attribute, least) in [(8, 2), (10, 1)] {
-            pieces(text, trimmed, least, &mut scratch.pieces);
-            let number = scratch.pieces.len();
-            let repeated = scratch.lines.count(text, number, scratch.pieces.iter().copied());
+        let mut repeats = |attribute: usize, number: usize, repeated: Repeated| {
             out.value(attribute, share(f64::from(repeated.later), number as f64));
             out.value(attribute + 1, share(repeated.later_characters as f64, all));
-        }
+        };
+        paragraphs(text, &mut scratch.pieces);
+        let number = scratch.pieces.len();
+        repeats(8, number, scratch.lines.count(text, number, scratch.pieces.iter().copied()));
+        // Between runs of line feeds lie the lines that are not empty, and an empty one before or behind all others.
+        let (mut number, last) = (0, view.lines.len().saturating_sub(1));
+        let lines = (0..).zip(view.lines).filter(|&(i, line)| line.end > line.start || i == 0 || i == last);
+        let pieces = lines.map(|(_, line)| {
+            number += 1;
+            (line.start, line.end, line.characters)
+        });
+        let repeated = scratch.lines.count(text, view.lines.len(), pieces);
+        repeats(10, number, repeated);
         for order in scratch.ngrams.orders(&words, 10, 5) {
             if order.n >= 5 {
                 out.value(10 + order.n, share(order.walked_characters as f64, all));
@@ -211,13 +220,10 @@ impl Tagger for Gopher {
     }
 }
 
-/// The text between runs of at least `least` line feeds: paragraphs (2, of the text without the white space around it) or
-/// lines (1): first byte, end, characters.
-fn pieces(text: &str, trimmed: &str, least: usize, out: &mut Vec<(u32, u32, u32)>) {
-    let (base, source) = match least {
-        1 => (0, text),
-        _ => (trimmed.as_ptr() as usize - text.as_ptr() as usize, trimmed),
-    };
+/// The text, without the white space around it, between runs of at least two line feeds: first byte, end, characters.
+fn paragraphs(text: &str, out: &mut Vec<(u32, u32, u32)>) {
+    let source = text.trim_matches(is_space);
+    let base = source.as_ptr() as usize - text.as_ptr() as usize;
     let bytes = source.as_bytes();
     let ascii = bytes.is_ascii();
     out.clear();
@@ -232,7 +238,7 @@ fn pieces(text: &str, trimmed: &str, least: usize, out: &mut Vec<(u32, u32, u32)
             feed = at;
         }
         i = at + 1;
-        if bytes.get(i) != Some(&b'\n') && i - feed >= least {
+        if bytes.get(i) != Some(&b'\n') && i - feed >= 2 {
             add(start, feed);
             start = i;
         }

@@ -81,6 +81,31 @@ const NUMBERS: [u32; 8] = {
     numbers
 };
 
+/// Where the product of a word's number with a factor leads among the required ones.
+const fn slot(number: u32, factor: u32) -> usize {
+    (number.wrapping_mul(factor) >> 28) as usize
+}
+
+/// The required words by [`slot`]: number, length, and place in [`REQUIRED`].
+type Slots = [(u32, usize, usize); 16];
+
+/// The first odd factor by which no two of them share a slot, and that table.
+static SLOTS: (u32, Slots) = {
+    let mut factor = 0x9E37_79B1u32;
+    loop {
+        let mut slots: Slots = [(0, 0, REQUIRED.len()); 16];
+        let mut i = 0;
+        while i < 8 && slots[slot(NUMBERS[i], factor)].1 == 0 {
+            slots[slot(NUMBERS[i], factor)] = (NUMBERS[i], REQUIRED[i].len(), i);
+            i += 1;
+        }
+        if i == 8 {
+            break (factor, slots);
+        }
+        factor = factor.wrapping_add(2);
+    }
+};
+
 /// The number in [`REQUIRED`] of the word `bytes[start..end]`, or its length. As good as random, so it is found without
 /// a branch.
 #[inline]
@@ -94,11 +119,8 @@ pub(super) fn required(bytes: &[u8], start: usize, end: usize) -> usize {
     };
     // What follows the word is shifted out.
     let number = first.wrapping_shl(32 - 8 * length.clamp(1, 4) as u32);
-    let mut found = REQUIRED.len();
-    for (i, known) in NUMBERS.iter().enumerate() {
-        found = if (*known == number) & (length == REQUIRED[i].len()) { i } else { found };
-    }
-    found
+    let (known, bytes, place) = SLOTS.1[slot(number, SLOTS.0)];
+    if (known == number) & (bytes == length) { place } else { REQUIRED.len() }
 }
 
 impl Tagger for Gopher {
