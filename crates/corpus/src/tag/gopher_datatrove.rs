@@ -250,8 +250,30 @@ fn paragraphs(text: &str, out: &mut Vec<(u32, u32, u32)>) {
 mod tests {
     use super::*;
     use crate::tag::testing::number;
+    use proptest::prelude::*;
 
     const NAME: &str = "gopher@datatrove";
+
+    proptest! {
+        #[test]
+        fn lines_lie_between_runs_of_line_feeds(text in "[ab\n]{0,16}|(a{0,2}\n){0,9}é{0,2}") {
+            // As Python's `re.split("\n+", text)`.
+            let mut pieces: Vec<&str> = text.split('\n').collect();
+            let last = pieces.len() - 1;
+            let mut i = 0;
+            pieces.retain(|piece| {
+                i += 1;
+                !piece.is_empty() || i == 1 || i == last + 1
+            });
+            let later = |i: usize| pieces[..i].contains(&pieces[i]);
+            let again: Vec<&str> = (0..pieces.len()).filter(|i| later(*i)).map(|i| pieces[i]).collect();
+            let share = again.len() as f64 / pieces.len() as f64;
+            prop_assert_eq!(number(NAME, "duplicate_lines", &text), share);
+            let characters = again.iter().map(|piece| piece.chars().count()).sum::<usize>() as f64;
+            let all = text.chars().count().max(1) as f64;
+            prop_assert_eq!(number(NAME, "duplicate_line_characters", &text), characters / all);
+        }
+    }
 
     #[test]
     fn punctuation_of_ascii_is_what_is_no_letter_and_no_digit() {
