@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::mem::ManuallyDrop;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 
 use ratatui::backend::CrosstermBackend;
@@ -13,8 +13,12 @@ use ratatui::crossterm::terminal::{
 };
 use ratatui::{Frame, Terminal};
 
-/// Whether the terminal is taken.
-static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whose the terminal is.
+static STATE: AtomicU8 = AtomicU8::new(FREE);
+const FREE: u8 = 0;
+const TAKEN: u8 = 1;
+/// It is being given back, which takes forever where nothing is taken from it.
+const LEAVING: u8 = 2;
 
 /// What was said meanwhile, for the screen that stays.
 static HELD: Mutex<Vec<u8>> = Mutex::new(Vec::new());
@@ -27,9 +31,9 @@ pub fn usable() -> bool {
         && std::env::var_os("TERM").is_some_and(|term| term != "dumb" && !term.is_empty())
 }
 
-/// Whether the terminal is taken.
+/// Whether the terminal is taken, or not wholly given back.
 pub fn active() -> bool {
-    TAKEN.load(Ordering::SeqCst)
+    STATE.load(Ordering::SeqCst) != FREE
 }
 
 /// Keep a line of talk until the terminal is given back. Whether it is taken; nothing is kept if it is not.
@@ -46,16 +50,17 @@ pub fn hold(line: &str) -> bool {
     true
 }
 
-/// Give the terminal back, if it is taken. May be called from anywhere, more than once.
+/// Give the terminal back, if it is taken. May be called from anywhere, more than once: who comes while another gives it
+/// back does not wait.
 pub fn restore() {
-    let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
-    if active() {
+    if STATE.compare_exchange(TAKEN, LEAVING, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
         // A terminal that is gone wants nothing back.
         let _ = disable_raw_mode();
         let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
         let _ = io::stderr().write_all(&std::mem::take(&mut *held));
         // Only now may others write: what they say comes behind what was held, on the screen that stays.
-        TAKEN.store(false, Ordering::SeqCst);
+        STATE.store(FREE, Ordering::SeqCst);
     }
 }
 
@@ -78,7 +83,7 @@ impl Screen {
                 before(panic);
             }));
         });
-        TAKEN.store(true, Ordering::SeqCst);
+        STATE.store(TAKEN, Ordering::SeqCst);
         let opened = enable_raw_mode().and_then(|()| {
             execute!(io::stdout(), EnterAlternateScreen)?;
             let terminal = Terminal::new(CrosstermBackend::new(BufWriter::new(io::stdout())))?;
@@ -110,7 +115,8 @@ impl Drop for Screen {
 mod tests {
     use std::fs::File;
     use std::io::Read;
-    use std::process::{Command, Stdio};
+    use std::process::{Child, Command, Stdio};
+    use std::time::{Duration, Instant};
 
     use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
     use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
@@ -129,21 +135,58 @@ mod tests {
         panic!("on purpose");
     }
 
+    /// Not a test: the process whose terminal takes nothing any more while it is given back.
     #[test]
-    fn a_panic_is_told_on_the_screen_that_stays() {
+    #[ignore = "started by another test"]
+    fn stuck() {
+        let screen = Screen::open().unwrap();
+        (0..100).for_each(|_| assert!(hold(&"held ".repeat(1000))));
+        std::thread::spawn(|| drop(screen));
+        while STATE.load(Ordering::SeqCst) == TAKEN {
+            std::thread::yield_now();
+        }
+        // As the second Ctrl-C does.
+        restore();
+        std::process::exit(7);
+    }
+
+    /// A terminal, and a process on it that is one of the above.
+    fn started(name: &str) -> (File, File, Child) {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         unlockpt(&master).unwrap();
-        let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
-        let open = || File::options().read(true).write(true).open(&name).unwrap();
+        let path = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+        let open = || File::options().read(true).write(true).open(&path).unwrap();
         let slave = open();
         tcsetwinsize(&slave, Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "terminal::screen::tests::failing", "--ignored", "--nocapture"])
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", &format!("terminal::screen::tests::{name}"), "--ignored", "--nocapture"])
             .stdin(Stdio::from(open()))
             .stdout(Stdio::from(open()))
             .stderr(Stdio::from(open()))
             .spawn()
             .unwrap();
+        (File::from(master), slave, child)
+    }
+
+    #[test]
+    fn a_terminal_that_takes_nothing_holds_no_second_ctrl_c() {
+        let (_master, _slave, mut child) = started("stuck");
+        let began = Instant::now();
+        let ended = loop {
+            match child.try_wait().unwrap() {
+                None if began.elapsed() < Duration::from_secs(60) => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                ended => break ended,
+            }
+        };
+        let _ = child.kill();
+        assert_eq!(ended.and_then(|status| status.code()), Some(7));
+    }
+
+    #[test]
+    fn a_panic_is_told_on_the_screen_that_stays() {
+        let (mut master, slave, mut child) = started("failing");
         assert!(!child.wait().unwrap().success());
         assert!(
             tcgetattr(&slave).unwrap().local_modes.contains(LocalModes::ICANON | LocalModes::ECHO),
@@ -152,7 +195,7 @@ mod tests {
         // All that was written lies in the terminal; what comes after the end is never waited for.
         drop(slave);
         let mut output = Vec::new();
-        let _ = File::from(master).read_to_end(&mut output);
+        let _ = master.read_to_end(&mut output);
         let output = String::from_utf8_lossy(&output);
         let at = |text: &str| output.find(text).unwrap_or_else(|| panic!("no {text:?} in {output:?}"));
         assert!(at("\u{1b}[?1049h") < at("drawn") && at("drawn") < at("\u{1b}[?1049l"), "{output:?}");
