@@ -170,7 +170,8 @@ impl Second<'_> {
             };
             let cut = || this.records.par_iter().map(|job| self.edit(&this, job)).collect();
             let put = || target.put(&before, edits, self.rules);
-            let (full, (edits, next)) = rayon::join(put, || rayon::join(cut, || input.batch()));
+            // What one thread must do alone comes first; the cuts fill what is left.
+            let (full, (next, edits)) = rayon::join(put, || rayon::join(|| input.batch(), cut));
             if full? || this.records.is_empty() {
                 return Ok(());
             }

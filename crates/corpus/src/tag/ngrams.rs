@@ -8,45 +8,82 @@
 use super::view::Word;
 use crate::hash::fold;
 
+/// What n-grams are told apart by.
+trait Key: Copy + Default + Eq {
+    /// A pair of slots.
+    fn pair(left: u32, right: u32) -> Self;
+
+    /// As many mixed bits, the upper ones of a word.
+    fn mixed(self) -> u64;
+}
+
+const MIX: u64 = 0x9E37_79B9_7F4A_7C15;
+
+impl Key for u64 {
+    #[inline(always)]
+    fn pair(left: u32, right: u32) -> u64 {
+        u64::from(left) << 32 | u64::from(right)
+    }
+
+    #[inline(always)]
+    fn mixed(self) -> u64 {
+        fold(self, MIX).wrapping_mul(MIX)
+    }
+}
+
+/// Half as many bytes for the texts that most are.
+impl Key for u32 {
+    #[inline(always)]
+    fn pair(left: u32, right: u32) -> u32 {
+        left << 16 | right
+    }
+
+    #[inline(always)]
+    fn mixed(self) -> u64 {
+        u64::from(self).wrapping_mul(MIX)
+    }
+}
+
+/// Slots that a pair of 32 bits tells apart.
+const NARROW: usize = 1 << 16;
+
 /// One class of equal n-grams.
 #[derive(Clone, Copy, Debug, Default)]
-struct Slot {
-    key: u64,
+struct Slot<K> {
+    key: K,
     /// How often it occurs; 0 is free.
     count: u32,
-    /// Where it occurs first.
-    first: u32,
 }
 
 /// An open-addressing table that is emptied for each order.
 #[derive(Debug, Default)]
-struct Table {
-    slots: Vec<Slot>,
-    mask: usize,
+struct Table<K> {
+    slots: Vec<Slot<K>>,
+    shift: u32,
 }
 
-impl Table {
+impl<K: Key> Table<K> {
     /// Empty, with room for `items`.
     fn reset(&mut self, items: usize) {
         let size = (2 * items).next_power_of_two().max(16);
-        self.mask = size - 1;
+        self.shift = 64 - size.trailing_zeros();
         self.slots.clear();
         self.slots.resize(size, Slot::default());
     }
 
-    /// Count one more `key`, at place `at`; gives back its slot.
+    /// Count one more `key`; gives back its slot.
     #[inline(always)]
-    fn count(&mut self, key: u64, at: u32) -> u32 {
-        let mut i = fold(key, 0x9E37_79B9_7F4A_7C15) as usize & self.mask;
+    fn count(&mut self, key: K) -> u32 {
+        let mask = self.slots.len() - 1;
+        let mut i = (key.mixed() >> self.shift) as usize;
         loop {
-            let slot = &mut self.slots[i];
+            let slot = &mut self.slots[i & mask];
             // Whether it is a new one is as good as random; so nothing depends on it but what is stored.
-            let free = slot.count == 0;
-            if free | (slot.key == key) {
-                *slot = Slot { key, count: slot.count + 1, first: if free { at } else { slot.first } };
-                return i as u32;
+            if (slot.count == 0) | (slot.key == key) {
+                *slot = Slot { key, count: slot.count + 1 };
+                return (i & mask) as u32;
             }
-            i = (i + 1) & self.mask;
+            i += 1;
         }
     }
 }
@@ -79,10 +116,10 @@ struct Place {
 /// Buffers for [`Ngrams::orders`], kept from text to text.
 #[derive(Debug, Default)]
 pub(crate) struct Ngrams {
-    table: Table,
-    /// Places whose n-gram repeats.
-    active: Vec<Place>,
-    next: Vec<Place>,
+    /// The classes of words, and those of the n-grams of long texts.
+    wide: Table<u64>,
+    narrow: Table<u32>,
+    places: Places,
     /// Characters of the words before each place.
     sums: Vec<u64>,
     /// For each slot, whether the walk came by it.
@@ -90,8 +127,18 @@ pub(crate) struct Ngrams {
     orders: Vec<Order>,
 }
 
+/// Places in the order of the text.
+#[derive(Debug, Default)]
+struct Places {
+    /// Those whose n-gram repeats.
+    active: Vec<Place>,
+    next: Vec<Place>,
+    /// Slots of the table that they are in.
+    slots: usize,
+}
+
 impl Ngrams {
-    /// The orders 2 to `most` of a text's words; those from `walked` on walked over, too.
+    /// The orders 2 to `most` of a text's words. Those from `walked` on are walked over, and nothing else is said of them.
     pub fn orders(&mut self, words: &[Word], most: usize, walked: usize) -> &[Order] {
         self.sums.clear();
         self.sums.push(0);
@@ -101,12 +148,13 @@ impl Ngrams {
             sum
         }));
         self.orders.clear();
-        self.table.reset(words.len());
-        self.next.clear();
-        self.next.extend(
-            (0u32..).zip(words).map(|(at, word)| Place { at, slot: self.table.count(word.hash, at) }),
-        );
-        self.repeating(|_, _| ());
+        self.wide.reset(words.len());
+        // No table of an order is larger than that of the words.
+        let narrow = self.wide.slots.len() <= NARROW;
+        self.places.next.clear();
+        let counted = words.iter().map(|word| self.wide.count(word.hash));
+        self.places.next.extend((0u32..).zip(counted).map(|(at, slot)| Place { at, slot }));
+        self.places.repeating(&self.wide, |_, _| ());
         // Characters behind the first n - 1 words of all places, and before all places that have n words.
         let all: u64 = self.sums.iter().sum();
         let (mut behind, mut before) = (all, all);
@@ -121,7 +169,12 @@ impl Ngrams {
                     before -= self.sums[words.len() + 1 - n];
                 }
                 order.characters = behind - before;
-                self.count(n, words.len(), &mut order);
+                let (places, sums) = (&mut self.places, &self.sums);
+                let look = (n < walked).then_some(&mut order);
+                match narrow {
+                    true => places.count(&mut self.narrow, sums, n, look),
+                    false => places.count(&mut self.wide, sums, n, look),
+                }
                 if n >= walked {
                     order.walked_characters = self.walk(n);
                 }
@@ -131,59 +184,12 @@ impl Ngrams {
         &self.orders
     }
 
-    /// Leave in `active` what occurs more than once, and tell of all.
-    #[inline(always)]
-    fn repeating(&mut self, mut found: impl FnMut(Place, Slot)) {
-        self.active.resize(self.next.len(), Place::default());
-        let mut left = 0;
-        for &place in &self.next {
-            let slot = self.table.slots[place.slot as usize];
-            // As random as above: the place is stored, and stays if the next one does not take its room.
-            self.active[left] = place;
-            left += usize::from(slot.count > 1);
-            found(place, slot);
-        }
-        self.active.truncate(left);
-    }
-
-    fn characters(&self, at: u32, n: usize) -> u64 {
-        self.sums[at as usize + n] - self.sums[at as usize]
-    }
-
-    fn count(&mut self, n: usize, words: usize, order: &mut Order) {
-        self.table.reset(self.active.len());
-        self.next.clear();
-        // Two neighbouring places whose (n-1)-grams repeat.
-        for pair in self.active.windows(2) {
-            let (left, right) = (pair[0], pair[1]);
-            if right.at == left.at + 1 && left.at as usize + n <= words {
-                let key = u64::from(left.slot) << 32 | u64::from(right.slot);
-                self.next.push(Place { at: left.at, slot: self.table.count(key, left.at) });
-            }
-        }
-        // Without any that repeats, all are equally frequent, and the first of the text is the first.
-        let (mut top, mut first) = (1, 0);
-        let mut repeated = 0;
-        let sums = std::mem::take(&mut self.sums);
-        self.repeating(|place, slot| {
-            let at = place.at as usize;
-            repeated += (sums[at + n] - sums[at]) * u64::from(slot.count > 1);
-            if slot.count > top || (slot.count == top && slot.first < first) {
-                (top, first) = (slot.count, slot.first);
-            }
-        });
-        self.sums = sums;
-        order.top_count = top;
-        order.top_characters = self.characters(first, n);
-        order.repeated_characters = repeated;
-    }
-
     /// Walk over the n-grams that repeat; the others are passed by word for word.
     fn walk(&mut self, n: usize) -> u64 {
         self.passed.clear();
-        self.passed.resize(self.table.slots.len(), false);
+        self.passed.resize(self.places.slots, false);
         let (mut free, mut characters) = (0, 0);
-        for place in &self.active {
+        for place in &self.places.active {
             if place.at < free {
                 continue;
             }
@@ -195,6 +201,51 @@ impl Ngrams {
             *passed = true;
         }
         characters
+    }
+}
+
+impl Places {
+    /// Leave in `active` those whose n-gram occurs more than once, and tell how often that of each place occurs.
+    #[inline(always)]
+    fn repeating<K>(&mut self, table: &Table<K>, mut found: impl FnMut(usize, u32)) {
+        self.active.resize(self.next.len(), Place::default());
+        let mut left = 0;
+        for &place in &self.next {
+            let count = table.slots[place.slot as usize].count;
+            // As random as above: the place is stored, and stays if the next one does not take its room.
+            self.active[left] = place;
+            left += usize::from(count > 1);
+            found(place.at as usize, count);
+        }
+        self.active.truncate(left);
+        self.slots = table.slots.len();
+    }
+
+    /// Count the n-grams whose parts repeat, leave those that do, and look at all of them.
+    fn count<K: Key>(&mut self, table: &mut Table<K>, sums: &[u64], n: usize, order: Option<&mut Order>) {
+        table.reset(self.active.len());
+        self.next.clear();
+        // Two neighbouring places whose (n-1)-grams repeat.
+        for pair in self.active.windows(2) {
+            let (left, right) = (pair[0], pair[1]);
+            if right.at == left.at + 1 {
+                let slot = table.count(K::pair(left.slot, right.slot));
+                self.next.push(Place { at: left.at, slot });
+            }
+        }
+        let Some(order) = order else { return self.repeating(table, |_, _| ()) };
+        // Without any that repeats, all are equally frequent, and the first of the text is the first.
+        let (mut top, mut first, mut repeated) = (1, 0, 0);
+        self.repeating(table, |at, count| {
+            repeated += (sums[at + n] - sums[at]) * u64::from(count > 1);
+            // An n-gram is first met where it is first in the text.
+            if count > top {
+                (top, first) = (count, at);
+            }
+        });
+        order.top_count = top;
+        order.top_characters = sums[first + n] - sums[first];
+        order.repeated_characters = repeated;
     }
 }
 
@@ -243,8 +294,10 @@ mod tests {
             let view = buffers.view(&text);
             let words: Vec<&str> = text.split_whitespace().collect();
             let mut ngrams = Ngrams::default();
-            for order in ngrams.orders(view.words, 10, 2) {
-                prop_assert_eq!(*order, naive(&words, order.n));
+            let looked: Vec<Order> = ngrams.orders(view.words, 10, usize::MAX).to_vec();
+            for (order, walked) in looked.iter().zip(ngrams.orders(view.words, 10, 2)) {
+                let whole = Order { walked_characters: walked.walked_characters, ..*order };
+                prop_assert_eq!(whole, naive(&words, order.n));
             }
         }
     }

@@ -1,11 +1,11 @@
 //! What the expressions of pre-tokenizers ask of a character, as bits in one table.
 //!
-//! The table comes from the very engine that the `tokenizers` crate runs the expressions on, so that both agree on every
-//! character, whatever version of Unicode the engine knows.
+//! The table comes from the very crate that reads the expressions in the engine of the `tokenizers` crate, so that both know
+//! the same version of Unicode; a test compares it with what that engine finds.
 
 use std::sync::LazyLock;
 
-use tokenizers::utils::SysRegex;
+use regex_syntax::hir::{Class, HirKind};
 
 /// `\p{L}`.
 pub(super) const LETTER: u8 = 1;
@@ -27,28 +27,55 @@ pub(super) const NEWLINE: u8 = 128;
 /// Planes 4 to 13 are empty and 15 and 16 are private: no character there has any bit.
 const TABLE: [std::ops::Range<u32>; 2] = [0..0x4_0000, 0xE_0000..0xE_1000];
 
-static CLASSES: LazyLock<Vec<u8>> = LazyLock::new(|| TABLE.into_iter().flat_map(classes).collect());
-
-fn classes(range: std::ops::Range<u32>) -> Vec<u8> {
-    let mut classes = vec![0; range.len()];
-    let all: String = range.clone().filter_map(char::from_u32).collect();
-    let place = |c: char| (c as u32 - range.start) as usize;
-    for (expression, bits) in [
-        (r"\p{L}+", LETTER),
-        (r"\p{N}+", NUMBER),
-        (r"\s+", SPACE),
-        (r"\p{M}+", MARK),
-        (r"[\p{Lu}\p{Lt}]+", UPPER),
-        (r"\p{Ll}+", LOWER),
-    ] {
-        let regex = SysRegex::new(expression).expect("the expression is valid");
-        for (start, end) in regex.find_iter(&all) {
-            all[start..end].chars().for_each(|c| classes[place(c)] |= bits);
+static CLASSES: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut classes = vec![0; TABLE.iter().map(std::ops::Range::len).sum()];
+    for (class, bits) in NAMED {
+        for c in members(class) {
+            mark(&mut classes, c, bits);
         }
     }
-    all.chars().filter(|c| c.is_numeric()).for_each(|c| classes[place(c)] |= NUMERIC);
-    all.chars().filter(|c| matches!(c, '\r' | '\n')).for_each(|c| classes[place(c)] |= NEWLINE);
+    for c in TABLE.into_iter().flatten().filter_map(char::from_u32).filter(|c| c.is_numeric()) {
+        mark(&mut classes, c, NUMERIC);
+    }
     classes
+});
+
+/// Classes as the expressions name them.
+const NAMED: [(&str, u8); 7] = [
+    (r"\p{L}", LETTER),
+    (r"\p{N}", NUMBER),
+    (r"\s", SPACE),
+    (r"\p{M}", MARK),
+    (r"[\p{Lu}\p{Lt}]", UPPER),
+    (r"\p{Ll}", LOWER),
+    (r"[\r\n]", NEWLINE),
+];
+
+/// The characters of a class.
+fn members(class: &str) -> impl Iterator<Item = char> {
+    let parsed = regex_syntax::parse(class).expect("the class is valid").into_kind();
+    let HirKind::Class(Class::Unicode(class)) = parsed else { panic!("{class} is a class of characters") };
+    let ranges: Vec<_> = class.ranges().iter().map(|range| range.start()..=range.end()).collect();
+    ranges.into_iter().flatten()
+}
+
+fn mark(classes: &mut [u8], c: char, bits: u8) {
+    if let Some(place) = place(c) {
+        classes[place] |= bits;
+    }
+}
+
+/// Where the bits of a character lie; those elsewhere have none.
+fn place(c: char) -> Option<usize> {
+    let code = c as u32;
+    let [low, high] = &TABLE;
+    if low.contains(&code) {
+        Some(code as usize)
+    } else if high.contains(&code) {
+        Some(low.len() + (code - high.start) as usize)
+    } else {
+        None
+    }
 }
 
 /// In [`ASCII`], a byte of any other character. (No ASCII character is a mark.)
@@ -80,15 +107,7 @@ pub(super) static ASCII: [u8; 256] = {
 
 /// The bits of a character.
 pub(super) fn of(c: char) -> u8 {
-    let code = c as u32;
-    let [low, high] = &TABLE;
-    if low.contains(&code) {
-        CLASSES[code as usize]
-    } else if high.contains(&code) {
-        CLASSES[low.len() + (code - high.start) as usize]
-    } else {
-        0
-    }
+    place(c).map_or(0, |place| CLASSES[place])
 }
 
 /// The bits and length of the character at `at`; none at the end.
@@ -104,10 +123,19 @@ pub(super) fn at(text: &str, at: usize) -> Option<(u8, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokenizers::utils::SysRegex;
 
     #[test]
-    fn the_table_is_that_of_all_characters() {
-        let all = classes(0..char::MAX as u32 + 1);
+    fn the_table_is_what_the_engine_finds_among_all_characters() {
+        let mut all = vec![0; char::MAX as usize + 1];
+        let text: String = (0..=char::MAX as u32).filter_map(char::from_u32).collect();
+        for (class, bits) in NAMED {
+            let regex = SysRegex::new(&format!("{class}+")).expect("the expression is valid");
+            for (start, end) in regex.find_iter(&text) {
+                text[start..end].chars().for_each(|c| all[c as usize] |= bits);
+            }
+        }
+        text.chars().filter(|c| c.is_numeric()).for_each(|c| all[c as usize] |= NUMERIC);
         for c in (0..=char::MAX as u32).filter_map(char::from_u32) {
             assert_eq!(of(c), all[c as usize], "{c:?}");
         }

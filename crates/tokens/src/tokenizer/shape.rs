@@ -95,29 +95,31 @@ impl Characters {
 /// The codec for a tokenizer and its tokens by id, or what is wrong with it. The token `end` stands for no text, however
 /// the file lists it.
 pub(crate) fn read(json: &Value, outer: Outer, end: u32) -> Result<(Codec, Vec<Token>), String> {
-    let vocab = outer.get_vocab(true);
-    let size = vocab.values().max().map_or(0, |&id| id as usize + 1);
+    let vocab = outer.get_vocab(false);
+    let added = outer.get_added_tokens_decoder();
+    let size = vocab.values().chain(added.keys()).max().map_or(0, |&id| id as usize + 1);
+    let count = outer.get_vocab_size(true);
     // A table of all ids is made: one great id among few is no reason for a great table.
-    if size == 0 || size > 1 << 24 || size > (vocab.len() << 6) + (1 << 20) {
-        return Err(format!("it has {} tokens, but its ids go up to {size}", vocab.len()));
+    if size == 0 || size > 1 << 24 || size > (count << 6) + (1 << 20) {
+        return Err(format!("it has {count} tokens, but its ids go up to {size}"));
     }
     let mut tokens = vec![Token::default(); size];
     let is_text = |token: &str, id: u32| id != end && !outer.get_added_vocabulary().is_special_token(token);
-    if let Some(mut codec) = byte_level(json, &outer) {
-        for (token, &id) in outer.get_vocab(false).iter().filter(|(token, id)| is_text(token, **id)) {
+    if let Some(mut codec) = byte_level(json, &outer, &vocab) {
+        for (token, &id) in vocab.iter().filter(|(token, id)| is_text(token, **id)) {
             tokens[id as usize].bytes = byte_level_bytes(token);
         }
         let mut all_text = true;
-        for (id, token) in outer.get_added_tokens_decoder() {
+        for (&id, token) in &added {
             if is_text(&token.content, id) {
-                tokens[id as usize].bytes = token.content.into_bytes();
+                tokens[id as usize].bytes = token.content.as_bytes().to_vec();
             }
         }
         let stands = |id: u32| !tokens[id as usize].bytes.is_empty();
         all_text &=
             codec.merges.reachable().all(stands) && codec.added.iter().all(|set| set.ids().all(stands));
         // A whole piece may be a special token where merges do not count.
-        let special = outer.get_added_tokens_decoder().into_values().map(|token| token.content);
+        let special = added.into_values().map(|token| token.content);
         let special = special.chain(outer.id_to_token(end)).filter_map(|token| {
             let bytes = alphabet::bytes_of(&token)?;
             codec.merges.whole(&bytes).filter(|&id| !stands(id))?;
@@ -127,8 +129,11 @@ pub(crate) fn read(json: &Value, outer: Outer, end: u32) -> Result<(Codec, Vec<T
             all_text &= codec.split.pieces(&token).count() != 1;
         }
         codec.lossless = all_text && !codec.nfc && !codec.prefix_space;
+        // Great maps of texts: whoever comes to it gives them back.
+        rayon::spawn(|| drop((vocab, outer)));
         return Ok((Codec::ByteLevel(Box::new(codec)), tokens));
     }
+    let vocab = outer.get_vocab(true);
     let spelling = if uses_decoder(&json["decoder"], "ByteLevel") { byte_level_bytes } else { plain_bytes };
     for (token, &id) in vocab.iter().filter(|(token, id)| is_text(token, **id)) {
         let bytes = spelling(token);
@@ -198,16 +203,15 @@ fn is_plain(json: &Value) -> bool {
 }
 
 /// The codec of a byte-level BPE that is encoded here; whether it is lossless is still to be seen.
-fn byte_level(json: &Value, outer: &Outer) -> Option<ByteLevel> {
+fn byte_level(json: &Value, outer: &Outer, vocab: &Names) -> Option<ByteLevel> {
     let ModelWrapper::BPE(model) = outer.get_model() else { return None };
     let nfc = outer.get_normalizer().map_or(Some(false), is_nfc)?;
     let (split, prefix_space) = pre_tokenization(outer.get_pre_tokenizer()?)?;
     if !outer.get_post_processor().is_none_or(|processor| adds_nothing(processor, &json["post_processor"])) {
         return None;
     }
-    let vocab = model.get_vocab();
-    let merges = merges(json, model, &vocab)?;
-    let added = added_tokens(outer, &vocab, nfc)?;
+    let merges = merges(json, model, vocab)?;
+    let added = added_tokens(outer, vocab, nfc)?;
     let idle = Mutex::default();
     Some(ByteLevel { added, nfc, prefix_space, split, merges, lossless: false, idle })
 }
