@@ -163,6 +163,50 @@ fn bits(mut hash: u64, per_word: u32) -> [u64; WORDS] {
     words
 }
 
+/// Keys in the order of the filter that they will be inserted into.
+pub struct Batch {
+    blocks: u64,
+    /// By part of the filter, in the order of the keys within each.
+    visits: Vec<Visit>,
+    /// How many of them each part has.
+    counts: Vec<usize>,
+}
+
+/// Blocks of a part of a filter.
+fn part(blocks: u64) -> usize {
+    (blocks as usize).div_ceil(PARTS).max(1)
+}
+
+impl Batch {
+    /// Keys for a filter of this size; making it does not touch the filter.
+    ///
+    /// # Panics
+    /// With 2^32 keys or more.
+    pub fn new(sizing: &Sizing, keys: &[u128]) -> Batch {
+        assert!(keys.len() < u32::MAX as usize, "a batch has less than 2^32 keys");
+        let (blocks, length) = (sizing.blocks, part(sizing.blocks));
+        let places: Vec<(usize, u64)> = keys.par_iter().map(|&key| place(key, blocks)).collect();
+        let mut next = vec![0usize; (blocks as usize).div_ceil(length) + 1];
+        places.iter().for_each(|(block, _)| next[block / length + 1] += 1);
+        let counts: Vec<usize> = next[1..].to_vec();
+        for part in 1..next.len() {
+            next[part] += next[part - 1];
+        }
+        let mut visits = vec![Visit::default(); keys.len()];
+        for (key, &(block, hash)) in (0u32..).zip(&places) {
+            let at = &mut next[block / length];
+            visits[*at] = Visit { hash, block: (block % length) as u32, key };
+            *at += 1;
+        }
+        Batch { blocks, visits, counts }
+    }
+
+    /// Whether it has no keys.
+    pub fn is_empty(&self) -> bool {
+        self.visits.is_empty()
+    }
+}
+
 impl Bloom {
     /// An empty filter. An error if it would take more than `memory` bytes.
     pub fn new(sizing: Sizing, memory: u64) -> Result<Bloom> {
@@ -172,7 +216,10 @@ impl Bloom {
             return Err(Error::Memory { what, needed, allowed: memory });
         }
         let blocks = usize::try_from(sizing.blocks).unwrap_or(usize::MAX);
-        Ok(Bloom { sizing, blocks: vec![[0; WORDS]; blocks], keys: 0 })
+        let mut blocks = vec![[0; WORDS]; blocks];
+        // Memory that is read before it is written is given twice by the system, and the second time all cores must hear of it.
+        blocks.par_chunks_mut(1 << 14).for_each(|blocks| blocks.fill([0; WORDS]));
+        Ok(Bloom { sizing, blocks, keys: 0 })
     }
 
     /// Its size and what it was made for.
@@ -210,28 +257,20 @@ impl Bloom {
     /// # Panics
     /// With 2^32 keys or more at once. Some 10 000 to 100 000 are a good number.
     pub fn insert_all(&mut self, keys: &[u128], seen: &mut Vec<bool>) {
-        assert!(keys.len() < u32::MAX as usize, "a batch has less than 2^32 keys");
-        seen.clear();
-        seen.resize(keys.len(), false);
-        let (blocks, per_word) = (self.sizing.blocks, self.sizing.per_word);
-        let length = self.blocks.len().div_ceil(PARTS).max(1);
-        let places: Vec<(usize, u64)> = keys.par_iter().map(|&key| place(key, blocks)).collect();
-        // Keys by part of the filter, in their order within each.
-        let mut next = vec![0usize; self.blocks.len().div_ceil(length) + 1];
-        places.iter().for_each(|(block, _)| next[block / length + 1] += 1);
-        let counts: Vec<usize> = next[1..].to_vec();
-        for part in 1..next.len() {
-            next[part] += next[part - 1];
-        }
-        let mut sorted = vec![Visit::default(); keys.len()];
-        for (key, &(block, hash)) in (0u32..).zip(&places) {
-            let at = &mut next[block / length];
-            sorted[*at] = Visit { hash, block: (block % length) as u32, key };
-            *at += 1;
-        }
-        let mut rest = &mut sorted[..];
-        let mut parts = Vec::with_capacity(counts.len());
-        for (blocks, &count) in self.blocks.chunks_mut(length).zip(&counts) {
+        let batch = Batch::new(&self.sizing, keys);
+        self.insert_batch(batch, seen);
+    }
+
+    /// The same for keys that are in the order of the filter already.
+    ///
+    /// # Panics
+    /// If the batch was made for a filter of another size.
+    pub fn insert_batch(&mut self, mut batch: Batch, seen: &mut Vec<bool>) {
+        assert_eq!(batch.blocks, self.sizing.blocks, "the batch is for this filter");
+        let per_word = self.sizing.per_word;
+        let mut rest = &mut batch.visits[..];
+        let mut parts = Vec::with_capacity(batch.counts.len());
+        for (blocks, &count) in self.blocks.chunks_mut(part(batch.blocks)).zip(&batch.counts) {
             let (visits, others) = std::mem::take(&mut rest).split_at_mut(count);
             rest = others;
             parts.push((blocks, visits));
@@ -242,7 +281,9 @@ impl Bloom {
                 visit.block = u32::from(old);
             }
         });
-        for visit in &sorted {
+        seen.clear();
+        seen.resize(batch.visits.len(), false);
+        for visit in &batch.visits {
             seen[visit.key as usize] = visit.block == 1;
             self.keys += u64::from(visit.block == 0);
         }

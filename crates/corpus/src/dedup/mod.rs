@@ -31,7 +31,7 @@ pub mod substring;
 pub(crate) mod suffixes;
 pub mod url;
 
-pub use bloom::{Bloom, Sizing};
+pub use bloom::{Batch, Bloom, Sizing};
 pub use error::{Error, Result};
 pub use exact::{ExactKeys, ExactParagraphs, Paragraphs};
 pub use forest::Clusters;

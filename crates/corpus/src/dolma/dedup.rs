@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use memmap2::Mmap;
 use rayon::prelude::*;
@@ -23,7 +24,8 @@ use crate::arena::map;
 use crate::date;
 use crate::dedup::hash::{hash64, hash128};
 use crate::dedup::{
-    Bloom, Budget, ExactKeys, ExactParagraphs, Facts, Keep, Kept, Lsh, MinHasher, Preset, Sizing, Work, url,
+    Batch, Bloom, Budget, ExactKeys, ExactParagraphs, Facts, Keep, Kept, Lsh, MinHasher, Preset, Sizing,
+    Work, url,
 };
 use crate::error::{Error, Place, Result};
 use crate::flow::{self, Job};
@@ -115,12 +117,7 @@ pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel
         ..Found::default()
     };
     let mut marks = decide(&parts, options, &work, &mut found)?;
-    let key = options.name.clone();
-    let mut ordinal = 0;
-    for (part, output) in parts.iter().zip(&outputs) {
-        cancel.check()?;
-        write(part, output, &key, options, &mut marks, &mut ordinal)?;
-    }
+    write(&parts, &outputs, options, &mut marks, cancel)?;
     drop(parts);
     fs::remove_dir_all(&work)?;
     Ok(found)
@@ -387,37 +384,71 @@ fn decide(parts: &[Mmap], options: &Options, work: &Path, found: &mut Found) -> 
             Ok(Marks::Exact { all, next })
         }
         By::Paragraph { bloom: Some((expected, rate)), .. } => {
-            let mut bloom = Bloom::new(Sizing::new(expected, rate)?, options.memory)?;
-            let mut bits: Vec<u64> = Vec::new();
-            let (mut keys, mut seen) = (Vec::new(), Vec::new());
-            let mut insert =
-                |keys: &mut Vec<u128>, at: &mut u64, bits: &mut Vec<u64>, duplicates: &mut u64| {
-                    bloom.insert_all(keys, &mut seen);
-                    keys.clear();
-                    for &seen in &seen {
-                        let (word, bit) = ((*at / 64) as usize, *at % 64);
-                        if word == bits.len() {
-                            bits.push(0);
-                        }
-                        bits[word] |= u64::from(seen) << bit;
-                        *duplicates += u64::from(seen);
-                        *at += 1;
-                    }
+            let sizing = Sizing::new(expected, rate)?;
+            let mut bloom = Bloom::new(sizing, options.memory)?;
+            let mut hashes = Hashes { parts: parts.iter(), left: &[], by: options.by };
+            let (mut bits, mut keys) = (Bits::default(), Vec::new());
+            let (mut seen, mut before) = (Vec::new(), Vec::new());
+            let mut batch = hashes.batch(&sizing, &mut keys)?;
+            // While some are looked up, the next ones are gathered.
+            while !batch.is_empty() {
+                let look = || bloom.insert_batch(batch, &mut seen);
+                let gather = || {
+                    bits.extend(&before);
+                    hashes.batch(&sizing, &mut keys)
                 };
-            let (mut at, mut duplicates) = (0, 0);
-            each(&mut |_, record| {
-                let hashes = record.compared.chunks(16).filter_map(|p| p.first_chunk::<8>());
-                keys.extend(hashes.map(|hash| u128::from(u64::from_le_bytes(*hash))));
-                if keys.len() >= 1 << 18 {
-                    insert(&mut keys, &mut at, &mut bits, &mut duplicates);
-                }
-                Ok(())
-            })?;
-            insert(&mut keys, &mut at, &mut bits, &mut duplicates);
-            (found.compared, found.duplicates) = (at, duplicates);
+                batch = rayon::join(look, gather).1?;
+                std::mem::swap(&mut seen, &mut before);
+            }
+            bits.extend(&before);
+            (found.compared, found.duplicates) = (bits.length, bits.set);
             bloom.check()?;
-            Ok(Marks::Bits { bits, at: 0 })
+            Ok(Marks::Bits { bits: bits.words, at: 0 })
         }
+    }
+}
+
+/// Bits one after the other.
+#[derive(Default)]
+struct Bits {
+    words: Vec<u64>,
+    length: u64,
+    /// How many of them are set.
+    set: u64,
+}
+
+impl Bits {
+    fn extend(&mut self, bits: &[bool]) {
+        self.words.resize((self.length as usize + bits.len()).div_ceil(64), 0);
+        for &bit in bits {
+            self.words[(self.length / 64) as usize] |= u64::from(bit) << (self.length % 64);
+            self.length += 1;
+            self.set += u64::from(bit);
+        }
+    }
+}
+
+/// The hashes of all paragraphs, in document order.
+struct Hashes<'h> {
+    parts: std::slice::Iter<'h, Mmap>,
+    left: &'h [u8],
+    by: By,
+}
+
+impl Hashes<'_> {
+    /// The next 2^18 or a few more; none at the end. `keys` is room for them.
+    fn batch(&mut self, sizing: &Sizing, keys: &mut Vec<u128>) -> Result<Batch> {
+        keys.clear();
+        while keys.len() < 1 << 18 {
+            let Some(record) = next(&mut self.left, self.by)? else {
+                let Some(part) = self.parts.next() else { break };
+                self.left = &part[..];
+                continue;
+            };
+            let hashes = record.compared.chunks(16).filter_map(|p| p.first_chunk::<8>());
+            keys.extend(hashes.map(|hash| u128::from(u64::from_le_bytes(*hash))));
+        }
+        Ok(Batch::new(sizing, keys))
     }
 }
 
@@ -452,71 +483,199 @@ impl Marks {
     }
 }
 
-/// Write the attributes of one file.
-fn write(
-    part: &[u8],
-    path: &Path,
-    attribute: &str,
-    options: &Options,
-    marks: &mut Marks,
-    ordinal: &mut u32,
-) -> Result<()> {
-    let packing = Packing::of_name(&path.to_string_lossy()).0;
-    let whole = !matches!(options.by, By::Paragraph { .. });
-    let head = format!(",\"attributes\":{{\"{}\":[", name(attribute));
-    let (mut left, mut numbers) = (part, Vec::new());
-    let (mut piece, mut rows) = (Vec::with_capacity(PIECE + (PIECE >> 3)), 0);
-    let mut pieces: Vec<(Vec<u8>, u64)> = Vec::new();
-    // A key of its own each time: what was decided depends on all files, so a file that is there says nothing.
-    let key = Hash256::of(format!("{attribute} {ordinal}").as_bytes());
-    let mut output = Output::anew(path, key)?;
-    let flush = |pieces: &mut Vec<(Vec<u8>, u64)>, output: &mut Output| -> Result<()> {
-        let packed: Vec<std::io::Result<(Vec<u8>, u64)>> = std::mem::take(pieces)
-            .into_par_iter()
-            .map(|(bytes, rows)| Ok((pack(packing, bytes)?, rows)))
-            .collect();
-        for one in packed {
-            let (bytes, rows) = one.map_err(|e| fs::Error::new("pack", path, e))?;
-            output.put(&bytes, rows)?;
+/// Records of attributes of one file that are packed as one piece.
+struct Piece<'r> {
+    file: usize,
+    /// Ordinal of the first document of the file.
+    begins: u32,
+    /// Whether the file ends with it.
+    last: bool,
+    /// Each with the end of its own among `numbers`.
+    records: Vec<(Record<'r>, usize)>,
+    /// What came before, of one record after the other.
+    numbers: Vec<u32>,
+}
+
+/// How attributes are written.
+struct Form {
+    /// What stands before the spans.
+    head: String,
+    /// Whether a span is the whole text; a paragraph otherwise.
+    whole: bool,
+}
+
+impl Form {
+    fn pack(&self, piece: &Piece, path: &Path) -> Result<Vec<u8>> {
+        let (mut out, mut from) = (Vec::with_capacity(PIECE + (PIECE >> 3)), 0);
+        for (record, end) in &piece.records {
+            self.row(record, &piece.numbers[from..*end], &mut out);
+            from = *end;
         }
-        Ok(())
-    };
-    while let Some(record) = next(&mut left, options.by)? {
-        marks.of(*ordinal, record.compared.len() / options.by.width(), &mut numbers)?;
-        *ordinal += 1;
-        piece.extend_from_slice(b"{\"id\":");
-        piece.extend_from_slice(record.id.as_bytes());
-        piece.extend_from_slice(head.as_bytes());
+        let packing = Packing::of_name(&path.to_string_lossy()).0;
+        Ok(pack(packing, out).map_err(|e| fs::Error::new("pack", path, e))?)
+    }
+
+    fn row(&self, record: &Record, numbers: &[u32], out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"id\":");
+        out.extend_from_slice(record.id.as_bytes());
+        out.extend_from_slice(self.head.as_bytes());
         for (i, &number) in numbers.iter().enumerate() {
             let (start, end) = match record.compared.get(16 * number as usize..16 * number as usize + 16) {
-                Some([_, _, _, _, _, _, _, _, range @ ..]) if !whole => {
+                Some([_, _, _, _, _, _, _, _, range @ ..]) if !self.whole => {
                     let number = |b: &[u8]| b.iter().rev().fold(0u64, |n, &b| n << 8 | u64::from(b));
                     (number(&range[..4]), number(&range[4..]))
                 }
                 _ => (0, u64::from(record.code_points)),
             };
-            piece.extend_from_slice(if i == 0 { b"[" } else { b",[" });
-            decimal(start, &mut piece);
-            piece.push(b',');
-            decimal(end, &mut piece);
-            piece.extend_from_slice(b",1.0]");
+            out.extend_from_slice(if i == 0 { b"[" } else { b",[" });
+            decimal(start, out);
+            out.push(b',');
+            decimal(end, out);
+            out.extend_from_slice(b",1.0]");
         }
-        piece.extend_from_slice(b"]}");
+        out.extend_from_slice(b"]}");
         if !record.source.is_empty() {
-            piece.extend_from_slice(b",\"source\":");
-            piece.extend_from_slice(record.source.as_bytes());
+            out.extend_from_slice(b",\"source\":");
+            out.extend_from_slice(record.source.as_bytes());
         }
-        piece.extend_from_slice(b"}\n");
-        rows += 1;
-        if piece.len() >= PIECE {
-            pieces.push((std::mem::replace(&mut piece, Vec::with_capacity(PIECE + (PIECE >> 3))), rows));
-            rows = 0;
-            if pieces.len() >= 4 * rayon::current_num_threads() {
-                flush(&mut pieces, &mut output)?;
+        out.extend_from_slice(b"}\n");
+    }
+}
+
+/// The records of all files, piece by piece.
+struct Pieces<'p> {
+    parts: &'p [Mmap],
+    by: By,
+    marks: &'p mut Marks,
+    /// The file at hand and what is left of it, if one has begun, and the ordinal of its first document.
+    file: usize,
+    left: Option<&'p [u8]>,
+    begins: u32,
+    /// Ordinal of the next document.
+    ordinal: u32,
+    numbers: Vec<u32>,
+}
+
+impl<'p> Pieces<'p> {
+    /// The next pieces, as many as all threads have work with; none at the end.
+    fn some(&mut self) -> Result<Vec<Piece<'p>>> {
+        let mut pieces = Vec::new();
+        while pieces.len() < 4 * rayon::current_num_threads() {
+            let Some(piece) = self.piece()? else { break };
+            pieces.push(piece);
+        }
+        Ok(pieces)
+    }
+
+    /// The next one. A file without rows has one, too.
+    fn piece(&mut self) -> Result<Option<Piece<'p>>> {
+        let mut left = match (self.left, self.parts.get(self.file)) {
+            (Some(left), _) => left,
+            (None, Some(part)) => {
+                self.begins = self.ordinal;
+                &part[..]
+            }
+            (None, None) => return Ok(None),
+        };
+        let (mut records, mut numbers, mut size) = (Vec::new(), Vec::new(), 0);
+        while size < PIECE
+            && let Some(record) = next(&mut left, self.by)?
+        {
+            self.marks.of(self.ordinal, record.compared.len() / self.by.width(), &mut self.numbers)?;
+            self.ordinal += 1;
+            numbers.extend_from_slice(&self.numbers);
+            // About what it will be.
+            size += 50 + record.id.len() + record.source.len() + 16 * self.numbers.len();
+            records.push((record, numbers.len()));
+        }
+        let (file, begins, last) = (self.file, self.begins, left.is_empty());
+        self.left = Some(left).filter(|_| !last);
+        self.file += usize::from(last);
+        Ok(Some(Piece { file, begins, last, records, numbers }))
+    }
+}
+
+/// A piece on its way to its file.
+struct Packed {
+    file: usize,
+    begins: u32,
+    last: bool,
+    rows: u64,
+    bytes: Vec<u8>,
+}
+
+/// Write the attributes of all files: pieces are packed on all threads while the next ones are gathered, and this thread, which
+/// has nothing else to do, writes them and waits for the disk.
+fn write(
+    parts: &[Mmap],
+    outputs: &[PathBuf],
+    options: &Options,
+    marks: &mut Marks,
+    cancel: &Cancel,
+) -> Result<()> {
+    let form = Form {
+        head: format!(",\"attributes\":{{\"{}\":[", name(&options.name)),
+        whole: !matches!(options.by, By::Paragraph { .. }),
+    };
+    let by = options.by;
+    let rest = Pieces { parts, by, marks, file: 0, left: None, begins: 0, ordinal: 0, numbers: Vec::new() };
+    let (send, packed) = sync_channel(8 * rayon::current_num_threads());
+    std::thread::scope(|scope| {
+        let packing = scope.spawn(|| pack_all(rest, &form, outputs, send, cancel));
+        let written = put_all(packed, outputs, &options.name);
+        let packing = packing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        packing.and(written)
+    })
+}
+
+/// Pack all pieces, in their order, until nobody takes them any more.
+fn pack_all(
+    mut rest: Pieces,
+    form: &Form,
+    outputs: &[PathBuf],
+    send: SyncSender<Packed>,
+    cancel: &Cancel,
+) -> Result<()> {
+    let mut pieces = rest.some()?;
+    while !pieces.is_empty() {
+        cancel.check()?;
+        let pack = || -> Vec<Result<Packed>> {
+            let each = pieces.par_iter().map(|piece| {
+                let &Piece { file, begins, last, .. } = piece;
+                let bytes = form.pack(piece, &outputs[file])?;
+                Ok(Packed { file, begins, last, rows: piece.records.len() as u64, bytes })
+            });
+            each.collect()
+        };
+        let (packed, next) = rayon::join(pack, || rest.some());
+        for piece in packed {
+            if send.send(piece?).is_err() {
+                return Ok(());
             }
         }
+        pieces = next?;
     }
-    pieces.push((piece, rows));
-    flush(&mut pieces, &mut output)?;
-    output.finish().map(drop)
+    Ok(())
+}
+
+/// Write pieces into their files. A file whose last piece does not come stays unfinished.
+fn put_all(packed: Receiver<Packed>, outputs: &[PathBuf], attribute: &str) -> Result<()> {
+    let mut open = None;
+    for piece in packed {
+        let mut output = match open.take() {
+            Some(output) => output,
+            None => {
+                // A key of its own each time: what was decided depends on all files, so a file that is there says nothing.
+                let key = Hash256::of(format!("{attribute} {}", piece.begins).as_bytes());
+                Output::anew(&outputs[piece.file], key)?
+            }
+        };
+        output.put(&piece.bytes, piece.rows)?;
+        if piece.last {
+            output.finish()?;
+        } else {
+            open = Some(output);
+        }
+    }
+    Ok(())
 }
