@@ -473,7 +473,7 @@ fn forged_files_are_refused_with_the_reason() {
     assert!(huge.contains("cut off") || huge.contains("something between"), "{huge}");
 }
 
-/// A store as the first version of the program left it: layout 1, without names and without a lock.
+/// A store of layout 1 from before there were names.
 fn first_layout(project: &Path) {
     let store = Store::open(project).unwrap();
     let corpus = make(&store, "corpus", "corpus", 1, &[]);
@@ -519,6 +519,37 @@ fn a_store_of_the_first_layout_is_brought_to_this_one() {
     drop(store);
     let store = Store::open(dir.path()).unwrap();
     assert_eq!(store.last_use("base"), Some(("corpus".into(), corpus.key())));
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::list(from).unwrap() {
+        let into = to.join(entry.file_name().unwrap());
+        if entry.is_dir() {
+            copy(&entry, &into);
+        } else {
+            fs::create_dir_all(to).unwrap();
+            std::fs::copy(&entry, &into).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_store_that_the_program_of_layout_1_wrote_is_brought_to_this_one() {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/layout-1"), &dir.path().join(".regimen"));
+    assert_eq!(fs::read_text(&dir.path().join(".regimen/version")).unwrap(), "1\n");
+    let store = Store::open_existing(dir.path()).unwrap();
+    assert_eq!(fs::read_text(&dir.path().join(".regimen/version")).unwrap(), "2\n");
+    assert_eq!((store.artifacts().unwrap().len(), store.detailed_runs().unwrap().len()), (6, 6));
+    assert!(store.verify(&mut |_, _| {}).unwrap().is_empty());
+    // The names lead to what was made last, of the second corpus.
+    let (corpus, tokens) = (store.resolve("corpus").unwrap(), store.resolve("tokens").unwrap());
+    assert_eq!((&corpus.key().to_string()[..8], &tokens.key().to_string()[..8]), ("445ee33d", "c103dd9d"));
+    assert_eq!(tokens.manifest.inputs["corpus"], corpus.key());
+    // The first ones are there as well, and nothing that the names keep is collected.
+    assert_eq!(store.resolve("e75d4cf0").unwrap().manifest.kind, "tokens");
+    drop(store);
+    assert_eq!(Store::open(dir.path()).unwrap().resolve("corpus").unwrap().key(), corpus.key());
 }
 
 #[test]

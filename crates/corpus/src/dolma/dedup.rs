@@ -613,7 +613,7 @@ fn write(
     marks: &mut Marks,
     cancel: &Cancel,
 ) -> Result<()> {
-    let form = Form {
+    let form = &Form {
         head: format!(",\"attributes\":{{\"{}\":[", name(&options.name)),
         whole: !matches!(options.by, By::Paragraph { .. }),
     };
@@ -621,7 +621,7 @@ fn write(
     let rest = Pieces { parts, by, marks, file: 0, left: None, begins: 0, ordinal: 0, numbers: Vec::new() };
     let (send, packed) = sync_channel(8 * rayon::current_num_threads());
     std::thread::scope(|scope| {
-        let packing = scope.spawn(|| pack_all(rest, &form, outputs, send, cancel));
+        let packing = scope.spawn(move || pack_all(rest, form, outputs, &send, cancel));
         let written = put_all(packed, outputs, &options.name);
         let packing = packing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         packing.and(written)
@@ -633,7 +633,7 @@ fn pack_all(
     mut rest: Pieces,
     form: &Form,
     outputs: &[PathBuf],
-    send: SyncSender<Packed>,
+    send: &SyncSender<Packed>,
     cancel: &Cancel,
 ) -> Result<()> {
     let mut pieces = rest.some()?;
