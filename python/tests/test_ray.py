@@ -37,13 +37,17 @@ def contents(batch):
 
 
 def on_two(dataset, step):
-    """Run `step` over the blocks of a dataset in two processes; gives back the blocks, which two processes made."""
+    """Run `step` over the blocks of a dataset in two processes; gives back the blocks, which two processes made.
+
+    No process begins before both are there, and each takes one block at a time: or the first would do all on a busy machine.
+    """
+    ray.data.DataContext.get_current().wait_for_min_actors_s = 300
     made = dataset.map_batches(
         Step,
         fn_constructor_args=(step,),
         batch_format="pyarrow",
         batch_size=None,
-        compute=ray.data.ActorPoolStrategy(size=2),
+        compute=ray.data.ActorPoolStrategy(size=2, max_tasks_in_flight_per_actor=1),
         num_cpus=0.5,
     ).materialize()
     pids = set(made.select_columns(["pid"]).to_pandas()["pid"])

@@ -1,8 +1,8 @@
 //! From an older layout of the store to that of this program.
 //!
-//! A layout is a number in the file `version`. Layout 1 had artifacts, work, runs and an index; layout 2 has a file for
-//! each stage name as well (`names/STAGE`, what it was last used for), without which nobody could say which artifacts are
-//! still meant by a name, and the file `lock`.
+//! A layout is a number in the file `version`. Layout 1 had artifacts, work, runs and an index; layout 2 has the file `lock`,
+//! and in any case what layout 1 got in the course of time: a file for each stage name (`names/STAGE`, what it was last used
+//! for), without which nobody could say which artifacts are still meant by a name.
 //!
 //! Each step goes from one layout to the next and is whole or none: it first makes everything new beside the old, in
 //! a way that the older layout does not mind and that can be done again, and then the new number replaces the old by one

@@ -535,21 +535,29 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn a_store_that_the_program_of_layout_1_wrote_is_brought_to_this_one() {
-    let dir = tempfile::tempdir().unwrap();
-    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/layout-1"), &dir.path().join(".regimen"));
-    assert_eq!(fs::read_text(&dir.path().join(".regimen/version")).unwrap(), "1\n");
-    let store = Store::open_existing(dir.path()).unwrap();
-    assert_eq!(fs::read_text(&dir.path().join(".regimen/version")).unwrap(), "2\n");
-    assert_eq!((store.artifacts().unwrap().len(), store.detailed_runs().unwrap().len()), (6, 6));
-    assert!(store.verify(&mut |_, _| {}).unwrap().is_empty());
-    // The names lead to what was made last, of the second corpus.
-    let (corpus, tokens) = (store.resolve("corpus").unwrap(), store.resolve("tokens").unwrap());
-    assert_eq!((&corpus.key().to_string()[..8], &tokens.key().to_string()[..8]), ("445ee33d", "c103dd9d"));
-    assert_eq!(tokens.manifest.inputs["corpus"], corpus.key());
-    // The first ones are there as well, and nothing that the names keep is collected.
-    assert_eq!(store.resolve("e75d4cf0").unwrap().manifest.kind, "tokens");
-    drop(store);
-    assert_eq!(Store::open(dir.path()).unwrap().resolve("corpus").unwrap().key(), corpus.key());
+    for named in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/layout-1"), &dir.path().join(".regimen"));
+        if !named {
+            std::fs::remove_dir_all(dir.path().join(".regimen/names")).unwrap();
+        }
+        assert_eq!(fs::read_text(&dir.path().join(".regimen/version")).unwrap(), "1\n");
+        let store = Store::open_existing(dir.path()).unwrap();
+        assert_eq!(fs::read_text(&dir.path().join(".regimen/version")).unwrap(), "2\n");
+        assert_eq!((store.artifacts().unwrap().len(), store.detailed_runs().unwrap().len()), (6, 6));
+        assert!(store.verify(&mut |_, _| {}).unwrap().is_empty());
+        // The names, its own or made from the runs, lead to what was made last, of the second corpus.
+        let (corpus, tokens) = (store.resolve("corpus").unwrap(), store.resolve("tokens").unwrap());
+        assert_eq!(
+            (&corpus.key().to_string()[..8], &tokens.key().to_string()[..8]),
+            ("445ee33d", "c103dd9d")
+        );
+        assert_eq!(tokens.manifest.inputs["corpus"], corpus.key());
+        // The first ones are there as well.
+        assert_eq!(store.resolve("e75d4cf0").unwrap().manifest.kind, "tokens");
+        drop(store);
+        assert_eq!(Store::open(dir.path()).unwrap().resolve("corpus").unwrap().key(), corpus.key());
+    }
 }
 
 #[test]

@@ -52,6 +52,63 @@ weight = 0.5
     project
 }
 
+#[test]
+fn a_folder_stands_for_its_documents_alone() {
+    let project = tagged();
+    project.write("wiki/bloom.bin", "no documents");
+    let of =
+        |source, name| project.run(&["corpus", "dedup", source, "--by", "document", "--name", name]).fine();
+    for (source, name) in [("wiki/documents", "a"), ("wiki", "b")] {
+        let done = of(source, name);
+        assert!(done.stderr.contains("in 180 documents"), "{}", done.stderr);
+    }
+    let read = |name: &str| {
+        std::fs::read_to_string(project.path(&format!("wiki/attributes/{name}/0.jsonl"))).unwrap()
+    };
+    assert_eq!(read("a").replace("{\"a\":", "{\"b\":"), read("b"));
+}
+
+#[test]
+fn a_dedup_that_was_killed_or_had_no_room_goes_on_to_the_same_bytes() {
+    let project = tagged();
+    let packed = |name: &str| {
+        project.write(&format!("web/documents/{name}"), zstd::encode_all(&b""[..], 1).unwrap());
+    };
+    packed("9.jsonl.zst");
+    for by in [
+        &["--by", "paragraph"][..],
+        &["--by", "paragraph", "--bloom", "1000", "--rate", "1e-6"],
+        &["--by", "near"],
+        &["--by", "document"],
+    ] {
+        let dedup = [&["corpus", "dedup", "web", "--name", "again", "--to", "out"][..], by].concat();
+        let text =
+            |stderr: &str| stderr.lines().find_map(|line| Some(line.split_once(" of text")?.0.to_string()));
+        let whole = text(&project.run(&dedup).fine().stderr);
+        let expected = tree(&project.path("out"));
+        assert!(whole.is_some());
+        assert_eq!(
+            expected.keys().filter(|name| name.ends_with(".jsonl") || name.ends_with(".zst")).count(),
+            4
+        );
+        for at in 1..16 {
+            std::fs::remove_dir_all(project.path("out")).unwrap();
+            let faults = [("REGIMEN_FAULT", &*format!("kill@write:{at}")), ("REGIMEN_THREADS", "2")];
+            project.run_with(&dedup, &faults).killed();
+            let done = project.run(&dedup).fine();
+            assert_eq!(text(&done.stderr), whole, "killed at write {at}");
+            assert!(tree(&project.path("out")) == expected, "killed at write {at}");
+        }
+        for fault in ["full@write:3", "full@write:12", "readonly@write:15"] {
+            std::fs::remove_dir_all(project.path("out")).unwrap();
+            project.run_with(&dedup, &[("REGIMEN_FAULT", fault)]).refused(&[]);
+            project.run(&dedup).fine();
+            assert!(tree(&project.path("out")) == expected, "{fault}");
+        }
+        std::fs::remove_dir_all(project.path("out")).unwrap();
+    }
+}
+
 /// All files below a folder.
 fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = regimen_base::fs::files_below(folder).unwrap_or_default();

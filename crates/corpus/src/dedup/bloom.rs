@@ -201,7 +201,12 @@ impl Batch {
         Batch { blocks, visits, counts }
     }
 
-    /// Whether it has no keys.
+    /// How many keys it has.
+    pub fn len(&self) -> usize {
+        self.visits.len()
+    }
+
+    /// Whether it has none.
     pub fn is_empty(&self) -> bool {
         self.visits.is_empty()
     }
@@ -216,10 +221,16 @@ impl Bloom {
             return Err(Error::Memory { what, needed, allowed: memory });
         }
         let blocks = usize::try_from(sizing.blocks).unwrap_or(usize::MAX);
-        let mut blocks = vec![[0; WORDS]; blocks];
-        // Memory that is read before it is written is given twice by the system, and the second time all cores must hear of it.
-        blocks.par_chunks_mut(1 << 14).for_each(|blocks| blocks.fill([0; WORDS]));
-        Ok(Bloom { sizing, blocks, keys: 0 })
+        Ok(Bloom { sizing, blocks: vec![[0; WORDS]; blocks], keys: 0 })
+    }
+
+    /// Writes over an empty filter, which changes nothing but takes all of its memory now. Worth it where most pages will be
+    /// used: a page that is read first is that of zeros which all processes share, and its first write has the system copy it
+    /// and interrupt every core.
+    pub fn touch(&mut self) {
+        if self.keys == 0 {
+            self.blocks.par_chunks_mut(1 << 14).for_each(|blocks| blocks.fill([0; WORDS]));
+        }
     }
 
     /// Its size and what it was made for.

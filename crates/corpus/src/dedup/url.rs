@@ -13,7 +13,7 @@
 //! 7. Slashes at the end of the path go.
 //! 8. An empty query (`?` alone) goes.
 //! 9. Percent escapes are written with upper-case digits, and those of letters, digits, `-`, `.`, `_` and `~` are
-//!    resolved (RFC 3986, 6.2.2).
+//!    resolved (RFC 3986, 6.2.2), unless that would make another escape with a `%` before them.
 //!
 //! The path and the query keep their case, and parameters keep their order: servers may tell them apart.
 

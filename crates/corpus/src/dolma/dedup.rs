@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use memmap2::Mmap;
@@ -36,6 +36,8 @@ use crate::read::stream::{Packing, Stream};
 
 /// Bytes of attributes that are packed as one piece.
 const PIECE: usize = 1 << 20;
+/// Paragraphs that are looked up in a Bloom filter at once.
+const BATCH: usize = 1 << 18;
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -104,15 +106,17 @@ pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel
         By::Near { preset, .. } => Some(MinHasher::new(preset.minhash)?),
         _ => None,
     };
-    let job = Hashing { files, options, work: &work, hasher, progress };
+    let job = Hashing { files, options, work: &work, hasher, progress, kept: AtomicU64::new(0) };
     flow::run(files.len(), &job, cancel)?;
     let parts = (0..files.len()).map(|i| map(&job.path(i))).collect::<Result<Vec<Mmap>>>()?;
+    // Of all parts, those that a run before left too.
+    let totals = parts.par_iter().map(|part| total(part, options.by)).collect::<Result<Vec<(u64, u64)>>>()?;
     let mut found = Found {
         summary: Summary {
             files: files.len() as u64,
-            skipped: 0,
-            documents: progress.documents.load(Ordering::Relaxed),
-            text_bytes: progress.text.load(Ordering::Relaxed),
+            skipped: job.kept.load(Ordering::Relaxed),
+            documents: totals.iter().map(|(documents, _)| documents).sum(),
+            text_bytes: totals.iter().map(|(_, bytes)| bytes).sum(),
         },
         ..Found::default()
     };
@@ -130,6 +134,8 @@ struct Hashing<'h> {
     work: &'h Path,
     hasher: Option<MinHasher>,
     progress: &'h Progress,
+    /// Files whose hashes a run before left.
+    kept: AtomicU64,
 }
 
 #[derive(Default)]
@@ -153,7 +159,7 @@ impl Job for Hashing<'_> {
     fn open(&self, number: usize) -> Result<Option<(Chunks, Output)>> {
         let file = &self.files[number];
         let mut hasher = blake3::Hasher::new();
-        hasher.update(format!("dedup 1 {:?}", self.options.by).as_bytes());
+        hasher.update(format!("dedup 2 {:?}", self.options.by).as_bytes());
         hasher.update(&file.blake3.0);
         match Output::begin(&self.path(number), Hash256(*hasher.finalize().as_bytes()))? {
             Some(output) => {
@@ -161,6 +167,7 @@ impl Job for Hashing<'_> {
                 Ok(Some((Chunks::new(stream, How::Lines, 0, number as u32), output)))
             }
             None => {
+                self.kept.fetch_add(1, Ordering::Relaxed);
                 self.progress.read.fetch_add(file.bytes, Ordering::Relaxed);
                 Ok(None)
             }
@@ -309,6 +316,16 @@ fn next<'r>(left: &mut &'r [u8], by: By) -> Result<Option<Record<'r>>> {
     Ok(Some(Record { id, source, code_points, bytes, day, compared }))
 }
 
+/// The documents of a part, and the bytes of their texts.
+fn total(part: &[u8], by: By) -> Result<(u64, u64)> {
+    let (mut left, mut documents, mut bytes) = (part, 0, 0);
+    while let Some(record) = next(&mut left, by)? {
+        documents += 1;
+        bytes += u64::from(record.bytes);
+    }
+    Ok((documents, bytes))
+}
+
 /// What came before, in document order.
 enum Marks {
     /// Whole documents.
@@ -390,6 +407,9 @@ fn decide(parts: &[Mmap], options: &Options, work: &Path, found: &mut Found) -> 
             let (mut bits, mut keys) = (Bits::default(), Vec::new());
             let (mut seen, mut before) = (Vec::new(), Vec::new());
             let mut batch = hashes.batch(&sizing, &mut keys)?;
+            if batch.len() >= BATCH {
+                bloom.touch();
+            }
             // While some are looked up, the next ones are gathered.
             while !batch.is_empty() {
                 let look = || bloom.insert_batch(batch, &mut seen);
@@ -436,10 +456,10 @@ struct Hashes<'h> {
 }
 
 impl Hashes<'_> {
-    /// The next 2^18 or a few more; none at the end. `keys` is room for them.
+    /// The next [`BATCH`] or a few more; none at the end. `keys` is room for them.
     fn batch(&mut self, sizing: &Sizing, keys: &mut Vec<u128>) -> Result<Batch> {
         keys.clear();
-        while keys.len() < 1 << 18 {
+        while keys.len() < BATCH {
             let Some(record) = next(&mut self.left, self.by)? else {
                 let Some(part) = self.parts.next() else { break };
                 self.left = &part[..];
@@ -560,7 +580,7 @@ impl<'p> Pieces<'p> {
     /// The next pieces, as many as all threads have work with; none at the end.
     fn some(&mut self) -> Result<Vec<Piece<'p>>> {
         let mut pieces = Vec::new();
-        while pieces.len() < 4 * rayon::current_num_threads() {
+        while pieces.len() < 2 * rayon::current_num_threads() {
             let Some(piece) = self.piece()? else { break };
             pieces.push(piece);
         }
@@ -604,8 +624,8 @@ struct Packed {
     bytes: Vec<u8>,
 }
 
-/// Write the attributes of all files: pieces are packed on all threads while the next ones are gathered, and this thread, which
-/// has nothing else to do, writes them and waits for the disk.
+/// Write the attributes of all files: pieces are packed on all threads while the next ones are gathered, and a thread of its own,
+/// which computes next to nothing, writes them and waits for the disk.
 fn write(
     parts: &[Mmap],
     outputs: &[PathBuf],
@@ -619,21 +639,23 @@ fn write(
     };
     let by = options.by;
     let rest = Pieces { parts, by, marks, file: 0, left: None, begins: 0, ordinal: 0, numbers: Vec::new() };
-    let (send, packed) = sync_channel(8 * rayon::current_num_threads());
+    let (send, packed) = sync_channel(2 * rayon::current_num_threads());
     std::thread::scope(|scope| {
-        let packing = scope.spawn(move || pack_all(rest, form, outputs, &send, cancel));
-        let written = put_all(packed, outputs, &options.name);
-        let packing = packing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        packing.and(written)
+        let writing = scope.spawn(move || put_all(packed, outputs, &options.name, cancel));
+        let packed = pack_all(rest, form, outputs, send, cancel);
+        let written = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        // What could not be written comes before what could not be packed.
+        written.and(packed)
     })
 }
 
-/// Pack all pieces, in their order, until nobody takes them any more.
+/// Pack all pieces, in their order, until nobody takes them any more. That this ends with `send` tells who writes that none follow.
+#[allow(clippy::needless_pass_by_value)]
 fn pack_all(
     mut rest: Pieces,
     form: &Form,
     outputs: &[PathBuf],
-    send: &SyncSender<Packed>,
+    send: SyncSender<Packed>,
     cancel: &Cancel,
 ) -> Result<()> {
     let mut pieces = rest.some()?;
@@ -659,9 +681,10 @@ fn pack_all(
 }
 
 /// Write pieces into their files. A file whose last piece does not come stays unfinished.
-fn put_all(packed: Receiver<Packed>, outputs: &[PathBuf], attribute: &str) -> Result<()> {
+fn put_all(packed: Receiver<Packed>, outputs: &[PathBuf], attribute: &str, cancel: &Cancel) -> Result<()> {
     let mut open = None;
     for piece in packed {
+        cancel.check()?;
         let mut output = match open.take() {
             Some(output) => output,
             None => {

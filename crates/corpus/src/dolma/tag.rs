@@ -43,7 +43,7 @@ pub struct Progress {
 pub struct Summary {
     /// Files whose attributes were written.
     pub files: u64,
-    /// Files whose attributes were there already.
+    /// Files whose attributes were there already, or of deduplication what a run before had read of them.
     pub skipped: u64,
     /// Documents tagged.
     pub documents: u64,

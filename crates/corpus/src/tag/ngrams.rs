@@ -93,7 +93,8 @@ impl<K: Key> Table<K> {
 pub(crate) struct Order {
     /// n.
     pub n: usize,
-    /// How often the most frequent n-gram occurs (of equally frequent ones the first); 0 if the text has no n-gram.
+    /// How often the most frequent n-gram occurs (of equally frequent ones the first); 0 if the text has no n-gram or
+    /// the order is walked over.
     pub top_count: u32,
     /// Its characters, without what lies between its words.
     pub top_characters: u64,
@@ -138,7 +139,8 @@ struct Places {
 }
 
 impl Ngrams {
-    /// The orders 2 to `most` of a text's words. Those from `walked` on are walked over, and nothing else is said of them.
+    /// The orders 2 to `most` of a text's words. Those from `walked` on are walked over; which n-gram is the most frequent and what
+    /// repeats is not told of them.
     pub fn orders(&mut self, words: &[Word], most: usize, walked: usize) -> &[Order] {
         self.sums.clear();
         self.sums.push(0);
@@ -285,6 +287,29 @@ mod tests {
             }
         }
         characters
+    }
+
+    #[test]
+    fn long_texts_are_counted_in_wide_tables_alike() {
+        // One word more, and the slots of the words no longer fit into half of a key.
+        for count in [NARROW / 2, NARROW / 2 + 1] {
+            let text: String =
+                (0..count).map(|i| ["a ", "bb ", "c ", "dd "][(i * i / 7 + i / 5) % 4]).collect();
+            let mut buffers = Buffers::default();
+            let view = buffers.view(&text);
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let mut ngrams = Ngrams::default();
+            for order in ngrams.orders(view.words, 6, usize::MAX) {
+                assert_eq!(
+                    Order { walked_characters: naive_walk(&words, order.n), ..*order },
+                    naive(&words, order.n)
+                );
+            }
+            assert_eq!(ngrams.narrow.slots.is_empty(), count > NARROW / 2);
+            let walked: Vec<u64> =
+                ngrams.orders(view.words, 6, 2).iter().map(|order| order.walked_characters).collect();
+            assert_eq!(walked, (2..=6).map(|n| naive_walk(&words, n)).collect::<Vec<u64>>());
+        }
     }
 
     proptest! {

@@ -84,3 +84,57 @@ fn documents_urls_and_near_texts_are_marked_whole() {
     assert_eq!(marked(near(Keep::Longest)), ["a", "c"]);
     assert_eq!(marked(near(Keep::Newest)), ["a", "c"]);
 }
+
+/// Files of several pieces and several batches of keys, against the book.
+#[test]
+fn many_paragraphs_are_marked_for_any_number_of_threads() {
+    let (mut files, mut expected, mut seen) = (Vec::new(), Vec::new(), std::collections::HashSet::new());
+    let (mut number, mut all) = (0u64, 0);
+    for file in 0..3 {
+        let (mut rows, mut marked) = (String::new(), Vec::new());
+        // The second file has no rows.
+        for document in 0..if file == 1 { 0 } else { 900 } {
+            let (mut text, mut list) = (String::new(), Vec::new());
+            for _ in 0..200 {
+                number =
+                    number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let line = format!("{}", number >> 46);
+                let start = text.len() as u64;
+                text += &line;
+                text.push('\n');
+                if !seen.insert(line) {
+                    list.push((start, text.len() as u64));
+                }
+                all += 1;
+            }
+            let id = format!("{file}-{document}");
+            rows += &row(&id, &text, "");
+            marked.push((id, list));
+        }
+        files.push((format!("c/documents/{file}.jsonl.gz"), gzip(rows.as_bytes())));
+        expected.push(marked);
+    }
+    let duplicates = expected.iter().flatten().map(|(_, list)| list.len() as u64).sum::<u64>();
+    let mut bytes = Vec::new();
+    for bloom in [None, Some((400_000, 1e-15))] {
+        for threads in [1, 2, 5] {
+            let given: Vec<(&str, &[u8])> =
+                files.iter().map(|(path, bytes)| (&path[..], &bytes[..])).collect();
+            let dir = project(&given);
+            let files = input_files(dir.path(), "c/documents").unwrap();
+            let by = By::Paragraph { min_bytes: 0, bloom };
+            let options = Options { by, name: "dup".into(), to: None, memory: 1 << 28 };
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let found =
+                pool.install(|| dedup(&files, &options, &Progress::default(), &Cancel::new()).unwrap());
+            assert_eq!((found.compared, found.duplicates), (all, duplicates));
+            for (file, expected) in expected.iter().enumerate() {
+                let path = dir.path().join(format!("c/attributes/dup/{file}.jsonl.gz"));
+                assert!(spans(&path) == *expected, "{bloom:?}, {threads} threads, file {file}");
+                bytes.push(std::fs::read(path).unwrap());
+            }
+        }
+    }
+    // Packed alike, too.
+    assert!(bytes.chunks(3).all(|files| files == &bytes[..3]));
+}

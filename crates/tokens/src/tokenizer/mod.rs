@@ -92,7 +92,6 @@ impl Tokenizer {
         outer.with_padding(None);
         let (end_id, end_token) = end::find(path, &outer)?;
         let (codec, tokens) = shape::read(&json, outer, end_id).map_err(|what| bad(&what))?;
-        rayon::spawn(|| drop(json));
 
         let mut bytes = Vec::new();
         let mut begins = vec![0];

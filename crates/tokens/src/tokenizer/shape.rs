@@ -129,10 +129,9 @@ pub(crate) fn read(json: &Value, outer: Outer, end: u32) -> Result<(Codec, Vec<T
             all_text &= codec.split.pieces(&token).count() != 1;
         }
         codec.lossless = all_text && !codec.nfc && !codec.prefix_space;
-        // Great maps of texts: whoever comes to it gives them back.
-        rayon::spawn(|| drop((vocab, outer)));
         return Ok((Codec::ByteLevel(Box::new(codec)), tokens));
     }
+    drop(vocab);
     let vocab = outer.get_vocab(true);
     let spelling = if uses_decoder(&json["decoder"], "ByteLevel") { byte_level_bytes } else { plain_bytes };
     for (token, &id) in vocab.iter().filter(|(token, id)| is_text(token, **id)) {

@@ -40,17 +40,21 @@ pub fn dedup(context: &Context, args: &DedupArgs) -> anyhow::Result<u8> {
         return Ok(0);
     }
     let seconds = began.elapsed().as_secs_f64();
+    // What a run before had read took no time in this one.
+    let speed = match found.summary.skipped {
+        0 => format!(" ({:.1} MB/s)", found.summary.text_bytes as f64 / 1e6 / seconds.max(1e-9)),
+        kept => format!(", with what was kept of {}", units::plural(kept, "file")),
+    };
     let share = 100.0 * found.duplicates as f64 / found.compared.max(1) as f64;
     say(
         &context.global,
         format!(
-            "{} of {} came before ({share:.1} %), in {}; {} of text in {} ({:.1} MB/s)",
+            "{} of {} came before ({share:.1} %), in {}; {} of text in {}{speed}",
             found.duplicates,
             units::plural(found.compared, if args.by == "paragraph" { "paragraph" } else { "document" }),
             units::plural(found.summary.documents, "document"),
             units::bytes(found.summary.text_bytes),
             units::duration(seconds),
-            found.summary.text_bytes as f64 / 1e6 / seconds.max(1e-9),
         ),
     );
     Ok(0)

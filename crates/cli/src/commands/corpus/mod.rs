@@ -44,7 +44,8 @@ pub fn corpus(context: &Context, command: &Corpus) -> anyhow::Result<u8> {
     }
 }
 
-/// The files that some patterns mean, each once, in the order of their paths.
+/// The files that some patterns mean, each once, in the order of their paths. Of a folder in Dolma's layout they are its
+/// documents: attributes and whatever lies beside them are none.
 fn files(patterns: &[String]) -> anyhow::Result<Vec<InputFile>> {
     let mut all = Vec::new();
     for pattern in patterns {
@@ -54,7 +55,9 @@ fn files(patterns: &[String]) -> anyhow::Result<Vec<InputFile>> {
                 "copy the files into a folder; sources of a recipe may lie in object stores",
             ));
         }
-        all.extend(input_files(Path::new(""), pattern).explain()?);
+        let documents = Path::new(pattern).join("documents");
+        let below = documents.is_dir().then(|| documents.to_string_lossy().into_owned());
+        all.extend(input_files(Path::new(""), below.as_ref().unwrap_or(pattern)).explain()?);
     }
     all.sort_by(|a, b| a.full.cmp(&b.full));
     all.dedup_by(|a, b| a.full == b.full);
