@@ -122,7 +122,11 @@ pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel
     };
     let mut marks = decide(&parts, options, &work, &mut found)?;
     write(&parts, &outputs, options, &mut marks, cancel)?;
-    drop(parts);
+    // To give back what the system holds of them takes its time.
+    parts.into_par_iter().enumerate().try_for_each(|(number, part)| {
+        drop(part);
+        fs::remove_file(&job.path(number))
+    })?;
     fs::remove_dir_all(&work)?;
     Ok(found)
 }
@@ -580,7 +584,7 @@ impl<'p> Pieces<'p> {
     /// The next pieces, as many as all threads have work with; none at the end.
     fn some(&mut self) -> Result<Vec<Piece<'p>>> {
         let mut pieces = Vec::new();
-        while pieces.len() < 2 * rayon::current_num_threads() {
+        while pieces.len() < 4 * rayon::current_num_threads() {
             let Some(piece) = self.piece()? else { break };
             pieces.push(piece);
         }
