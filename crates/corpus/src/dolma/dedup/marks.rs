@@ -1,0 +1,190 @@
+//! Deciding, in document order, what came before.
+
+use std::path::Path;
+
+use memmap2::Mmap;
+
+use super::record::{Record, next};
+use super::{By, Found, Options};
+use crate::dedup::{Batch, Bloom, Budget, ExactKeys, ExactParagraphs, Facts, Kept, Lsh, Sizing};
+use crate::error::{Error, Result};
+
+/// Paragraphs that are looked up in a Bloom filter at once.
+const BATCH: usize = 1 << 18;
+
+/// What came before, in document order.
+pub(super) enum Marks {
+    /// Whole documents.
+    Documents(Vec<bool>),
+    /// Ordinal and number of the paragraph, sorted.
+    Exact { all: Box<crate::dedup::Paragraphs>, next: Option<(u32, Vec<u32>)> },
+    /// A bit for each paragraph.
+    Bits { bits: Vec<u64>, at: usize },
+}
+
+pub(super) fn decide(parts: &[Mmap], options: &Options, work: &Path, found: &mut Found) -> Result<Marks> {
+    let budget = Budget { memory: options.memory, dir: work.join("spill") };
+    let count = u32::try_from(found.summary.documents)
+        .ok()
+        .filter(|&n| n < u32::MAX)
+        .ok_or(Error::TooMany { what: "documents", most: u64::from(u32::MAX) })?;
+    let each = |then: &mut dyn FnMut(u32, &Record) -> Result<()>| -> Result<()> {
+        let mut ordinal = 0;
+        for part in parts {
+            let mut left = &part[..];
+            while let Some(record) = next(&mut left, options.by)? {
+                then(ordinal, &record)?;
+                ordinal += 1;
+            }
+        }
+        Ok(())
+    };
+    let words = |record: &Record| {
+        record.compared.as_chunks::<8>().0.iter().map(|w| u64::from_le_bytes(*w)).collect::<Vec<u64>>()
+    };
+    match options.by {
+        By::Document | By::Url => {
+            let mut keys = ExactKeys::new("keys", &budget)?;
+            each(&mut |ordinal, record| {
+                if let Some(key) = record.compared.first_chunk::<16>() {
+                    found.compared += 1;
+                    keys.push(ordinal, u128::from_le_bytes(*key))?;
+                }
+                Ok(())
+            })?;
+            let clusters = keys.finish(count)?;
+            let gone = (0u32..).zip(clusters.firsts()).map(|(ordinal, &first)| first != ordinal);
+            let gone: Vec<bool> = gone.collect();
+            found.duplicates = gone.iter().filter(|&&g| g).count() as u64;
+            Ok(Marks::Documents(gone))
+        }
+        By::Near { keep, .. } => {
+            let mut lsh = Lsh::new(&budget)?;
+            let mut facts = Vec::new();
+            each(&mut |ordinal, record| {
+                found.compared += u64::from(!record.compared.is_empty());
+                facts.push(Facts { bytes: record.bytes, day: record.day, rank: 0 });
+                Ok(lsh.push(ordinal, &words(record))?)
+            })?;
+            let kept = Kept::new(&lsh.finish(count)?, keep, |ordinal| facts[ordinal as usize]);
+            found.duplicates = kept.dropped();
+            Ok(Marks::Documents((0..count).map(|ordinal| !kept.is_kept(ordinal)).collect()))
+        }
+        By::Paragraph { bloom: None, .. } => {
+            let mut all = ExactParagraphs::new(&budget)?;
+            each(&mut |ordinal, record| {
+                for (index, paragraph) in (0u32..).zip(record.compared.chunks(16)) {
+                    if let Some(hash) = paragraph.first_chunk::<8>() {
+                        all.push(ordinal, index, u64::from_le_bytes(*hash))?;
+                    }
+                }
+                Ok(())
+            })?;
+            found.compared = all.paragraphs();
+            let mut all = Box::new(all.finish()?);
+            found.duplicates = all.duplicates();
+            let next = all.next()?.map(|(ordinal, list)| (ordinal, list.to_vec()));
+            Ok(Marks::Exact { all, next })
+        }
+        By::Paragraph { bloom: Some((expected, rate)), .. } => {
+            let sizing = Sizing::new(expected, rate)?;
+            let mut bloom = Bloom::new(sizing, options.memory)?;
+            let mut hashes = Hashes { parts: parts.iter(), left: &[], by: options.by };
+            let (mut bits, mut keys) = (Bits::default(), Vec::new());
+            let (mut seen, mut before) = (Vec::new(), Vec::new());
+            let mut batch = hashes.batch(&sizing, &mut keys)?;
+            if batch.len() >= BATCH {
+                bloom.touch();
+            }
+            // While some are looked up, the next ones are gathered.
+            while !batch.is_empty() {
+                let look = || bloom.insert_batch(batch, &mut seen);
+                let gather = || {
+                    bits.extend(&before);
+                    hashes.batch(&sizing, &mut keys)
+                };
+                batch = rayon::join(look, gather).1?;
+                std::mem::swap(&mut seen, &mut before);
+            }
+            bits.extend(&before);
+            (found.compared, found.duplicates) = (bits.length, bits.set);
+            bloom.check()?;
+            Ok(Marks::Bits { bits: bits.words, at: 0 })
+        }
+    }
+}
+
+/// Bits one after the other.
+#[derive(Default)]
+struct Bits {
+    words: Vec<u64>,
+    length: u64,
+    /// How many of them are set.
+    set: u64,
+}
+
+impl Bits {
+    fn extend(&mut self, bits: &[bool]) {
+        self.words.resize((self.length as usize + bits.len()).div_ceil(64), 0);
+        for &bit in bits {
+            self.words[(self.length / 64) as usize] |= u64::from(bit) << (self.length % 64);
+            self.length += 1;
+            self.set += u64::from(bit);
+        }
+    }
+}
+
+/// The hashes of all paragraphs, in document order.
+struct Hashes<'h> {
+    parts: std::slice::Iter<'h, Mmap>,
+    left: &'h [u8],
+    by: By,
+}
+
+impl Hashes<'_> {
+    /// The next [`BATCH`] or a few more; none at the end. `keys` is room for them.
+    fn batch(&mut self, sizing: &Sizing, keys: &mut Vec<u128>) -> Result<Batch> {
+        keys.clear();
+        while keys.len() < BATCH {
+            let Some(record) = next(&mut self.left, self.by)? else {
+                let Some(part) = self.parts.next() else { break };
+                self.left = &part[..];
+                continue;
+            };
+            let hashes = record.compared.chunks(16).filter_map(|p| p.first_chunk::<8>());
+            keys.extend(hashes.map(|hash| u128::from(u64::from_le_bytes(*hash))));
+        }
+        Ok(Batch::new(sizing, keys))
+    }
+}
+
+impl Marks {
+    /// Which of the `count` things compared of document `ordinal` came before; documents are asked for in order.
+    pub(super) fn of(&mut self, ordinal: u32, count: usize, out: &mut Vec<u32>) -> Result<()> {
+        out.clear();
+        match self {
+            Marks::Documents(gone) => {
+                if gone[ordinal as usize] {
+                    out.push(0);
+                }
+            }
+            Marks::Exact { all, next } => {
+                if next.as_ref().is_some_and(|(of, _)| *of == ordinal) {
+                    let following = all.next()?.map(|(ordinal, list)| (ordinal, list.to_vec()));
+                    if let Some((_, list)) = std::mem::replace(next, following) {
+                        *out = list;
+                    }
+                }
+            }
+            Marks::Bits { bits, at } => {
+                out.extend(
+                    (0..count)
+                        .filter(|i| bits[(*at + i) / 64] >> ((*at + i) % 64) & 1 != 0)
+                        .map(|i| i as u32),
+                );
+                *at += count;
+            }
+        }
+        Ok(())
+    }
+}

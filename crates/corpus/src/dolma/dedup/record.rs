@@ -1,0 +1,59 @@
+//! What the first pass leaves of a document.
+
+use super::By;
+use crate::error::{Error, Result};
+
+/// One record of the first pass.
+pub(super) struct Record<'r> {
+    pub(super) id: &'r str,
+    pub(super) source: &'r str,
+    pub(super) code_points: u32,
+    pub(super) bytes: u32,
+    pub(super) day: Option<i32>,
+    /// As many as were compared, each of the width that [`By`] says.
+    pub(super) compared: &'r [u8],
+}
+
+impl By {
+    pub(super) fn width(self) -> usize {
+        match self {
+            By::Document | By::Url | By::Paragraph { .. } => 16,
+            By::Near { .. } => 8,
+        }
+    }
+}
+
+/// The next record; none at the end.
+pub(super) fn next<'r>(left: &mut &'r [u8], by: By) -> Result<Option<Record<'r>>> {
+    if left.is_empty() {
+        return Ok(None);
+    }
+    let mut take = |bytes: usize| -> Result<&'r [u8]> {
+        let (head, rest) =
+            left.split_at_checked(bytes).ok_or(Error::Record { what: "a record between two passes" })?;
+        *left = rest;
+        Ok(head)
+    };
+    let number = |bytes: &[u8]| bytes.iter().rev().fold(0u32, |n, &b| n << 8 | u32::from(b));
+    let text = |bytes: &'r [u8]| {
+        std::str::from_utf8(bytes).map_err(|_| Error::Record { what: "a record between two passes" })
+    };
+    let (id, source) = (number(take(4)?) as usize, number(take(4)?) as usize);
+    let (id, source) = (text(take(id)?)?, text(take(source)?)?);
+    let (code_points, bytes) = (number(take(4)?), number(take(4)?));
+    let day = number(take(4)?) as i32;
+    let count = number(take(4)?) as usize;
+    let compared = take(count * by.width())?;
+    let day = (day != i32::MIN).then_some(day);
+    Ok(Some(Record { id, source, code_points, bytes, day, compared }))
+}
+
+/// The documents of a part, and the bytes of their texts.
+pub(super) fn total(part: &[u8], by: By) -> Result<(u64, u64)> {
+    let (mut left, mut documents, mut bytes) = (part, 0, 0);
+    while let Some(record) = next(&mut left, by)? {
+        documents += 1;
+        bytes += u64::from(record.bytes);
+    }
+    Ok((documents, bytes))
+}
