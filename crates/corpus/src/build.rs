@@ -223,7 +223,8 @@ pub(crate) fn build(
 /// Remove a folder and the files in it: dropping what the system holds of them is work, too.
 fn remove(folder: &Path) -> Result<()> {
     let files: Vec<PathBuf> = fs::list(folder)?.into_iter().filter(|path| path.is_file()).collect();
-    let removed: Vec<fs::Result<()>> = files.par_iter().map(|file| fs::remove_file(file)).collect();
+    let removed: Vec<fs::Result<()>> =
+        files.par_iter().with_max_len(1).map(|file| fs::remove_file(file)).collect();
     removed.into_iter().collect::<fs::Result<()>>()?;
     Ok(fs::remove_dir_all(folder)?)
 }

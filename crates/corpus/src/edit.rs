@@ -23,21 +23,32 @@ pub(crate) struct Cut {
     pub replacement: u8,
 }
 
-/// The text that is left, and its map; none if nothing was cut. Cuts that overlap are one, replaced by what replaces the
-/// first of them; of two that begin together the longer one is the first. Ends in the middle of a character move to its
-/// border.
+/// The text that is left, and its map; none if nothing was cut. See [`apply_to`].
 pub(crate) fn apply(
     text: &str,
     cuts: &mut Vec<Cut>,
     replacements: &[String],
 ) -> Option<(String, Vec<KeptRange>)> {
+    let (mut out, mut map) = (String::new(), Vec::new());
+    apply_to(text, cuts, replacements, &mut out, &mut map).then_some((out, map))
+}
+
+/// Append the text that is left to `out` and its ranges to `map`, if anything is cut; gives back whether. Cuts that overlap are
+/// one, replaced by what replaces the first of them; of two that begin together the longer one is the first. Ends in the middle
+/// of a character move to its border.
+pub(crate) fn apply_to(
+    text: &str,
+    cuts: &mut Vec<Cut>,
+    replacements: &[String],
+    out: &mut String,
+    map: &mut Vec<KeptRange>,
+) -> bool {
     cuts.retain(|cut| cut.start < cut.end && (cut.start as usize) < text.len());
     if cuts.is_empty() {
-        return None;
+        return false;
     }
     cuts.sort_unstable_by_key(|cut| (cut.start, std::cmp::Reverse(cut.end), cut.replacement));
-    let mut out = String::with_capacity(text.len());
-    let mut map = Vec::new();
+    out.reserve(text.len());
     let mut from = 0;
     let mut i = 0;
     while i < cuts.len() {
@@ -71,7 +82,7 @@ pub(crate) fn apply(
         out.push_str(&text[from..]);
         map.push(KeptRange { start: from as u32, length: (text.len() - from) as u32, replacement: 0 });
     }
-    Some((out, map))
+    true
 }
 
 /// The map of a text that was edited twice: `first` leads from the middle to the source, `second` from the end to the

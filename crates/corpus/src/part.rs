@@ -190,12 +190,12 @@ impl<'b> Reader<'b> {
         Ok(Some(Reader(&all[..length])))
     }
 
-    /// The next document, its licence, and the values of so many rules; none at the end.
+    /// The next document with its text as it lies there, its licence, and the values of so many rules; none at the end.
     pub fn document(
         &mut self,
         rules: usize,
         values: &mut Vec<f32>,
-    ) -> Result<Option<(Incoming<'b>, &'b str)>> {
+    ) -> Result<Option<(Incoming<'b, &'b [u8]>, &'b str)>> {
         if self.0.is_empty() {
             return Ok(None);
         }
@@ -212,7 +212,7 @@ impl<'b> Reader<'b> {
         }
         let (id, licence) = (r.text()?, r.text()?);
         let (tags, keep, place) = (r.bytes()?.into(), r.bytes()?.into(), r.bytes()?.into());
-        let text = r.text()?.into();
+        let text = r.bytes()?;
         let document = Incoming {
             id: id.into(),
             own_id: flags & 1 != 0,
@@ -354,7 +354,10 @@ mod tests {
                 prop_assert_eq!(reader.clone().text_alone().unwrap(), &document.text);
                 let (back, of) = reader.document(2, &mut values).unwrap().unwrap();
                 prop_assert!(reader.document(2, &mut values.clone()).unwrap().is_none());
-                prop_assert_eq!(format!("{back:?}"), format!("{document:?}"));
+                // The same, with the text as bytes.
+                let [text, bytes] =
+                    [format!("text: {:?}", document.text), format!("text: {:?}", document.text.as_bytes())];
+                prop_assert_eq!(format!("{back:?}"), format!("{document:?}").replace(&text, &bytes));
                 prop_assert_eq!((of, &values[..]), (&licence[..], &[i as f32, 0.5][..]));
             }
             prop_assert!(records.record().unwrap().is_none());

@@ -15,30 +15,19 @@ use crate::part::{Reader, Records};
 use crate::pipeline::paragraphs;
 use crate::resolve::{Part, Standing};
 use crate::rounds::{Pairs, pairs};
-use crate::write::Incoming;
 
 /// Bytes of records that are read and cut at once.
 const BATCH: usize = 8 << 20;
 
 /// Cuts of the paragraphs with these numbers, rising, among those of at least `least` bytes.
-pub(crate) fn paragraph_cuts(text: &str, least: u32, numbers: &[u32]) -> Vec<Cut> {
-    let mut wanted = numbers.iter().copied().peekable();
-    let each = (0u32..).zip(paragraphs(text, least));
-    each.filter(|(number, _)| wanted.next_if_eq(number).is_some())
-        .map(|(_, (start, end))| Cut { start: start as u32, end: end as u32, replacement: 0 })
-        .collect()
-}
-
-/// Make the cuts in a document and carry its keep map on. `replacements` are those of the map. Gives back whether nothing but
-/// white space is left.
-pub(crate) fn cut(document: &mut Incoming, cuts: &mut Vec<Cut>, replacements: &[String]) -> Result<bool> {
-    let Some((text, map)) = edit::apply(&document.text, cuts, &[]) else { return Ok(false) };
-    let before = edit::decode(&document.keep)?;
-    let map = if before.is_empty() { map } else { edit::compose(&before, &map, replacements) };
-    let mut keep = Vec::new();
-    edit::encode(&map, &mut keep);
-    (document.keep, document.text) = (keep.into(), text.into());
-    Ok(document.text.trim().is_empty())
+pub(crate) fn paragraph_cuts(text: &str, least: u32, mut numbers: &[u32], out: &mut Vec<Cut>) {
+    let mut each = (0u32..).zip(paragraphs(text, least));
+    while let [wanted, rest @ ..] = numbers
+        && let Some((_, (start, end))) = each.find(|(number, _)| number == wanted)
+    {
+        out.push(Cut { start: start as u32, end: end as u32, replacement: 0 });
+        numbers = rest;
+    }
 }
 
 /// The numbers of a document in a file of pairs of ordinal and number, of which the first `at` bytes are about documents before it.
@@ -96,9 +85,11 @@ pub(crate) fn substrings(
             }
             let texts: Vec<Result<(u32, Cow<str>)>> = batch
                 .into_par_iter()
+                .with_max_len(16)
                 .map(|(ordinal, mut record, numbers)| {
                     let text = record.text_alone()?;
-                    let mut cuts = paragraph_cuts(text, config.paragraphs.min_bytes, &numbers);
+                    let mut cuts = Vec::new();
+                    paragraph_cuts(text, config.paragraphs.min_bytes, &numbers, &mut cuts);
                     let left = edit::apply(text, &mut cuts, &[]).map(|(left, _)| left);
                     // Where nothing is left the document goes, and is the first to hold nothing.
                     let left = left.map(|left| if left.trim().is_empty() { String::new() } else { left });
@@ -119,12 +110,13 @@ pub(crate) fn substrings(
 }
 
 /// The cuts that pairs of beginnings and ends mean.
-pub(crate) fn span_cuts(numbers: &[u32]) -> Result<Vec<Cut>> {
+pub(crate) fn span_cuts(numbers: &[u32], out: &mut Vec<Cut>) -> Result<()> {
     let (spans, rest) = numbers.as_chunks::<2>();
     if !rest.is_empty() {
         return Err(Error::Record { what: "a list of repeats between two passes" });
     }
-    Ok(spans.iter().map(|&[start, end]| Cut { start, end, replacement: 0 }).collect())
+    out.extend(spans.iter().map(|&[start, end]| Cut { start, end, replacement: 0 }));
+    Ok(())
 }
 
 #[cfg(test)]
@@ -149,12 +141,15 @@ mod tests {
     fn paragraphs_are_cut_by_number() {
         let text = "one\n\ntwo longer\nthree\n";
         let cuts = |least, numbers: &[u32]| {
-            let cuts = paragraph_cuts(text, least, numbers);
+            let mut cuts = Vec::new();
+            paragraph_cuts(text, least, numbers, &mut cuts);
             cuts.iter().map(|c| &text[c.start as usize..c.end as usize]).collect::<Vec<_>>()
         };
         assert_eq!(cuts(0, &[0, 2]), ["one\n", "three\n"]);
         assert_eq!(cuts(4, &[0, 9]), ["two longer\n"]);
-        assert!(span_cuts(&[1, 2, 3]).is_err());
-        assert_eq!(span_cuts(&[1, 2]).unwrap(), [Cut { start: 1, end: 2, replacement: 0 }]);
+        let mut spans = Vec::new();
+        assert!(span_cuts(&[1, 2, 3], &mut spans).is_err());
+        span_cuts(&[1, 2], &mut spans).unwrap();
+        assert_eq!(spans, [Cut { start: 1, end: 2, replacement: 0 }]);
     }
 }

@@ -59,7 +59,7 @@ impl Standing {
     /// The documents of some files of hashes, the first of which is document `start`.
     pub fn new<'h>(start: u32, files: impl IntoIterator<Item = &'h [u8]>) -> Result<Standing> {
         let files: Vec<&[u8]> = files.into_iter().collect();
-        let read: Vec<Result<Vec<Fate>>> = files.into_par_iter().map(fates_of).collect();
+        let read: Vec<Result<Vec<Fate>>> = files.into_par_iter().with_max_len(1).map(fates_of).collect();
         let mut fates = Vec::new();
         for file in read {
             fates.append(&mut file?);
@@ -351,7 +351,7 @@ fn in_stretches<T: Send>(
     let mut now = stretches.next()?;
     while !now.is_empty() {
         let each = |(first, bytes): &Stretch| work(*first, bytes);
-        let worked = || now.par_iter().map(each).collect::<Vec<Result<T>>>();
+        let worked = || now.par_iter().with_max_len(1).map(each).collect::<Vec<Result<T>>>();
         let (worked, next) = rayon::join(worked, || stretches.next());
         take(worked.into_iter().collect::<Result<Vec<T>>>()?)?;
         now = next?;
@@ -440,13 +440,13 @@ impl Resolved {
         self.taken.get(ordinal as usize).copied().unwrap_or(1)
     }
 
-    /// The paragraphs of document `ordinal` that came before, as numbers among those that count, rising. Documents are asked
+    /// Append the paragraphs of document `ordinal` that came before, as numbers among those that count, rising. Documents are asked
     /// for in order, each that has some.
     pub fn paragraphs(&mut self, ordinal: u32, out: &mut Vec<u32>) -> Result<()> {
         self.again.as_mut().map_or(Ok(()), |file| file.of(ordinal, out))
     }
 
-    /// Where stretches that came before begin and end in what the paragraphs leave, in turn. Asked for as paragraphs are.
+    /// Append where stretches that came before begin and end in what the paragraphs leave, in turn. Asked for as paragraphs are.
     pub fn repeats(&mut self, ordinal: u32, out: &mut Vec<u32>) -> Result<()> {
         self.repeats.as_mut().map_or(Ok(()), |file| file.of(ordinal, out))
     }
@@ -477,9 +477,8 @@ impl Numbers {
         Ok(())
     }
 
-    /// The numbers of a document. Documents are asked for in order, each that has some.
+    /// Append the numbers of a document. Documents are asked for in order, each that has some.
     fn of(&mut self, ordinal: u32, out: &mut Vec<u32>) -> Result<()> {
-        out.clear();
         while let Some((_, number)) = self.next.filter(|&(of, _)| of == ordinal) {
             out.push(number);
             self.step()?;

@@ -17,16 +17,17 @@ use crate::split::Split;
 use crate::table::{self, ROW, Row};
 use crate::tally::Tally;
 
-/// A document on its way into the corpus: what it is made of lies where it was read, or is its own.
+/// A document on its way into the corpus: what it is made of lies where it was read, or is its own. Its text is bytes where it
+/// is known to be one.
 #[derive(Clone, Debug)]
-pub(crate) struct Incoming<'t> {
+pub(crate) struct Incoming<'t, T = Cow<'t, str>> {
     pub id: Cow<'t, str>,
     /// Whether the source gave the id.
     pub own_id: bool,
     pub key: DocKey,
     pub content: DocKey,
     /// The text as it is kept; may be empty for a dropped document.
-    pub text: Cow<'t, str>,
+    pub text: T,
     /// Bytes of text that the row had.
     pub bytes: u32,
     pub source: u16,
@@ -175,7 +176,7 @@ impl Writer {
     }
 
     /// Take the next document. `values` holds one number for each rule.
-    pub fn push(&mut self, document: &Incoming, values: &[f32]) -> Result<()> {
+    pub fn push(&mut self, document: &Incoming<'_, &[u8]>, values: &[f32]) -> Result<()> {
         debug_assert_eq!(values.len(), self.names.rules.len());
         let ordinal = self.rows.len() as u32;
         if ordinal == u32::MAX {
@@ -239,7 +240,7 @@ impl Writer {
         if let Some(place) = &mut self.place {
             place.push(&document.place)?;
         }
-        self.text.push(if row.kept() { document.text.as_bytes() } else { b"" })?;
+        self.text.push(if row.kept() { document.text } else { b"" })?;
         self.ids.push(document.id.as_bytes())?;
         if !values.is_empty() {
             let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();

@@ -175,7 +175,8 @@ impl Store {
     /// # Errors
     /// That of the first file that cannot be read.
     pub fn hash_files<P: AsRef<Path> + Sync>(&self, paths: &[P]) -> Result<Vec<(Hash256, u64)>> {
-        let hashed: Vec<Result<_>> = paths.par_iter().map(|path| self.hash_file(path.as_ref())).collect();
+        let hashed: Vec<Result<_>> =
+            paths.par_iter().with_max_len(1).map(|path| self.hash_file(path.as_ref())).collect();
         hashed.into_iter().collect()
     }
 }

@@ -52,7 +52,7 @@ impl ExactKeys {
             return Err(Error::option("documents", documents, "more than every ordinal that was pushed"));
         }
         let forest = Forest::new(documents);
-        (0..PARTITIONS).into_par_iter().try_for_each(|part| {
+        (0..PARTITIONS).into_par_iter().with_max_len(1).try_for_each(|part| {
             let records = self.records.records_of(part);
             let passes = passes(records, 20, share(self.tables));
             (0..passes).try_for_each(|pass| {
@@ -139,7 +139,7 @@ impl ExactParagraphs {
                 found.push_to(part, place.to_le_bytes())
             })
         };
-        (0..PARTITIONS).into_par_iter().try_for_each(|part| -> Result<()> {
+        (0..PARTITIONS).into_par_iter().with_max_len(1).try_for_each(|part| -> Result<()> {
             let records = self.records.records_of(part);
             let passes = passes(records, 12, share(quarter));
             let mut held = Vec::new();

@@ -255,7 +255,8 @@ impl<'a> Encoding<'a> {
         let check = |((text, ids), ordinal): ((&&str, &Vec<u32>), &u32)| {
             check_spelling(self.tokenizer, &self.lengths, text, ids, *ordinal)
         };
-        let checked: Vec<Result<()>> = texts.par_iter().zip(&encoded).zip(now).map(check).collect();
+        let checked: Vec<Result<()>> =
+            texts.par_iter().zip(&encoded).zip(now).with_max_len(64).map(check).collect();
         checked.into_iter().collect::<Result<()>>()?;
         if taken > 0 {
             (self.report)(bytes as u64)?;

@@ -77,6 +77,7 @@ impl ByteLevel {
                     let parts: Vec<&str> = parts(&text, PART).collect();
                     let encoded: Vec<Vec<u32>> = parts
                         .par_iter()
+                        .with_max_len(1)
                         .map(|part| {
                             let mut out = Vec::new();
                             self.with_memory(|memory| self.scan(part, memory, &mut out));

@@ -46,7 +46,7 @@ pub(crate) const CONFIG: &str = "tokenizer_config.json";
 /// Files beside it that may name the end token.
 pub(crate) const BESIDE: [&str; 2] = [CONFIG, "config.json"];
 /// Bytes of text that one task encodes.
-const PART: usize = 1 << 20;
+const PART: usize = 1 << 18;
 
 /// A tokenizer, ready for use.
 #[derive(Debug)]
@@ -181,8 +181,9 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::encode`].
     pub fn encode_all(&self, texts: &[&str]) -> Result<Vec<Vec<u32>>> {
-        let encoded: Vec<Vec<Vec<u32>>> =
-            tasks(texts).into_par_iter().map(|task| self.encode_run(&texts[task])).collect::<Result<_>>()?;
+        // Each task may go to another thread: by itself a parallel iterator leaves runs of them together.
+        let tasks = tasks(texts).into_par_iter().with_max_len(1);
+        let encoded = tasks.map(|task| self.encode_run(&texts[task])).collect::<Result<Vec<Vec<_>>>>()?;
         Ok(encoded.into_iter().flatten().collect())
     }
 

@@ -57,6 +57,7 @@ impl Characters {
         let parts: Vec<&str> = split::parts(text, PART).collect();
         let encoded: Vec<Vec<u32>> = parts
             .par_iter()
+            .with_max_len(1)
             .map(|part| {
                 let mut out = Vec::with_capacity(part.len());
                 self.encode(part, &mut out);
