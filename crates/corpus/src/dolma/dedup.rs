@@ -108,7 +108,11 @@ pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel
     flow::run(files.len(), &job, cancel)?;
     let parts = (0..files.len()).map(|i| map(&job.path(i))).collect::<Result<Vec<Mmap>>>()?;
     // Of all parts, those that a run before left too.
-    let totals = parts.par_iter().map(|part| total(part, options.by)).collect::<Result<Vec<(u64, u64)>>>()?;
+    let totals = parts
+        .par_iter()
+        .with_max_len(1)
+        .map(|part| total(part, options.by))
+        .collect::<Result<Vec<(u64, u64)>>>()?;
     let mut found = Found {
         summary: Summary {
             files: files.len() as u64,
@@ -121,7 +125,7 @@ pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel
     let mut marks = decide(&parts, options, &work, &mut found)?;
     write(&parts, &outputs, options, &mut marks, cancel)?;
     // To give back what the system holds of them takes its time.
-    parts.into_par_iter().enumerate().try_for_each(|(number, part)| {
+    parts.into_par_iter().enumerate().with_max_len(1).try_for_each(|(number, part)| {
         drop(part);
         fs::remove_file(&job.path(number))
     })?;

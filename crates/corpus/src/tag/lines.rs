@@ -19,12 +19,16 @@ pub(crate) struct Repeated {
 struct Slot {
     key: u64,
     count: u32,
+    /// The text that it is of; the slot is free for every other one.
+    text: u32,
 }
 
 /// A table of pieces, kept from text to text.
 #[derive(Debug, Default)]
 pub(crate) struct Repeats {
     slots: Vec<Slot>,
+    /// Number of the last text, from 1.
+    text: u32,
 }
 
 impl Repeats {
@@ -38,18 +42,23 @@ impl Repeats {
     ) -> Repeated {
         let size = (2 * most).next_power_of_two().max(16);
         let mask = size - 1;
-        self.slots.clear();
-        self.slots.resize(size, Slot::default());
+        if self.text == u32::MAX {
+            (self.text, self.slots) = (0, Vec::new());
+        }
+        self.text += 1;
+        if self.slots.len() < size {
+            self.slots.resize(size, Slot::default());
+        }
         let mut out = Repeated::default();
         for (start, end, characters) in pieces {
             let key = hash(text.as_bytes(), start as usize, end as usize);
             let mut i = fold(key, 0x9E37_79B9_7F4A_7C15) as usize & mask;
-            while (self.slots[i].count > 0) & (self.slots[i].key != key) {
+            while (self.slots[i].text == self.text) & (self.slots[i].key != key) {
                 i = (i + 1) & mask;
             }
             let slot = &mut self.slots[i];
-            slot.key = key;
-            slot.count += 1;
+            let before = if slot.text == self.text { slot.count } else { 0 };
+            *slot = Slot { key, count: before + 1, text: self.text };
             if slot.count > 1 {
                 // With the second occurrence the first one counts as well.
                 let times = if slot.count == 2 { 2 } else { 1 };

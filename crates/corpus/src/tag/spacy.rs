@@ -113,8 +113,7 @@ impl Cuts {
         for words in view.words.chunks(BATCH) {
             // Whether a word is known is as good as random: all of them are looked up before anything depends on one.
             for (lengths, word) in lengths.iter_mut().zip(words) {
-                let bytes = &view.text.as_bytes()[word.start as usize..word.end as usize];
-                let whole = (word.seen & PLAIN != 0) & !exceptions.may_have(bytes);
+                let whole = (word.seen & PLAIN != 0) & !exceptions.may_have_plain(word.hash);
                 let [first, _] = self.known[if whole { 0 } else { word.hash as usize % PAIRS }];
                 let known = if first.is(word) { first.lengths } else { Lengths::default() };
                 *lengths = if whole { Lengths::ONE } else { known };
@@ -126,6 +125,31 @@ impl Cuts {
                 }
             }
         }
+    }
+
+    /// How many tokens all words of a text have.
+    pub fn count(&mut self, view: &View) -> usize {
+        if self.known.is_empty() {
+            self.known.resize(PAIRS, Default::default());
+        }
+        let exceptions = &*EXCEPTIONS;
+        let mut count = 0;
+        for words in view.words.chunks(64) {
+            // Those that are one token as they are need no more than a look.
+            let mut rest = 0u64;
+            for (i, word) in words.iter().enumerate() {
+                let whole = (word.seen & PLAIN != 0) & !exceptions.may_have_plain(word.hash);
+                rest |= u64::from(!whole) << i;
+            }
+            count += words.len() - rest.count_ones() as usize;
+            while rest != 0 {
+                let word = &words[rest.trailing_zeros() as usize];
+                rest &= rest - 1;
+                let [first, _] = self.known[word.hash as usize % PAIRS];
+                count += if first.is(word) { first.lengths.count() } else { self.word(view, word).count() };
+            }
+        }
+        count
     }
 
     /// Cut a word that is not the first of its pair.
@@ -179,12 +203,12 @@ impl Cuts {
     fn affixes(&mut self, run: &str, base: usize, exceptions: Option<&Exceptions>) {
         let known = |text: &str| exceptions.and_then(|exceptions| exceptions.of(text));
         let (mut start, mut end) = (0, run.len());
-        // How what is left is cut, if it is an exception.
-        let mut exception = None;
+        // How what is left is cut, if it is an exception; and whether it is known to be none.
+        let (mut exception, mut none) = (None, true);
         self.tail.clear();
         while start < end {
             let text = &run[start..end];
-            if text.len() < run.len() {
+            if !none {
                 exception = known(text);
                 if exception.is_some() {
                     break;
@@ -211,6 +235,8 @@ impl Cuts {
             if ahead == 0 && behind == 0 {
                 break;
             }
+            // With one of them cut off, the rest was looked up just now.
+            none = ahead == 0 || behind == 0;
             if ahead > 0 {
                 self.tokens.push(base + start..base + start + ahead);
                 start += ahead;

@@ -177,7 +177,7 @@ fn pack_all(
     while !pieces.is_empty() {
         cancel.check()?;
         let pack = || -> Vec<Result<Packed>> {
-            let each = pieces.par_iter().map(|piece| {
+            let each = pieces.par_iter().with_max_len(1).map(|piece| {
                 let &Piece { file, begins, last, .. } = piece;
                 let bytes = form.pack(piece, &outputs[file])?;
                 Ok(Packed { file, begins, last, rows: piece.records.len() as u64, bytes })

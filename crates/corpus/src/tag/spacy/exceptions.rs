@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use super::Cuts;
 use super::rules::{infix, prefix, suffix};
-use super::table::Table;
+use super::table::{Hashes, Table};
+use crate::hash::hash;
 
 /// The bytes that may follow a text, a bit each.
 type Next = [u64; 4];
@@ -34,6 +35,8 @@ struct Head {
 /// Exceptions: lengths of their tokens in bytes, and what stands in their place before they are put together.
 pub(super) struct Exceptions {
     whole: Table<Vec<usize>>,
+    /// Those of them that are made of the letters of ASCII.
+    plain: Hashes,
     /// By the first token.
     parts: Table<Head>,
     /// What may follow a first token of one byte, which most marks are.
@@ -146,14 +149,17 @@ pub(super) static EXCEPTIONS: LazyLock<Exceptions> = LazyLock::new(|| {
             lone[usize::from(*only)] = head.next;
         }
     }
-    Exceptions { whole: Table::new(whole), parts: Table::new(parts), lone }
+    let whole = Table::new(whole);
+    let plain = whole.keys().filter(|key| key.bytes().all(|b| b.is_ascii_alphabetic()));
+    let plain = Hashes::new(plain.map(|key| hash(key.as_bytes(), 0, key.len())));
+    Exceptions { whole, plain, parts: Table::new(parts), lone }
 });
 
 impl Exceptions {
-    /// Whether a text may be one: of those that are not, most are told.
+    /// Whether letters of ASCII with this hash may be one: of those that are not, most are told.
     #[inline]
-    pub fn may_have(&self, text: &[u8]) -> bool {
-        self.whole.may_have(text)
+    pub fn may_have_plain(&self, hash: u64) -> bool {
+        self.plain.may_have(hash)
     }
 
     #[inline]

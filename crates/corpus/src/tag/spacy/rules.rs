@@ -159,6 +159,17 @@ static ASCII: [u8; 128] = {
     all
 };
 
+/// Whether a word may be cut at a byte: those of [`INSIDE`], and all beyond ASCII.
+static MAY_CUT: [bool; 256] = {
+    let mut all = [true; 256];
+    let mut i = 0;
+    while i < 128 {
+        all[i] = ASCII[i] & INSIDE != 0;
+        i += 1;
+    }
+    all
+};
+
 /// The entry of a byte; none beyond ASCII.
 #[inline]
 fn ascii(byte: u8) -> Option<u8> {
@@ -209,6 +220,12 @@ pub(super) fn suffix(text: &str) -> usize {
             if closely { suffix_by_rules(text) } else { 0 }
         }
         Some(_) if last.is_ascii_digit() => 0,
+        // The end of most sentences.
+        Some(_)
+            if last == b'.' && rest.last().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) =>
+        {
+            1
+        }
         _ => suffix_by_rules(text),
     }
 }
@@ -262,13 +279,9 @@ fn suffix_by_rules(text: &str) -> usize {
 
 /// The next place, from `from` on, where a word is cut inside.
 pub(super) fn infix(text: &str, from: usize) -> Option<Range<usize>> {
-    let bytes = text.as_bytes();
     let mut at = from;
-    while let Some(&byte) = bytes.get(at) {
-        if ascii(byte).is_some_and(|entry| entry & INSIDE == 0) {
-            at += 1;
-            continue;
-        }
+    loop {
+        at += text.as_bytes()[at..].iter().position(|&byte| MAY_CUT[usize::from(byte)])?;
         let c = text[at..].chars().next()?;
         let length = infix_at(text, at, c);
         if length > 0 {
@@ -276,7 +289,6 @@ pub(super) fn infix(text: &str, from: usize) -> Option<Range<usize>> {
         }
         at += c.len_utf8();
     }
-    None
 }
 
 /// The length of what is cut out at the character `c` at a place.

@@ -35,15 +35,14 @@ impl<V> Table<V> {
         Table { sieve: Sieve::new(values.keys()), values }
     }
 
-    /// Whether a text may be a key: of those that are not, most are told.
-    #[inline]
-    pub fn may_have(&self, text: &[u8]) -> bool {
-        self.sieve.lets(text)
+    /// The texts, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
     }
 
     #[inline]
     pub fn get(&self, text: &str) -> Option<&V> {
-        if self.may_have(text.as_bytes()) { self.values.get(text) } else { None }
+        if self.sieve.lets(text.as_bytes()) { self.values.get(text) } else { None }
     }
 }
 
@@ -54,8 +53,8 @@ struct Sieve {
 }
 
 impl Sieve {
-    /// Two thousand keys set one bit in sixteen.
-    const BITS: usize = 1 << 15;
+    /// Two thousand keys set one bit in thirty.
+    const BITS: usize = 1 << 16;
 
     fn new<'k>(keys: impl Iterator<Item = &'k String>) -> Sieve {
         let mut bits = Box::new([0; Sieve::BITS / 64]);
@@ -80,6 +79,35 @@ impl Sieve {
     }
 }
 
+/// What can be seen of keys by their hashes: a bit for some bits of each.
+pub(super) struct Hashes(Box<[u64; Hashes::BITS / 64]>);
+
+impl Hashes {
+    /// A few hundred keys set one bit in fifty.
+    const BITS: usize = 1 << 14;
+
+    /// Of keys with these hashes.
+    pub fn new(hashes: impl Iterator<Item = u64>) -> Hashes {
+        let mut bits = Box::new([0; Hashes::BITS / 64]);
+        for place in hashes.map(Hashes::place) {
+            bits[place / 64] |= 1 << (place % 64);
+        }
+        Hashes(bits)
+    }
+
+    #[inline]
+    fn place(hash: u64) -> usize {
+        (hash >> (64 - Hashes::BITS.ilog2())) as usize
+    }
+
+    /// Whether this may be the hash of one: of those that are not, most are told.
+    #[inline]
+    pub fn may_have(&self, hash: u64) -> bool {
+        let place = Hashes::place(hash);
+        self.0[place / 64] >> (place % 64) & 1 == 1
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +119,10 @@ mod tests {
         texts(0).zip(0..).for_each(|(text, i)| assert_eq!(table.get(&text), Some(&i)));
         assert_eq!(table.get(""), None);
         assert!(texts(5000).all(|text| table.get(&text).is_none()));
-        assert!(texts(5000).filter(|text| table.may_have(text.as_bytes())).count() < 400);
+        let hashed = |text: &str| hash(text.as_bytes(), 0, text.len());
+        let hashes = Hashes::new(table.keys().take(400).map(hashed));
+        assert!(table.keys().take(400).all(|text| hashes.may_have(hashed(text))));
+        assert!(texts(5000).filter(|text| hashes.may_have(hashed(text))).count() < 100);
+        assert!(texts(5000).filter(|text| table.sieve.lets(text.as_bytes())).count() < 400);
     }
 }
