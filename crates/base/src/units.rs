@@ -5,6 +5,22 @@ pub fn bytes(n: u64) -> String {
     scaled(n as f64, &["B", "kB", "MB", "GB", "TB"], 1000.0)
 }
 
+/// What [`bytes`] writes, and people do: `500MB`, `2 GB`, `1000000`. Nothing if it is no number of at least a byte.
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    let factor = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kb" => 1e3,
+        "m" | "mb" => 1e6,
+        "g" | "gb" => 1e9,
+        "t" | "tb" => 1e12,
+        _ => return None,
+    };
+    let number = digits.parse::<f64>().ok().filter(|n| *n > 0.0 && n * factor < 1e18)?;
+    Some((number * factor) as u64)
+}
+
 /// `1.0 KiB`, `3.2 GiB`: binary multiples, as memory is counted.
 pub fn memory(n: u64) -> String {
     scaled(n as f64, &["B", "KiB", "MiB", "GiB", "TiB"], 1024.0)
@@ -80,6 +96,18 @@ pub fn short(x: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_of_bytes_are_read_as_people_write_them() {
+        for (text, bytes) in
+            [("500MB", 500_000_000), (" 2 gb ", 2_000_000_000), ("1.5k", 1500), ("7", 7), ("12B", 12)]
+        {
+            assert_eq!(parse_bytes(text), Some(bytes), "{text}");
+        }
+        for text in ["", "MB", "-1", "0", "1e30", "2 GiB", "4 apples", "1 2", "NaN", "inf"] {
+            assert_eq!(parse_bytes(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn numbers_read_well() {

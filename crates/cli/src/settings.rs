@@ -181,7 +181,7 @@ fn read(file: &Path) -> anyhow::Result<Vec<(String, String)>> {
         Err(error) => {
             return Err(Fault::new(
                 format!("cannot look at `{}`: {error}", file.display()),
-                "make it readable for this user, or move it away",
+                "make it readable for this user, or set XDG_CONFIG_HOME to a folder of this user's",
             ));
         }
         Ok(_) => {}
@@ -229,8 +229,10 @@ pub fn project(global: &Global) -> anyhow::Result<PathBuf> {
         return Ok(project.clone());
     }
     let here = std::env::current_dir()?;
-    let found =
-        here.ancestors().find(|dir| dir.join(".regimen").is_dir() || dir.join("regimen.toml").is_file());
+    // Steps on folders leave notes in a `.regimen` of their own, which is no store.
+    let is_project =
+        |dir: &&Path| dir.join(".regimen/version").is_file() || dir.join("regimen.toml").is_file();
+    let found = here.ancestors().find(is_project);
     Ok(found.unwrap_or(&here).to_path_buf())
 }
 

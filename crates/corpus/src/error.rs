@@ -296,6 +296,24 @@ pub enum Error {
         /// One of the files.
         file: String,
     },
+    /// What is to be written is what is read.
+    #[error("`{output}` is read here, and would be written over")]
+    OverInput {
+        /// The file.
+        output: String,
+    },
+    /// Attributes would take the place of documents.
+    #[error("`{output}` lies in a folder `documents`, where attributes would be taken for documents")]
+    OverDocuments {
+        /// Where the attributes would go.
+        output: String,
+    },
+    /// The name of a folder of attributes does not name one folder.
+    #[error("`{name}` is not a name for attributes")]
+    AttributesName {
+        /// The name.
+        name: String,
+    },
     /// An expression is wrong.
     #[error("{reason}\n  {expression}\n  {caret}")]
     Expression {
@@ -496,6 +514,11 @@ impl Hint for Error {
             }
             Error::NoSpans { .. } => "`regimen corpus taggers NAME` shows which attributes are spans".into(),
             Error::NotEmpty { .. } => "name another folder, or take away what an earlier run left there".into(),
+            Error::OverInput { .. } => "name another file or folder; what is read stays as it is".into(),
+            Error::OverDocuments { .. } => {
+                "leave out --to, so that they go to `attributes` beside it, or name another folder".into()
+            }
+            Error::AttributesName { .. } => "use letters, digits, `-`, `_` and `.`, and no other name of a folder".into(),
             Error::Attributes { hint, .. }
             | Error::UnknownTagger { hint, .. }
             | Error::TaggerField { hint, .. }

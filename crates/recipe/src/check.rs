@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use regimen_base::suggest;
+use regimen_base::{suggest, units};
 use serde_json::{Map, Value};
 
 use crate::error::Wrong;
@@ -103,6 +103,13 @@ impl Checker<'_> {
             (Ty::Int { min, max }, Raw::Int(n)) if (min..=max).contains(&n) => (*n).into(),
             (Ty::Int { .. }, Raw::Float(x)) if x.fract() == 0.0 && x.abs() < 9e15 => {
                 return Err(wrong().hint(format!("write `{x:.0}`")));
+            }
+            (Ty::Int { .. }, Raw::Str(text)) => {
+                let number = units::parse_bytes(text);
+                return Err(match number {
+                    Some(number) => wrong().hint(format!("write `{number}`")),
+                    None => wrong(),
+                });
             }
             (Ty::Float { min, max }, Raw::Int(_) | Raw::Float(_)) => {
                 let x = if let Raw::Int(n) = node.raw { n as f64 } else { float(&node.raw) };

@@ -217,20 +217,8 @@ pub struct NgramsArgs {
 
 /// Bytes such as `500MB`, `2GB` or `1000000`.
 pub fn memory(text: &str) -> Result<u64, String> {
-    let text = text.trim();
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
-    let factor = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1.0,
-        "k" | "kb" => 1e3,
-        "m" | "mb" => 1e6,
-        "g" | "gb" => 1e9,
-        "t" | "tb" => 1e12,
-        _ => return Err("write bytes, or a number with KB, MB, GB or TB".into()),
-    };
-    match digits.parse::<f64>() {
-        Ok(n) if n > 0.0 && n * factor < 1e18 => Ok((n * factor) as u64),
-        _ => Err("write bytes, or a number with KB, MB, GB or TB".into()),
-    }
+    regimen_base::units::parse_bytes(text)
+        .ok_or_else(|| "write bytes, or a number with KB, MB, GB or TB".into())
 }
 
 #[derive(Debug, Args)]

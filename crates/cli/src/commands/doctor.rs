@@ -76,7 +76,7 @@ fn disk(context: &Context) -> Check {
 
 fn store(context: &Context) -> Check {
     let dir = context.project.join(".regimen");
-    if !dir.is_dir() {
+    if !dir.join("version").is_file() {
         return check("store", "none here yet; `regimen run` makes it".into(), None);
     }
     match regimen_ledger::Store::open(&context.project)

@@ -71,8 +71,8 @@ pub fn model(store: &Store, word: &str) -> anyhow::Result<(Artifact, Saved)> {
     Ok((artifact, saved))
 }
 
-/// What to trace: the named run or artifact, or the newest model. A run that has not finished is traced as far as it
-/// came.
+/// What to trace: the named run or artifact, or the newest model, or the newest corpus where there is no model. A run that has
+/// not finished is traced as far as it came.
 pub fn traced(store: &Store, word: Option<&str>) -> anyhow::Result<View> {
     if let Some(word) = word {
         return match store.run(word) {
@@ -82,12 +82,13 @@ pub fn traced(store: &Store, word: Option<&str>) -> anyhow::Result<View> {
             _ => View::open(&store.resolve(word).explain()?).explain(),
         };
     }
-    let mut models = store.artifacts().explain()?;
-    models.retain(|artifact| artifact.manifest.kind == "pretrain");
-    match models.into_iter().max_by(|a, b| a.manifest.created.total_cmp(&b.manifest.created)) {
-        Some(model) => View::open(&model).explain(),
-        None => {
-            Err(Fault::new("there is no model here yet", "run a recipe first, or name a corpus with `--run`"))
-        }
+    let artifacts = store.artifacts().explain()?;
+    let newest = |kind: &str| {
+        let of_kind = artifacts.iter().filter(|artifact| artifact.manifest.kind == kind);
+        of_kind.max_by(|a, b| a.manifest.created.total_cmp(&b.manifest.created))
+    };
+    match newest("pretrain").or_else(|| newest("corpus")) {
+        Some(artifact) => View::open(artifact).explain(),
+        None => Err(Fault::new("there is no model or corpus here yet", "run a recipe first")),
     }
 }

@@ -237,3 +237,106 @@ fn samples_and_contaminated_documents() {
         assert!(found == expected, "killed at write {at}");
     }
 }
+
+#[test]
+fn no_step_writes_over_what_it_reads() {
+    let project = tagged();
+    project.write("mixed.toml", "name = \"m\"\n");
+    let before = tree(&project.root().join("web"));
+    let refused = |command: &[&str], words: &[&str]| {
+        project.run(command).refused(words);
+        assert_eq!(tree(&project.root().join("web")), before, "{command:?}");
+    };
+    let over = "is read here, and would be written over";
+    let among = "in a folder `documents`";
+    refused(
+        &["corpus", "tag", "web", "--taggers", "length", "--to", "web/documents"],
+        &["web/documents/0.jsonl", over],
+    );
+    refused(
+        &["corpus", "tag", "web", "--taggers", "length", "--to", "web/documents/new"],
+        &[among, "hint: leave out --to"],
+    );
+    refused(&["corpus", "tag", "wiki", "--taggers", "length", "--to", "web/documents"], &[among]);
+    refused(&["corpus", "dedup", "web", "--by", "document", "--name", "d", "--to", "web/documents"], &[over]);
+    for name in ["../../x", "", "a/b", ".."] {
+        refused(
+            &["corpus", "dedup", "web", "--by", "document", "--name", name],
+            &["is not a name for attributes"],
+        );
+        refused(
+            &["corpus", "tag", "web", "--taggers", "length", "--experiment", name],
+            &["is not a name for attributes"],
+        );
+    }
+    refused(&["corpus", "sample", "web", "--fraction", "0.5", "--to", "web/documents/1.jsonl"], &[over]);
+    project.write(
+        "items.jsonl",
+        "{\"text\":\"one two three four five six one two three four five six one two\"}\n",
+    );
+    for report in ["items.jsonl", "web/documents/2.jsonl"] {
+        let decontaminate =
+            ["corpus", "decontaminate", "web", "--against", "items.jsonl", "--report", report];
+        refused(&decontaminate, &[report, over]);
+    }
+    refused(
+        &[
+            "corpus",
+            "decontaminate",
+            "web",
+            "--against",
+            "items.jsonl",
+            "--report",
+            "hits.jsonl",
+            "--drop",
+            "web",
+        ],
+        &["web/documents/0.jsonl"],
+    );
+    // The output of one mix is the input of the next one, in the same folder.
+    project.run(&["corpus", "mix", "web", "--to", "again", "--pack", "none"]).fine();
+    let mixed = tree(&project.path("again"));
+    project
+        .run(&["corpus", "mix", "again", "--to", "again", "--pack", "none"])
+        .refused(&["mixed-00000.jsonl", over]);
+    assert_eq!(tree(&project.path("again")), mixed);
+    // Rows on the standard output are no file.
+    let done = project.run(&["corpus", "sample", "web", "--documents", "3", "--to", "-"]).fine();
+    assert_eq!(done.stdout.lines().count(), 3);
+    assert!(!project.path("-").exists());
+}
+
+#[test]
+fn notes_beside_what_a_step_wrote_make_no_project() {
+    let project = tagged();
+    project.write("corpus.toml", "[c]\nkind = \"corpus\"\nsources = [{ name = \"web\", path = \"web/documents\", format = \"dolma\", licence = \"MIT\" }]\nfilter = { quality = \"none\" }\n");
+    project.run(&["corpus", "build", "corpus.toml"]).fine();
+    project.run(&["corpus", "export", "c", "out/sub", "--format", "jsonl"]).fine();
+    assert!(project.path("out/sub/.regimen").is_dir());
+    let mut stats = project.command(&["corpus", "stats", "c", "--json"]);
+    stats.current_dir(project.path("out/sub"));
+    crate::common::Done::of(stats.spawn().unwrap()).fine();
+    let mut doctor = project.command(&["doctor"]);
+    doctor.current_dir(project.path("out/sub"));
+    crate::common::Done::of(doctor.spawn().unwrap()).fine();
+    assert!(!project.path("out/sub/.regimen/artifacts").exists());
+    // A corpus alone can be traced; its documents and those of others are never mixed up by an export.
+    let done = project.run(&["trace", "doc", "web0-1"]).fine();
+    assert!(done.stdout.contains("web0-1"), "{}", done.stdout);
+    for (to, format) in [("web", "dolma"), ("web/documents", "jsonl")] {
+        project
+            .run(&["corpus", "export", "c", to, "--format", format])
+            .refused(&["which this command does not write"]);
+    }
+    for page in ["web/documents/0.jsonl", "corpus.toml"] {
+        let kept = std::fs::read(project.path(page)).unwrap();
+        project.run(&["corpus", "inspect", "c", "--html", page]).refused(&[page, "is no page"]);
+        assert_eq!(std::fs::read(project.path(page)).unwrap(), kept);
+    }
+    for _ in 0..2 {
+        project.run(&["corpus", "inspect", "c", "--html", "page.html"]).fine();
+    }
+    project
+        .run(&["corpus", "build", "corpus.toml", "--set", "c.memory=\"2GB\""])
+        .refused(&["hint: write `2000000000`"]);
+}

@@ -17,7 +17,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::attributes::Writer;
-use super::folder::{attributes_path, nothing_else};
+use super::folder::{attributes_of, attributes_path, nothing_else, spares};
 use super::offsets::Offsets;
 use super::rewrite::rewrite;
 use super::row::Row;
@@ -130,7 +130,7 @@ pub fn decontaminate(
     let wanted: Vec<Wanted> = sets.iter().map(|set| tagger(set, options)).collect();
     let set = Set::new(&wanted)?;
     let ids = sets.iter().map(ids).collect::<Result<Vec<_>>>()?;
-    let outputs = outputs(files, options)?;
+    let outputs = outputs(files, sets, options)?;
     let Some(first) = outputs.first() else { return Ok(Decontaminated::default()) };
     let _held = hold(&first.attributes)?;
     if let Some(clean) = &options.clean {
@@ -213,11 +213,11 @@ struct Outputs {
     clean: Option<PathBuf>,
 }
 
-fn outputs(files: &[InputFile], options: &Options) -> Result<Vec<Outputs>> {
+fn outputs(files: &[InputFile], sets: &[Against], options: &Options) -> Result<Vec<Outputs>> {
+    let attributes = attributes_of(files, &options.experiment, options.to.as_deref())?;
     let clean = options.clean.as_ref().map(|folder| folder.join("documents"));
     let mut all: Vec<Outputs> = Vec::with_capacity(files.len());
-    for (number, file) in files.iter().enumerate() {
-        let attributes = attributes_path(&file.full, &options.experiment, options.to.as_deref())?;
+    for (file, attributes) in files.iter().zip(attributes) {
         let mut name = attributes.file_name().unwrap_or_default().to_os_string();
         name.push(".hits");
         let hits = attributes.with_file_name(".regimen").join(name);
@@ -225,17 +225,18 @@ fn outputs(files: &[InputFile], options: &Options) -> Result<Vec<Outputs>> {
             .as_ref()
             .map(|clean| attributes_path(&file.full, &options.experiment, Some(clean)))
             .transpose()?;
-        let taken = all
-            .iter()
-            .position(|other| other.attributes == attributes || (clean.is_some() && other.clean == clean));
-        let own = clean.as_ref().is_some_and(|clean| *clean == file.full);
-        if let Some(first) = taken.or(own.then_some(number)) {
-            let output = clean.as_deref().filter(|_| own).unwrap_or(&attributes).display().to_string();
+        if let Some((output, first)) = clean.as_ref().and_then(|clean| {
+            Some((clean, all.iter().position(|other| other.clean.as_ref() == Some(clean))?))
+        }) {
             let (first, second) = (files[first].path.clone(), file.path.clone());
-            return Err(Error::SameOutput { output, first, second });
+            return Err(Error::SameOutput { output: output.display().to_string(), first, second });
         }
         all.push(Outputs { attributes, hits, clean });
     }
+    let inputs =
+        files.iter().map(|file| file.full.as_path()).chain(sets.iter().map(|set| set.file.as_path()));
+    let written = all.iter().filter_map(|output| output.clean.as_deref());
+    spares(inputs, written.chain([options.report.as_path()]))?;
     Ok(all)
 }
 

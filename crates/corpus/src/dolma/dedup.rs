@@ -22,7 +22,7 @@ use marks::decide;
 use record::total;
 use write::write;
 
-use super::folder::attributes_path;
+use super::folder::attributes_of;
 use super::offsets::Offsets;
 use super::row::Row;
 use super::tag::{Progress, Summary};
@@ -90,10 +90,7 @@ pub struct Found {
 /// # Errors
 /// The earliest fault in the order of files and rows; a Bloom filter that was too small.
 pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel: &Cancel) -> Result<Found> {
-    let outputs = files
-        .iter()
-        .map(|file| attributes_path(&file.full, &options.name, options.to.as_deref()))
-        .collect::<Result<Vec<PathBuf>>>()?;
+    let outputs = attributes_of(files, &options.name, options.to.as_deref())?;
     let Some(first) = outputs.first() else { return Ok(Found::default()) };
     let _held = hold(first)?;
     tidy(&outputs);

@@ -1,9 +1,10 @@
 //! Where things lie in Dolma's layout.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use regimen_base::fs;
+use regimen_recipe::InputFile;
 
 use crate::error::{Error, Result};
 
@@ -26,6 +27,89 @@ pub(crate) fn attributes_path(documents: &Path, experiment: &str, to: Option<&Pa
         (Some(place), Some(to)) => Ok(to.join(parts[place + 1..].iter().collect::<PathBuf>())),
         (None, Some(to)) => Ok(to.join(documents.file_name().unwrap_or_default())),
         (None, None) => Err(Error::NoDocumentsFolder { file: documents.display().to_string() }),
+    }
+}
+
+/// Where the attributes of all `files` go, by [`attributes_path`], checked: each has its own place, none is one of the files,
+/// and none is among documents.
+///
+/// # Errors
+/// [`Error::AttributesName`], [`Error::NoDocumentsFolder`], [`Error::SameOutput`], [`Error::OverInput`],
+/// [`Error::OverDocuments`].
+pub(crate) fn attributes_of(
+    files: &[InputFile],
+    experiment: &str,
+    to: Option<&Path>,
+) -> Result<Vec<PathBuf>> {
+    is_folder_name(experiment)?;
+    let outputs = files
+        .iter()
+        .map(|file| attributes_path(&file.full, experiment, to))
+        .collect::<Result<Vec<PathBuf>>>()?;
+    let mut sorted: Vec<(&PathBuf, &InputFile)> = outputs.iter().zip(files).collect();
+    sorted.sort_by_key(|(path, _)| *path);
+    if let Some(pair) = sorted.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(Error::SameOutput {
+            output: pair[0].0.display().to_string(),
+            first: pair[0].1.path.clone(),
+            second: pair[1].1.path.clone(),
+        });
+    }
+    spares(files.iter().map(|file| file.full.as_path()), outputs.iter().map(PathBuf::as_path))?;
+    let roots: BTreeSet<PathBuf> = files.iter().filter_map(|file| documents_of(&file.full)).collect();
+    let named = to.is_some_and(|to| to.file_name().is_some_and(|name| name == "documents"));
+    let among = |path: &&PathBuf| named || real(path).ancestors().any(|folder| roots.contains(folder));
+    match outputs.iter().find(among) {
+        Some(path) => Err(Error::OverDocuments { output: path.display().to_string() }),
+        None => Ok(outputs),
+    }
+}
+
+/// The folder `documents` that a file lies below, without links.
+fn documents_of(file: &Path) -> Option<PathBuf> {
+    let file = real(file);
+    file.ancestors()
+        .skip(1)
+        .find(|folder| folder.file_name().is_some_and(|n| n == "documents"))
+        .map(Path::to_path_buf)
+}
+
+/// Check that a name is that of one folder.
+fn is_folder_name(name: &str) -> Result<()> {
+    let mut parts = Path::new(name).components();
+    let one = matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name);
+    let hidden = name.starts_with('.');
+    if one && !hidden && !name.contains(['/', '\\']) {
+        Ok(())
+    } else {
+        Err(Error::AttributesName { name: name.into() })
+    }
+}
+
+/// Check that no output is one of the inputs, under whatever name.
+///
+/// # Errors
+/// [`Error::OverInput`] with the first that is.
+pub(crate) fn spares<'p>(
+    inputs: impl IntoIterator<Item = &'p Path>,
+    outputs: impl IntoIterator<Item = &'p Path>,
+) -> Result<()> {
+    let inputs: BTreeSet<PathBuf> = inputs.into_iter().map(real).collect();
+    match outputs.into_iter().find(|output| inputs.contains(&real(output))) {
+        Some(output) => Err(Error::OverInput { output: output.display().to_string() }),
+        None => Ok(()),
+    }
+}
+
+/// A path without links, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    if let Ok(path) = path.canonicalize() {
+        return path;
+    }
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) if parent.as_os_str().is_empty() => real(Path::new(".")).join(name),
+        (Some(parent), Some(name)) => real(parent).join(name),
+        _ => path.into(),
     }
 }
 
@@ -63,6 +147,48 @@ mod tests {
         assert!(path("c/documents").is_err() && path("a.jsonl").is_err());
         let to = attributes_path(Path::new("c/documents/en/a.gz"), "x", Some(Path::new("out"))).unwrap();
         assert_eq!(to, Path::new("out/en/a.gz"));
+    }
+
+    fn input(path: &Path) -> InputFile {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "{}").unwrap();
+        InputFile {
+            path: path.display().to_string(),
+            full: path.into(),
+            bytes: 2,
+            blake3: regimen_base::Hash256::of(b"{}"),
+        }
+    }
+
+    #[test]
+    fn attributes_take_no_place_of_documents() {
+        let dir = tempfile::tempdir().unwrap();
+        // A folder of that name above the dataset says nothing.
+        let web = dir.path().join("documents/web");
+        let files = [input(&web.join("documents/a.jsonl")), input(&web.join("documents/en/a.jsonl"))];
+        let to = |to: &str| attributes_of(&files, "x", Some(&web.join(to)));
+        assert_eq!(attributes_of(&files, "x", None).unwrap()[1], web.join("attributes/x/en/a.jsonl"));
+        assert!(to("out").is_ok() && to("attributes/y").is_ok());
+        assert!(matches!(to("documents"), Err(Error::OverInput { .. })));
+        for place in ["documents/en", "documents/new", "out/documents", "out/../documents/new"] {
+            assert!(matches!(to(place), Err(Error::OverDocuments { .. })), "{place}");
+        }
+        let lone = [input(&dir.path().join("a.jsonl"))];
+        assert!(matches!(attributes_of(&lone, "x", Some(dir.path())), Err(Error::OverInput { .. })));
+        for name in ["", ".", "..", "../../x", "a/b", "/x", "x/", ".x", "a\\b"] {
+            assert!(matches!(attributes_of(&files, name, None), Err(Error::AttributesName { .. })), "{name}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_input_is_known_by_other_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = input(&dir.path().join("documents/a.jsonl"));
+        std::os::unix::fs::symlink(dir.path().join("documents"), dir.path().join("link")).unwrap();
+        let over = |path: &str| spares([file.full.as_path()], [dir.path().join(path).as_path()]).is_err();
+        assert!(over("documents/a.jsonl") && over("link/a.jsonl") && over("link/../documents/./a.jsonl"));
+        assert!(!over("documents/b.jsonl") && !over("new/a.jsonl"));
     }
 
     #[test]

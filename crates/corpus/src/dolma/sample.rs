@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::folder::spares;
 use super::tag::Progress;
 use crate::error::{Error, Place, Result};
 use crate::flow::{self, Job};
@@ -75,6 +76,9 @@ pub fn sample(
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<Sampled> {
+    if let To::File(path) = &to {
+        spares(files.iter().map(|file| file.full.as_path()), [path.as_path()])?;
+    }
     let limit = match amount {
         Amount::Fraction(fraction) => Limit::Fraction(fraction),
         Amount::Documents(_) | Amount::Bytes(_) => {

@@ -8,10 +8,10 @@ use regimen_base::{Cancel, Hash256};
 use regimen_recipe::InputFile;
 
 use super::attributes::Writer;
-use super::folder::attributes_path;
+use super::folder::attributes_of;
 use super::offsets::Offsets;
 use super::row::Row;
-use crate::error::{Error, Place, Result};
+use crate::error::{Place, Result};
 use crate::flow::{self, Job};
 use crate::output::{Output, pack, tidy};
 use crate::read::chunk::{Chunk, Chunks, How};
@@ -63,19 +63,7 @@ pub fn tag(
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<Summary> {
-    let outputs = files
-        .iter()
-        .map(|file| attributes_path(&file.full, &options.experiment, options.to.as_deref()))
-        .collect::<Result<Vec<PathBuf>>>()?;
-    let mut sorted: Vec<(&PathBuf, &InputFile)> = outputs.iter().zip(files).collect();
-    sorted.sort_by_key(|(path, _)| *path);
-    if let Some(pair) = sorted.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        return Err(Error::SameOutput {
-            output: pair[0].0.display().to_string(),
-            first: pair[0].1.path.clone(),
-            second: pair[1].1.path.clone(),
-        });
-    }
+    let outputs = attributes_of(files, &options.experiment, options.to.as_deref())?;
     tidy(&outputs);
     let job = Tagging {
         files,

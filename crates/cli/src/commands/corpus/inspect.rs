@@ -1,5 +1,8 @@
 //! `regimen corpus inspect`: a browser on a terminal, the funnel and documents page by page elsewhere, or one HTML page.
 
+use std::io::Read;
+use std::path::Path;
+
 use regimen_base::{suggest, units};
 use regimen_corpus::Corpus;
 use regimen_corpus::inspect::{self, Filter, Piece, Task};
@@ -16,6 +19,24 @@ use crate::terminal;
 /// Characters of a text that are printed.
 const SHOWN: usize = 600;
 
+/// Refuse to write a page over a file that is none: a slip of the hand would cost the file.
+fn replaceable(path: &Path) -> anyhow::Result<()> {
+    if !path.is_file() {
+        return Ok(());
+    }
+    let mut head = [0; 15];
+    let mut file = regimen_base::fs::open(path).explain()?;
+    let page = file.read_exact(&mut head).is_ok() && head.eq_ignore_ascii_case(b"<!doctype html>");
+    let empty = regimen_base::fs::size(path).explain()? == 0;
+    match page || empty {
+        true => Ok(()),
+        false => Err(Fault::new(
+            format!("`{}` is there, and is no page that could be written anew", path.display()),
+            "name another file, or remove it",
+        )),
+    }
+}
+
 pub fn inspect(context: &Context, args: &InspectArgs) -> anyhow::Result<u8> {
     let opened = Opened::new(context, &args.corpus)?;
     let originals = opened.originals(context)?;
@@ -27,6 +48,7 @@ pub fn inspect(context: &Context, args: &InspectArgs) -> anyhow::Result<u8> {
         return browse(opened.corpus, originals, title, filter);
     }
     if let Some(path) = &args.html {
+        replaceable(path)?;
         let (html, absent) = inspect::page(corpus, &originals, &title, args.size as usize).explain()?;
         regimen_base::fs::write(path, html.as_bytes()).explain()?;
         lacking(context, &absent);

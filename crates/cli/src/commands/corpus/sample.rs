@@ -26,7 +26,8 @@ pub fn sample(context: &Context, args: &SampleArgs) -> anyhow::Result<u8> {
         (_, _, bytes) => Amount::Bytes(bytes.unwrap_or(0)),
     };
     let files = files(&args.documents)?;
-    let to = match &args.to {
+    // As elsewhere, `-` is the standard output.
+    let to = match args.to.as_ref().filter(|path| path.as_os_str() != "-") {
         Some(path) => To::File(path.clone()),
         None if context.global.json => {
             return Err(Fault::new(

@@ -18,7 +18,7 @@ use regimen_base::{Cancel, Hash256};
 use regimen_recipe::InputFile;
 
 use super::aligned::Sheaf;
-use super::folder::{attributes_path, nothing_else};
+use super::folder::{attributes_path, nothing_else, spares};
 use super::tag::Progress;
 use crate::error::{Error, Result};
 use crate::flow;
@@ -180,6 +180,8 @@ pub fn mix(sources: &[Source], options: &Options, progress: &Progress, cancel: &
     let _held = hold(&first.output)?;
     let outputs: Vec<PathBuf> = groups.iter().map(|group| group.output.clone()).collect();
     nothing_else(&options.to.join("documents"), &outputs)?;
+    let inputs = sources.iter().flat_map(|source| &source.documents).map(|file| file.full.as_path());
+    spares(inputs, outputs.iter().map(PathBuf::as_path))?;
     tidy(&outputs);
     let maps: Vec<PathBuf> = groups.iter().filter_map(|group| group.map.clone()).collect();
     if options.keep_map {

@@ -5,12 +5,13 @@
 //! those of the source text, as spans over the whole exported text.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Exported;
 use super::shards::{field, json, name, shards, write};
 use crate::corpus::Corpus;
 use crate::dolma::attributes;
+use crate::dolma::folder::nothing_else;
 use crate::dolma::offsets::Offsets;
 use crate::error::Result;
 use crate::inspect::date::date;
@@ -31,7 +32,17 @@ pub fn dolma(corpus: &Corpus, key: &str, dir: &Path, experiment: &str, shard: u6
         .iter()
         .map(|a| format!("{experiment}__{}__{}", attributes::name(&a.tagger), attributes::name(&a.name)))
         .collect();
-    for (number, documents) in shards(corpus, shard.max(1)).iter().enumerate() {
+    let shards = shards(corpus, shard.max(1));
+    let within = |folder: &str| {
+        let folder = dir.join(folder);
+        let outputs: Vec<PathBuf> = (0..shards.len()).map(|number| folder.join(name(number))).collect();
+        nothing_else(&folder, &outputs)
+    };
+    within("documents")?;
+    if !names.is_empty() {
+        within(&format!("attributes/{experiment}"))?;
+    }
+    for (number, documents) in shards.iter().enumerate() {
         let file = name(number);
         let identity = format!("dolma 2 {key} {shard} {number} {experiment}");
         let row = |ordinal: u32, out: &mut Vec<u8>| document(corpus, ordinal, out).map(|()| 0);

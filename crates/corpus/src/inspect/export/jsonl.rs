@@ -1,10 +1,10 @@
 //! Rows for anyone: `SHARD.jsonl.gz` with one flat object a document.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Exported;
-use super::shards::{field, json, name, shards, write};
+use super::shards::{field, json, name, no_other_rows, shards, write};
 use crate::corpus::Corpus;
 use crate::error::Result;
 use crate::inspect::date::date;
@@ -33,7 +33,10 @@ pub fn jsonl(corpus: &Corpus, key: &str, dir: &Path, shard: u64) -> Result<Expor
         let _ = writeln!(out, ",\"copies\":{}}}", row.copies);
         Ok(0)
     };
-    for (number, documents) in shards(corpus, shard.max(1)).iter().enumerate() {
+    let shards = shards(corpus, shard.max(1));
+    let outputs: Vec<PathBuf> = (0..shards.len()).map(|number| dir.join(name(number))).collect();
+    no_other_rows(dir, &outputs)?;
+    for (number, documents) in shards.iter().enumerate() {
         let identity = format!("jsonl 2 {key} {shard} {number}");
         write(corpus, dir, &name(number), &identity, documents, &row, &mut out)?;
         out.documents += documents.len() as u64;

@@ -1,14 +1,14 @@
 //! Files of rows, cut by the length of their texts and packed in pieces on all threads.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use regimen_base::Hash256;
+use regimen_base::{Hash256, fs};
 
 use super::Exported;
 use crate::corpus::Corpus;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::output::{Output, pack};
 use crate::read::stream::Packing;
 
@@ -41,6 +41,24 @@ pub(super) fn name(number: usize) -> String {
     format!("{number:05}.jsonl.gz")
 }
 
+/// Rows in the folder itself that are in none of `outputs` would be taken for part of what is written there.
+///
+/// # Errors
+/// [`Error::NotEmpty`] with the first file of them.
+pub(super) fn no_other_rows(dir: &Path, outputs: &[PathBuf]) -> Result<()> {
+    let rows = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        [".jsonl", ".jsonl.gz", ".jsonl.zst"].iter().any(|end| name.ends_with(end))
+    };
+    let there = if dir.is_dir() { fs::list(dir)? } else { Vec::new() };
+    match there.into_iter().find(|path| rows(path) && !outputs.contains(path)) {
+        None => Ok(()),
+        Some(file) => {
+            Err(Error::NotEmpty { folder: dir.display().to_string(), file: file.display().to_string() })
+        }
+    }
+}
+
 /// Write one file: a row for every document, by `row`, which appends it and gives back how many spans it left out.
 pub(super) fn write(
     corpus: &Corpus,
@@ -65,8 +83,7 @@ pub(super) fn write(
                 for &ordinal in &documents[range.clone()] {
                     left_out += row(ordinal, &mut rows)?;
                 }
-                let rows = pack(Packing::Gzip, rows)
-                    .map_err(|error| regimen_base::fs::Error::new("pack", &path, error))?;
+                let rows = pack(Packing::Gzip, rows).map_err(|error| fs::Error::new("pack", &path, error))?;
                 Ok((rows, range.len() as u64, left_out))
             })
             .collect::<Result<_>>()?;
