@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use corpus::{
     AttributeArgs, BuildArgs, Corpus, CorpusExportArgs, DecontaminateArgs, DedupArgs, IndexArgs, InspectArgs,
-    MixArgs, NgramsArgs, SampleArgs, SearchArgs, StatsArgs, TagArgs, TaggersArgs, memory as bytes_of,
+    MEMORY, MixArgs, NgramsArgs, SampleArgs, SearchArgs, StatsArgs, TagArgs, TaggersArgs, memory as bytes_of,
 };
 pub use ledger::{GcArgs, Ledger, PackArgs, UnpackArgs};
 pub use runs::{DiffArgs, Format, NoteArgs, RemoveArgs, Runs, RunsArgs, RunsExportArgs, TagRunArgs};

@@ -180,15 +180,27 @@ pub enum Error {
         /// Its length.
         bytes: u64,
     },
-    /// A document longer than the memory of the build allows.
-    #[error("{place}: the document is longer than the {} that fit into the memory of the build ({} read)", units::bytes(*.most), units::bytes(*.bytes))]
+    /// A document longer than the memory allows.
+    #[error("{place}: longer than the {} that fit into the memory ({} or more)", units::bytes(*.most), units::bytes(*.bytes))]
     LongDocument {
         /// Where.
         place: Place,
-        /// Bytes of it that were read.
+        /// Bytes of it that were read, with what belongs to it.
         bytes: u64,
         /// Bytes that are allowed.
         most: u64,
+    },
+    /// What a step holds at once would take more memory than it may.
+    #[error("{what} needs {} of memory; {} are allowed", units::bytes(*.needed), units::bytes(*.allowed))]
+    StepMemory {
+        /// What needs it.
+        what: String,
+        /// Bytes needed, at least.
+        needed: u64,
+        /// Bytes allowed.
+        allowed: u64,
+        /// What else can be done.
+        instead: &'static str,
     },
     /// More of something than its number can count.
     #[error("too many {what} for one corpus: at most {most}")]
@@ -564,6 +576,9 @@ impl Hint for Error {
                  `blocks` in its source",
                 units::bytes(crate::memory::Memory::for_longest(*bytes))
             ),
+            Error::StepMemory { needed, instead, .. } => {
+                format!("allow more with --memory (at least {}), or {instead}", units::bytes(*needed))
+            }
             Error::TooMany { .. } => "build several corpora".into(),
             Error::Damaged { .. } => {
                 "run `regimen ledger verify` to see what else is damaged, delete the artifact and run its recipe again"

@@ -49,6 +49,11 @@ pub(crate) trait Job: Sync {
         u64::MAX
     }
 
+    /// Bytes that a part holds until it is taken; those of its chunk are counted at least.
+    fn held(&self, _: &Self::Part) -> u64 {
+        0
+    }
+
     /// Begin the file with this number. None: it needs no work.
     fn open(&self, file: usize) -> Result<Option<(Self::Source, Self::Sink)>>;
     /// Work on a chunk; chunks are independent of each other.
@@ -111,9 +116,9 @@ struct File<J: Job> {
     read: u64,
     taken: u64,
     sink: Option<J::Sink>,
-    /// With the bytes of their chunks.
+    /// With the bytes that are counted for them.
     waiting: BTreeMap<u64, (J::Part, u64)>,
-    /// Bytes of chunks that were read and not taken.
+    /// Bytes of chunks that were read and not taken, and of what they became.
     flying: u64,
 }
 
@@ -210,9 +215,10 @@ impl<J: Job> Flow<'_, J> {
         let Some(chunk) = chunk else { return };
         let part = self.job.work(chunk, scratch);
         self.settle(|state| {
-            state.file(number, |file| file.flying -= if part.is_err() { bytes } else { 0 });
+            let held = part.as_ref().map_or(0, |part| self.job.held(part).max(bytes));
+            state.file(number, |file| file.flying = file.flying - bytes + held);
             let part = part.map_err(|error| ((number, at), error))?;
-            state.file(number, |file| drop(file.waiting.insert(at, (part, bytes))));
+            state.file(number, |file| drop(file.waiting.insert(at, (part, held))));
             Ok(())
         });
     }

@@ -1,4 +1,4 @@
-//! How a build shares out the memory that it may take.
+//! How a build, or a step on Dolma folders, shares out the memory that it may take.
 //!
 //! `memory` bounds what grows with the input: chunks between reader and sink, documents longer than a chunk, records and tables
 //! of deduplication, and what is held of every document. What does not grow comes on top: [`BASE`] for the program, and
@@ -26,7 +26,7 @@ pub(crate) const DOCUMENT: u64 = 64 + KEY + 20;
 /// Bytes of a key in a table of keys that grows.
 pub(crate) const KEY: u64 = 116;
 
-/// The memory of one build.
+/// The memory of one build or step.
 #[derive(Debug)]
 pub(crate) struct Memory {
     all: u64,

@@ -215,6 +215,9 @@ pub struct NgramsArgs {
     pub memory: u64,
 }
 
+/// Bytes of memory that a step may take if nothing else is said.
+pub const MEMORY: &str = "4GB";
+
 /// Bytes such as `500MB`, `2GB` or `1000000`.
 pub fn memory(text: &str) -> Result<u64, String> {
     regimen_base::units::parse_bytes(text)
@@ -291,6 +294,9 @@ pub struct TagArgs {
     /// A setting of a tagger (may be repeated), such as c4_v2.bad_words=words.txt
     #[arg(long = "param", value_name = "TAGGER.FIELD=VALUE")]
     pub params: Vec<String>,
+    /// Bytes that what grows with the input may take, such as 500MB; models, and what is found in one document, come on top
+    #[arg(long, default_value = MEMORY, value_parser = memory, value_name = "BYTES")]
+    pub memory: u64,
 }
 
 #[derive(Debug, Args)]
@@ -328,8 +334,9 @@ pub struct DedupArgs {
     /// Which of nearly the same texts stays
     #[arg(long, default_value = "first", value_parser = ["first", "last", "longest", "newest"])]
     pub keep: String,
-    /// Bytes for records and tables; beyond them files are used
-    #[arg(long, default_value_t = 1_000_000_000, value_name = "BYTES")]
+    /// Bytes that what grows with the input may take, such as 500MB: records and tables (beyond it files are used), and 10 bytes
+    /// a document (90 with --by near)
+    #[arg(long, default_value = MEMORY, value_parser = memory, value_name = "BYTES")]
     pub memory: u64,
 }
 
@@ -380,6 +387,9 @@ pub struct MixArgs {
     /// How files are packed [default: gz]
     #[arg(long, value_parser = ["gz", "zst", "none"], value_name = "PACK")]
     pub pack: Option<String>,
+    /// Bytes that what grows with the input may take, such as 500MB: long rows with their attributes and copies [default: 4GB]
+    #[arg(long, value_parser = memory, value_name = "BYTES")]
+    pub memory: Option<u64>,
 }
 
 #[derive(Debug, Args)]
@@ -403,6 +413,10 @@ pub struct SampleArgs {
     /// File for the rows, packed as its name says [default: the standard output]
     #[arg(long, value_name = "FILE")]
     pub to: Option<PathBuf>,
+    /// Bytes that what grows with the input may take, such as 500MB, of which --documents and --bytes need 384 for each that is
+    /// taken; pages of Parquet files come on top
+    #[arg(long, default_value = MEMORY, value_parser = memory, value_name = "BYTES")]
+    pub memory: u64,
 }
 
 #[derive(Debug, Args)]
@@ -437,4 +451,7 @@ pub struct DecontaminateArgs {
     /// Folder in which `documents/` without contaminated documents is written
     #[arg(long, value_name = "DIR")]
     pub drop: Option<PathBuf>,
+    /// Bytes that what grows with the input may take, such as 500MB; the evaluation sets come on top, and may take as much
+    #[arg(long, default_value = MEMORY, value_parser = memory, value_name = "BYTES")]
+    pub memory: u64,
 }

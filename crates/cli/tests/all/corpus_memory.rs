@@ -7,7 +7,7 @@ use crate::common::data::Dice;
 use crate::memory::peak;
 
 /// Bytes that do not grow with the input: of the program, and of each of two threads.
-const FIXED: f64 = ((96 + 2 * 24) << 20) as f64;
+pub const FIXED: f64 = ((96 + 2 * 24) << 20) as f64;
 
 fn recipe(path: &str, more: &str) -> String {
     format!(

@@ -22,4 +22,5 @@ mod memory;
 mod profile;
 mod recipes;
 mod runs;
+mod steps_memory;
 mod tasks;

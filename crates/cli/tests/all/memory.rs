@@ -62,6 +62,13 @@ fn project(training: &str, vocab: usize) -> Project {
 
 /// Runs to the end; the most resident memory that the system saw the process with, in bytes.
 pub fn peak(project: &Project, args: &[&str]) -> f64 {
+    let (peak, done) = watched(project, args);
+    done.fine();
+    peak
+}
+
+/// The same, with how it ended.
+pub fn watched(project: &Project, args: &[&str]) -> (f64, Done) {
     let mut child = project.command(args).spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0.0;
@@ -73,8 +80,7 @@ pub fn peak(project: &Project, args: &[&str]) -> f64 {
         }
         std::thread::sleep(Duration::from_millis(2));
     }
-    Done::of(child).fine();
-    peak
+    (peak, Done::of(child))
 }
 
 #[test]

@@ -6,14 +6,15 @@ use std::sync::atomic::AtomicU64;
 
 use regimen_recipe::InputFile;
 
+use super::within;
 use crate::error::{Error, Place, Result};
 use crate::flow;
+use crate::memory::{Memory, is_long};
 use crate::read::attribute_row::wrong;
-use crate::read::chunk::{Chunk, Chunks, How};
-use crate::read::stream::Stream;
+use crate::read::chunk::{CHUNK, Chunk, Chunks};
 
 /// Bytes of attribute rows that stand beside a chunk of documents: where there are more, the chunk ends earlier.
-const MOST: usize = 16 << 20;
+const MOST: usize = 4 << 20;
 
 /// The row that should stand at `place` is missing: the document at `of` has none.
 fn missing(place: Place, of: &Place) -> Error {
@@ -45,8 +46,9 @@ struct Rows {
 }
 
 impl Rows {
-    fn open(file: &InputFile) -> Result<Rows> {
-        let chunks = Chunks::new(Stream::open(file, Arc::default())?, How::Lines, 0, 0);
+    /// One of `open` files that a thread reads at once.
+    fn open(file: &InputFile, open: usize, memory: &Memory) -> Result<Rows> {
+        let chunks = within::beside(file, open, memory)?;
         Ok(Rows { path: file.path.clone(), chunks, chunk: Chunk::default(), at: 0, line: 1, offset: 0 })
     }
 
@@ -89,8 +91,9 @@ pub(super) struct Aligned<'f> {
     number: u32,
     open: Option<Open<'f>>,
     read: Arc<AtomicU64>,
-    /// Bytes of rows that may stand beside a chunk.
-    most: usize,
+    /// Bytes of rows that may stand beside a chunk, and of documents in it.
+    most: [usize; 2],
+    memory: Arc<Memory>,
 }
 
 struct Open<'f> {
@@ -103,9 +106,18 @@ struct Open<'f> {
 }
 
 impl<'f> Aligned<'f> {
-    /// The chunks of `files`, whose numbers begin with `first`; `read` counts bytes of documents taken from the disk.
-    pub fn new(files: &'f [Sheaf], first: u32, read: Arc<AtomicU64>) -> Aligned<'f> {
-        Aligned { files: files.iter(), number: first, open: None, read, most: MOST }
+    /// The chunks of `files`, whose numbers begin with `first`; `read` counts bytes of documents taken from the disk. Of what
+    /// becomes `copies` as much, chunks are so much smaller.
+    pub fn new(
+        files: &'f [Sheaf],
+        first: u32,
+        copies: usize,
+        read: Arc<AtomicU64>,
+        memory: &Arc<Memory>,
+    ) -> Aligned<'f> {
+        let documents = if copies > 1 { CHUNK / copies } else { usize::MAX };
+        let most = [MOST, documents];
+        Aligned { files: files.iter(), number: first, open: None, read, most, memory: Arc::clone(memory) }
     }
 }
 
@@ -115,18 +127,19 @@ impl flow::Source for Aligned<'_> {
     fn next(&mut self) -> Result<Option<Chunk>> {
         loop {
             if let Some(open) = &mut self.open {
-                if let Some(chunk) = open.next(self.most)? {
+                if let Some(chunk) = open.next(self.most, &self.memory)? {
                     return Ok(Some(chunk));
                 }
                 self.open = None;
             }
             let Some(file) = self.files.next() else { return Ok(None) };
-            let stream = Stream::open(&file.documents, Arc::clone(&self.read))?;
+            let (open, read) = (1 + file.attributes.len(), Arc::clone(&self.read));
+            let rows = |file| Rows::open(file, open, &self.memory);
             self.open = Some(Open {
                 path: &file.documents.path,
-                chunks: Chunks::new(stream, How::Lines, 0, self.number),
+                chunks: within::rows(&file.documents, self.number, open, read, &self.memory)?,
                 rest: None,
-                beside: file.attributes.iter().map(Rows::open).collect::<Result<_>>()?,
+                beside: file.attributes.iter().map(rows).collect::<Result<_>>()?,
                 rows: 0,
             });
             self.number += 1;
@@ -135,8 +148,8 @@ impl flow::Source for Aligned<'_> {
 }
 
 impl Open<'_> {
-    /// The next chunk with its rows, of which there are no more than `most` bytes and one row; none at the end.
-    fn next(&mut self, most: usize) -> Result<Option<Chunk>> {
+    /// The next chunk with its rows, with no more bytes of rows and documents than `most` and one document; none at the end.
+    fn next(&mut self, most: [usize; 2], memory: &Memory) -> Result<Option<Chunk>> {
         let next = match self.rest.take() {
             Some(rest) => Some(rest),
             None => self.chunks.next()?,
@@ -153,16 +166,34 @@ impl Open<'_> {
             return Ok(None);
         };
         let mut beside: Vec<Chunk> = self.beside.iter().map(Rows::begin).collect();
-        let mut last = None;
-        for (number, _) in chunk.lines() {
+        let (mut last, mut taken, mut stood) = (None, 0, 0);
+        let mut long = chunk.long.take();
+        for (number, line) in chunk.lines() {
+            if is_long(line.len()) && long.is_none() {
+                long = Some(memory.long());
+            }
+            // Bytes of this document and its rows.
+            let mut own = line.len();
             for (rows, out) in self.beside.iter_mut().zip(&mut beside) {
-                if !rows.take(out)? {
+                let before = out.data.len();
+                let there = rows.take(out)?;
+                own += out.data.len() - before;
+                if own as u64 > memory.longest() {
+                    let place = Place { number: rows.line - 1, ..rows.place() };
+                    return Err(Error::LongDocument { place, bytes: own as u64, most: memory.longest() });
+                }
+                if is_long(own) && long.is_none() {
+                    long = Some(memory.long());
+                }
+                if !there {
                     let of = Place { file: self.path.into(), unit: "line", number };
                     return Err(missing(rows.place(), &of));
                 }
             }
             self.rows += 1;
-            if beside.iter().map(|out| out.data.len()).sum::<usize>() > most {
+            stood += own - line.len();
+            taken += line.len();
+            if stood > most[0] || taken >= most[1] {
                 last = Some(number);
                 break;
             }
@@ -178,6 +209,7 @@ impl Open<'_> {
             }
         }
         chunk.paired = beside;
+        chunk.long = long;
         Ok(Some(chunk))
     }
 }
@@ -190,12 +222,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn run(documents: &str, beside: &[&str]) -> Result<Found> {
-        run_with(MOST, documents, beside)
+        run_with([MOST, CHUNK], documents, beside)
     }
 
     type Found = Vec<(u64, String, Vec<(u64, String)>)>;
 
-    fn run_with(most: usize, documents: &str, beside: &[&str]) -> Result<Found> {
+    fn run_with(most: [usize; 2], documents: &str, beside: &[&str]) -> Result<Found> {
         let dir = tempfile::tempdir().unwrap();
         let name = |i: usize| format!("a{i}.jsonl");
         let sheaf = Sheaf {
@@ -207,7 +239,8 @@ mod tests {
                 .collect(),
         };
         let files = [sheaf];
-        let mut aligned = Aligned { most, ..Aligned::new(&files, 0, Arc::default()) };
+        let memory = Arc::new(Memory::unlimited());
+        let mut aligned = Aligned { most, ..Aligned::new(&files, 0, 1, Arc::default(), &memory) };
         let mut out = Vec::new();
         while let Some(chunk) = aligned.next()? {
             let text = |line: &[u8]| String::from_utf8(line.to_vec()).unwrap();
@@ -263,7 +296,9 @@ mod tests {
             let found = run(&file(|b| b), &[&file(|_| 0), &file(|b| 2 - b)]).unwrap();
             prop_assert_eq!(found.len(), sizes.len());
             for most in [0, 1, 9] {
-                let cut = run_with(most, &file(|b| b), &[&file(|_| 0), &file(|b| 2 - b)]).unwrap();
+                let cut = run_with([most, CHUNK], &file(|b| b), &[&file(|_| 0), &file(|b| 2 - b)]).unwrap();
+                prop_assert_eq!(&cut, &found, "chunks may end anywhere");
+                let cut = run_with([MOST, most], &file(|b| b), &[&file(|_| 0), &file(|b| 2 - b)]).unwrap();
                 prop_assert_eq!(&cut, &found, "chunks may end anywhere");
             }
             prop_assert!(found.iter().all(|(_, text, rows)| rows.iter().all(|(_, row)| row == text)));

@@ -6,7 +6,7 @@
 //! these in document order.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,18 +19,26 @@ use serde_json::value::RawValue;
 use super::attributes::Writer;
 use super::folder::{attributes_of, attributes_path, nothing_else, spares};
 use super::offsets::Offsets;
+use super::packed::Packed;
 use super::rewrite::rewrite;
 use super::row::Row;
 use super::tag::{Progress, Room};
+use super::within;
 use crate::error::{Error, Place, Result};
 use crate::flow::{self, Job};
-use crate::output::{Output, done, hold, pack, tidy};
+use crate::memory::Memory;
+use crate::output::{Output, done, hold, tidy};
 use crate::read::chunk::{Chunk, Chunks, How};
-use crate::read::stream::{Packing, Stream};
+use crate::read::stream::Stream;
 use crate::tag::{Set, Tags, Wanted};
 
 /// Characters of a hit that the report shows.
 const SHOWN: usize = 200;
+/// Bytes that are held of the items of evaluation sets for a byte of their rows, at most: of n-grams alone (of usual texts a
+/// third), and with whole items.
+const ITEMS: [u64; 2] = [16, 64];
+/// Sets that need no more are always taken.
+const LEAST_ITEMS: u64 = 64 << 20;
 /// Attributes that the tagger has.
 const ATTRIBUTES: usize = 4;
 
@@ -62,6 +70,8 @@ pub struct Options {
     pub report: PathBuf,
     /// The folder in which `documents/` without contaminated documents is written, if it is.
     pub clean: Option<PathBuf>,
+    /// Bytes for what is between reader and writer, and for long documents. Evaluation sets come on top, and may take as much.
+    pub memory: u64,
 }
 
 /// What was found against one set.
@@ -127,9 +137,11 @@ pub fn decontaminate(
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<Decontaminated> {
+    let memory = Arc::new(Memory::new(options.memory));
+    // First of all, for this tells which sets are too large.
+    let ids = ids(sets, options, &memory)?;
     let wanted: Vec<Wanted> = sets.iter().map(|set| tagger(set, options)).collect();
     let set = Set::new(&wanted)?;
-    let ids = sets.iter().map(ids).collect::<Result<Vec<_>>>()?;
     let outputs = outputs(files, sets, options)?;
     let Some(first) = outputs.first() else { return Ok(Decontaminated::default()) };
     let _held = hold(&first.attributes)?;
@@ -159,6 +171,7 @@ pub fn decontaminate(
         progress,
         documents,
         skipped,
+        memory,
     };
     flow::run(files.len(), &job, cancel)?;
     let mut found = Decontaminated {
@@ -184,24 +197,38 @@ fn tagger(set: &Against, options: &Options) -> Wanted {
     Wanted { tagger: "decontaminate".into(), name: Some(set.name.clone()), params }
 }
 
-/// The ids of all items of a set as they are written; none for those without.
-fn ids(set: &Against) -> Result<Vec<Option<String>>> {
+/// The ids of all items of all sets as they are written; none for those without.
+///
+/// # Errors
+/// [`Error::StepMemory`] for sets that would take more than the memory.
+fn ids(sets: &[Against], options: &Options, memory: &Arc<Memory>) -> Result<Vec<Vec<Option<String>>>> {
     #[derive(Deserialize)]
     struct Item<'a> {
         #[serde(borrow, default)]
         id: Option<&'a RawValue>,
     }
-    let path = set.file.display().to_string();
-    let bytes = fs::size(&set.file)?;
-    let file = InputFile { path: path.clone(), full: set.file.clone(), blake3: Hash256::of(&[]), bytes };
-    let mut chunks = Chunks::new(Stream::open(&file, Arc::default())?, How::Lines, 0, 0);
-    let mut all = Vec::new();
-    while let Some(chunk) = chunks.next()? {
-        chunk.rows(&path, |line, _| {
-            let item: Option<Item> = serde_json::from_str(line).ok();
-            all.push(item.and_then(|item| item.id).map(|id| id.get().into()));
-            Ok(())
-        })?;
+    let most = options.memory;
+    let (mut all, mut held) = (Vec::new(), 0);
+    for set in sets {
+        let path = set.file.display().to_string();
+        let bytes = fs::size(&set.file)?;
+        let file = InputFile { path: path.clone(), full: set.file.clone(), blake3: Hash256::of(&[]), bytes };
+        let mut chunks = within::rows(&file, 0, 1, Arc::default(), memory)?;
+        let mut ids = Vec::new();
+        while let Some(chunk) = chunks.next()? {
+            held += ITEMS[usize::from(options.exact)] * chunk.bytes();
+            if held > most.max(LEAST_ITEMS) {
+                let what = format!("what is held of the items of `{path}` up to line {}", chunk.first);
+                let instead = "hold the documents against one set after the other";
+                return Err(Error::StepMemory { what, needed: held, allowed: most, instead });
+            }
+            chunk.rows(&path, |line, _| {
+                let item: Option<Item> = serde_json::from_str(line).ok();
+                ids.push(item.and_then(|item| item.id).map(|id| id.get().into()));
+                Ok(())
+            })?;
+        }
+        all.push(ids);
     }
     Ok(all)
 }
@@ -268,9 +295,11 @@ struct Holding<'h> {
     /// Documents by file.
     documents: Vec<AtomicU64>,
     skipped: AtomicU64,
+    memory: Arc<Memory>,
 }
 
 /// What a chunk becomes.
+#[derive(Default)]
 struct Part {
     attributes: Vec<u8>,
     hits: Vec<u8>,
@@ -312,37 +341,47 @@ impl Job for Holding<'_> {
             self.skipped.fetch_add(1, Ordering::Relaxed);
             return Ok(None);
         }
-        let stream = Stream::open(file, Arc::clone(&self.progress.read))?;
+        let read = Arc::clone(&self.progress.read);
+        let source = within::rows(file, number as u32, 1, read, &self.memory)?;
         let sink = Sink {
             attributes: Output::anew(&outputs.attributes, key)?,
             hits: Output::anew(&outputs.hits, key)?,
             clean: outputs.clean.as_ref().map(|path| Output::anew(path, key)).transpose()?,
             kept: 0,
         };
-        Ok(Some((Chunks::new(stream, How::Lines, 0, number as u32), sink)))
+        Ok(Some((source, sink)))
     }
 
-    fn work(&self, chunk: Chunk, room: &mut Room) -> Result<Part> {
+    fn in_flight(&self) -> u64 {
+        self.memory.in_flight(rayon::current_num_threads())
+    }
+
+    fn held(&self, part: &Part) -> u64 {
+        (part.attributes.len() + part.hits.len() + part.clean.len()) as u64
+    }
+
+    fn work(&self, mut chunk: Chunk, room: &mut Room) -> Result<Part> {
+        let long = chunk.long.take();
+        // The tables of a long document do not stay with the thread.
+        let mut own = Room::default();
+        let room = if long.is_some() { &mut own } else { room };
         let number = chunk.file as usize;
         let (file, outputs) = (&self.files[number], &self.outputs[number]);
-        let mut part = Part {
-            attributes: Vec::with_capacity(chunk.data.len() / 8),
-            hits: Vec::new(),
-            clean: Vec::new(),
-            rows: 0,
-            hit: 0,
-            kept: 0,
-        };
+        let mut attributes = Packed::new(&outputs.attributes, chunk.data.len() / 8);
+        let mut clean = outputs.clean.as_ref().map(|path| Packed::new(path, 0));
+        let mut part = Part::default();
         let mut bytes = 0;
         chunk.rows(&file.path, |line, place: &dyn Fn() -> Place| {
             let row = Row::parse(line, place)?;
             let Room { buffers, scratch, tags, offsets } = room;
             self.set.tag(row.text(), row.metadata(), buffers, scratch, tags);
-            self.writer.write(&row, tags, offsets, &mut part.attributes);
+            self.writer.write(&row, tags, offsets, &mut attributes.loose);
+            attributes.row()?;
             let (hits, contaminated) = self.report(&row, tags, offsets, place, &mut part.hits);
             part.hit += hits;
-            if outputs.clean.is_some() && !contaminated {
-                rewrite(&row, None, None, &[], place, &mut part.clean)?;
+            if let Some(clean) = clean.as_mut().filter(|_| !contaminated) {
+                rewrite(&row, None, None, &[], place, &mut clean.loose)?;
+                clean.row()?;
                 part.kept += 1;
             }
             part.rows += 1;
@@ -351,10 +390,8 @@ impl Job for Holding<'_> {
         })?;
         self.progress.documents.fetch_add(part.rows, Ordering::Relaxed);
         self.progress.text.fetch_add(bytes, Ordering::Relaxed);
-        part.attributes = packed(&outputs.attributes, part.attributes)?;
-        if let Some(path) = outputs.clean.as_ref().filter(|_| part.kept > 0) {
-            part.clean = packed(path, part.clean)?;
-        }
+        part.attributes = attributes.finish_whole()?;
+        part.clean = clean.map(Packed::finish).transpose()?.unwrap_or_default();
         Ok(part)
     }
 
@@ -371,8 +408,7 @@ impl Job for Holding<'_> {
     fn close(&self, number: usize, sink: Sink) -> Result<()> {
         if let Some(mut clean) = sink.clean {
             if let (0, Some(path)) = (sink.kept, &self.outputs[number].clean) {
-                // Some readers take a file of no bytes for a damaged one.
-                clean.put(&packed(path, Vec::new())?, 0)?;
+                clean.put(&Packed::new(path, 0).finish_whole()?, 0)?;
             }
             clean.finish()?;
         }
@@ -381,11 +417,6 @@ impl Job for Holding<'_> {
         self.documents[number].store(note.rows, Ordering::Relaxed);
         Ok(())
     }
-}
-
-fn packed(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>> {
-    let packing = Packing::of_name(&path.to_string_lossy()).0;
-    Ok(pack(packing, bytes).map_err(|e| fs::Error::new("pack", path, e))?)
 }
 
 impl Holding<'_> {
@@ -489,12 +520,14 @@ fn report(outputs: &[Outputs], options: &Options, found: &mut Decontaminated) ->
                 }
                 Ok(())
             })?;
-            report.put(&packed(&options.report, chunk.data)?, hits)?;
+            let mut rows = Packed::new(&options.report, 0);
+            rows.loose = chunk.data;
+            report.put(&rows.finish_whole()?, hits)?;
             any = true;
         }
     }
     if !any {
-        report.put(&packed(&options.report, Vec::new())?, 0)?;
+        report.put(&Packed::new(&options.report, 0).finish_whole()?, 0)?;
     }
     for (set, [ngrams, whole]) in found.sets.iter_mut().zip(seen) {
         (set.items_hit, set.items_whole) = (ngrams.len() as u64, whole.len() as u64);

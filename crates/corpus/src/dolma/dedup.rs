@@ -5,6 +5,7 @@
 //! Two passes: the first reads all files on all threads and leaves hashes behind, file by file; then everything is decided in
 //! document order; the second writes the attributes.
 
+mod frames;
 mod marks;
 mod record;
 mod write;
@@ -13,29 +14,31 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use memmap2::Mmap;
 use rayon::prelude::*;
 use regimen_base::{Cancel, Hash256, fs};
 use regimen_recipe::InputFile;
 
+use frames::{Head, total};
 use marks::decide;
-use record::total;
 use write::write;
 
 use super::folder::attributes_of;
 use super::offsets::Offsets;
 use super::row::Row;
 use super::tag::{Progress, Summary};
-use crate::arena::map;
+use super::within;
 use crate::date;
 use crate::dedup::hash::{hash64, hash128};
 use crate::dedup::{Keep, MinHasher, Preset, Work, url};
-use crate::error::{Place, Result};
+use crate::error::{Error, Place, Result};
 use crate::flow::{self, Job};
+use crate::memory::{Memory, is_long};
 use crate::output::{Output, hold, tidy};
 use crate::pipeline::paragraphs;
-use crate::read::chunk::{Chunk, Chunks, How};
-use crate::read::stream::Stream;
+use crate::read::chunk::{Chunk, Chunks};
+
+/// Bytes of a document for which a paragraph counts: marks of many short ones take more than their text.
+const MARK: u64 = 12;
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,7 +72,8 @@ pub struct Options {
     pub name: String,
     /// Where attributes go instead of beside the documents.
     pub to: Option<PathBuf>,
-    /// Bytes for records and tables; beyond them files beside the attributes are used.
+    /// Bytes for what is between reader and writer, for long documents, for what is held of every document, and for records and
+    /// tables; beyond them files beside the attributes are used.
     pub memory: u64,
 }
 
@@ -101,31 +105,31 @@ pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel
         By::Near { preset, .. } => Some(MinHasher::new(preset.minhash)?),
         _ => None,
     };
-    let job = Hashing { files, options, work: &work, hasher, progress, kept: AtomicU64::new(0) };
+    let memory = Arc::new(Memory::new(options.memory));
+    if let By::Paragraph { bloom: Some((expected, rate)), .. } = options.by {
+        memory.check_filter(expected, rate)?;
+    }
+    let kept = AtomicU64::new(0);
+    let job = Hashing { files, options, work: &work, hasher, progress, kept, memory: &memory };
     flow::run(files.len(), &job, cancel)?;
-    let parts = (0..files.len()).map(|i| map(&job.path(i))).collect::<Result<Vec<Mmap>>>()?;
+    let parts: Vec<PathBuf> = (0..files.len()).map(|i| job.path(i)).collect();
     // Of all parts, those that a run before left too.
-    let totals = parts
-        .par_iter()
-        .with_max_len(1)
-        .map(|part| total(part, options.by))
-        .collect::<Result<Vec<(u64, u64)>>>()?;
+    let totals = parts.par_iter().with_max_len(1).map(|part| total(part)).collect::<Result<Vec<Head>>>()?;
+    let mut all = Head::default();
+    totals.into_iter().for_each(|head| all.add(head));
     let mut found = Found {
         summary: Summary {
             files: files.len() as u64,
             skipped: job.kept.load(Ordering::Relaxed),
-            documents: totals.iter().map(|(documents, _)| documents).sum(),
-            text_bytes: totals.iter().map(|(_, bytes)| bytes).sum(),
+            documents: all.documents,
+            text_bytes: all.text,
         },
         ..Found::default()
     };
-    let mut marks = decide(&parts, options, &work, &mut found)?;
-    write(&parts, &outputs, options, &mut marks, cancel)?;
+    let mut marks = decide(&parts, options, &memory, &work, all.compared, &mut found)?;
+    write(&parts, &outputs, options, &memory, &mut marks, cancel)?;
     // To give back what the system holds of them takes its time.
-    parts.into_par_iter().enumerate().with_max_len(1).try_for_each(|(number, part)| {
-        drop(part);
-        fs::remove_file(&job.path(number))
-    })?;
+    parts.par_iter().with_max_len(1).try_for_each(|part| fs::remove_file(part))?;
     fs::remove_dir_all(&work)?;
     Ok(found)
 }
@@ -139,6 +143,7 @@ struct Hashing<'h> {
     progress: &'h Progress,
     /// Files whose hashes a run before left.
     kept: AtomicU64,
+    memory: &'h Arc<Memory>,
 }
 
 #[derive(Default)]
@@ -156,18 +161,18 @@ impl Hashing<'_> {
 impl Job for Hashing<'_> {
     type Source = Chunks;
     type Scratch = Room;
-    type Part = (Vec<u8>, u64);
+    type Part = (Head, Vec<u8>);
     type Sink = Output;
 
     fn open(&self, number: usize) -> Result<Option<(Chunks, Output)>> {
         let file = &self.files[number];
         let mut hasher = blake3::Hasher::new();
-        hasher.update(format!("dedup 2 {:?}", self.options.by).as_bytes());
+        hasher.update(format!("dedup 3 {:?}", self.options.by).as_bytes());
         hasher.update(&file.blake3.0);
         match Output::begin(&self.path(number), Hash256(*hasher.finalize().as_bytes()))? {
             Some(output) => {
-                let stream = Stream::open(file, Arc::clone(&self.progress.read))?;
-                Ok(Some((Chunks::new(stream, How::Lines, 0, number as u32), output)))
+                let read = Arc::clone(&self.progress.read);
+                Ok(Some((within::rows(file, number as u32, 1, read, self.memory)?, output)))
             }
             None => {
                 self.kept.fetch_add(1, Ordering::Relaxed);
@@ -177,23 +182,45 @@ impl Job for Hashing<'_> {
         }
     }
 
-    fn work(&self, chunk: Chunk, room: &mut Room) -> Result<(Vec<u8>, u64)> {
-        let file = &self.files[chunk.file as usize];
-        let (mut out, mut rows, mut bytes) = (Vec::new(), 0, 0);
-        chunk.rows(&file.path, |line, place: &dyn Fn() -> Place| {
-            let row = Row::parse(line, place)?;
-            self.hash(&row, room, &mut out);
-            rows += 1;
-            bytes += row.text().len() as u64;
-            Ok(())
-        })?;
-        self.progress.documents.fetch_add(rows, Ordering::Relaxed);
-        self.progress.text.fetch_add(bytes, Ordering::Relaxed);
-        Ok((out, rows))
+    fn in_flight(&self) -> u64 {
+        self.memory.in_flight(rayon::current_num_threads())
     }
 
-    fn take(&self, sink: &mut Output, (bytes, rows): (Vec<u8>, u64)) -> Result<()> {
-        sink.put(&bytes, rows)
+    fn held(&self, (head, _): &(Head, Vec<u8>)) -> u64 {
+        head.length
+    }
+
+    fn work(&self, mut chunk: Chunk, room: &mut Room) -> Result<(Head, Vec<u8>)> {
+        let long = chunk.long.take();
+        // The tables of a long document do not stay with the thread.
+        let mut own = Room::default();
+        let room = if long.is_some() { &mut own } else { room };
+        let file = &self.files[chunk.file as usize];
+        let (mut out, mut head) = (Vec::new(), Head::default());
+        chunk.rows(&file.path, |line, place: &dyn Fn() -> Place| {
+            let row = Row::parse(line, place)?;
+            let number = u64::from(self.hash(&row, room, &mut out));
+            let (bytes, most) = (MARK * number, self.memory.longest());
+            if bytes > most {
+                return Err(Error::LongDocument { place: place(), bytes, most });
+            }
+            head.compared += number;
+            head.documents += 1;
+            head.text += row.text().len() as u64;
+            Ok(())
+        })?;
+        head.length = out.len() as u64;
+        self.progress.documents.fetch_add(head.documents, Ordering::Relaxed);
+        self.progress.text.fetch_add(head.text, Ordering::Relaxed);
+        Ok((head, out))
+    }
+
+    fn take(&self, sink: &mut Output, (head, bytes): (Head, Vec<u8>)) -> Result<()> {
+        if head.documents > 0 {
+            sink.put(&head.bytes(), 0)?;
+            sink.put(&bytes, head.documents)?;
+        }
+        Ok(())
     }
 
     fn close(&self, _: usize, sink: Output) -> Result<()> {
@@ -215,8 +242,8 @@ struct Created {
 
 impl Hashing<'_> {
     /// Append the record of a row: lengths of what follows, id, source, code points of the text, its day, and what is
-    /// compared: for paragraphs hash, start and end of each, else hashes alone.
-    fn hash(&self, row: &Row, room: &mut Room, out: &mut Vec<u8>) {
+    /// compared: for paragraphs hash, start and end of each, else hashes alone. Gives back how many these are.
+    fn hash(&self, row: &Row, room: &mut Room, out: &mut Vec<u8>) -> u32 {
         let text = row.text();
         let source = row.source.map_or("", |source| source.get());
         let put = |n: u32, out: &mut Vec<u8>| out.extend_from_slice(&n.to_le_bytes());
@@ -252,6 +279,10 @@ impl Hashing<'_> {
                 }
             }
             By::Paragraph { min_bytes, .. } => {
+                if is_long(text.len()) {
+                    // Short paragraphs take more than their text, and no more than that.
+                    out.reserve_exact(16 * paragraphs(text, min_bytes).count());
+                }
                 for (start, end) in paragraphs(text, min_bytes) {
                     out.extend_from_slice(&hash64(text[start..end].trim().as_bytes(), 0).to_le_bytes());
                     put(room.offsets.code_points(text, start as u32), out);
@@ -271,5 +302,6 @@ impl Hashing<'_> {
             }
         }
         out[count..count + 4].copy_from_slice(&number.to_le_bytes());
+        number
     }
 }

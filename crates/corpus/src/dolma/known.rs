@@ -10,17 +10,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use regimen_base::suggest;
 use regimen_recipe::InputFile;
 
 use super::attributes::name;
+use super::within;
 use crate::error::{Error, Place, Result};
 use crate::expr::Known;
+use crate::memory::Memory;
 use crate::read::attribute_row::AttributeRow;
-use crate::read::chunk::{Chunks, How};
-use crate::read::stream::Stream;
+use crate::read::chunk::Chunks;
 use crate::tag::{Kind, Shape, TAGGERS};
 
 /// The names that were met, with what they are.
@@ -120,13 +120,14 @@ impl Known for Asked<'_> {
     }
 }
 
-/// Let `compile` ask for names until it has all of them, reading on in `files` as long as one is missing. Gives back what
-/// it made, and the names and shapes by slot.
+/// Let `compile` ask for names until it has all of them, reading on in `files`, within `memory`, as long as one is missing. Gives
+/// back what it made, and the names and shapes by slot.
 ///
 /// # Errors
 /// What `compile` says when all files were read, and faults of the files.
 pub(super) fn ask<T>(
     files: &[&InputFile],
+    memory: &Memory,
     compile: impl Fn(&dyn Known) -> Result<T>,
 ) -> Result<(T, Vec<(String, Shape)>)> {
     let mut met = Met::default();
@@ -155,8 +156,7 @@ pub(super) fn ask<T>(
                 })?,
                 None => match left.next() {
                     Some(file) => {
-                        let stream = Stream::open(file, Arc::default())?;
-                        open = Some((&file.path, Chunks::new(stream, How::Lines, 0, 0)));
+                        open = Some((&file.path, within::beside(file, 1, memory)?));
                     }
                     None => return Err(fault),
                 },
@@ -200,9 +200,10 @@ mod tests {
 
     #[test]
     fn who_asks_for_nothing_needs_no_files() {
-        let (truth, used) = ask(&[], |known| crate::expr::parse("bytes > 3", known)).unwrap();
+        let memory = Memory::unlimited();
+        let (truth, used) = ask(&[], &memory, |known| crate::expr::parse("bytes > 3", known)).unwrap();
         assert!(used.is_empty() && format!("{truth:?}").contains("Bytes"));
-        let error = ask(&[], |known| crate::expr::parse("a.b > 3", known)).unwrap_err();
+        let error = ask(&[], &memory, |known| crate::expr::parse("a.b > 3", known)).unwrap_err();
         assert!(error.hint().unwrap().contains("`attributes`"), "{error}");
     }
 }

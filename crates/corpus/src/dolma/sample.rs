@@ -2,8 +2,8 @@
 //! number of threads, and more of them when more are asked for.
 //!
 //! The key of a document is its `source` and `id` as they are written; a row without an id goes by its file and line. Of N
-//! documents, or B bytes, those with the least hashes are taken: they are found by a first pass over all files. Rows are
-//! written as they are, in document order.
+//! documents, or B bytes, those with the least hashes are taken: they are found by a first pass over all files, which holds
+//! [`CANDIDATE`] bytes of each. Rows are written as they are, in document order.
 
 use std::collections::BinaryHeap;
 use std::io::Write;
@@ -19,12 +19,14 @@ use serde_json::{Map, Value};
 
 use super::folder::spares;
 use super::tag::Progress;
+use super::within;
 use crate::error::{Error, Place, Result};
 use crate::flow::{self, Job};
+use crate::memory::Memory;
 use crate::output::{Output, pack};
-use crate::read::chunk::{Chunk, Chunks, How};
+use crate::read::chunk::{Chunk, Chunks};
 use crate::read::page::Pages;
-use crate::read::stream::{Packing, Stream};
+use crate::read::stream::Packing;
 
 /// How much is taken.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,6 +65,17 @@ pub struct Sampled {
     pub text_bytes: u64,
 }
 
+/// What to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How much is taken.
+    pub amount: Amount,
+    /// Another one takes other documents.
+    pub seed: u64,
+    /// Bytes for what is between reader and writer, for long documents, and for the choice of documents.
+    pub memory: u64,
+}
+
 /// Write a sample of the documents in `files`, which are in document order: JSON lines (plain, .gz, .zst) or Parquet, whose
 /// rows become JSON lines of Dolma's shape.
 ///
@@ -70,8 +83,7 @@ pub struct Sampled {
 /// The earliest fault in the order of files and rows; [`Error::File`] for an output that cannot be written.
 pub fn sample(
     files: &[InputFile],
-    amount: Amount,
-    seed: u64,
+    options: &Options,
     to: To,
     progress: &Progress,
     cancel: &Cancel,
@@ -79,17 +91,20 @@ pub fn sample(
     if let To::File(path) = &to {
         spares(files.iter().map(|file| file.full.as_path()), [path.as_path()])?;
     }
+    let Options { amount, seed, memory } = *options;
+    let within = Arc::new(Memory::new(memory));
     let limit = match amount {
         Amount::Fraction(fraction) => Limit::Fraction(fraction),
         Amount::Documents(_) | Amount::Bytes(_) => {
-            let picking = Picking { files, seed, amount, progress, found: Mutex::default() };
+            let picking =
+                Picking { files, seed, amount, progress, found: Mutex::default(), memory, within: &within };
             flow::run(1, &picking, cancel)?;
             let found = picking.found.into_inner().unwrap_or_else(PoisonError::into_inner);
-            Limit::Last(found.heap.peek().map(|last| last.at))
+            Limit::Last(found.heap.peek().map(Candidate::at))
         }
     };
     let (read, out, done) = (AtomicU64::new(0), Mutex::new(Some(to)), Mutex::default());
-    let writing = Writing { files, seed, limit, progress, read, out, done };
+    let writing = Writing { files, seed, limit, progress, read, out, done, within: &within };
     flow::run(1, &writing, cancel)?;
     let sampled = writing.done.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(Sampled { read: writing.read.into_inner(), ..sampled })
@@ -222,6 +237,7 @@ struct Chain<'f> {
     next: usize,
     open: Option<Opened>,
     read: Arc<AtomicU64>,
+    within: &'f Arc<Memory>,
 }
 
 enum Opened {
@@ -245,20 +261,43 @@ impl flow::Source for Chain<'_> {
             self.next += 1;
             let read = Arc::clone(&self.read);
             self.open = Some(if file.path.ends_with(".parquet") {
-                Opened::Pages(Pages::table(file, ["text", "id"], 0, number, &read)?)
+                let columns = ["text", "id"];
+                Opened::Pages(Pages::table(file, columns, 0, number, &read, Some(self.within))?)
             } else {
-                Opened::Chunks(Chunks::new(Stream::open(file, read)?, How::Lines, 0, number))
+                Opened::Chunks(within::rows(file, number, 1, read, self.within)?)
             });
         }
     }
 }
 
-/// A document that may be taken.
+/// A document that may be taken: its hash in two halves, its place, and the bytes of its text.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Candidate {
-    at: At,
-    bytes: u64,
+    high: u64,
+    low: u64,
+    file: u32,
+    line: u64,
+    bytes: u32,
 }
+
+/// Bytes of a candidate while its table grows.
+const CANDIDATE: u64 = 3 * size_of::<Candidate>() as u64;
+
+impl Candidate {
+    fn new(seen: &Seen) -> Candidate {
+        let (hash, file, line) = seen.at;
+        // No text has more than a document may have.
+        let bytes = u32::try_from(seen.bytes).unwrap_or(u32::MAX);
+        Candidate { high: (hash >> 64) as u64, low: hash as u64, file, line, bytes }
+    }
+
+    fn at(&self) -> At {
+        (u128::from(self.high) << 64 | u128::from(self.low), self.file, self.line)
+    }
+}
+
+/// So many are always taken.
+const LEAST: usize = 1 << 15;
 
 /// Those with the least hashes so far, the greatest of them on top.
 #[derive(Default)]
@@ -269,20 +308,31 @@ struct Found {
 
 impl Found {
     fn add(&mut self, candidate: Candidate, amount: Amount) {
-        self.bytes += candidate.bytes;
+        self.bytes += u64::from(candidate.bytes);
         self.heap.push(candidate);
         while let Some(last) = self.heap.peek() {
             let too_many = match amount {
                 Amount::Documents(most) => self.heap.len() as u64 > most,
-                Amount::Bytes(most) => self.bytes - last.bytes >= most,
+                Amount::Bytes(most) => self.bytes - u64::from(last.bytes) >= most,
                 Amount::Fraction(_) => false,
             };
             if !too_many {
                 break;
             }
-            self.bytes -= last.bytes;
+            self.bytes -= u64::from(last.bytes);
             self.heap.pop();
         }
+    }
+
+    /// An error if they take more than a quarter of so many bytes.
+    fn check(&self, memory: u64) -> Result<()> {
+        let needed = 4 * CANDIDATE * self.heap.len() as u64;
+        if self.heap.len() > LEAST && needed > memory {
+            let what = format!("the choice of {} documents or more", self.heap.len());
+            let instead = "take a share of them with --fraction, which holds none";
+            return Err(Error::StepMemory { what, needed, allowed: memory, instead });
+        }
+        Ok(())
     }
 }
 
@@ -293,6 +343,8 @@ struct Picking<'p> {
     amount: Amount,
     progress: &'p Progress,
     found: Mutex<Found>,
+    memory: u64,
+    within: &'p Arc<Memory>,
 }
 
 impl<'p> Job for Picking<'p> {
@@ -303,15 +355,24 @@ impl<'p> Job for Picking<'p> {
 
     fn open(&self, _: usize) -> Result<Option<(Chain<'p>, Found)>> {
         let read = Arc::clone(&self.progress.read);
-        let chain = Chain { files: self.files, next: 0, open: None, read };
+        let chain = Chain { files: self.files, next: 0, open: None, read, within: self.within };
         Ok(Some((chain, Found::default())))
     }
 
+    fn in_flight(&self) -> u64 {
+        self.within.in_flight(rayon::current_num_threads())
+    }
+
+    fn held(&self, part: &Vec<Candidate>) -> u64 {
+        (part.len() * size_of::<Candidate>()) as u64
+    }
+
     fn work(&self, mut chunk: Chunk, (): &mut ()) -> Result<Vec<Candidate>> {
+        let _long = chunk.long.take();
         let mut out = Vec::new();
         let count = matches!(self.amount, Amount::Bytes(_));
         rows(self.files, self.seed, &mut chunk, count, |seen| {
-            out.push(Candidate { at: seen.at, bytes: seen.bytes });
+            out.push(Candidate::new(&seen));
             Ok(())
         })?;
         self.progress.documents.fetch_add(out.len() as u64, Ordering::Relaxed);
@@ -320,7 +381,7 @@ impl<'p> Job for Picking<'p> {
 
     fn take(&self, sink: &mut Found, part: Vec<Candidate>) -> Result<()> {
         part.into_iter().for_each(|candidate| sink.add(candidate, self.amount));
-        Ok(())
+        sink.check(self.memory)
     }
 
     fn close(&self, _: usize, sink: Found) -> Result<()> {
@@ -340,6 +401,7 @@ struct Writing<'w> {
     out: Mutex<Option<To>>,
     /// What was taken in the end.
     done: Mutex<Sampled>,
+    within: &'w Arc<Memory>,
 }
 
 /// Rows that are taken.
@@ -364,7 +426,7 @@ impl<'w> Job for Writing<'w> {
 
     fn open(&self, _: usize) -> Result<Option<(Chain<'w>, Sink)>> {
         let read = Arc::clone(&self.progress.read);
-        let chain = Chain { files: self.files, next: 0, open: None, read };
+        let chain = Chain { files: self.files, next: 0, open: None, read, within: self.within };
         let to = self.out.lock().unwrap_or_else(PoisonError::into_inner).take();
         let sink = match to {
             Some(To::File(path)) => {
@@ -381,7 +443,16 @@ impl<'w> Job for Writing<'w> {
         Ok(Some((chain, sink)))
     }
 
+    fn in_flight(&self) -> u64 {
+        self.within.in_flight(rayon::current_num_threads())
+    }
+
+    fn held(&self, part: &Taken) -> u64 {
+        part.bytes.len() as u64
+    }
+
     fn work(&self, mut chunk: Chunk, (): &mut ()) -> Result<Taken> {
+        let _long = chunk.long.take();
         let (mut taken, mut read) = (Taken::default(), 0);
         rows(self.files, self.seed, &mut chunk, true, |seen| {
             read += 1;

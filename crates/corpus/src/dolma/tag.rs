@@ -10,12 +10,14 @@ use regimen_recipe::InputFile;
 use super::attributes::Writer;
 use super::folder::attributes_of;
 use super::offsets::Offsets;
+use super::packed::Packed;
 use super::row::Row;
+use super::within;
 use crate::error::{Place, Result};
 use crate::flow::{self, Job};
-use crate::output::{Output, pack, tidy};
-use crate::read::chunk::{Chunk, Chunks, How};
-use crate::read::stream::{Packing, Stream};
+use crate::memory::Memory;
+use crate::output::{Output, tidy};
+use crate::read::chunk::{Chunk, Chunks};
 use crate::tag::{Buffers, Scratch, Set, Tags};
 
 /// What to do.
@@ -25,6 +27,8 @@ pub struct Options {
     pub experiment: String,
     /// Where attributes go instead of beside the documents.
     pub to: Option<PathBuf>,
+    /// Bytes for what is between reader and writer, and for long documents.
+    pub memory: u64,
 }
 
 /// How far it is; another thread may look.
@@ -73,6 +77,7 @@ pub fn tag(
         config: config(set, options),
         progress,
         skipped: AtomicU64::new(0),
+        memory: Arc::new(Memory::new(options.memory)),
     };
     flow::run(files.len(), &job, cancel)?;
     let skipped = job.skipped.into_inner();
@@ -105,6 +110,7 @@ struct Tagging<'t> {
     config: blake3::Hasher,
     progress: &'t Progress,
     skipped: AtomicU64,
+    memory: Arc<Memory>,
 }
 
 /// What a thread keeps.
@@ -135,8 +141,8 @@ impl Job for Tagging<'_> {
         let key = Hash256(*hasher.finalize().as_bytes());
         match Output::begin(&self.outputs[number], key)? {
             Some(output) => {
-                let stream = Stream::open(file, Arc::clone(&self.progress.read))?;
-                Ok(Some((Chunks::new(stream, How::Lines, 0, number as u32), output)))
+                let read = Arc::clone(&self.progress.read);
+                Ok(Some((within::rows(file, number as u32, 1, read, &self.memory)?, output)))
             }
             None => {
                 self.progress.read.fetch_add(file.bytes, Ordering::Relaxed);
@@ -146,25 +152,35 @@ impl Job for Tagging<'_> {
         }
     }
 
-    fn work(&self, chunk: Chunk, room: &mut Room) -> Result<Part> {
+    fn in_flight(&self) -> u64 {
+        self.memory.in_flight(rayon::current_num_threads())
+    }
+
+    fn held(&self, part: &Part) -> u64 {
+        part.bytes.len() as u64
+    }
+
+    fn work(&self, mut chunk: Chunk, room: &mut Room) -> Result<Part> {
+        let long = chunk.long.take();
+        // The tables of a long document do not stay with the thread.
+        let mut own = Room::default();
+        let room = if long.is_some() { &mut own } else { room };
         let file = &self.files[chunk.file as usize];
-        let mut out = Vec::with_capacity(chunk.data.len() / 4);
+        let mut out = Packed::new(&self.outputs[chunk.file as usize], chunk.data.len() / 4);
         let (mut rows, mut bytes) = (0, 0);
         chunk.rows(&file.path, |line, place: &dyn Fn() -> Place| {
             let row = Row::parse(line, place)?;
             let Room { buffers, scratch, tags, offsets } = room;
             self.set.tag(row.text(), row.metadata(), buffers, scratch, tags);
-            self.writer.write(&row, tags, offsets, &mut out);
+            self.writer.write(&row, tags, offsets, &mut out.loose);
+            out.row()?;
             rows += 1;
             bytes += row.text().len() as u64;
             Ok(())
         })?;
         self.progress.documents.fetch_add(rows, Ordering::Relaxed);
         self.progress.text.fetch_add(bytes, Ordering::Relaxed);
-        let output = &self.outputs[chunk.file as usize];
-        let packing = Packing::of_name(&output.to_string_lossy()).0;
-        let bytes = pack(packing, out).map_err(|e| regimen_base::fs::Error::new("pack", output, e))?;
-        Ok(Part { bytes, rows })
+        Ok(Part { bytes: out.finish_whole()?, rows })
     }
 
     fn take(&self, sink: &mut Output, part: Part) -> Result<()> {

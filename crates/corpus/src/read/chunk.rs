@@ -114,6 +114,8 @@ pub(crate) struct Chunks {
     rest: Vec<u8>,
     done: bool,
     beside: Vec<Lines>,
+    /// Bytes of a document at most.
+    most: u64,
     memory: Option<Arc<Memory>>,
     long: Option<Long>,
     table: Option<Box<Table>>,
@@ -160,6 +162,8 @@ impl Chunks {
             rest: Vec::new(),
             done: false,
             beside: Vec::new(),
+            // Lengths of documents are counted in 32 bits.
+            most: u64::from(u32::MAX),
             memory: None,
             long: None,
             table: match how {
@@ -171,7 +175,12 @@ impl Chunks {
 
     /// Within a memory, which says how long a document may be.
     pub fn within(self, memory: &Arc<Memory>) -> Chunks {
-        Chunks { memory: Some(Arc::clone(memory)), ..self }
+        Chunks { most: memory.longest(), memory: Some(Arc::clone(memory)), ..self }
+    }
+
+    /// With documents of so many bytes at most, for any number of threads at once.
+    pub fn up_to(self, most: u64) -> Chunks {
+        Chunks { most, ..self }
     }
 
     /// With attribute files, whose rows come in step with the lines.
@@ -263,9 +272,9 @@ impl Chunks {
         Ok(())
     }
 
-    /// Lengths of documents are counted in 32 bits, and a long one is for one thread at a time.
+    /// A document is not longer than it may be, and a long one is for one thread at a time.
     fn not_too_long(&mut self, bytes: usize) -> Result<()> {
-        let most = self.memory.as_ref().map_or(u64::from(u32::MAX), |memory| memory.longest());
+        let most = self.most;
         if bytes as u64 > most {
             let (unit, number) = if self.how == How::Lines { ("line", self.next) } else { ("", 0) };
             let place = Place { file: self.stream.path().into(), unit, number };

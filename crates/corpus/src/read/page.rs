@@ -119,7 +119,8 @@ impl Pages {
                 Reader::Warc(Box::new(warc::Reader::new(input.path.clone(), counting, options)?))
             }
             PageKind::Parquet => {
-                return Pages::table(input, [&source.text_field, &source.id_field], number, file, &read);
+                let columns = [&*source.text_field, &source.id_field];
+                return Pages::table(input, columns, number, file, &read, None);
             }
             PageKind::Html => {
                 read.fetch_add(input.bytes, Ordering::Relaxed);
@@ -146,20 +147,22 @@ impl Pages {
         Ok(Pages { reader, source: number, file, next: 1, within })
     }
 
-    /// Open a table whose texts and ids are in these columns.
+    /// Open a table whose texts and ids are in these columns. Within a memory, if there is one, a text that is too long is an
+    /// error.
     pub fn table(
         input: &InputFile,
         [text, id]: [&str; 2],
         number: u16,
         file: u32,
         read: &AtomicU64,
+        memory: Option<&Arc<Memory>>,
     ) -> Result<Pages> {
         read.fetch_add(input.bytes, Ordering::Relaxed);
         let options = parquet::Options {
             text: text.into(),
             id: Some(id.into()),
             other: parquet::Other::All,
-            max_bytes: MOST,
+            max_bytes: memory.map_or(MOST, |memory| memory.longest()),
         };
         let opened = match parquet::Reader::open(input.path.clone(), &input.full, options.clone()) {
             // A table need not have ids.
@@ -169,7 +172,8 @@ impl Pages {
             }
             opened => opened,
         };
-        Ok(Pages { reader: Reader::Parquet(Box::new(opened?)), source: number, file, next: 1, within: None })
+        let within = memory.map(|memory| (Arc::clone(memory), input.path.clone(), "row"));
+        Ok(Pages { reader: Reader::Parquet(Box::new(opened?)), source: number, file, next: 1, within })
     }
 
     /// The next chunk; none at the end.
@@ -177,12 +181,12 @@ impl Pages {
         let mut chunk = Chunk { source: self.source, file: self.file, first: self.next, ..Chunk::default() };
         let mut bytes = 0;
         while bytes < CHUNK {
-            let Some((raw, size)) = self.page()? else { break };
+            let number = self.next + chunk.pages.len() as u64;
+            let Some((raw, size)) = self.page(number)? else { break };
             bytes += size + 64;
             chunk.pages.push(raw);
             if let Some((memory, path, unit)) = &self.within {
                 if size as u64 > memory.longest() {
-                    let number = self.next + chunk.pages.len() as u64 - 1;
                     return Err(Error::LongDocument {
                         place: Place { file: path.clone(), unit, number },
                         bytes: size as u64,
@@ -199,7 +203,8 @@ impl Pages {
         Ok((!chunk.pages.is_empty()).then_some(chunk))
     }
 
-    fn page(&mut self) -> Result<Option<(Raw, usize)>> {
+    /// The document with this number, and its bytes.
+    fn page(&mut self, number: u64) -> Result<Option<(Raw, usize)>> {
         match &mut self.reader {
             Reader::Warc(reader) => loop {
                 let record = match warc::Reader::next(reader)? {
@@ -241,6 +246,10 @@ impl Pages {
             Reader::Parquet(reader) => Ok(match parquet::Reader::next(reader)? {
                 None => None,
                 Some(parquet::Item::TooLarge { id, bytes, .. }) => {
+                    if let Some((memory, path, unit)) = &self.within {
+                        let place = Place { file: path.clone(), unit, number };
+                        return Err(Error::LongDocument { place, bytes, most: memory.longest() });
+                    }
                     let mut metadata = Map::new();
                     metadata.insert("bytes".into(), bytes.into());
                     Some((Raw { id, date: None, body: Body::None, span: None, metadata }, 0))

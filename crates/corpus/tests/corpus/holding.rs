@@ -40,6 +40,7 @@ fn options(dir: &Path) -> Options {
         to: None,
         report: dir.join("hits.jsonl"),
         clean: Some(dir.join("clean")),
+        memory: 1 << 30,
     }
 }
 

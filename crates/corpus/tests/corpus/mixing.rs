@@ -38,6 +38,7 @@ fn options(dir: &Path) -> Options {
         budget: 0,
         max_copies: 1,
         keep_map: false,
+        memory: 1 << 30,
     }
 }
 

@@ -7,7 +7,7 @@ use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use regimen_base::Cancel;
-use regimen_corpus::dolma::sample::{Amount, Sampled, To, sample};
+use regimen_corpus::dolma::sample::{Amount, Options, Sampled, To, sample};
 use regimen_corpus::dolma::tag::Progress;
 use regimen_recipe::input_files;
 
@@ -31,8 +31,9 @@ fn run(dir: &Path, amount: Amount, seed: u64, threads: usize) -> (Sampled, Vec<S
     let to = dir.join("out.jsonl");
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     let (progress, cancel) = (Progress::default(), Cancel::new());
+    let options = Options { amount, seed, memory: 1 << 30 };
     let sampled =
-        pool.install(|| sample(&files, amount, seed, To::File(to.clone()), &progress, &cancel)).unwrap();
+        pool.install(|| sample(&files, &options, To::File(to.clone()), &progress, &cancel)).unwrap();
     let text = std::fs::read_to_string(to).unwrap();
     (sampled, text.lines().map(String::from).collect())
 }
@@ -81,7 +82,8 @@ fn rows_without_ids_go_by_their_place_and_faults_are_placed() {
         let files = input_files(dir.path(), "in").unwrap();
         let to = To::File(dir.path().join("out.jsonl"));
         let (progress, cancel) = (Progress::default(), Cancel::new());
-        let told = sample(&files, Amount::Bytes(9), 0, to, &progress, &cancel).unwrap_err().to_string();
+        let options = Options { amount: Amount::Bytes(9), seed: 0, memory: 1 << 30 };
+        let told = sample(&files, &options, to, &progress, &cancel).unwrap_err().to_string();
         assert!(told.contains(part), "{told}");
         assert!(!dir.path().join("out.jsonl").exists());
     }
@@ -122,7 +124,8 @@ fn rows_of_tables_become_json_lines() {
     let dir = project(&[("in/a.parquet", &table(&["one", "", "three"]))]);
     let files = input_files(dir.path(), "in").unwrap();
     let to = To::File(dir.path().join("out.jsonl"));
-    let told = sample(&files, Amount::Documents(1), 0, to, &Progress::default(), &Cancel::new());
+    let options = Options { amount: Amount::Documents(1), seed: 0, memory: 1 << 30 };
+    let told = sample(&files, &options, to, &Progress::default(), &Cancel::new());
     let told = told.unwrap_err().to_string();
     assert!(told.contains("a.parquet`, row 2: the row has no text field `text`"), "{told}");
 }

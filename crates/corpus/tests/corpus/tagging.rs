@@ -13,7 +13,7 @@ use crate::common::{gzip, project, zstd};
 fn run_at(dir: &Path, threads: usize) -> Result<Summary> {
     let set = Set::new(&["gopher_v1", "c4_v2", "pii_regex_with_counts_fast_v2"].map(Wanted::named))?;
     let files = input_files(dir, "c/documents").unwrap();
-    let options = Options { experiment: "x".into(), to: None };
+    let options = Options { experiment: "x".into(), to: None, memory: 1 << 30 };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| tag(&files, &set, &options, &Progress::default(), &Cancel::new()))
 }
@@ -114,12 +114,12 @@ fn outputs_that_would_meet_are_refused() {
     ]);
     let set = Set::new(&[Wanted::named("length")]).unwrap();
     let files = input_files(dir.path(), "*/documents/*").unwrap();
-    let options = Options { experiment: "x".into(), to: Some(dir.path().join("out")) };
+    let options = Options { experiment: "x".into(), to: Some(dir.path().join("out")), memory: 1 << 30 };
     let error = tag(&files, &set, &options, &Progress::default(), &Cancel::new()).unwrap_err();
     assert!(matches!(error, Error::SameOutput { .. }), "{error}");
     let lone = project(&[("a.jsonl", rows(0, 1).as_bytes())]);
     let files = input_files(lone.path(), "a.jsonl").unwrap();
-    let options = Options { experiment: "x".into(), to: None };
+    let options = Options { experiment: "x".into(), to: None, memory: 1 << 30 };
     let error = tag(&files, &set, &options, &Progress::default(), &Cancel::new()).unwrap_err();
     assert!(error.hint().unwrap().contains("--to"), "{error}");
 }

@@ -40,6 +40,7 @@ pub fn decontaminate(context: &Context, args: &DecontaminateArgs) -> anyhow::Res
         to: args.to.clone(),
         report: args.report.clone(),
         clean: args.drop.clone(),
+        memory: args.memory,
     };
     let total = files.iter().map(|file| file.bytes).sum();
     let began = Instant::now();

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::files;
 use super::step::step;
 use crate::Context;
-use crate::args::{MixArgs, bytes_of};
+use crate::args::{MEMORY, MixArgs, bytes_of};
 use crate::output::{Explain, Fault, INTERRUPTED, print, print_json, say, table};
 
 /// Bytes of input files that become one file.
@@ -29,6 +29,7 @@ struct Config {
     keep_map: bool,
     shard: Option<Bytes>,
     pack: Option<Pack>,
+    memory: Option<Bytes>,
     sources: Vec<Entry>,
 }
 
@@ -152,6 +153,7 @@ fn settled(args: &MixArgs) -> anyhow::Result<(Vec<Source>, Options)> {
         budget: bytes(args.budget, "budget", &config.budget, 0)?,
         max_copies: args.max_copies.or(config.max_copies).unwrap_or(1),
         keep_map: args.keep_map || config.keep_map,
+        memory: bytes(args.memory, "memory", &config.memory, bytes_of(MEMORY).unwrap_or(u64::MAX))?,
     };
     if !(1..=MOST_COPIES).contains(&options.max_copies) {
         return Err(Fault::new(

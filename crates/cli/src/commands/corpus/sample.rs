@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use regimen_base::units;
-use regimen_corpus::dolma::sample::{Amount, To, sample as run};
+use regimen_corpus::dolma::sample::{Amount, Options, To, sample as run};
 use regimen_corpus::dolma::tag::Progress;
 
 use super::files;
@@ -26,6 +26,7 @@ pub fn sample(context: &Context, args: &SampleArgs) -> anyhow::Result<u8> {
         (_, _, bytes) => Amount::Bytes(bytes.unwrap_or(0)),
     };
     let files = files(&args.documents)?;
+    let options = Options { amount, seed: args.seed, memory: args.memory };
     // As elsewhere, `-` is the standard output.
     let to = match args.to.as_ref().filter(|path| path.as_os_str() != "-") {
         Some(path) => To::File(path.clone()),
@@ -45,7 +46,7 @@ pub fn sample(context: &Context, args: &SampleArgs) -> anyhow::Result<u8> {
             let documents = progress.documents.load(Ordering::Relaxed);
             (progress.read.load(Ordering::Relaxed), units::plural(documents, "document"))
         },
-        || run(&files, amount, args.seed, to, &progress, &cancel),
+        || run(&files, &options, to, &progress, &cancel),
     );
     let sampled = match sampled {
         Err(regimen_corpus::Error::Interrupted) => {

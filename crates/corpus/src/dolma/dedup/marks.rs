@@ -1,13 +1,13 @@
 //! Deciding, in document order, what came before.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
-
-use super::record::{Record, next};
+use super::frames::Records;
+use super::record::Record;
 use super::{By, Found, Options};
 use crate::dedup::{Batch, Bloom, Budget, ExactKeys, ExactParagraphs, Facts, Kept, Lsh, Sizing};
 use crate::error::{Error, Result};
+use crate::memory::Memory;
 
 /// Paragraphs that are looked up in a Bloom filter at once.
 const BATCH: usize = 1 << 18;
@@ -22,20 +22,31 @@ pub(super) enum Marks {
     Bits { bits: Vec<u64>, at: usize },
 }
 
-pub(super) fn decide(parts: &[Mmap], options: &Options, work: &Path, found: &mut Found) -> Result<Marks> {
-    let budget = Budget { memory: options.memory, dir: work.join("spill") };
-    let count = u32::try_from(found.summary.documents)
+/// Bytes that are held of a document when documents are compared: its number in two tables, and its fate.
+const HELD: u64 = 9;
+/// The same when one of several is chosen, while they are compared and in the end.
+const CHOSEN: [u64; 2] = [8 + size_of::<Facts>() as u64, 72 + size_of::<Facts>() as u64];
+
+/// Decide about the `compared` things that the records in `parts` hold.
+pub(super) fn decide(
+    parts: &[PathBuf],
+    options: &Options,
+    memory: &Memory,
+    work: &Path,
+    compared: u64,
+    found: &mut Found,
+) -> Result<Marks> {
+    let documents = found.summary.documents;
+    let budget = |memory| Budget { memory, dir: work.join("spill") };
+    let count = u32::try_from(documents)
         .ok()
         .filter(|&n| n < u32::MAX)
         .ok_or(Error::TooMany { what: "documents", most: u64::from(u32::MAX) })?;
     let each = |then: &mut dyn FnMut(u32, &Record) -> Result<()>| -> Result<()> {
-        let mut ordinal = 0;
-        for part in parts {
-            let mut left = &part[..];
-            while let Some(record) = next(&mut left, options.by)? {
-                then(ordinal, &record)?;
-                ordinal += 1;
-            }
+        let (mut ordinal, mut records) = (0, Records::new(parts, options.by));
+        while let Some(record) = records.next()? {
+            then(ordinal, &record)?;
+            ordinal += 1;
         }
         Ok(())
     };
@@ -44,7 +55,7 @@ pub(super) fn decide(parts: &[Mmap], options: &Options, work: &Path, found: &mut
     };
     match options.by {
         By::Document | By::Url => {
-            let mut keys = ExactKeys::new("keys", &budget)?;
+            let mut keys = ExactKeys::new("keys", &budget(memory.for_documents(documents, HELD, HELD)?))?;
             each(&mut |ordinal, record| {
                 if let Some(key) = record.compared.first_chunk::<16>() {
                     found.compared += 1;
@@ -59,8 +70,8 @@ pub(super) fn decide(parts: &[Mmap], options: &Options, work: &Path, found: &mut
             Ok(Marks::Documents(gone))
         }
         By::Near { keep, .. } => {
-            let mut lsh = Lsh::new(&budget)?;
-            let mut facts = Vec::new();
+            let mut lsh = Lsh::new(&budget(memory.for_documents(documents, CHOSEN[1], CHOSEN[0])?))?;
+            let mut facts = Vec::with_capacity(count as usize);
             each(&mut |ordinal, record| {
                 found.compared += u64::from(!record.compared.is_empty());
                 facts.push(Facts { bytes: record.bytes, day: record.day, rank: 0 });
@@ -71,7 +82,7 @@ pub(super) fn decide(parts: &[Mmap], options: &Options, work: &Path, found: &mut
             Ok(Marks::Documents((0..count).map(|ordinal| !kept.is_kept(ordinal)).collect()))
         }
         By::Paragraph { bloom: None, .. } => {
-            let mut all = ExactParagraphs::new(&budget)?;
+            let mut all = ExactParagraphs::new(&budget(options.memory))?;
             each(&mut |ordinal, record| {
                 for (index, paragraph) in (0u32..).zip(record.compared.chunks(16)) {
                     if let Some(hash) = paragraph.first_chunk::<8>() {
@@ -88,9 +99,19 @@ pub(super) fn decide(parts: &[Mmap], options: &Options, work: &Path, found: &mut
         }
         By::Paragraph { bloom: Some((expected, rate)), .. } => {
             let sizing = Sizing::new(expected, rate)?;
-            let mut bloom = Bloom::new(sizing, options.memory)?;
-            let mut hashes = Hashes { parts: parts.iter(), left: &[], by: options.by };
-            let (mut bits, mut keys) = (Bits::default(), Vec::new());
+            // A bit tells of each paragraph whether it came before.
+            let marks = compared.div_ceil(64) * 8;
+            if sizing.bytes() + marks > options.memory {
+                let what = format!("a Bloom filter of {expected} keys beside {compared} paragraphs");
+                let instead = "compare them without --bloom, which takes files where memory ends";
+                let (needed, allowed) = (sizing.bytes() + marks, options.memory);
+                return Err(Error::StepMemory { what, needed, allowed, instead });
+            }
+            let mut bloom = Bloom::new(sizing, options.memory - marks)?;
+            let mut hashes = Hashes { records: Records::new(parts, options.by) };
+            let mut bits =
+                Bits { words: Vec::with_capacity(compared.div_ceil(64) as usize), ..Bits::default() };
+            let mut keys = Vec::new();
             let (mut seen, mut before) = (Vec::new(), Vec::new());
             let mut batch = hashes.batch(&sizing, &mut keys)?;
             if batch.len() >= BATCH {
@@ -136,9 +157,7 @@ impl Bits {
 
 /// The hashes of all paragraphs, in document order.
 struct Hashes<'h> {
-    parts: std::slice::Iter<'h, Mmap>,
-    left: &'h [u8],
-    by: By,
+    records: Records<'h>,
 }
 
 impl Hashes<'_> {
@@ -146,11 +165,7 @@ impl Hashes<'_> {
     fn batch(&mut self, sizing: &Sizing, keys: &mut Vec<u128>) -> Result<Batch> {
         keys.clear();
         while keys.len() < BATCH {
-            let Some(record) = next(&mut self.left, self.by)? else {
-                let Some(part) = self.parts.next() else { break };
-                self.left = &part[..];
-                continue;
-            };
+            let Some(record) = self.records.next()? else { break };
             let hashes = record.compared.chunks(16).filter_map(|p| p.first_chunk::<8>());
             keys.extend(hashes.map(|hash| u128::from(u64::from_le_bytes(*hash))));
         }

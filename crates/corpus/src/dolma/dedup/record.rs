@@ -14,6 +14,18 @@ pub(super) struct Record<'r> {
     pub(super) compared: &'r [u8],
 }
 
+impl Record<'_> {
+    /// The code points of a paragraph, by its number; the whole text if there is none.
+    pub(super) fn range(&self, number: u32) -> (u32, u32) {
+        match self.compared.as_chunks::<16>().0.get(number as usize) {
+            Some(&[_, _, _, _, _, _, _, _, a, b, c, d, e, f, g, h]) => {
+                (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
+            }
+            None => (0, self.code_points),
+        }
+    }
+}
+
 impl By {
     pub(super) fn width(self) -> usize {
         match self {
@@ -46,14 +58,4 @@ pub(super) fn next<'r>(left: &mut &'r [u8], by: By) -> Result<Option<Record<'r>>
     let compared = take(count * by.width())?;
     let day = (day != i32::MIN).then_some(day);
     Ok(Some(Record { id, source, code_points, bytes, day, compared }))
-}
-
-/// The documents of a part, and the bytes of their texts.
-pub(super) fn total(part: &[u8], by: By) -> Result<(u64, u64)> {
-    let (mut left, mut documents, mut bytes) = (part, 0, 0);
-    while let Some(record) = next(&mut left, by)? {
-        documents += 1;
-        bytes += u64::from(record.bytes);
-    }
-    Ok((documents, bytes))
 }

@@ -3,75 +3,77 @@
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use memmap2::Mmap;
 use rayon::prelude::*;
 use regimen_base::{Cancel, Hash256, fs};
 
+use super::frames::Records;
 use super::marks::Marks;
-use super::record::{Record, next};
 use super::{By, Options};
 use crate::dolma::attributes::{decimal, name};
 use crate::error::Result;
+use crate::memory::Memory;
 use crate::output::{Output, pack};
 use crate::read::stream::Packing;
 
 /// Bytes of attributes that are packed as one piece.
 const PIECE: usize = 1 << 20;
 
-/// Records of attributes of one file that are packed as one piece.
-struct Piece<'r> {
+/// Attributes of one file that are packed as one piece.
+#[derive(Default)]
+struct Piece {
     file: usize,
     /// Ordinal of the first document of the file.
     begins: u32,
     /// Whether the file ends with it.
     last: bool,
-    /// Each with the end of its own among `numbers`.
-    records: Vec<(Record<'r>, usize)>,
-    /// What came before, of one record after the other.
-    numbers: Vec<u32>,
+    rows: Vec<Row>,
+    /// Ids and sources of one row after the other.
+    text: Vec<u8>,
+    /// What came before in one row after the other.
+    spans: Vec<(u32, u32)>,
+}
+
+/// A row: the ends of its id and its source in the text of its piece, and of its own among the spans.
+struct Row {
+    id: usize,
+    source: usize,
+    spans: usize,
 }
 
 /// How attributes are written.
 struct Form {
     /// What stands before the spans.
     head: String,
-    /// Whether a span is the whole text; a paragraph otherwise.
-    whole: bool,
 }
 
 impl Form {
     fn pack(&self, piece: &Piece, path: &Path) -> Result<Vec<u8>> {
-        let (mut out, mut from) = (Vec::with_capacity(PIECE + (PIECE >> 3)), 0);
-        for (record, end) in &piece.records {
-            self.row(record, &piece.numbers[from..*end], &mut out);
-            from = *end;
+        let mut out = Vec::with_capacity(PIECE + (PIECE >> 3));
+        let (mut text, mut spans) = (0, 0);
+        for row in &piece.rows {
+            let (id, source) = (&piece.text[text..row.id], &piece.text[row.id..row.source]);
+            self.row(id, source, &piece.spans[spans..row.spans], &mut out);
+            (text, spans) = (row.source, row.spans);
         }
         let packing = Packing::of_name(&path.to_string_lossy()).0;
         Ok(pack(packing, out).map_err(|e| fs::Error::new("pack", path, e))?)
     }
 
-    fn row(&self, record: &Record, numbers: &[u32], out: &mut Vec<u8>) {
+    fn row(&self, id: &[u8], source: &[u8], spans: &[(u32, u32)], out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"id\":");
-        out.extend_from_slice(record.id.as_bytes());
+        out.extend_from_slice(id);
         out.extend_from_slice(self.head.as_bytes());
-        for (i, &number) in numbers.iter().enumerate() {
-            let (start, end) = match record.compared.get(16 * number as usize..16 * number as usize + 16) {
-                Some([_, _, _, _, _, _, _, _, range @ ..]) if !self.whole => {
-                    let number = |b: &[u8]| b.iter().rev().fold(0u64, |n, &b| n << 8 | u64::from(b));
-                    (number(&range[..4]), number(&range[4..]))
-                }
-                _ => (0, u64::from(record.code_points)),
-            };
+        for (i, &(start, end)) in spans.iter().enumerate() {
             out.extend_from_slice(if i == 0 { b"[" } else { b",[" });
-            decimal(start, out);
+            decimal(u64::from(start), out);
             out.push(b',');
-            decimal(end, out);
+            decimal(u64::from(end), out);
             out.extend_from_slice(b",1.0]");
         }
         out.extend_from_slice(b"]}");
-        if !record.source.is_empty() {
+        if !source.is_empty() {
             out.extend_from_slice(b",\"source\":");
-            out.extend_from_slice(record.source.as_bytes());
+            out.extend_from_slice(source);
         }
         out.extend_from_slice(b"}\n");
     }
@@ -79,54 +81,64 @@ impl Form {
 
 /// The records of all files, piece by piece.
 struct Pieces<'p> {
-    parts: &'p [Mmap],
+    records: Records<'p>,
     by: By,
+    /// Bytes of pieces that are gathered at once.
+    most: usize,
     marks: &'p mut Marks,
-    /// The file at hand and what is left of it, if one has begun, and the ordinal of its first document.
+    /// The file at hand, whether it has begun, and the ordinal of its first document.
     file: usize,
-    left: Option<&'p [u8]>,
+    begun: bool,
     begins: u32,
     /// Ordinal of the next document.
     ordinal: u32,
     numbers: Vec<u32>,
 }
 
-impl<'p> Pieces<'p> {
+impl Pieces<'_> {
     /// The next pieces, as many as all threads have work with; none at the end.
-    fn some(&mut self) -> Result<Vec<Piece<'p>>> {
-        let mut pieces = Vec::new();
-        while pieces.len() < 4 * rayon::current_num_threads() {
+    fn some(&mut self) -> Result<Vec<Piece>> {
+        let (mut pieces, mut bytes) = (Vec::new(), 0);
+        while pieces.len() < 4 * rayon::current_num_threads() && bytes <= self.most {
             let Some(piece) = self.piece()? else { break };
+            bytes += piece.text.len() + size_of::<(u32, u32)>() * piece.spans.len();
             pieces.push(piece);
         }
         Ok(pieces)
     }
 
     /// The next one. A file without rows has one, too.
-    fn piece(&mut self) -> Result<Option<Piece<'p>>> {
-        let mut left = match (self.left, self.parts.get(self.file)) {
-            (Some(left), _) => left,
-            (None, Some(part)) => {
-                self.begins = self.ordinal;
-                &part[..]
+    fn piece(&mut self) -> Result<Option<Piece>> {
+        if !self.begun {
+            if !self.records.open()? {
+                return Ok(None);
             }
-            (None, None) => return Ok(None),
-        };
-        let (mut records, mut numbers, mut size) = (Vec::new(), Vec::new(), 0);
+            (self.begun, self.begins) = (true, self.ordinal);
+        }
+        let mut piece = Piece { file: self.file, begins: self.begins, ..Piece::default() };
+        let (whole, width) = (!matches!(self.by, By::Paragraph { .. }), self.by.width());
+        let mut size = 0;
         while size < PIECE
-            && let Some(record) = next(&mut left, self.by)?
+            && let Some(record) = self.records.here()?
         {
-            self.marks.of(self.ordinal, record.compared.len() / self.by.width(), &mut self.numbers)?;
+            self.marks.of(self.ordinal, record.compared.len() / width, &mut self.numbers)?;
             self.ordinal += 1;
-            numbers.extend_from_slice(&self.numbers);
+            piece.text.extend_from_slice(record.id.as_bytes());
+            let id = piece.text.len();
+            piece.text.extend_from_slice(record.source.as_bytes());
+            let spans = self
+                .numbers
+                .iter()
+                .map(|&number| if whole { (0, record.code_points) } else { record.range(number) });
+            piece.spans.extend(spans);
             // About what it will be.
             size += 50 + record.id.len() + record.source.len() + 16 * self.numbers.len();
-            records.push((record, numbers.len()));
+            piece.rows.push(Row { id, source: piece.text.len(), spans: piece.spans.len() });
         }
-        let (file, begins, last) = (self.file, self.begins, left.is_empty());
-        self.left = Some(left).filter(|_| !last);
-        self.file += usize::from(last);
-        Ok(Some(Piece { file, begins, last, records, numbers }))
+        piece.last = !self.records.more()?;
+        self.begun = !piece.last;
+        self.file += usize::from(piece.last);
+        Ok(Some(piece))
     }
 }
 
@@ -142,18 +154,18 @@ struct Packed {
 /// Write the attributes of all files: pieces are packed on all threads while the next ones are gathered, and a thread of its own,
 /// which computes next to nothing, writes them and waits for the disk.
 pub(super) fn write(
-    parts: &[Mmap],
+    parts: &[PathBuf],
     outputs: &[PathBuf],
     options: &Options,
+    memory: &Memory,
     marks: &mut Marks,
     cancel: &Cancel,
 ) -> Result<()> {
-    let form = &Form {
-        head: format!(",\"attributes\":{{\"{}\":[", name(&options.name)),
-        whole: !matches!(options.by, By::Paragraph { .. }),
-    };
-    let by = options.by;
-    let rest = Pieces { parts, by, marks, file: 0, left: None, begins: 0, ordinal: 0, numbers: Vec::new() };
+    let form = &Form { head: format!(",\"attributes\":{{\"{}\":[", name(&options.name)) };
+    let (records, by) = (Records::new(parts, options.by), options.by);
+    let most = memory.in_flight(rayon::current_num_threads()) as usize;
+    let numbers = Vec::new();
+    let rest = Pieces { records, by, most, marks, file: 0, begun: false, begins: 0, ordinal: 0, numbers };
     let (send, packed) = sync_channel(2 * rayon::current_num_threads());
     std::thread::scope(|scope| {
         let writing = scope.spawn(move || put_all(packed, outputs, &options.name, cancel));
@@ -180,7 +192,7 @@ fn pack_all(
             let each = pieces.par_iter().with_max_len(1).map(|piece| {
                 let &Piece { file, begins, last, .. } = piece;
                 let bytes = form.pack(piece, &outputs[file])?;
-                Ok(Packed { file, begins, last, rows: piece.records.len() as u64, bytes })
+                Ok(Packed { file, begins, last, rows: piece.rows.len() as u64, bytes })
             });
             each.collect()
         };

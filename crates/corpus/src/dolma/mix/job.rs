@@ -1,6 +1,6 @@
 //! Going through the files of a mix: once to count what would be kept, once to write it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,17 +11,18 @@ use super::judge::{Fate, Judge};
 use super::{Source, keep, named};
 use crate::dolma::aligned::{Aligned, Sheaf};
 use crate::dolma::offsets::Offsets;
+use crate::dolma::packed::Packed;
 use crate::dolma::rewrite::rewrite;
 use crate::dolma::row::Row;
 use crate::dolma::tag::Progress;
 use crate::edit::Cut;
-use crate::error::{Place, Result};
+use crate::error::{Error, Place, Result};
 use crate::flow::Job;
 use crate::funnel::Count;
-use crate::output::{Output, done, pack};
+use crate::memory::Memory;
+use crate::output::{Output, done};
 use crate::read::attribute_row::{self, Beside, read};
 use crate::read::chunk::Chunk;
-use crate::read::stream::Packing;
 use crate::tag::Tags;
 
 /// Files of one source that become one file.
@@ -90,6 +91,7 @@ pub(super) struct Pass<'m> {
     /// Share of each source that is taken; none in the pass that counts.
     pub fractions: Option<&'m [f64]>,
     pub progress: &'m Progress,
+    pub memory: &'m Arc<Memory>,
     /// Counts of the groups that are done, and how many of them were done before.
     pub counts: Mutex<(Vec<Counts>, u64)>,
 }
@@ -101,26 +103,6 @@ pub(super) struct Room {
     beside: attribute_row::Room,
     cuts: Vec<Cut>,
     offsets: [Offsets; 2],
-}
-
-/// Bytes of rows that are packed together at most, but for one longer row: many copies of long rows need no more memory.
-const PIECE: usize = 16 << 20;
-
-/// Rows of a file, packed piece by piece.
-struct Packed {
-    packing: Packing,
-    loose: Vec<u8>,
-    packed: Vec<u8>,
-}
-
-impl Packed {
-    fn flush(&mut self, least: usize, file: &Path) -> Result<()> {
-        if self.loose.len() >= least.max(1) {
-            let loose = std::mem::take(&mut self.loose);
-            self.packed.append(&mut pack(self.packing, loose).map_err(|e| fs::Error::new("pack", file, e))?);
-        }
-        Ok(())
-    }
 }
 
 /// What a chunk becomes.
@@ -145,9 +127,15 @@ impl<'m> Pass<'m> {
         groups: &'m [Group],
         fractions: Option<&'m [f64]>,
         progress: &'m Progress,
+        memory: &'m Arc<Memory>,
     ) -> Pass<'m> {
         let counts = Mutex::new((vec![Counts::default(); groups.len()], 0));
-        Pass { sources, judges, groups, fractions, progress, counts }
+        Pass { sources, judges, groups, fractions, progress, memory, counts }
+    }
+
+    /// How often a document of a source is written at most.
+    fn copies(&self, source: usize) -> usize {
+        self.fractions.map_or(1, |all| all[source].ceil() as usize).max(1)
     }
 
     fn path(&self, group: &Group) -> PathBuf {
@@ -236,25 +224,37 @@ impl<'m> Job for Pass<'m> {
         }
         let output = Output::anew(&path, key)?;
         let read = Arc::clone(&self.progress.read);
-        let source = Aligned::new(&group.files, self.first(number), read);
+        let (first, copies) = (self.first(number), self.copies(group.source));
+        let source = Aligned::new(&group.files, first, copies, read, self.memory);
         let counts = Counts::new(self.judges[group.source].reasons.len());
         let map = map.map(|map| Output::anew(map, key)).transpose()?;
         Ok(Some((source, Sink { output, map, key, counts })))
     }
 
-    fn work(&self, chunk: Chunk, room: &mut Room) -> Result<Part> {
+    fn in_flight(&self) -> u64 {
+        self.memory.in_flight(rayon::current_num_threads())
+    }
+
+    fn held(&self, part: &Part) -> u64 {
+        (part.bytes.len() + part.map.len()) as u64
+    }
+
+    fn work(&self, mut chunk: Chunk, room: &mut Room) -> Result<Part> {
+        let long = chunk.long.take();
+        // The tables of a long document do not stay with the thread.
+        let mut own = Room::default();
+        let room = if long.is_some() { &mut own } else { room };
         let (file, source) = (self.file(chunk.file), self.source(chunk.file));
         let judge = &self.judges[source];
         let discard = &self.sources[source].discard;
         let fraction = self.fractions.map_or(1.0, |all| all[source]);
         let mut counts = Counts::new(judge.reasons.len());
         let group = self.groups.iter().find(|group| group.source == source);
-        let packing =
-            group.map_or(Packing::Plain, |group| Packing::of_name(&group.output.to_string_lossy()).0);
+        // All of a source are packed alike.
+        let full = group.map_or(&file.documents.full, |group| &group.output);
         let maps = self.fractions.is_some() && group.is_some_and(|group| group.map.is_some());
-        let packed = || Packed { packing, loose: Vec::new(), packed: Vec::new() };
-        let (mut out, mut map) = (packed(), packed());
-        let full = &file.documents.full;
+        let (mut out, mut map) = (Packed::new(full, 0), Packed::new(full, 0));
+        let most = self.memory.longest();
         let mut beside: Vec<_> = chunk.paired.iter().map(Chunk::lines).collect();
         let Room { tags, beside: met, cuts, offsets } = room;
         let find = |name: &str| Ok(judge.slots.get(name).copied());
@@ -283,16 +283,20 @@ impl<'m> Job for Pass<'m> {
                     counts.rows.documents += u64::from(copies);
                     counts.rows.bytes += length * u64::from(copies);
                     let text = edited.as_ref().map(|(text, _)| &**text);
+                    let all = line.len() as u64 * u64::from(copies);
+                    if all > most && copies > 1 {
+                        return Err(Error::LongDocument { place: place(), bytes: all, most });
+                    }
                     for copy in 1..=if self.fractions.is_some() { copies } else { 0 } {
                         // Ids stay those of one row each.
                         let id = (copy > 1).then(|| format!("{id}#{copy}"));
                         rewrite(&row, text, id.as_deref(), discard, place, &mut out.loose)?;
-                        out.flush(PIECE, full)?;
+                        out.row()?;
                         if maps {
                             let words = &judge.replacements;
                             let (id, edited) = (id.as_deref(), edited.as_ref());
                             keep::write(&row, &place(), id, edited, words, offsets, &mut map.loose);
-                            map.flush(PIECE, full)?;
+                            map.row()?;
                         }
                     }
                 }
@@ -301,9 +305,7 @@ impl<'m> Job for Pass<'m> {
         })?;
         self.progress.documents.fetch_add(counts.read.documents, Ordering::Relaxed);
         self.progress.text.fetch_add(counts.read.bytes, Ordering::Relaxed);
-        out.flush(0, full)?;
-        map.flush(0, full)?;
-        Ok(Part { bytes: out.packed, map: map.packed, counts })
+        Ok(Part { bytes: out.finish()?, map: map.finish()?, counts })
     }
 
     fn take(&self, sink: &mut Sink, part: Part) -> Result<()> {
@@ -317,9 +319,7 @@ impl<'m> Job for Pass<'m> {
     fn close(&self, number: usize, mut sink: Sink) -> Result<()> {
         let path = self.path(&self.groups[number]);
         if sink.counts.kept.documents == 0 {
-            // Some readers take a file of no bytes for a damaged one.
-            let empty = pack(Packing::of_name(&path.to_string_lossy()).0, Vec::new());
-            let empty = empty.map_err(|e| fs::Error::new("pack", &path, e))?;
+            let empty = Packed::new(&path, 0).finish_whole()?;
             for output in std::iter::once(&mut sink.output).chain(&mut sink.map) {
                 output.put(&empty, 0)?;
             }

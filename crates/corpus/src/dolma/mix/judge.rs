@@ -11,6 +11,7 @@ use crate::dolma::row::Row;
 use crate::edit::{Cut, KeptRange, apply};
 use crate::error::{Error, Result};
 use crate::expr::{Facts, Known, Truth, parse};
+use crate::memory::Memory;
 use crate::mix::copies;
 use crate::names::Reason;
 use crate::read::row::{Fields, Scalar, parse as parse_row};
@@ -55,7 +56,7 @@ impl Judge {
     ///
     /// # Errors
     /// [`Error::Expression`], [`Error::UnknownAttribute`], [`Error::TooMany`].
-    pub fn new(source: &Source, attributes: &[&InputFile], mixes: bool) -> Result<Judge> {
+    pub fn new(source: &Source, attributes: &[&InputFile], mixes: bool, memory: &Memory) -> Result<Judge> {
         if source.edit.len() > 255 {
             return Err(Error::TooMany { what: "edits", most: 255 });
         }
@@ -86,7 +87,7 @@ impl Judge {
             }
             Ok((include, drop, edits, replacements))
         };
-        let ((include, drop, edits, replacements), used) = ask(attributes, compile)?;
+        let ((include, drop, edits, replacements), used) = ask(attributes, memory, compile)?;
         let reason = |name: String, text: &str| Reason { name, text: text.into() };
         let mut reasons = Vec::new();
         if !include.is_empty() {

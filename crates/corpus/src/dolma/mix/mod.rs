@@ -12,7 +12,7 @@ mod keep;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use regimen_base::{Cancel, Hash256};
 use regimen_recipe::InputFile;
@@ -23,6 +23,7 @@ use super::tag::Progress;
 use crate::error::{Error, Result};
 use crate::flow;
 use crate::funnel::{Count, Funnel, Step};
+use crate::memory::Memory;
 use crate::mix::Mix;
 use crate::output::{hold, tidy};
 
@@ -104,6 +105,8 @@ pub struct Options {
     pub max_copies: u32,
     /// Whether the ranges of the source text that were kept are written, as attributes of the experiment [`KEEP_MAP`].
     pub keep_map: bool,
+    /// Bytes for what is between reader and writer, and for long documents with all their copies.
+    pub memory: u64,
 }
 
 /// Copies of a document at most.
@@ -173,7 +176,8 @@ pub fn mix(sources: &[Source], options: &Options, progress: &Progress, cancel: &
     }
     let groups = groups(sources, options)?;
     let mixes = options.mixes(sources);
-    let judges = judges(sources, &groups, mixes)?;
+    let memory = Arc::new(Memory::new(options.memory));
+    let judges = judges(sources, &groups, mixes, &memory)?;
     let Some(first) = groups.first() else {
         return Ok(Mixed { files: 0, skipped: 0, sources: Vec::new(), funnel: Funnel::default() });
     };
@@ -190,7 +194,7 @@ pub fn mix(sources: &[Source], options: &Options, progress: &Progress, cancel: &
     }
     tidy(&groups.iter().map(|group| group.counted.clone()).collect::<Vec<_>>());
     let run = |fractions: Option<&[f64]>| -> Result<(Vec<Counts>, u64)> {
-        let pass = Pass::new(sources, &judges, &groups, fractions, progress);
+        let pass = Pass::new(sources, &judges, &groups, fractions, progress, &memory);
         flow::run(groups.len(), &pass, cancel)?;
         let (by_group, skipped) = pass.counts.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut by_source = vec![Counts::default(); sources.len()];
@@ -286,11 +290,11 @@ fn sheaf(source: &Source, file: &InputFile) -> Result<Sheaf> {
     Ok(Sheaf { documents: file.clone(), attributes })
 }
 
-fn judges(sources: &[Source], groups: &[Group], mixes: bool) -> Result<Vec<Judge>> {
+fn judges(sources: &[Source], groups: &[Group], mixes: bool, memory: &Memory) -> Result<Vec<Judge>> {
     let judge = |(number, source): (usize, &Source)| {
         let own = groups.iter().filter(|group| group.source == number);
         let files: Vec<&InputFile> = own.flat_map(|g| &g.files).flat_map(|file| &file.attributes).collect();
-        Judge::new(source, &files, mixes)
+        Judge::new(source, &files, mixes, memory)
     };
     sources.iter().enumerate().map(judge).collect()
 }

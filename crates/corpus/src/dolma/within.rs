@@ -1,0 +1,39 @@
+//! Files of rows, read within the memory of a step.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use regimen_recipe::InputFile;
+
+use crate::error::Result;
+use crate::memory::Memory;
+use crate::read::chunk::{Chunks, How};
+use crate::read::stream::Stream;
+
+/// Open `file`, whose chunks have this number; each thread has `open` such files at once. `read` counts bytes taken from the
+/// disk.
+pub(super) fn rows(
+    file: &InputFile,
+    number: u32,
+    open: usize,
+    read: Arc<AtomicU64>,
+    memory: &Arc<Memory>,
+) -> Result<Chunks> {
+    Ok(chunks(file, number, open, read, memory)?.within(memory))
+}
+
+/// The same for rows that go with others, which waited for their turn if they are long.
+pub(super) fn beside(file: &InputFile, open: usize, memory: &Memory) -> Result<Chunks> {
+    Ok(chunks(file, 0, open, Arc::default(), memory)?.up_to(memory.longest()))
+}
+
+fn chunks(
+    file: &InputFile,
+    number: u32,
+    open: usize,
+    read: Arc<AtomicU64>,
+    memory: &Memory,
+) -> Result<Chunks> {
+    let window = memory.window_log(open * rayon::current_num_threads());
+    Ok(Chunks::new(Stream::open_within(file, read, window)?, How::Lines, 0, number))
+}
