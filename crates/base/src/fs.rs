@@ -372,7 +372,7 @@ pub fn files_below(path: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Whether a link leads to one of the folders on the way to it from `top`, or to one that holds such a folder.
-fn leads_back(link: &Path, top: &Path) -> Result<bool> {
+pub fn leads_back(link: &Path, top: &Path) -> Result<bool> {
     let real = |path: &Path| std_fs::canonicalize(path).map_err(|e| Error::new("look at", path, e));
     let target = real(link)?;
     for folder in link.ancestors().skip(1) {

@@ -77,6 +77,9 @@ fn records(file: &str, emit: Emit) -> Result<(), Failure> {
                 }
                 Err(error) => line["unreadable"] = error.to_string().into(),
             }
+        } else if record.is_page() {
+            let uri = record.target_uri.as_deref().unwrap_or("");
+            line["page"] = page(uri, &record.payload, record.charset());
         } else if let Some((text, _)) = record.text() {
             line["text"] = text.into();
         } else if let Some(Ok(value)) = record.json() {

@@ -20,6 +20,7 @@ use crate::names::{AttributeName, FileName, Names, Reason, SourceName};
 use crate::output::Note;
 use crate::pipeline::Pipeline;
 use crate::quality::Rules;
+use crate::read::attribute_names::named;
 use crate::read::beside::Beside;
 use crate::read::chunk::How;
 use crate::read::document::{self, Reading};
@@ -68,7 +69,7 @@ impl<'g> Ground<'g> {
         let plan = plan(config, files)?;
         fits(config, &plan, &memory)?;
         let rules = Rules::new(&config.filter);
-        let beside = Beside::new(&config.sources, files)?;
+        let beside = Beside::new(&config.sources, &named(config), files)?;
         let pipeline = Pipeline::new(config, root, beside.attributes.names())?;
         let (names, given) = names(config, &plan, &rules, &pipeline);
         let groups = groups(&plan, config.limit_bytes > 0);

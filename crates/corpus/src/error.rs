@@ -433,6 +433,34 @@ pub enum Error {
         /// The columns that the file has.
         columns: Vec<String>,
     },
+    /// A text of a table's row is not UTF-8.
+    #[error("{place}: column `{column}`: invalid UTF-8 at byte {byte}")]
+    ColumnEncoding {
+        /// Where.
+        place: Place,
+        /// The column.
+        column: String,
+        /// Offset in the text, from 0.
+        byte: u64,
+    },
+    /// A column of a Parquet file is packed in a way that this build does not read.
+    #[error("`{file}`: column `{column}` is packed with {codec}, which is not read")]
+    Codec {
+        /// The file.
+        file: String,
+        /// The column.
+        column: String,
+        /// The packing, as the format calls it.
+        codec: String,
+    },
+    /// A file is no Parquet file at all.
+    #[error("`{file}` is no Parquet file: it begins with `{found}` instead of `PAR1`")]
+    NotParquet {
+        /// The file.
+        file: String,
+        /// Its first bytes.
+        found: String,
+    },
     /// The store does not give an artifact.
     #[error(transparent)]
     Ledger(#[from] regimen_ledger::Error),
@@ -607,6 +635,18 @@ impl Hint for Error {
                     .into()
             }
             Error::Foreign { .. } => "fetch or write the file again; its bytes are damaged".into(),
+            Error::ColumnEncoding { .. } => {
+                "write the table with texts in UTF-8, or set invalid_utf8 = \"replace\" or \"drop\" in the corpus stage"
+                    .into()
+            }
+            Error::Codec { .. } => {
+                "write it again unpacked or with Snappy, gzip, Zstandard or LZ4: these are read".into()
+            }
+            Error::NotParquet { .. } => {
+                "name what it is in the source (`format`), or narrow `path` to Parquet files; an encrypted one (`PARE`) \
+                 is not read"
+                    .into()
+            }
             Error::Column { columns, .. } => format!("the file has the columns {}", columns.join(", ")),
             Error::Ledger(error) => return error.hint(),
             Error::Index { path, .. } => format!(

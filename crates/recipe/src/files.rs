@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use glob::MatchOptions;
 use rayon::prelude::*;
 use regimen_base::{Hint, fs, suggest};
 use regimen_ledger::Store;
 
 use crate::error::{Error, Result};
+use crate::fitting::fitting;
 use crate::job::InputFile;
 use crate::listed::{ListedFile, list_files};
 
@@ -23,7 +23,7 @@ pub(crate) fn find(root: &Path, pattern: &str) -> Result<Vec<PathBuf>, NoFiles> 
         relative.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"."))
     };
     let below = |folder: &Path| -> Result<Vec<PathBuf>, NoFiles> {
-        let files = fs::files_below(folder).map_err(|e| (e.to_string(), None))?;
+        let files = fs::files_below(folder).map_err(|e| (e.to_string(), e.hint()))?;
         Ok(files.into_iter().filter(|file| !hidden(file)).map(|file| folder.join(file)).collect())
     };
     let mut found = if full.is_dir() {
@@ -37,25 +37,8 @@ pub(crate) fn find(root: &Path, pattern: &str) -> Result<Vec<PathBuf>, NoFiles> 
     } else if full.exists() {
         vec![full]
     } else if pattern.contains(['*', '?', '[']) {
-        let base = glob::Pattern::escape(&root.to_string_lossy());
-        // Behind an empty root a slash would make the pattern one from the root of the file system.
-        let whole = Path::new(pattern).is_absolute() || base.is_empty();
-        let mut text = if whole { pattern.into() } else { format!("{base}/{pattern}") };
-        if text.ends_with("/**") {
-            // By itself `**` means folders alone, and the files beside them would silently be left out.
-            text.push_str("/*");
-        }
-        let options = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };
-        let matches = glob::glob_with(&text, options).map_err(|e| {
-            let hint =
-                "in a pattern `*` stands for any name, `**` for any folders, `[ab]` for one of these letters";
-            (format!("`{pattern}` is not a glob pattern: {}", e.msg), Some(hint.to_string()))
-        })?;
         let mut files = Vec::new();
-        for entry in matches {
-            let path = entry.map_err(|e| {
-                (fs::Error::new("list", e.path(), std::io::Error::from(e.error().kind())).to_string(), None)
-            })?;
+        for path in fitting(root, pattern)? {
             if path.is_dir() {
                 files.extend(below(&path)?);
             } else {
@@ -182,5 +165,59 @@ mod tests {
         assert!(hint.unwrap().contains("looked in"));
         assert_eq!(find(dir.path(), "empty").unwrap_err().0, "there are no files below the folder `empty`");
         assert!(find(dir.path(), "data/a[").unwrap_err().0.contains("not a glob pattern"));
+    }
+
+    #[test]
+    fn names_that_are_not_utf8_are_met_by_patterns_as_in_folders() {
+        use std::os::unix::ffi::OsStrExt;
+        let dir = tree();
+        let bad = std::ffi::OsStr::from_bytes(b"caf\xe9.txt");
+        fs::write(&dir.path().join("data").join(bad), b"x").unwrap();
+        for pattern in ["data", "data/*.txt", "data/**", "**/c*"] {
+            let Err(Error::NoFiles { message, hint }) = list_files(dir.path(), pattern) else {
+                panic!("{pattern}");
+            };
+            assert!(message.ends_with("is not UTF-8") && message.contains("caf"), "{pattern}: {message}");
+            assert_eq!(hint.as_deref(), Some("rename it"));
+        }
+        // What the pattern does not fit is in nobody's way.
+        assert_eq!(list_files(dir.path(), "data/*.jsonl").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn patterns_follow_links_but_not_in_circles() {
+        use std::os::unix::fs::symlink;
+        let dir = tree();
+        let path = dir.path();
+        fs::create_dir_all(&path.join("outside")).unwrap();
+        fs::write(&path.join("outside/o.txt"), b"").unwrap();
+        symlink("..", path.join("data/sub/up")).unwrap();
+        symlink(".", path.join("data/self")).unwrap();
+        symlink("../outside", path.join("data/out")).unwrap();
+        let all = ["data/[x].txt", "data/a.txt", "data/b.txt", "data/out/o.txt", "data/sub/c.txt"];
+        for pattern in ["data/**/*.txt", "**/data/**/*.txt"] {
+            assert_eq!(names(path, pattern), all, "{pattern}");
+        }
+        assert_eq!(names(path, "data/**"), names(path, "data"));
+        assert_eq!(names(path, "data/*/*.txt"), ["data/out/o.txt", "data/sub/c.txt"]);
+        // A link that is named is followed.
+        assert_eq!(names(path, "data/self/a*.txt"), ["data/self/a.txt"]);
+    }
+
+    #[test]
+    fn parts_of_patterns_mean_what_they_meant() {
+        let dir = tree();
+        fs::create_dir_all(&dir.path().join("data/.git/x")).unwrap();
+        fs::write(&dir.path().join("data/.git/x/c.txt"), b"").unwrap();
+        assert_eq!(names(dir.path(), "data/[[]x].txt"), ["data/[x].txt"]);
+        assert_eq!(names(dir.path(), "data/../data/./?.txt"), ["data/../data/a.txt", "data/../data/b.txt"]);
+        assert_eq!(names(dir.path(), "*/"), names(dir.path(), "data"));
+        assert_eq!(names(dir.path(), "data/**/**/c.txt"), ["data/sub/c.txt"]);
+        assert_eq!(names(dir.path(), "data/.g*/**/c.txt"), ["data/.git/x/c.txt"]);
+        let whole = format!("{}/d*/[ab].txt", dir.path().display());
+        assert_eq!(names(dir.path(), &whole), ["data/a.txt", "data/b.txt"]);
+        assert!(find(dir.path(), "data/x**/y").unwrap_err().0.contains("not a glob pattern"));
+        assert_eq!(find(Path::new(""), "src/fil*s.rs").unwrap(), [Path::new("src/files.rs")]);
+        assert_eq!(find(Path::new(""), "sr[c]/**/files.rs").unwrap(), [Path::new("src/files.rs")]);
     }
 }

@@ -7,6 +7,7 @@ mod check;
 pub mod docs;
 mod error;
 mod files;
+mod fitting;
 mod follow;
 pub mod forecast;
 pub mod job;

@@ -171,6 +171,9 @@ fn rows(
     if !chunk.pages.is_empty() {
         for (number, mut page) in (chunk.first..).zip(std::mem::take(&mut chunk.pages)) {
             let place = || Place { file: path.clone(), unit: "row", number };
+            if let Some((column, byte)) = page.invalid {
+                return Err(Error::ColumnEncoding { place: place(), column, byte });
+            }
             let Some((text, _)) =
                 page.text().map_err(|reason| Error::Json { place: place(), column: 1, reason })?
             else {

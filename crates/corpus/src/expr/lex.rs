@@ -88,6 +88,12 @@ pub(crate) fn tokens(expression: &str) -> Result<Vec<(usize, Token)>> {
     Ok(out)
 }
 
+/// The names in an expression; none in what is no expression.
+pub(crate) fn names(expression: &str) -> Vec<String> {
+    let name = |(_, token)| if let Token::Name(name) = token { Some(name) } else { None };
+    tokens(expression).unwrap_or_default().into_iter().filter_map(name).collect()
+}
+
 /// A text in quotes, and the bytes that it takes. A backslash stands before a quote or a backslash that is meant; before
 /// anything else it is itself, as regular expressions want it.
 fn text(expression: &str, at: usize, quote: char) -> Result<(String, usize)> {

@@ -22,6 +22,7 @@ use regex_automata::meta::Regex;
 use crate::error::Result;
 use crate::tag::{Set, Shape, Span, Tags};
 
+pub(crate) use lex::names;
 pub(crate) use parse::parse;
 pub(crate) use visit::{Cut, Uses, cuts};
 

@@ -78,7 +78,7 @@ fn is_label(tree: &Tree, measures: &Measures, at: usize) -> bool {
     says_nothing(&line.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// Leave out the headline, which is the title of the page, and what little stands before it.
+/// Leave out what little stands before the headline: a day, a way through the site.
 pub(super) fn headline(tree: &Tree, measures: &mut Measures, nodes: &[u32]) {
     let total: u32 = nodes.iter().map(|&node| measures.sums[node as usize].text).sum();
     let mut before = 0;
@@ -95,7 +95,6 @@ pub(super) fn headline(tree: &Tree, measures: &mut Measures, nodes: &[u32]) {
                 Tag::H1 => {
                     if before * 5 < total {
                         passed.iter().for_each(|&text: &usize| measures.dropped[text] = true);
-                        measures.dropped[at] = true;
                     }
                     return;
                 }

@@ -34,7 +34,7 @@ fn article() -> String {
 fn an_article_is_written_as_plain_text() {
     let page = extract(&article(), Options { headings: true });
     let expected = format!(
-        "{LOREM}\n\n{LOREM} A link \u{2014} andmore.\n\n## What it costs\n\n- one\n- two bold\n  1. first\n  2. second\n\n\
+        "# Bridge & river\n\n{LOREM}\n\n{LOREM} A link \u{2014} andmore.\n\n## What it costs\n\n- one\n- two bold\n  1. first\n  2. second\n\n\
          Year | Cost\n2020 | 5\u{20ac}\n\nlet a  = 1;\n  b < c\n\n{LOREM}\n\n{LOREM}\nsecond line\n\nthird paragraph"
     );
     assert_eq!(page.text, expected);
@@ -42,6 +42,35 @@ fn an_article_is_written_as_plain_text() {
     assert_eq!(page.language.as_deref(), Some("en"));
     assert_eq!(page.licence.as_deref(), Some("https://creativecommons.org/licenses/by/4.0/?a=1&b=2"));
     assert!(!text(&article()).contains('#'));
+}
+
+#[test]
+fn headlines_of_the_main_text_stay_wherever_they_stand_and_whatever_the_title_is() {
+    let head = "<h1>Bridge and river</h1>";
+    let body = format!("<p>{LOREM}</p><p>{LOREM}</p><h2>What it costs</h2><p>{LOREM}</p>");
+    let expected = format!("Bridge and river\n\n{LOREM}\n\n{LOREM}\n\nWhat it costs\n\n{LOREM}");
+    for title in ["", "<title>Bridge and river</title>", "<title>Another</title>"] {
+        for whole in [
+            format!("{head}{body}"),
+            format!("<main>{head}{body}</main>"),
+            format!("<article>{head}{body}</article>"),
+            format!("<article><header>{head}</header>{body}</article>"),
+            format!("<article>{head}<div class=byline>By Ann Smith</div>{body}</article>"),
+            // What little stands before it goes.
+            format!("<article><div>Local news</div>{head}{body}</article>"),
+        ] {
+            assert_eq!(
+                text(&format!("<html><head>{title}</head><body>{whole}</body></html>")),
+                expected,
+                "{whole}"
+            );
+        }
+    }
+    // The name of the site is no part of the main text; later headings of the first level are.
+    let site = format!("<div id=head><h1>The Daily News</h1></div><article><h2>Bridge</h2>{body}</article>");
+    assert!(text(&site).starts_with("Bridge\n\nThe committee"), "{}", text(&site));
+    let two = format!("<article>{head}{body}<h1>Second part</h1><p>{LOREM}</p></article>");
+    assert_eq!(text(&two), format!("{expected}\n\nSecond part\n\n{LOREM}"));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! column and a few rows. [`Reader::groups`] says how many row groups there are, so that several threads may each read
 //! some of one file.
 
+mod columns;
 mod delta;
 mod pages;
 mod reader;

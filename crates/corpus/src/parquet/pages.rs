@@ -20,6 +20,8 @@ use super::thrift::{Fault, walk};
 
 /// Bytes in which a page's header is looked for at first.
 const HEADER: u64 = 1 << 10;
+/// How a frame of LZ4 begins.
+const LZ4_FRAME: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 /// Bytes that a page of DEFLATE data may become without a look at how many they are: the library has no limit of its own.
 const UNSEEN: u64 = 1 << 29;
 
@@ -148,18 +150,26 @@ impl Headers {
                 return refuse(format!("a page that becomes more than its {bytes} bytes"));
             }
         }
+        if self.compression == Compression::LZ4 && most(self.compression, packed) > UNSEEN {
+            // The library also takes frames of LZ4, as long as they like, which old writers left there.
+            let data = self.source.bytes(self.at + header, 4)?;
+            if data == LZ4_FRAME {
+                return refuse(format!("a page that is a frame of LZ4 of {packed} bytes"));
+            }
+        }
         self.seen = Some(whole);
         Ok((whole, kind == 1))
     }
 }
 
 /// What so many bytes can become at most. A copy in Snappy is up to 64 bytes in three, a match of DEFLATE 258 in two bits, a
-/// block of Zstandard 128 KiB in four bytes; the library knows no other packings.
+/// block of Zstandard 128 KiB in four bytes, a byte of a length in LZ4 counts 255; the library knows no other packings.
 fn most(compression: Compression, bytes: u64) -> u64 {
     let times = match compression {
         Compression::SNAPPY => 22,
         Compression::GZIP(_) => 1032,
         Compression::ZSTD(_) => 1 << 15,
+        Compression::LZ4 | Compression::LZ4_RAW => 255,
         // The size that is claimed does not matter.
         _ => return u64::MAX,
     };

@@ -1,11 +1,11 @@
 //! The rows of a Parquet file.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use parquet::basic::{ConvertedType, Repetition, Type as Physical};
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
 use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row as Record};
@@ -13,9 +13,10 @@ use parquet::schema::types::Type;
 use regimen_base::fs;
 use serde_json::{Map, Value};
 
+use super::columns::{as_bytes, names, packed, projection};
 use super::pages::Checked;
 use super::source::{self, Shared, Source};
-use super::value::{hex, json};
+use super::value::json;
 use crate::error::{Error, Result};
 
 /// Rows taken from the pages at a time.
@@ -63,6 +64,8 @@ pub struct Row {
     pub text: Option<String>,
     /// The other columns.
     pub other: Map<String, Value>,
+    /// The first column whose text is not UTF-8, and the byte at which: U+FFFD stands for what is not.
+    pub invalid: Option<(String, u64)>,
 }
 
 /// What a file holds.
@@ -88,6 +91,8 @@ pub struct Reader {
     source: Arc<dyn Source>,
     reader: Arc<dyn FileReader>,
     projection: Type,
+    /// The columns of the file that hold text, which come as bytes.
+    texts: BTreeSet<String>,
     /// Row groups still to be read, and the number of the first row of each.
     groups: VecDeque<(usize, u64)>,
     group: usize,
@@ -115,18 +120,22 @@ impl Reader {
     ) -> Result<Reader> {
         let file = file.into();
         let source = Arc::new(source);
+        source::is_parquet(&file, &*source)?;
         let opened = guard(&file, 0, "footer", || {
             source::footer(&*source)?;
             SerializedFileReader::new(Shared(Arc::clone(&source)))
         })?;
         let reader: Arc<dyn FileReader> = Arc::new(opened);
         let projection = projection(&file, reader.metadata().file_metadata().schema(), &options)?;
+        packed(&file, reader.metadata(), &projection)?;
+        let (projection, texts) = as_bytes(projection);
         let mut reader = Reader {
             file,
             options,
             source,
             reader,
             projection,
+            texts,
             groups: VecDeque::new(),
             group: 0,
             next: 0,
@@ -216,8 +225,18 @@ impl Reader {
 
     fn item(&self, number: u64, record: Record) -> Result<Item> {
         let (mut id, mut text, mut bytes) = (None, None, 0);
-        let mut other = Map::new();
+        let (mut other, mut invalid) = (Map::new(), None);
         for (name, field) in record.into_columns() {
+            let field = match field {
+                Field::Bytes(bytes) if name == self.options.text || self.texts.contains(&name) => {
+                    let (text, wrong) = utf8(bytes.data());
+                    if let (None, Some(byte)) = (&invalid, wrong) {
+                        invalid = Some((name.clone(), byte));
+                    }
+                    Field::Str(text)
+                }
+                field => field,
+            };
             if name == self.options.text {
                 text = self.text(number, field)?;
                 bytes = text.as_ref().map_or(0, |text| text.len() as u64);
@@ -234,18 +253,13 @@ impl Reader {
         if bytes > self.options.max_bytes {
             return Ok(Item::TooLarge { number, id, bytes });
         }
-        Ok(Item::Row(Row { number, group: self.group, id, text, other }))
+        Ok(Item::Row(Row { number, group: self.group, id, text, other, invalid }))
     }
 
     fn text(&self, number: u64, field: Field) -> Result<Option<String>> {
         match field {
             Field::Null => Ok(None),
             Field::Str(text) => Ok(Some(text)),
-            Field::Bytes(bytes) => String::from_utf8(bytes.data().to_vec()).map(Some).map_err(|error| {
-                let at = error.utf8_error().valid_up_to();
-                let near = &error.as_bytes()[at..error.as_bytes().len().min(at + 4)];
-                self.column(format!("row {number} is not UTF-8 at byte {at} (0x{})", hex(near)))
-            }),
             _ => Err(self.column(format!("row {number} holds no text"))),
         }
     }
@@ -272,7 +286,7 @@ struct OneGroup {
 }
 
 impl FileReader for OneGroup {
-    fn metadata(&self) -> &parquet::file::metadata::ParquetMetaData {
+    fn metadata(&self) -> &ParquetMetaData {
         self.all.metadata()
     }
 
@@ -302,7 +316,11 @@ fn guard<T>(
 ) -> Result<T> {
     let reason = match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(value)) => return Ok(value),
-        Ok(Err(error)) => error.to_string(),
+        Ok(Err(error)) => match error.to_string() {
+            // With all its bytes.
+            long if long.contains("BYTE_ARRAY as String") => "a text in a list or group is not UTF-8".into(),
+            reason => reason,
+        },
         Err(panic) => {
             let said =
                 panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
@@ -314,85 +332,19 @@ fn guard<T>(
     Err(Error::Foreign { file: file.into(), format: "Parquet", offset, field: field.into(), reason })
 }
 
-fn names(schema: &Type) -> Vec<String> {
-    schema.get_fields().iter().map(|field| field.name().to_string()).collect()
-}
-
-/// The schema cut down to what is read, with the types of text and id checked.
-fn projection(file: &str, schema: &Type, options: &Options) -> Result<Type> {
-    let fail = |column: &str, reason: String| Error::Column {
-        file: file.into(),
-        column: column.into(),
-        reason,
-        columns: names(schema),
-    };
-    let find = |column: &str| {
-        let found = schema.get_fields().iter().find(|field| field.name() == column);
-        found.ok_or_else(|| fail(column, "the file has no such column".into()))
-    };
-    let text = find(&options.text)?;
-    if !is_text(text) {
-        return Err(fail(&options.text, format!("must hold text, found {}", kind(text))));
+/// Bytes as text, and the first byte at which they are none.
+fn utf8(bytes: &[u8]) -> (String, Option<u64>) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (text.into(), None),
+        Err(error) => (String::from_utf8_lossy(bytes).into_owned(), Some(error.valid_up_to() as u64)),
     }
-    if let Some(id) = &options.id {
-        let field = find(id)?;
-        if !is_text(field) && !is_whole(field) {
-            return Err(fail(id, format!("must hold text or whole numbers, found {}", kind(field))));
-        }
-    }
-    if let Other::Named(columns) = &options.other {
-        columns.iter().try_for_each(|column| find(column).map(drop))?;
-    }
-    let wanted = |name: &str| {
-        name == options.text
-            || options.id.as_deref() == Some(name)
-            || match &options.other {
-                Other::All => true,
-                Other::Named(columns) => columns.iter().any(|column| column == name),
-            }
-    };
-    let fields = schema.get_fields().iter().filter(|field| wanted(field.name())).cloned().collect();
-    let built = Type::group_type_builder(schema.name()).with_fields(fields).build();
-    built.map_err(|error| fail(&options.text, error.to_string()))
-}
-
-fn single(field: &Type) -> bool {
-    let info = field.get_basic_info();
-    field.is_primitive() && !(info.has_repetition() && info.repetition() == Repetition::REPEATED)
-}
-
-fn is_text(field: &Type) -> bool {
-    let converted = field.get_basic_info().converted_type();
-    single(field)
-        && field.get_physical_type() == Physical::BYTE_ARRAY
-        && matches!(
-            converted,
-            ConvertedType::UTF8 | ConvertedType::NONE | ConvertedType::ENUM | ConvertedType::JSON
-        )
-}
-
-fn is_whole(field: &Type) -> bool {
-    use ConvertedType::*;
-    let converted = field.get_basic_info().converted_type();
-    single(field)
-        && matches!(field.get_physical_type(), Physical::INT32 | Physical::INT64)
-        && matches!(converted, NONE | INT_8 | INT_16 | INT_32 | INT_64 | UINT_8 | UINT_16 | UINT_32 | UINT_64)
-}
-
-fn kind(field: &Type) -> String {
-    if !field.is_primitive() {
-        return "a group of columns".into();
-    }
-    let converted = field.get_basic_info().converted_type();
-    let note = if converted == ConvertedType::NONE { String::new() } else { format!(" ({converted})") };
-    let list = if single(field) { "" } else { "a list of " };
-    format!("{list}{}{note}", field.get_physical_type())
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
 
+    use parquet::basic::Compression;
     use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
     use parquet::file::properties::WriterProperties;
     use parquet::file::writer::SerializedFileWriter;
@@ -407,9 +359,7 @@ mod tests {
         let schema = "message m { required int64 id; optional binary text (UTF8); required binary raw;
              optional group meta { required double score; } }";
         let schema = Arc::new(parse_message_type(schema).unwrap());
-        let properties = Arc::new(
-            WriterProperties::builder().set_compression(parquet::basic::Compression::SNAPPY).build(),
-        );
+        let properties = Arc::new(WriterProperties::builder().set_compression(Compression::SNAPPY).build());
         let mut writer = SerializedFileWriter::new(Vec::new(), schema, properties).unwrap();
         for group in 0..2i64 {
             let mut rows = writer.next_row_group().unwrap();
@@ -496,6 +446,67 @@ mod tests {
         assert_eq!(regimen_base::Hint::hint(&error).unwrap(), "the file has the columns id, text, raw, meta");
     }
 
+    /// One row group of the columns `text` and `note`, of bytes as they are, packed in this way.
+    fn table(rows: &[(&[u8], &[u8])], packing: Compression) -> Vec<u8> {
+        let schema = "message m { required binary text (UTF8); optional binary note (UTF8); }";
+        let schema = Arc::new(parse_message_type(schema).unwrap());
+        let properties = Arc::new(WriterProperties::builder().set_compression(packing).build());
+        let mut writer = SerializedFileWriter::new(Vec::new(), schema, properties).unwrap();
+        let mut group = writer.next_row_group().unwrap();
+        let texts: Vec<ByteArray> = rows.iter().map(|row| row.0.to_vec().into()).collect();
+        let notes: Vec<ByteArray> = rows.iter().map(|row| row.1.to_vec().into()).collect();
+        let levels = vec![1; rows.len()];
+        for (values, levels) in [(texts, None), (notes, Some(&levels[..]))] {
+            let mut column = group.next_column().unwrap().unwrap();
+            column.typed::<ByteArrayType>().write_batch(&values, levels, None).unwrap();
+            column.close().unwrap();
+        }
+        group.close().unwrap();
+        writer.into_inner().unwrap()
+    }
+
+    #[test]
+    fn texts_that_are_not_utf8_are_repaired_and_told() {
+        let rows: [(&[u8], &[u8]); 3] = [("né".as_bytes(), b"a"), (b"caf\xe9s", b"\xff"), (b"c", b"b\xfe")];
+        let options = Options { id: None, ..Options::default() };
+        let items = read(&table(&rows, Compression::UNCOMPRESSED), options).unwrap();
+        let row = |at: usize| match &items[at] {
+            Item::Row(row) => (row.text.clone().unwrap(), row.other["note"].clone(), row.invalid.clone()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(row(0), ("né".into(), json!("a"), None));
+        assert_eq!(row(1), ("caf\u{fffd}s".into(), json!("\u{fffd}"), Some(("text".into(), 3))));
+        assert_eq!(row(2), ("c".into(), json!("b\u{fffd}"), Some(("note".into(), 1))));
+    }
+
+    #[test]
+    fn packings_that_are_read_are_read_and_others_are_named() {
+        let long = b"text that comes again ".repeat(1000);
+        let rows: [(&[u8], &[u8]); 2] = [(&long, b"a"), (b"x", b"y")];
+        let options = || Options { id: None, ..Options::default() };
+        let expected = read(&table(&rows, Compression::UNCOMPRESSED), options()).unwrap();
+        for packing in [Compression::LZ4, Compression::LZ4_RAW, Compression::SNAPPY] {
+            let packed = table(&rows, packing);
+            assert!(packed.len() < long.len());
+            assert_eq!(read(&packed, options()).unwrap(), expected, "{packing}");
+        }
+        // A footer that says of the first column that it is packed with another codec.
+        let mut reader =
+            Reader::new("x.parquet", on_disk(&table(&rows, Compression::LZ4_RAW)), options()).unwrap();
+        assert!(reader.next().unwrap().is_some());
+        let metadata = reader.reader.metadata();
+        let columns = metadata.row_group(0).columns().iter().map(|column| {
+            let column = column.clone().into_builder();
+            column.set_compression(Compression::BROTLI(Default::default())).build().unwrap()
+        });
+        let group = metadata.row_group(0).clone().into_builder();
+        let group = group.set_column_metadata(columns.collect()).build().unwrap();
+        let metadata = ParquetMetaData::new(metadata.file_metadata().clone(), vec![group]);
+        let error = packed("x.parquet", &metadata, &reader.projection).unwrap_err();
+        assert_eq!(error.to_string(), "`x.parquet`: column `text` is packed with BROTLI, which is not read");
+        assert!(regimen_base::Hint::hint(&error).unwrap().contains("Snappy, gzip, Zstandard or LZ4"));
+    }
+
     #[test]
     fn long_texts_are_passed_over() {
         let items = read(&file(), Options { max_bytes: 20, ..Options::default() }).unwrap();
@@ -504,10 +515,13 @@ mod tests {
 
     #[test]
     fn what_is_no_parquet_file_is_refused() {
-        for bytes in [&b""[..], b"PAR1", b"{\"a\": 1}\n{\"a\": 2}\n"] {
+        for (bytes, begin) in [(&b""[..], ""), (b"PAR", "PAR"), (b"{\"a\": 1}\n{\"a\": 2}\n", "{\\\"a\\\"")] {
             let error = read(bytes, Options::default()).unwrap_err().to_string();
-            assert!(error.starts_with("`x.parquet`, byte 0: Parquet footer: "), "{error}");
+            let told = format!("`x.parquet` is no Parquet file: it begins with `{begin}` instead of `PAR1`");
+            assert_eq!(error, told);
         }
+        let error = read(b"PAR1", Options::default()).unwrap_err().to_string();
+        assert!(error.starts_with("`x.parquet`, byte 0: Parquet footer: "), "{error}");
         let whole = file();
         assert!(read(&whole[..whole.len() - 1], Options::default()).is_err());
     }

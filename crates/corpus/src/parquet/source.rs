@@ -6,6 +6,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::thrift::{Fault, walk};
+use crate::error::Error;
 
 /// Length of the end of a file: that of the footer in four bytes, and `PAR1`.
 const END: u64 = 8;
@@ -49,6 +50,19 @@ impl<R: ChunkReader> Source for R {
             Some(_) => Ok(self.get_bytes(at, length)?.to_vec()),
             None => Err(ParquetError::General(format!("{length} bytes at {at} lie beyond the file"))),
         }
+    }
+}
+
+/// What is no Parquet file is told before its footer is looked for.
+pub(super) fn is_parquet(file: &str, source: &dyn Source) -> crate::error::Result<()> {
+    let length = source.length().min(4) as usize;
+    // A source that fails says so again where the footer is read.
+    match source.bytes(0, length) {
+        Ok(start) if start != b"PAR1" => {
+            let found = start.escape_ascii().to_string();
+            Err(Error::NotParquet { file: file.into(), found })
+        }
+        _ => Ok(()),
     }
 }
 

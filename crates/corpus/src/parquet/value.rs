@@ -52,7 +52,7 @@ fn float(v: f64) -> Value {
     Number::from_f64(v).map_or_else(|| Value::String(v.to_string()), Value::Number)
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 

@@ -1,7 +1,7 @@
 //! What lies beside the files of a source and says something of their documents: licence files in a tree of source code,
 //! attribute files in Dolma's layout.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use rayon::prelude::*;
@@ -24,11 +24,16 @@ pub(crate) struct Beside {
 }
 
 impl Beside {
-    /// Read the licence files of trees and the first rows of attribute files.
+    /// Read the licence files of trees and the first rows of attribute files; for attributes that are `named` and not there,
+    /// the rows behind them.
     ///
     /// # Errors
     /// For files that cannot be read, and attribute files that do not fit their documents.
-    pub fn new(sources: &[Source], files: &BTreeMap<String, Vec<InputFile>>) -> Result<Beside> {
+    pub fn new(
+        sources: &[Source],
+        named: &BTreeSet<String>,
+        files: &BTreeMap<String, Vec<InputFile>>,
+    ) -> Result<Beside> {
         let of = |path: &str| files.get(path).map(Vec::as_slice).unwrap_or_default();
         let mut identity = Vec::new();
         let mut licences = Vec::with_capacity(sources.len());
@@ -50,7 +55,7 @@ impl Beside {
             licences.push(Some(found.into_iter().fold(Licences::default(), Licences::and)));
             identity.extend(all.iter().map(|file| format!("{} {}", file.path, file.blake3)));
         }
-        let attributes = Attributes::new(sources, &of)?;
+        let attributes = Attributes::new(sources, named, &of)?;
         attributes.identity(&mut identity);
         Ok(Beside { licences, attributes, identity })
     }

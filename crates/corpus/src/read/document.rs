@@ -33,6 +33,9 @@ use crate::write::Incoming;
 /// The licence of which nothing is said.
 const NOASSERTION: &str = "NOASSERTION";
 
+/// The mark of the byte order at the begin of a file in UTF-8, which is no part of its text.
+const BOM: &[u8] = "\u{feff}".as_bytes();
+
 /// Numbers of the reasons that come before the rules.
 pub(super) const INVALID_UTF8: u16 = 1;
 const MISSING_TEXT: u16 = 2;
@@ -167,7 +170,11 @@ impl<'r> Maker<'r, '_> {
     }
 
     /// One file or block of plain text.
-    fn text(&mut self, number: u64, offset: u64, data: Vec<u8>) -> Result<()> {
+    fn text(&mut self, number: u64, mut offset: u64, mut data: Vec<u8>) -> Result<()> {
+        if offset == 0 && data.starts_with(BOM) {
+            data.drain(..BOM.len());
+            offset = BOM.len() as u64;
+        }
         let licence = Cow::Borrowed(self.source.licence.as_str());
         let mut about = About { author: self.source.author, licence, ..About::default() };
         let mut text = match String::from_utf8(data) {
@@ -208,6 +215,11 @@ impl<'r> Maker<'r, '_> {
                 self.code(number, raw.id, step)?;
                 continue;
             }
+            let invalid = raw.invalid.take();
+            if let (Some((column, byte)), InvalidUtf8::Error) = (&invalid, self.reading.invalid_utf8) {
+                let (place, column) = (self.place(number), column.clone());
+                return Err(Error::ColumnEncoding { place, column, byte: *byte });
+            }
             let text = match raw.text() {
                 Ok(text) => text,
                 Err(_) if self.reading.missing_text == MissingText::Drop => None,
@@ -234,6 +246,9 @@ impl<'r> Maker<'r, '_> {
                 attributes: Vec::new(),
             };
             match text {
+                Some((text, _)) if invalid.is_some() && self.reading.invalid_utf8 == InvalidUtf8::Drop => {
+                    self.add(number, about, String::new(), text.len(), Some(INVALID_UTF8))?;
+                }
                 Some((text, _)) => {
                     let length = text.len();
                     self.add(number, about, text, length, None)?;

@@ -1,12 +1,14 @@
 //! From files to documents: decompression, cutting, parsing, judging.
 
 pub(crate) mod attribute_lines;
+pub(crate) mod attribute_names;
 pub(crate) mod attribute_row;
 pub(crate) mod attributes;
 pub(crate) mod beside;
 pub(crate) mod chunk;
 pub(crate) mod document;
 pub(crate) mod front_matter;
+pub(crate) mod gzip;
 pub(crate) mod open;
 pub(crate) mod page;
 pub(crate) mod pairs;

@@ -34,6 +34,15 @@ pub(crate) struct Raw {
     pub span: Option<warc::Span>,
     /// What else is known of it.
     pub metadata: Map<String, Value>,
+    /// The first column of a table's row that was not UTF-8 and was repaired, and the byte at which.
+    pub invalid: Option<(String, u64)>,
+}
+
+impl Raw {
+    /// With a body, and nothing else known.
+    fn new(body: Body) -> Raw {
+        Raw { id: None, date: None, body, span: None, metadata: Map::new(), invalid: None }
+    }
 }
 
 /// What its text is in.
@@ -43,8 +52,8 @@ pub(crate) enum Body {
     Text(String, bool),
     /// An answer over HTTP.
     Http(Vec<u8>),
-    /// An HTML page.
-    Html(Vec<u8>),
+    /// An HTML page, and the character set that what brought it names.
+    Html(Vec<u8>, Option<String>),
     /// What a WAT file says of a page, as JSON.
     Wat(Vec<u8>),
     /// A file of a tree of source code.
@@ -217,14 +226,15 @@ impl Pages {
                         let metadata = metadata.as_object().cloned().unwrap_or_default();
                         let length = Some(length).filter(|&length| length > 0);
                         let span = Some(warc::Span { offset, length, within });
-                        return Ok(Some((Raw { id: None, date: None, body: Body::None, span, metadata }, 0)));
+                        return Ok(Some((Raw { span, metadata, ..Raw::new(Body::None) }, 0)));
                     }
                 };
                 let size = record.payload.len();
                 let http = record.is_http();
                 let text = if http { None } else { record.text() };
                 let wat = record.is_wat();
-                if !http && !wat && text.is_none() {
+                let resource = record.kind == warc::Kind::Resource;
+                if !http && !wat && !resource && text.is_none() {
                     // Requests, descriptions of the crawl, metadata: no documents.
                     continue;
                 }
@@ -235,13 +245,17 @@ impl Pages {
                 let body = match text {
                     Some((text, repaired)) => Body::Text(text, repaired),
                     None if wat => Body::Wat(record.payload),
+                    None if record.is_page() => {
+                        let charset = record.charset().map(String::from);
+                        Body::Html(record.payload, charset)
+                    }
+                    // An image or the like, which has no text.
+                    None if resource => Body::None,
                     None => Body::Http(record.payload),
                 };
                 let span = Some(record.span);
-                return Ok(Some((
-                    Raw { id: Some(record.id), date: record.date, body, span, metadata },
-                    size,
-                )));
+                let raw = Raw { id: Some(record.id), date: record.date, span, metadata, ..Raw::new(body) };
+                return Ok(Some((raw, size)));
             },
             Reader::Parquet(reader) => Ok(match parquet::Reader::next(reader)? {
                 None => None,
@@ -252,13 +266,15 @@ impl Pages {
                     }
                     let mut metadata = Map::new();
                     metadata.insert("bytes".into(), bytes.into());
-                    Some((Raw { id, date: None, body: Body::None, span: None, metadata }, 0))
+                    Some((Raw { id, metadata, ..Raw::new(Body::None) }, 0))
                 }
                 Some(parquet::Item::Row(row)) => {
                     let size = row.text.as_ref().map_or(0, String::len);
                     let date = row.other.get("created").and_then(Value::as_str).map(Into::into);
-                    let body = row.text.map_or(Body::None, |text| Body::Text(text, false));
-                    Some((Raw { id: row.id, date, body, span: None, metadata: row.other }, size))
+                    let repaired = row.invalid.is_some();
+                    let body = row.text.map_or(Body::None, |text| Body::Text(text, repaired));
+                    let (metadata, invalid) = (row.other, row.invalid);
+                    Some((Raw { id: row.id, date, metadata, invalid, ..Raw::new(body) }, size))
                 }
             }),
             Reader::Html(file) => Ok(match file.take() {
@@ -266,8 +282,7 @@ impl Pages {
                 Some(file) => {
                     let bytes = fs::read(&file.full)?;
                     let size = bytes.len();
-                    let body = Body::Html(bytes);
-                    Some((Raw { id: None, date: None, body, span: None, metadata: Map::new() }, size))
+                    Some((Raw::new(Body::Html(bytes, None)), size))
                 }
             }),
             Reader::Code(file) => match file.take() {
@@ -275,20 +290,13 @@ impl Pages {
                 Some((file, nearest)) => {
                     let step = step(&file, nearest)?;
                     let size = file.bytes.min(MOST) as usize;
-                    let raw = Raw {
-                        id: None,
-                        date: None,
-                        body: Body::Code(step),
-                        span: None,
-                        metadata: Map::new(),
-                    };
-                    Ok(Some((raw, size)))
+                    Ok(Some((Raw::new(Body::Code(step)), size)))
                 }
             },
             Reader::Tree(files) => Ok(files.raw()?.map(|step| {
                 let size = if let Step::Content(content) = &step { content.bytes.len() } else { 0 };
                 let id = Some(format!("{}/{}", files.name(), step.path()));
-                (Raw { id, date: None, body: Body::Code(step), span: None, metadata: Map::new() }, size)
+                (Raw { id, ..Raw::new(Body::Code(step)) }, size)
             })),
         }
     }
@@ -358,7 +366,7 @@ impl Raw {
         match body {
             Body::Text(text, repaired) => Some((text, repaired)),
             Body::None | Body::Wat(_) | Body::Code(_) => None,
-            Body::Html(bytes) => Some(self.page(&bytes, None)),
+            Body::Html(bytes, charset) => Some(self.page(&bytes, charset.as_deref())),
             Body::Http(block) => {
                 let response = warc::Response::parse(&block, MOST).ok()?;
                 self.metadata.insert("http_status".into(), response.status.into());

@@ -4,11 +4,11 @@ use std::io::{self, BufReader, ErrorKind, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flate2::bufread::MultiGzDecoder;
 use regimen_base::{fs, units};
 use regimen_recipe::InputFile;
 
 use crate::error::{Error, Result};
+use crate::read::gzip::Members;
 
 /// How a file is packed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -93,7 +93,7 @@ impl Stream {
         let inner: Box<dyn Read + Send> = match packing {
             _ if length == 0 => Box::new(io::empty()),
             Packing::Plain => Box::new(counting),
-            Packing::Gzip => Box::new(MultiGzDecoder::new(packed(counting))),
+            Packing::Gzip => Box::new(Members::new(packed(counting))),
             Packing::Zstd => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(packed(counting));
                 let decoder = decoder.and_then(|mut d| d.window_log_max(window_log).map(|()| d));

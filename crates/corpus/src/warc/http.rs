@@ -112,7 +112,7 @@ impl Response {
 }
 
 /// The parameter `charset` of a media type.
-fn charset(value: &str) -> Option<&str> {
+pub(super) fn charset(value: &str) -> Option<&str> {
     value.split(';').skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         let value = value.trim().trim_matches(['"', '\'']);

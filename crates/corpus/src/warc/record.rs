@@ -150,6 +150,17 @@ impl Record {
         })
     }
 
+    /// Whether the block is an HTML page without protocol headers.
+    pub fn is_page(&self) -> bool {
+        let media = self.content_type.as_deref().map(super::media_type);
+        self.kind == Kind::Resource && media.is_some_and(|m| m == "text/html" || m == "application/xhtml+xml")
+    }
+
+    /// The character set that the field `Content-Type` names, for a block without protocol headers.
+    pub fn charset(&self) -> Option<&str> {
+        super::http::charset(self.content_type.as_deref()?)
+    }
+
     /// Whether the block is an answer over HTTP, to be read with [`super::Response::parse`].
     pub fn is_http(&self) -> bool {
         self.kind == Kind::Response

@@ -150,27 +150,38 @@ fn names_are_checked_before_a_document_is_read() {
     );
     let (message, hint) = refused(&attributes(), ALL, "edit = [{ spans = \"attributes.x__length__words\" }]");
     assert!(message.contains("one number") && hint.contains("attribute_spans"), "{message} {hint}");
-    // A name that comes later than the first rows is an error or, if others were given, passed over.
-    let late: String = (0..60_000)
-        .map(|i| {
-            format!(
-                "{}\n",
-                json!({"id": i, "attributes": {if i < 59_000 { "early" } else { "late" }: [[0, 1, 1.0]]}})
-            )
-        })
-        .collect();
+}
+
+/// Documents whose attribute `late` stands behind the first megabyte alone: as `value` of a text of four letters.
+fn late(value: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let row = |i: usize| match i {
+        59_000.. => format!("{{\"id\":{i},\"attributes\":{{\"late\":{value}}}}}\n"),
+        _ => format!("{{\"id\":{i},\"attributes\":{{\"early\":[[0,1,1.0]]}}}}\n"),
+    };
     let documents: String = (0..60_000).map(|i| format!("{}\n", json!({"id": i, "text": "text"}))).collect();
-    let files: [(&str, &[u8]); 2] =
-        [("c/documents/a.jsonl", documents.as_bytes()), ("c/attributes/x/a.jsonl", late.as_bytes())];
-    let (message, hint) = fault(&files, &config(ALL, ""));
-    assert_eq!(
-        message,
-        "`c/attributes/x/a.jsonl`, line 59001: field `attributes.late`: the first rows have no such attribute"
-    );
-    assert!(hint.contains("attribute_values"), "{hint}");
-    let only = format!("{ALL}, attribute_spans = [\"early\"]");
-    let corpus = build(project(&files).path(), &config(&only, "drop = [\"count(attributes.early) == 0\"]"));
-    assert_eq!(corpus.kept().count(), 59_000);
+    vec![
+        ("c/documents/a.jsonl", documents.into_bytes()),
+        ("c/attributes/x/a.jsonl.gz", gzip((0..60_000).map(row).collect::<String>().as_bytes())),
+    ]
+}
+
+#[test]
+fn names_that_come_later_than_the_first_rows_count_where_they_are_named() {
+    let dir = with(&late("[[0,4,1.0]]"));
+    let kept = |source: &str, more: &str| build(dir.path(), &config(source, more)).kept().count();
+    assert_eq!(kept(ALL, ""), 60_000);
+    // What is not there makes no comparison true, and no mark.
+    assert_eq!(kept(ALL, "drop = [\"attributes.late > 0\"]"), 59_000);
+    assert_eq!(kept(ALL, "drop = [\"not attributes.late > 0\"]"), 1000);
+    let given = format!("{ALL}, attribute_spans = [\"early\"]");
+    assert_eq!(kept(&given, "drop = [\"count(attributes.early) == 0\"]"), 59_000);
+    let failure = stage(dir.path(), &config(ALL, "drop = [\"attributes.later > 0\"]")).unwrap_err();
+    assert!(failure.to_string().contains("no attribute `attributes.later`"), "{failure}");
+    // Spans that come late are spans.
+    let dir = with(&late("[[1,2,1.0]]"));
+    let corpus = build(dir.path(), &config(ALL, "edit = [{ spans = \"attributes.late\" }]"));
+    let texts = texts(&corpus);
+    assert_eq!((texts[58_999], texts[59_000]), ("text", "txt"));
 }
 
 #[test]

@@ -103,6 +103,19 @@ fn cut_off_files_are_named() {
 }
 
 #[test]
+fn what_follows_the_last_gzip_member_is_padding_or_an_error() {
+    let rows = |zeros: &[u8]| [&gzip(b"{\"id\":1,\"text\":\"a\"}\n")[..], zeros].concat();
+    let dir = project(&[("a.jsonl.gz", &rows(&[0; 700]))]);
+    assert_eq!(texts(&build(dir.path(), &plain("a.jsonl.gz", ""))), ["a"]);
+    let (message, hint) = fault(&[("a.jsonl.gz", &rows(b"\0\0trailing garbage"))], &plain("a.jsonl.gz", ""));
+    assert_eq!(
+        message,
+        "cannot decompress `a.jsonl.gz` as gzip: something that is no gzip (0x74726169) follows its last member"
+    );
+    assert!(hint.contains("gzip -t"), "{hint}");
+}
+
+#[test]
 fn damaged_and_misnamed_compression_is_named() {
     let mut packed = gzip(&b"some text to compress".repeat(500));
     let middle = packed.len() / 2;

@@ -1,6 +1,6 @@
 //! What a corpus holds: order, ids, licences, splits, filters, duplicates, limits, and the same bytes every time.
 
-use crate::common::{build, gzip, plain, project, stage, texts, zstd};
+use crate::common::{build, fault, gzip, plain, project, stage, texts, zstd};
 use regimen_corpus::{Author, Corpus, Split};
 
 const GOOD: &str = "It is the habit of good documents to have words that follow one another, with the usual small words \
@@ -33,14 +33,20 @@ fn plain_text_is_kept_to_the_byte_and_named_by_its_path() {
     let odd = "\u{feff}A\r\n\tb  \u{0}\u{a0}é\n\n";
     let dir = project(&[("in/a.txt", odd.as_bytes()), ("in/sub/b.md", b"# b")]);
     let corpus = build(dir.path(), &plain("in", ""));
+    // The mark of the byte order alone is none of the text.
+    let odd = odd.strip_prefix('\u{feff}').unwrap();
     assert_eq!(texts(&corpus), [odd, "# b"]);
     assert_eq!(corpus.id(1), "in/sub/b.md");
     assert_eq!(corpus.place(1).to_string(), "`in/sub/b.md`");
     assert!(!corpus.row(1).own_id);
     assert_eq!(corpus.range(1), odd.len() as u64..odd.len() as u64 + 3);
 
+    let marked = |rest: &[u8]| ["\u{feff}".as_bytes(), rest].concat();
+    let (message, _) = fault(&[("a.txt", &marked(b"ab\xff"))], &plain("a.txt", ""));
+    assert_eq!(message, "`a.txt`: invalid UTF-8 at byte 5 of the file");
+
     let lines = "one line\n".repeat(100);
-    let dir = project(&[("a.txt", lines.as_bytes())]);
+    let dir = project(&[("a.txt", &marked(lines.as_bytes()))]);
     let config = "sources = [{ name = \"s\", path = \"a.txt\", blocks = 300 }]\nfilter = { quality = \"none\" }\n\
          validation = 0\ndedup = \"none\"";
     let corpus = build(dir.path(), config);

@@ -91,6 +91,31 @@ fn records_of_a_crawl_become_documents_with_their_place_and_day() {
 }
 
 #[test]
+fn resources_are_pages_without_headers() {
+    let html =
+        |media: &str, id: usize, block: &[u8]| gzip(&record("resource", id, media, "http://a.org/", block));
+    let latin: Vec<u8> = page("Les \u{e9}t\u{e9}s").chars().map(|c| c as u8).collect();
+    let file = [
+        html("text/html", 1, page("Trees are tall").as_bytes()),
+        html("text/html; charset=ISO-8859-1", 2, &latin),
+        html("application/xhtml+xml", 3, page("Trees are small").as_bytes()),
+        html("image/png", 4, b"\x89PNG"),
+        html("text/plain", 5, b"Plain text."),
+        gzip(&record("metadata", 6, "text/anvl", "http://a.org/", b"a: b")),
+    ]
+    .concat();
+    let dir = project(&[("x.warc.gz", &file)]);
+    let corpus =
+        build(dir.path(), &config("auto", "x.warc.gz", "drop = ['metadata.title != \"T\" and bytes > 20']"));
+    let expected = [("1", "kept"), ("2", "kept"), ("3", "kept"), ("4", "missing_text"), ("5", "kept")];
+    assert_eq!(names(&corpus), expected.map(|(id, reason)| (format!("urn:uuid:{id}"), reason.to_string())));
+    let kept = texts(&corpus);
+    assert!(kept[1].starts_with("Les \u{e9}t\u{e9}s and so on"), "{}", kept[1]);
+    assert!(kept[2].starts_with("Trees are small") && kept[3] == "Plain text.", "{kept:?}");
+    assert_eq!(at(&file, corpus.span(1).unwrap().unwrap()).id, "urn:uuid:2");
+}
+
+#[test]
 fn a_crawl_that_is_cut_off_is_an_error_or_is_passed_over() {
     let whole = crawl();
     let cut = &whole[..whole.len() - 60];
@@ -127,6 +152,41 @@ fn what_is_no_table_is_refused() {
     let (message, _) =
         fault(&[("x.parquet", b"PAR1 nothing of the kind PAR1")], &config("auto", "x.parquet", ""));
     assert!(message.contains("x.parquet"), "{message}");
+    let (message, hint) = fault(&[("x.data", b"{\"id\": 1}\n")], &config("parquet", "x.data", ""));
+    assert!(message.starts_with("`x.data` is no Parquet file: "), "{message}");
+    assert!(hint.contains("`format`"), "{hint}");
+}
+
+#[test]
+fn texts_of_tables_that_are_not_utf8_are_treated_as_the_recipe_says() {
+    use ::parquet::data_type::{ByteArray, ByteArrayType};
+    use ::parquet::file::writer::SerializedFileWriter;
+    use ::parquet::schema::parser::parse_message_type;
+
+    for kind in ["(UTF8)", ""] {
+        let schema = format!("message m {{ required binary id (UTF8); required binary text {kind}; }}");
+        let schema = parse_message_type(&schema).unwrap().into();
+        let mut writer = SerializedFileWriter::new(Vec::new(), schema, Default::default()).unwrap();
+        let mut rows = writer.next_row_group().unwrap();
+        for values in [[&b"a"[..], b"b", b"c"], [b"one", b"tw\xff", b"three"]] {
+            let mut column = rows.next_column().unwrap().unwrap();
+            let values = values.map(|value| ByteArray::from(value.to_vec()));
+            column.typed::<ByteArrayType>().write_batch(&values, None, None).unwrap();
+            column.close().unwrap();
+        }
+        rows.close().unwrap();
+        let file = writer.into_inner().unwrap();
+        let (message, hint) = fault(&[("x.parquet", &file)], &config("auto", "x.parquet", ""));
+        assert_eq!(message, "`x.parquet`, row 2: column `text`: invalid UTF-8 at byte 2");
+        assert!(hint.contains("invalid_utf8"), "{hint}");
+        let dir = project(&[("x.parquet", &file)]);
+        let corpus = build(dir.path(), &config("auto", "x.parquet", "invalid_utf8 = \"replace\""));
+        assert_eq!(texts(&corpus), ["one", "tw\u{fffd}", "three"]);
+        assert!(corpus.row(1).repaired && !corpus.row(2).repaired);
+        let corpus = build(dir.path(), &config("auto", "x.parquet", "invalid_utf8 = \"drop\""));
+        assert_eq!(texts(&corpus), ["one", "three"]);
+        assert_eq!(names(&corpus)[1], ("b".to_string(), "invalid_utf8".to_string()));
+    }
 }
 
 /// The record at a place of a file, found by that place alone.

@@ -1,0 +1,134 @@
+//! The columns of a Parquet file: which are read, what they may hold, and how they are packed.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use parquet::basic::{Compression, ConvertedType, Repetition, Type as Physical};
+use parquet::file::metadata::ParquetMetaData;
+use parquet::schema::types::{Type, TypePtr};
+
+use super::reader::{Options, Other};
+use crate::error::{Error, Result};
+
+/// Whether the wanted columns are packed in ways that are read here.
+pub(super) fn packed(file: &str, metadata: &ParquetMetaData, wanted: &Type) -> Result<()> {
+    for column in metadata.row_groups().iter().flat_map(|group| group.columns()) {
+        let Some(top) = column.column_path().parts().first() else { continue };
+        let read = match column.compression() {
+            Compression::BROTLI(_) | Compression::LZO => false,
+            Compression::UNCOMPRESSED
+            | Compression::SNAPPY
+            | Compression::GZIP(_)
+            | Compression::ZSTD(_)
+            | Compression::LZ4
+            | Compression::LZ4_RAW => true,
+        };
+        if !read && wanted.get_fields().iter().any(|field| field.name() == top) {
+            let codec = column.compression().to_string();
+            let codec = codec.split('(').next().unwrap_or_default().into();
+            return Err(Error::Codec { file: file.into(), column: column.column_path().string(), codec });
+        }
+    }
+    Ok(())
+}
+
+/// The same columns, those of text as bytes, for the library gives no text that is not UTF-8; and which these are.
+pub(super) fn as_bytes(schema: Type) -> (Type, BTreeSet<String>) {
+    let mut texts = BTreeSet::new();
+    let mut bare = |field: &TypePtr| {
+        let info = field.get_basic_info();
+        if !single(field) || !is_text(field) || info.converted_type() == ConvertedType::NONE {
+            return Arc::clone(field);
+        }
+        let built = Type::primitive_type_builder(field.name(), Physical::BYTE_ARRAY)
+            .with_repetition(info.repetition())
+            .build();
+        match built {
+            Ok(built) => {
+                texts.insert(field.name().to_string());
+                Arc::new(built)
+            }
+            Err(_) => Arc::clone(field),
+        }
+    };
+    let fields = schema.get_fields().iter().map(&mut bare).collect();
+    match Type::group_type_builder(schema.name()).with_fields(fields).build() {
+        Ok(built) => (built, texts),
+        Err(_) => (schema, BTreeSet::new()),
+    }
+}
+
+pub(super) fn names(schema: &Type) -> Vec<String> {
+    schema.get_fields().iter().map(|field| field.name().to_string()).collect()
+}
+
+/// The schema cut down to what is read, with the types of text and id checked.
+pub(super) fn projection(file: &str, schema: &Type, options: &Options) -> Result<Type> {
+    let fail = |column: &str, reason: String| Error::Column {
+        file: file.into(),
+        column: column.into(),
+        reason,
+        columns: names(schema),
+    };
+    let find = |column: &str| {
+        let found = schema.get_fields().iter().find(|field| field.name() == column);
+        found.ok_or_else(|| fail(column, "the file has no such column".into()))
+    };
+    let text = find(&options.text)?;
+    if !is_text(text) {
+        return Err(fail(&options.text, format!("must hold text, found {}", kind(text))));
+    }
+    if let Some(id) = &options.id {
+        let field = find(id)?;
+        if !is_text(field) && !is_whole(field) {
+            return Err(fail(id, format!("must hold text or whole numbers, found {}", kind(field))));
+        }
+    }
+    if let Other::Named(columns) = &options.other {
+        columns.iter().try_for_each(|column| find(column).map(drop))?;
+    }
+    let wanted = |name: &str| {
+        name == options.text
+            || options.id.as_deref() == Some(name)
+            || match &options.other {
+                Other::All => true,
+                Other::Named(columns) => columns.iter().any(|column| column == name),
+            }
+    };
+    let fields = schema.get_fields().iter().filter(|field| wanted(field.name())).cloned().collect();
+    let built = Type::group_type_builder(schema.name()).with_fields(fields).build();
+    built.map_err(|error| fail(&options.text, error.to_string()))
+}
+
+fn single(field: &Type) -> bool {
+    let info = field.get_basic_info();
+    field.is_primitive() && !(info.has_repetition() && info.repetition() == Repetition::REPEATED)
+}
+
+fn is_text(field: &Type) -> bool {
+    let converted = field.get_basic_info().converted_type();
+    single(field)
+        && field.get_physical_type() == Physical::BYTE_ARRAY
+        && matches!(
+            converted,
+            ConvertedType::UTF8 | ConvertedType::NONE | ConvertedType::ENUM | ConvertedType::JSON
+        )
+}
+
+fn is_whole(field: &Type) -> bool {
+    use ConvertedType::*;
+    let converted = field.get_basic_info().converted_type();
+    single(field)
+        && matches!(field.get_physical_type(), Physical::INT32 | Physical::INT64)
+        && matches!(converted, NONE | INT_8 | INT_16 | INT_32 | INT_64 | UINT_8 | UINT_16 | UINT_32 | UINT_64)
+}
+
+fn kind(field: &Type) -> String {
+    if !field.is_primitive() {
+        return "a group of columns".into();
+    }
+    let converted = field.get_basic_info().converted_type();
+    let note = if converted == ConvertedType::NONE { String::new() } else { format!(" ({converted})") };
+    let list = if single(field) { "" } else { "a list of " };
+    format!("{list}{}{note}", field.get_physical_type())
+}
