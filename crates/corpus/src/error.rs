@@ -185,7 +185,7 @@ pub enum Error {
     LongDocument {
         /// Where.
         place: Place,
-        /// Bytes of it that were read.
+        /// Its length.
         bytes: u64,
         /// Bytes that are allowed.
         most: u64,
@@ -536,11 +536,13 @@ impl Hint for Error {
                  documents with `blocks`)"
                 .into(),
             Error::TooLong { .. } => "cut the document into several; plain text is cut by `blocks` in its source".into(),
-            Error::LongDocument { bytes, .. } => format!(
-                "allow more with `memory` (--memory; at least {}), or cut the document into several; plain text is cut by \
-                 `blocks` in its source",
-                units::bytes(crate::memory::Memory::for_longest(*bytes))
-            ),
+            Error::LongDocument { bytes, .. } => {
+                let enough = crate::memory::Memory::for_longest(*bytes).div_ceil(1_000_000);
+                format!(
+                    "allow more with --memory {enough}MB (in a recipe `memory = {enough}000000`), or cut the document into \
+                     several; plain text is cut by `blocks` in its source"
+                )
+            }
             Error::TooMany { .. } => "build several corpora".into(),
             Error::Damaged { .. } => {
                 "run `regimen ledger verify` to see what else is damaged, delete the artifact and run its recipe again"

@@ -254,7 +254,12 @@ pub(crate) fn resolve(
                 true => found.put(ordinal, index),
                 false => Ok(()),
             })?;
-            Ok(bloom.check()?)
+            bloom.check(|keys| {
+                each_paragraph(parts, &all, |_, _, hash| {
+                    keys.add(u128::from(hash));
+                    Ok(())
+                })
+            })
         })?),
     };
     let repeats = match config.substrings.wanted() {

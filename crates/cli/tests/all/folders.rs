@@ -193,6 +193,24 @@ fn a_mix_tells_what_it_took_and_a_budget_that_it_missed() {
 }
 
 #[test]
+fn a_bloom_filter_that_was_too_small_says_which_one_would_do() {
+    let project = Project::empty();
+    let row = |i: u32| {
+        let text: String = (0..20).map(|line| format!("paragraph {i} {line}\n")).collect();
+        format!("{}\n", json!({"id": i.to_string(), "text": text}))
+    };
+    project.write("w/documents/0.jsonl", (0..1000).map(row).collect::<String>());
+    let dedup = |keys: &str| {
+        project.run(&["corpus", "dedup", "w", "--by", "paragraph", "--name", "d", "--bloom", keys])
+    };
+    let told =
+        dedup("100").refused(&["sized for 100 keys", "leave out --bloom", "`dedup = \"exact\"`"]).stderr;
+    let keys = told.split("--bloom ").nth(1).unwrap().split(';').next().unwrap();
+    assert!((20_000..25_000).contains(&keys.parse::<u32>().unwrap()), "{told}");
+    dedup(keys).fine();
+}
+
+#[test]
 fn what_is_wrong_with_a_mix_is_told_before_it_begins() {
     let project = tagged();
     let mix = |more: &[&str]| {

@@ -108,7 +108,13 @@ pub(super) fn decide(parts: &[Mmap], options: &Options, work: &Path, found: &mut
             }
             bits.extend(&before);
             (found.compared, found.duplicates) = (bits.length, bits.set);
-            bloom.check()?;
+            bloom.check::<Error>(|all| {
+                let mut hashes = Hashes { parts: parts.iter(), left: &[], by: options.by };
+                while !hashes.batch(&sizing, &mut keys)?.is_empty() {
+                    keys.iter().for_each(|&key| all.add(key));
+                }
+                Ok(())
+            })?;
             Ok(Marks::Bits { bits: bits.words, at: 0 })
         }
     }
