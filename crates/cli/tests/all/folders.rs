@@ -211,6 +211,40 @@ fn a_bloom_filter_that_was_too_small_says_which_one_would_do() {
 }
 
 #[test]
+fn options_that_do_not_fit_are_refused() {
+    let project = tagged();
+    let dedup =
+        |more: &[&str]| project.run(&[&["corpus", "dedup", "wiki", "--name", "other"], more].concat());
+    for (by, option, value, fits) in [
+        ("document", "--bloom", "5", "--by paragraph"),
+        ("document", "--preset", "dolma3", "--by near"),
+        ("url", "--min-bytes", "5", "--by paragraph"),
+        ("near", "--min-bytes", "5", "--by paragraph"),
+        ("paragraph", "--keep", "longest", "--by near"),
+    ] {
+        dedup(&["--by", by, option, value]).refused(&[&format!("`{option}`"), by, fits]);
+    }
+    assert_eq!(dedup(&["--by", "paragraph", "--rate", "0.1"]).code, Some(2), "there is no filter");
+    for rate in ["0", "-1", "NaN"] {
+        dedup(&["--by", "paragraph", "--bloom", "50", "--rate", rate]).refused(&["`--rate ", "1e-15 to 0.5"]);
+    }
+    // Numbers and expressions below 0 come to those who know what they should be.
+    let done = dedup(&["--by", "paragraph", "--min-bytes", "-1"]);
+    assert!(done.code == Some(2) && done.stderr.contains("-1 is not in 0.."), "{}", done.stderr);
+    project.run(&["corpus", "sample", "wiki", "--fraction", "-1"]).refused(&["`--fraction -1`", "0 to 1"]);
+    let drop =
+        ["corpus", "mix", "wiki", "--attributes", "rules", "--drop", "-length.words < -2", "--to", "few"];
+    project.run(&drop).fine();
+    let drop =
+        ["corpus", "mix", "wiki", "--attributes", "rules", "--drop", "-length.wrds < -2", "--to", "few2"];
+    project.run(&drop).refused(&["length.wrds", "did you mean"]);
+    project.run(&["corpus", "sample", "nodir", "--fraction", "1"]).refused(&["nodir", "looked in `.`"]);
+    project.write("items.jsonl", "{\"question\": \"one two three four five\", \"n\": 1}\n");
+    let items = ["corpus", "decontaminate", "wiki", "--against", "items.jsonl", "--report", "hits.jsonl"];
+    project.run(&items).refused(&["`items.jsonl`, line 1", "no field `text`", "--field", "`question`"]);
+}
+
+#[test]
 fn what_is_wrong_with_a_mix_is_told_before_it_begins() {
     let project = tagged();
     let mix = |more: &[&str]| {
