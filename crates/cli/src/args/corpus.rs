@@ -18,8 +18,8 @@ The same as `regimen run` for the stages of the kind `corpus`. Ctrl-C stops; the
 goes on from the parts that are whole.
 
 On several machines, with nothing between them but a folder that all see or an object store:
-  regimen corpus build curate.toml --store s3://bucket/curate --task 0/8     one of eight tasks
-  regimen corpus build curate.toml --store s3://bucket/curate                afterwards: the corpus, here")]
+  regimen corpus build curate.toml --store s3://bucket/curate --task 0/8   one of eight tasks
+  regimen corpus build curate.toml --store s3://bucket/curate              afterwards: the corpus")]
     Build(BuildArgs),
     /// Write the attributes of documents in Dolma's layout
     #[command(after_help = "Examples:
