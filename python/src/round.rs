@@ -101,7 +101,7 @@ impl Round {
         let parts = this.parts();
         let before: Vec<_> = parts.before.iter().map(|found| PyBytes::new(py, found)).collect();
         let hashes: Vec<String> = parts.hashes.iter().map(ToString::to_string).collect();
-        let arguments = (plan, parts.round, parts.buckets, parts.starts, hashes, before, parts.fractions);
+        let arguments = (plan, parts.round, parts.buckets, parts.starts, hashes, before, parts.limits);
         Ok((slf.get_type().getattr("_of")?, arguments).into_pyobject(py)?.into_any())
     }
 
@@ -114,14 +114,14 @@ impl Round {
         starts: Vec<u32>,
         hashes: Vec<String>,
         before: Vec<Bound<'_, PyBytes>>,
-        fractions: Option<Vec<f64>>,
+        limits: Option<Vec<f64>>,
     ) -> PyResult<Round> {
         let plan: batch::Plan =
             serde_json::from_str(plan).map_err(|e| raise(format!("this is no plan: {e}"), None))?;
         let before = before.iter().map(|found| found.as_bytes().to_vec()).collect();
         let hash = |hash: &String| hash.parse::<Hash256>().map_err(|e| raise(e.to_string(), None));
         let hashes = hashes.iter().map(hash).collect::<PyResult<Vec<_>>>()?;
-        let parts = StepParts { round, buckets, starts, hashes, before, fractions };
+        let parts = StepParts { round, buckets, starts, hashes, before, limits };
         Ok(Round(Step::of(&plan, parts).map_err(told)?))
     }
 }

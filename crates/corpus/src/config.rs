@@ -150,7 +150,8 @@ static MIX: &[Field] = &[
         "budget_bytes",
         Ty::COUNT,
         "0",
-        "Bytes of text to take in all, at most all of each source; 0: as much as there is at the shares wanted.",
+        "Bytes of text to take in all, to within a document of each source and at most all of each; validation is among them, and \
+         paragraphs and substrings are cut afterwards. 0: as much as there is at the shares wanted.",
     ),
     Field::new(
         "max_copies",

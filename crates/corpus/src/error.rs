@@ -160,6 +160,8 @@ pub enum Error {
         documents: u64,
         /// The funnel as lines of text.
         funnel: String,
+        /// What to do about the step that dropped the most.
+        advice: String,
     },
     /// All documents went to validation.
     #[error(
@@ -488,6 +490,8 @@ pub enum Error {
         needed: u64,
         /// Bytes of memory allowed.
         allowed: u64,
+        /// Bytes of memory needed however short the document is.
+        least: u64,
     },
 }
 
@@ -586,26 +590,31 @@ impl Hint for Error {
             Error::DuplicateId { .. } => {
                 "make the ids unique, or split the files into two sources with names of their own".into()
             }
-            Error::Licence { near: Some(near), .. } => format!("did you mean `{near}`?"),
-            Error::Licence { .. } => "use an identifier of the SPDX list such as CC-BY-4.0, or LicenseRef-NAME for any \
-                 other licence, or NOASSERTION if it is not known"
-                .into(),
+            Error::Licence { near, .. } => {
+                let spelling = match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "use an identifier of the SPDX list such as CC-BY-4.0, or LicenseRef-NAME for any other \
+                             licence, or NOASSERTION if it is not known"
+                        .into(),
+                };
+                format!("{spelling} To take such rows as NOASSERTION, set invalid_licence = \"noassertion\" in the corpus stage")
+            }
             Error::EmptyFile { .. } => "remove the file or narrow the pattern in `path`".into(),
             Error::NoDocuments { .. } => "put files there, or correct `path` in the source".into(),
-            Error::NothingLeft { .. } => "lower the thresholds in the `filter` table of the corpus stage, or set \
-                 filter = { quality = \"none\" }"
-                .into(),
+            Error::NothingLeft { advice, .. } => advice.clone(),
             Error::NoTraining { .. } => "lower `validation`, or add documents (a text source can be cut into several \
                  documents with `blocks`)"
                 .into(),
             Error::TooLong { .. } => "cut the document into several; plain text is cut by `blocks` in its source".into(),
-            Error::LongDocument { bytes, .. } => format!(
-                "allow more with `memory` (--memory; at least {}), or cut the document into several; plain text is cut by \
-                 `blocks` in its source",
-                units::bytes(crate::memory::Memory::for_longest(*bytes))
-            ),
+            Error::LongDocument { bytes, .. } => {
+                let enough = crate::memory::Memory::for_longest(*bytes).div_ceil(1_000_000);
+                format!(
+                    "allow more with --memory {enough}MB (in a recipe `memory = {enough}000000`), or cut the document into \
+                     several; plain text is cut by `blocks` in its source"
+                )
+            }
             Error::StepMemory { needed, instead, .. } => {
-                format!("allow more with --memory (at least {}), or {instead}", units::bytes(*needed))
+                format!("allow more with --memory {}MB, or {instead}", needed.div_ceil(1_000_000))
             }
             Error::TooMany { .. } => "build several corpora".into(),
             Error::Damaged { .. } => {
@@ -653,6 +662,9 @@ impl Hint for Error {
                 "remove the folder `{}` and make the index again with `regimen corpus index CORPUS`",
                 path.parent().unwrap_or(path).display()
             ),
+            Error::IndexMemory { needed, allowed, least, .. } if allowed < least => {
+                format!("{} are needed however short the documents are: give --memory {needed} or more", units::bytes(*least))
+            }
             Error::IndexMemory { needed, .. } => {
                 format!("allow it with --memory {needed}, or cut the document into several in its recipe")
             }

@@ -52,6 +52,31 @@ impl Funnel {
     pub fn kept(&self) -> Count {
         self.steps.last().map(|step| step.left).unwrap_or_default()
     }
+
+    /// What to change so that documents are left: by the step that dropped the most of them, the first of such. `is_filter`
+    /// tells the rules of the table `filter`.
+    pub(crate) fn advice(&self, is_filter: impl Fn(&str) -> bool) -> String {
+        let most = self.steps.iter().rev().max_by_key(|step| step.dropped.documents);
+        let Some(step) = most.filter(|step| step.dropped.documents > 0) else {
+            return "put documents into the files".into();
+        };
+        match step.step.as_str() {
+            name if is_filter(name) => "lower the thresholds in the `filter` table of the corpus stage, or set filter = { \
+                                        quality = \"none\" }"
+                .into(),
+            "invalid_utf8" => "convert the files to UTF-8 (iconv -f LATIN1 -t UTF-8), or set invalid_utf8 = \"replace\" in \
+                               the corpus stage"
+                .into(),
+            "missing_text" => "name the field that holds the text with `text_field` in the source".into(),
+            "empty" => "look at the files: their texts are empty; `text_field` in the source names the field of the text".into(),
+            "mixed_out" => "raise `mix.budget_bytes`, and the weights of the sources above 0".into(),
+            name if name.starts_with("drop_") => {
+                format!("change the expression in `drop` of the corpus stage: `{}` holds for most documents", step.reason)
+            }
+            "edited" => "narrow `edit` in the corpus stage: it cuts out all of most texts".into(),
+            name => format!("most went as `{name}` ({}): correct the sources, or leave that step out", step.reason),
+        }
+    }
 }
 
 impl fmt::Display for Funnel {

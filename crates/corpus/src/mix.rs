@@ -3,15 +3,18 @@
 //! Of the n_s bytes that deduplication leaves of source s, the share p_s of the corpus is w_s n_s^(1/T), scaled to sum to
 //! one: temperature 1 takes sources as they are, a higher one flattens them (Conneau and Lample 2019, "Cross-lingual language
 //! model pretraining", equation 1, with exponent 1/T). With a budget of B bytes the fraction B p_s / n_s of a source is
-//! taken, at most all of it; without one the largest B for which no source falls short. A document is taken or left by the
-//! hash of its key alone, so that it stays taken when others come or go and when fractions rise.
+//! taken, at most all of it; without one the largest B for which no source falls short. Documents are taken in the order of
+//! the hash of their keys until they have the bytes wanted, so that a greater fraction only adds.
 //!
 //! With `max_copies` above 1 a fraction may be above 1 too, up to it: of a fraction f every document is taken floor(f) times,
-//! and the share f - floor(f) of them once more. Without a budget B is then as small as can be for every source to be taken
-//! whole, and no source more often than it may be.
+//! and those that have the share f - floor(f) of the bytes once more. Without a budget B is then as small as can be for every
+//! source to be taken whole, and no source more often than it may be.
+//!
+//! The documents are not sorted for it: a [`Spread`] counts bytes by the first bits of that hash, so a source is taken to
+//! within one document, or a part in [`STEPS`] of it.
 
 use regimen_base::DocKey;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The table `mix`.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -43,7 +46,16 @@ impl Mix {
         self.temperature != 1.0 || self.budget_bytes > 0 || weights.any(|weight| Some(weight) != first)
     }
 
-    /// The fraction of each source that is taken, from its weight and its bytes; at most `max_copies`.
+    /// Up to which place documents of each source are taken, for [`copies`], and behind it the fraction of its bytes that is
+    /// wanted.
+    pub fn limits(&self, sources: &[(f64, &Spread)]) -> Vec<(f64, f64)> {
+        let bytes: Vec<(f64, u64)> =
+            sources.iter().map(|(weight, spread)| (*weight, spread.bytes())).collect();
+        let wanted = self.fractions(&bytes);
+        sources.iter().zip(wanted).map(|((_, spread), wanted)| (spread.limit(wanted), wanted)).collect()
+    }
+
+    /// The fraction of each source that is wanted, from its weight and its bytes; at most `max_copies`.
     pub fn fractions(&self, sources: &[(f64, u64)]) -> Vec<f64> {
         let shares: Vec<f64> = sources
             .iter()
@@ -72,15 +84,86 @@ impl Mix {
     }
 }
 
-/// Whether the document with this key is among the `fraction` that is taken.
-pub(crate) fn takes(key: DocKey, fraction: f64) -> bool {
-    place(key) < fraction
+/// How many steps the places of a [`Spread`] have.
+const STEPS: usize = 1 << 14;
+
+/// Bytes of text of a source by the places of its documents.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Vec<(u16, u64)>", into = "Vec<(u16, u64)>")]
+pub(crate) struct Spread {
+    /// By step; none as long as there are no bytes.
+    steps: Vec<u64>,
 }
 
-/// How often the document with this key is taken if the `fraction` of its source is.
-pub(crate) fn copies(key: DocKey, fraction: f64) -> u32 {
-    let whole = fraction.floor();
-    whole as u32 + u32::from(takes(key, fraction - whole))
+impl Spread {
+    /// Count the bytes of the document with this key.
+    pub fn add(&mut self, key: DocKey, bytes: u64) {
+        self.put((place(key) * STEPS as f64) as usize, bytes);
+    }
+
+    /// Count what another one has.
+    pub fn merge(&mut self, other: &Spread) {
+        other.steps().for_each(|(step, bytes)| self.put(step.into(), bytes));
+    }
+
+    fn put(&mut self, step: usize, bytes: u64) {
+        if self.steps.is_empty() {
+            self.steps.resize(STEPS, 0);
+        }
+        if let Some(sum) = self.steps.get_mut(step) {
+            *sum = sum.saturating_add(bytes);
+        }
+    }
+
+    /// The steps that have bytes, rising.
+    pub fn steps(&self) -> impl Iterator<Item = (u16, u64)> {
+        (0..).zip(self.steps.iter().copied()).filter(|&(_, bytes)| bytes > 0)
+    }
+
+    /// All bytes.
+    pub fn bytes(&self) -> u64 {
+        self.steps.iter().fold(0, |sum, &bytes| sum.saturating_add(bytes))
+    }
+
+    /// The first place up to which documents have at least that `fraction` of the bytes.
+    fn limit(&self, fraction: f64) -> f64 {
+        let whole = fraction.floor();
+        // A fraction of a byte is none: it comes of rounding.
+        let wanted = ((fraction - whole) * self.bytes() as f64).round() as u64;
+        let mut sum = 0u64;
+        for (step, bytes) in self.steps().take_while(|_| wanted > 0) {
+            sum = sum.saturating_add(bytes);
+            if sum >= wanted {
+                return whole + f64::from(u32::from(step) + 1) / STEPS as f64;
+            }
+        }
+        whole
+    }
+}
+
+impl From<Vec<(u16, u64)>> for Spread {
+    fn from(steps: Vec<(u16, u64)>) -> Spread {
+        let mut spread = Spread::default();
+        steps.into_iter().for_each(|(step, bytes)| spread.put(step.into(), bytes));
+        spread
+    }
+}
+
+impl From<Spread> for Vec<(u16, u64)> {
+    fn from(spread: Spread) -> Vec<(u16, u64)> {
+        spread.steps().collect()
+    }
+}
+
+/// Whether the document with this key is among those up to the place `limit`.
+fn takes(key: DocKey, limit: f64) -> bool {
+    place(key) < limit
+}
+
+/// How often the document with this key is taken if its source is taken up to `limit`.
+pub(crate) fn copies(key: DocKey, limit: f64) -> u32 {
+    let whole = limit.floor();
+    whole as u32 + u32::from(takes(key, limit - whole))
 }
 
 /// Where a document stands among all, from 0 to 1.
@@ -139,6 +222,40 @@ mod tests {
         near(mix(1.0, 5000).fractions(&[(1.0, 100), (0.0, 900), (1.0, 0)]), &[1.0, 0.0, 0.0]);
         assert!(!mix(1.0, 0).wanted([1.0, 1.0]) && !mix(1.0, 0).wanted([]));
         assert!(mix(1.0, 0).wanted([1.0, 2.0]) && mix(2.0, 0).wanted([1.0]) && mix(1.0, 7).wanted([1.0]));
+    }
+
+    #[test]
+    fn as_many_bytes_are_taken_as_are_wanted() {
+        // Documents of very different lengths, where a share of their number says little.
+        let documents: Vec<(DocKey, u64)> =
+            (0..500u64).map(|i| (DocKey::new("s", &i.to_string()), 10 + (i % 37).pow(3))).collect();
+        let longest = 10 + 36u64.pow(3);
+        let mut spread = Spread::default();
+        documents.iter().for_each(|&(key, bytes)| spread.add(key, bytes));
+        let all = spread.bytes();
+        assert_eq!(all, documents.iter().map(|(_, bytes)| bytes).sum::<u64>());
+        let mut before = vec![0; documents.len()];
+        for budget in [1, 700, all / 10, all / 3, all - 1, all, all + 9, 2 * all, 3 * all - 5, 3 * all] {
+            let mix = Mix { temperature: 1.0, budget_bytes: budget, max_copies: 3 };
+            let (limit, wanted) = mix.limits(&[(1.0, &spread)])[0];
+            assert!((wanted - budget as f64 / all as f64).abs() < 1e-9);
+            let now: Vec<u32> = documents.iter().map(|&(key, _)| copies(key, limit)).collect();
+            let taken: u64 = now.iter().zip(&documents).map(|(&n, (_, bytes))| u64::from(n) * bytes).sum();
+            // Two documents may share a step.
+            assert!((budget..budget + 2 * longest).contains(&taken), "{taken} of {budget}");
+            assert!(now.iter().zip(&before).all(|(now, before)| now >= before), "more only adds");
+            before = now;
+        }
+        let text = serde_json::to_string(&spread).unwrap();
+        assert_eq!(serde_json::from_str::<Spread>(&text).unwrap(), spread);
+        let (mut left, mut right) = (Spread::default(), Spread::default());
+        for (i, &(key, bytes)) in documents.iter().enumerate() {
+            if i % 3 == 0 { left.add(key, bytes) } else { right.add(key, bytes) }
+        }
+        left.merge(&right);
+        assert_eq!(left, spread);
+        assert_eq!(Spread::default().limit(0.0), 0.0);
+        assert!(serde_json::from_str::<Spread>("[[65535,7]]").unwrap().bytes() == 0);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::config::{Config, Dedup as Whole, ParagraphDedup};
 use crate::dedup::partition::{Block, Gathered};
 use crate::dedup::{Bloom, Budget, Clusters, ExactKeys, ExactParagraphs, Facts, Keep, Kept, Lsh, Sizing};
 use crate::error::{Error, Result};
-use crate::mix;
+use crate::mix::{self, Spread};
 use crate::part::{Fate, Hashes, Reader, Records};
 use crate::repeats::substrings;
 use crate::rounds::{self, Pairs, Rounds, pairs};
@@ -113,28 +113,28 @@ impl Standing {
     }
 
     /// Bytes of text that are kept so far, by source.
-    pub fn bytes(&self, sources: usize) -> Vec<u64> {
-        let mut bytes = vec![0; sources];
+    pub fn spreads(&self, sources: usize) -> Vec<Spread> {
+        let mut spreads = vec![Spread::default(); sources];
         for (ordinal, fate) in self.documents() {
             if self.stays(ordinal) {
-                bytes[usize::from(fate.source)] += u64::from(fate.bytes);
+                spreads[usize::from(fate.source)].add(fate.key, fate.bytes.into());
             }
         }
-        bytes
+        spreads
     }
 
-    /// Leave documents out or take them more than once, so that of each source that fraction is taken. Gives back how often
+    /// Leave documents out or take them more than once, so that each source is taken up to its place. Gives back how often
     /// each is taken, or nothing if none is taken more than once.
-    pub fn take(&mut self, fractions: &[f64], reason: u16) -> Vec<u16> {
+    pub fn take(&mut self, limits: &[f64], reason: u16) -> Vec<u16> {
         let mut taken = Vec::new();
-        if fractions.iter().any(|&fraction| fraction > 1.0) {
+        if limits.iter().any(|&limit| limit > 1.0) {
             taken.resize(self.fates.len(), 1);
         }
         for (at, (ordinal, fate)) in (self.start..).zip(&self.fates).enumerate() {
             if !fate.kept || self.gone[at].reason != 0 {
                 continue;
             }
-            match mix::copies(fate.key, fractions[usize::from(fate.source)]) {
+            match mix::copies(fate.key, limits[usize::from(fate.source)]) {
                 0 => self.gone[at] = Gone { reason, representative: ordinal },
                 1 => {}
                 // The config allows no more than the type can count.
@@ -159,11 +159,11 @@ fn fates_of(hashes: &[u8]) -> Result<Vec<Fate>> {
     Ok(fates)
 }
 
-/// The fraction of each source that the mix takes of so many bytes.
-pub(crate) fn fractions(config: &Config, bytes: &[u64]) -> Vec<f64> {
-    let sources: Vec<(f64, u64)> =
-        config.sources.iter().zip(bytes).map(|(source, &bytes)| (source.weight, bytes)).collect();
-    config.mix.fractions(&sources)
+/// Up to which place the mix takes each source.
+pub(crate) fn limits(config: &Config, spreads: &[Spread]) -> Vec<f64> {
+    let sources: Vec<(f64, &Spread)> =
+        config.sources.iter().zip(spreads).map(|(source, spread)| (source.weight, spread)).collect();
+    config.mix.limits(&sources).into_iter().map(|(limit, _)| limit).collect()
 }
 
 /// The fate of all documents.
@@ -227,8 +227,8 @@ pub(crate) fn resolve(
     }
     let mut taken = Vec::new();
     if config.mixes() {
-        let fractions = fractions(config, &all.bytes(config.sources.len()));
-        taken = all.take(&fractions, reasons.mixed);
+        let limits = limits(config, &all.spreads(config.sources.len()));
+        taken = all.take(&limits, reasons.mixed);
     }
     follow(&mut all.gone)?;
     let again = match config.paragraphs.dedup {
@@ -254,7 +254,12 @@ pub(crate) fn resolve(
                 true => found.put(ordinal, index),
                 false => Ok(()),
             })?;
-            Ok(bloom.check()?)
+            bloom.check(|keys| {
+                each_paragraph(parts, &all, |_, _, hash| {
+                    keys.add(u128::from(hash));
+                    Ok(())
+                })
+            })
         })?),
     };
     let repeats = match config.substrings.wanted() {

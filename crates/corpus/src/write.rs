@@ -257,7 +257,9 @@ impl Writer {
         let limited = self.full();
         let funnel = self.tally.funnel(&self.names, limited);
         if self.tally.kept().documents == 0 {
-            return Err(Error::NothingLeft { documents: self.rows.len() as u64, funnel: funnel.to_string() });
+            let advice = funnel.advice(|step| self.names.rules.iter().any(|rule| rule.name == step));
+            let documents = self.rows.len() as u64;
+            return Err(Error::NothingLeft { documents, funnel: funnel.to_string(), advice });
         }
         if self.tally.split(Split::Train).documents == 0 {
             return Err(Error::NoTraining {

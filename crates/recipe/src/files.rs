@@ -113,7 +113,10 @@ fn nearby(root: &Path, pattern: &str) -> String {
         break;
     }
     let shown = root.join(&folder);
-    format!("paths start at the project root; looked in `{}`", shown.display())
+    // Commands that work on files have no root.
+    let start = if root.as_os_str().is_empty() { "current folder" } else { "project root" };
+    let shown = if shown.as_os_str().is_empty() { Path::new(".") } else { &shown };
+    format!("paths start at the {start}; looked in `{}`", shown.display())
 }
 
 /// Patterns and their files.
@@ -162,7 +165,9 @@ mod tests {
         let (_, hint) = find(dir.path(), "daat/*.txt").unwrap_err();
         assert_eq!(hint.unwrap(), "did you mean `data`?");
         let (_, hint) = find(dir.path(), "data/*.zst").unwrap_err();
-        assert!(hint.unwrap().contains("looked in"));
+        assert!(hint.unwrap().contains("project root; looked in"));
+        let (_, hint) = find(Path::new(""), "nodir").unwrap_err();
+        assert_eq!(hint.unwrap(), "paths start at the current folder; looked in `.`");
         assert_eq!(find(dir.path(), "empty").unwrap_err().0, "there are no files below the folder `empty`");
         assert!(find(dir.path(), "data/a[").unwrap_err().0.contains("not a glob pattern"));
     }

@@ -14,12 +14,12 @@ pub enum Corpus {
   regimen corpus build recipes/curate.toml
   regimen corpus build recipes/curate.toml --set corpus.near.preset=dolma3
 
-The same as `regimen run` for the stages of the kind `corpus`. Ctrl-C stops; the same command goes on from the parts that
-are whole.
+The same as `regimen run` for the stages of the kind `corpus`. Ctrl-C stops; the same command
+goes on from the parts that are whole.
 
 On several machines, with nothing between them but a folder that all see or an object store:
-  regimen corpus build curate.toml --store s3://bucket/curate --task 0/8     one of eight tasks
-  regimen corpus build curate.toml --store s3://bucket/curate                afterwards: the corpus, here")]
+  regimen corpus build curate.toml --store s3://bucket/curate --task 0/8   one of eight tasks
+  regimen corpus build curate.toml --store s3://bucket/curate              afterwards: the corpus")]
     Build(BuildArgs),
     /// Write the attributes of documents in Dolma's layout
     #[command(after_help = "Examples:
@@ -77,8 +77,8 @@ Ends with 1 if nothing is found.")]
   regimen corpus index base-corpus
   regimen corpus index base-corpus --memory 8GB
 
-It takes 4 bytes of disk for a byte of text. More memory makes fewer and larger parts, which are searched faster. Ctrl-C
-stops; the same command goes on from the parts that are whole.")]
+It takes 4 bytes of disk for a byte of text. More memory makes fewer and larger parts, which are
+searched faster. Ctrl-C stops; the same command goes on from the parts that are whole.")]
     Index(IndexArgs),
     /// Find the longest spans of a text that a finished corpus holds word for word, with their documents
     #[command(after_help = "Examples:
@@ -148,7 +148,7 @@ pub struct SearchArgs {
     #[arg(long)]
     pub dropped: bool,
     /// Show so many matches
-    #[arg(long, default_value_t = 20, value_name = "N")]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..), value_name = "N")]
     pub max: u64,
     /// Only count
     #[arg(long)]
@@ -247,7 +247,7 @@ pub struct InspectArgs {
     #[arg(long, value_name = "SOURCE")]
     pub source: Option<String>,
     /// Only documents of which an expression holds, as in the field `drop` of the stage
-    #[arg(long = "where", value_name = "EXPRESSION")]
+    #[arg(long = "where", value_name = "EXPRESSION", allow_hyphen_values = true)]
     pub filter: Option<String>,
     /// Print, on a terminal too, instead of opening the browser
     #[arg(long, conflicts_with = "html")]
@@ -319,21 +319,21 @@ pub struct DedupArgs {
     /// Folder for the attributes (default: `attributes/NAME` beside `documents`)
     #[arg(long, value_name = "DIR")]
     pub to: Option<PathBuf>,
-    /// Paragraphs of fewer bytes are not compared
-    #[arg(long, default_value_t = 0, value_name = "BYTES")]
-    pub min_bytes: u32,
+    /// Paragraphs of fewer bytes are not compared [default: 0]
+    #[arg(long, value_name = "BYTES")]
+    pub min_bytes: Option<u32>,
     /// Compare paragraphs by a Bloom filter for N of them, in less memory
     #[arg(long, value_name = "N")]
     pub bloom: Option<u64>,
-    /// Rate of false positives of the Bloom filter
-    #[arg(long, default_value_t = 1e-6, value_name = "R")]
-    pub rate: f64,
-    /// Parameters of MinHash
-    #[arg(long, default_value = "fineweb", value_parser = ["fineweb", "dolma3", "nemo", "duplodocus"])]
-    pub preset: String,
-    /// Which of nearly the same texts stays
-    #[arg(long, default_value = "first", value_parser = ["first", "last", "longest", "newest"])]
-    pub keep: String,
+    /// Rate of false positives of the Bloom filter [default: 1e-6]
+    #[arg(long, requires = "bloom", value_name = "R")]
+    pub rate: Option<f64>,
+    /// Parameters of MinHash [default: fineweb]
+    #[arg(long, value_parser = ["fineweb", "dolma3", "nemo", "duplodocus"])]
+    pub preset: Option<String>,
+    /// Which of nearly the same texts stays [default: first]
+    #[arg(long, value_parser = ["first", "last", "longest", "newest"])]
+    pub keep: Option<String>,
     /// Bytes that what grows with the input may take, such as 500MB: records and tables (beyond it files are used), and 10 bytes
     /// a document (90 with --by near)
     #[arg(long, default_value = MEMORY, value_parser = memory, value_name = "BYTES")]
@@ -355,10 +355,10 @@ pub struct MixArgs {
     #[arg(long, value_delimiter = ',', value_name = "NAME,..")]
     pub attributes: Vec<String>,
     /// Keep only documents for which this holds, or another `--include` (may be repeated)
-    #[arg(long, value_name = "EXPRESSION")]
+    #[arg(long, value_name = "EXPRESSION", allow_hyphen_values = true)]
     pub include: Vec<String>,
     /// Drop documents for which this holds (may be repeated)
-    #[arg(long = "drop", alias = "exclude", value_name = "EXPRESSION")]
+    #[arg(long = "drop", alias = "exclude", value_name = "EXPRESSION", allow_hyphen_values = true)]
     pub exclude: Vec<String>,
     /// Cut out the spans of an attribute, or put a text in their place (may be repeated)
     #[arg(long, value_name = "SPANS[=TEXT]")]

@@ -36,12 +36,21 @@ pub fn parse() -> Result<Cli, clap::Error> {
 
 /// All commands; with `brief` their help leaves out examples and what every command takes, and each thing has one line.
 pub fn command(brief: bool) -> Command {
-    let command = Cli::command();
+    let command = negatives(Cli::command());
     if !brief {
         return command;
     }
     // The first page is short already.
     command.mut_args(|arg| if is_shared(&arg) { arg.hide(true) } else { arg }).mut_subcommands(shortened)
+}
+
+/// What an option makes of a number below 0 is its own to say; clap would take it for another option.
+fn negatives(command: Command) -> Command {
+    let of = |arg: Arg| {
+        let takes = !arg.is_positional() && arg.get_action().takes_values();
+        if takes { arg.allow_negative_numbers(true) } else { arg }
+    };
+    command.mut_args(of).mut_subcommands(negatives)
 }
 
 fn is_shared(arg: &Arg) -> bool {

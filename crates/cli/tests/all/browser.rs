@@ -126,6 +126,15 @@ fn where_there_is_no_screen_it_prints() {
     // stdout is a pipe.
     let printed = project.run(&["corpus", "inspect", "corpus", "--size", "1"]).fine();
     assert!(printed.stdout.contains("  read: ") && !printed.stdout.contains('\u{1b}'), "{}", printed.stdout);
+    for page in ["0", "9999", "-1"] {
+        let done = project.run(&["corpus", "inspect", "corpus", "--page", page]);
+        assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{}", done.stderr);
+        assert!(page == "-1" || done.stderr.contains(&format!("no page {page}: the pages are 1 to ")));
+    }
+    let done = project.run(&["corpus", "search", "corpus", "the", "--max", "0"]);
+    assert!(done.code == Some(2) && done.stderr.contains("0 is not in 1.."), "{}", done.stderr);
+    let below = ["corpus", "inspect", "corpus", "--plain", "--where", "-bytes < -1"];
+    project.run(&below).fine();
     // A reader that went away is no fault.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

@@ -93,6 +93,32 @@ fn a_file_that_unpacks_to_a_thousand_times_its_size_is_read_in_pieces_or_refused
 }
 
 #[test]
+fn the_memory_that_the_hint_names_is_enough() {
+    let project = Project::empty();
+    let (short, long) = ("{\"text\": \"a short one\"}\n", "word ".repeat(2_400_000));
+    let row = format!("{short}{{\"text\": \"{long}\"}}\n{short}");
+    let pack = |text: &str| {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(text.as_bytes()).unwrap();
+        packed.finish().unwrap()
+    };
+    let table = format!("text,n\na short one,1\n\"{long}\n\"\"two\"\" lines\",2\nb,3\n");
+    std::fs::write(project.path("rows.jsonl.gz"), pack(&row)).unwrap();
+    std::fs::write(project.path("text.txt.gz"), pack(&long)).unwrap();
+    project.write("rows.jsonl", row);
+    project.write("text.txt", long);
+    project.write("table.csv", table);
+    for name in ["rows.jsonl", "rows.jsonl.gz", "table.csv", "text.txt", "text.txt.gz"] {
+        project.write("recipe.toml", recipe(name, "validation = 0.0"));
+        let build = |memory: &str| project.run(&["corpus", "build", "recipe.toml", "--memory", memory]);
+        let told = build("10MB").refused(&[name, "longer than the 4.19 MB", "12.0 MB"]).stderr;
+        let memory = told.split("--memory ").nth(1).unwrap().split(' ').next().unwrap();
+        assert!(told.contains(&format!("`memory = {}`", memory.replace("MB", "000000"))), "{told}");
+        build(memory).fine();
+    }
+}
+
+#[test]
 fn what_cannot_fit_is_refused_before_anything_is_read() {
     let project = Project::empty();
     project.write("a.txt", "one\n".repeat(4 << 20));

@@ -151,6 +151,100 @@ fn a_mix_that_was_killed_goes_on_to_the_same_bytes() {
 }
 
 #[test]
+fn a_mix_tells_what_it_took_and_a_budget_that_it_missed() {
+    let project = Project::empty();
+    // Documents from 100 bytes to 40 kB: a share of their number says little about their bytes.
+    for (name, count) in [("a", 60u64), ("b", 50)] {
+        let row = |i: u64| {
+            let text = "x".repeat(100 + (i * 7919 % 40_000) as usize);
+            format!("{}\n", serde_json::json!({"id": format!("{name}{i}"), "text": text, "source": name}))
+        };
+        project.write(&format!("{name}/documents/0.jsonl"), &(0..count).map(row).collect::<String>());
+    }
+    let sources = "[[sources]]\nname = \"a\"\ndocuments = [\"a/documents\"]\n\
+                   [[sources]]\nname = \"b\"\ndocuments = [\"b/documents\"]\n";
+    let taken = |to: &str| -> Vec<u64> {
+        let bytes = |name: &str| {
+            let text = std::fs::read_to_string(project.path(&format!("{to}/documents/{name}-00000.jsonl")));
+            let row = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+            let bytes = |line| row(line)["text"].as_str().unwrap().len() as u64;
+            text.unwrap().lines().map(bytes).sum()
+        };
+        ["a", "b"].map(bytes).into()
+    };
+    project.write("mix.toml", &format!("to = \"half\"\npack = \"none\"\nbudget = \"1MB\"\n{sources}"));
+    let done = project.run(&["corpus", "mix", "--config", "mix.toml"]).fine();
+    let half = taken("half");
+    assert!((1_000_000..1_080_000).contains(&half.iter().sum::<u64>()), "{half:?}");
+    let all =
+        project.run(&["corpus", "mix", "--config", "mix.toml", "--budget", "9MB", "--to", "all"]).fine();
+    let whole = taken("all");
+    for (name, (half, whole)) in ["a", "b"].iter().zip(half.iter().zip(&whole)) {
+        let share = format!("{:.1} % of", 100.0 * *half as f64 / *whole as f64);
+        let line = done.stdout.lines().find(|line| line.starts_with(name)).unwrap();
+        assert!(line.contains(&share), "{line}: {share}");
+    }
+    let told = all.stderr;
+    assert!(told.contains("warning: 9 MB were wanted") && told.contains("max_copies"), "{told}");
+    let copies = ["--budget", "4MB", "--max-copies", "3", "--to", "more"];
+    let more = project.run(&[&["corpus", "mix", "--config", "mix.toml"], &copies[..]].concat()).fine();
+    assert!(!more.stderr.contains("were wanted"), "{}", more.stderr);
+    assert!((4_000_000..4_080_000).contains(&taken("more").iter().sum::<u64>()), "{:?}", taken("more"));
+}
+
+#[test]
+fn a_bloom_filter_that_was_too_small_says_which_one_would_do() {
+    let project = Project::empty();
+    let row = |i: u32| {
+        let text: String = (0..20).map(|line| format!("paragraph {i} {line}\n")).collect();
+        format!("{}\n", json!({"id": i.to_string(), "text": text}))
+    };
+    project.write("w/documents/0.jsonl", (0..1000).map(row).collect::<String>());
+    let dedup = |keys: &str| {
+        project.run(&["corpus", "dedup", "w", "--by", "paragraph", "--name", "d", "--bloom", keys])
+    };
+    let told =
+        dedup("100").refused(&["sized for 100 keys", "leave out --bloom", "`dedup = \"exact\"`"]).stderr;
+    let keys = told.split("--bloom ").nth(1).unwrap().split(';').next().unwrap();
+    assert!((20_000..25_000).contains(&keys.parse::<u32>().unwrap()), "{told}");
+    dedup(keys).fine();
+}
+
+#[test]
+fn options_that_do_not_fit_are_refused() {
+    let project = tagged();
+    let dedup =
+        |more: &[&str]| project.run(&[&["corpus", "dedup", "wiki", "--name", "other"], more].concat());
+    for (by, option, value, fits) in [
+        ("document", "--bloom", "5", "--by paragraph"),
+        ("document", "--preset", "dolma3", "--by near"),
+        ("url", "--min-bytes", "5", "--by paragraph"),
+        ("near", "--min-bytes", "5", "--by paragraph"),
+        ("paragraph", "--keep", "longest", "--by near"),
+    ] {
+        dedup(&["--by", by, option, value]).refused(&[&format!("`{option}`"), by, fits]);
+    }
+    assert_eq!(dedup(&["--by", "paragraph", "--rate", "0.1"]).code, Some(2), "there is no filter");
+    for rate in ["0", "-1", "NaN"] {
+        dedup(&["--by", "paragraph", "--bloom", "50", "--rate", rate]).refused(&["`--rate ", "1e-15 to 0.5"]);
+    }
+    // Numbers and expressions below 0 come to those who know what they should be.
+    let done = dedup(&["--by", "paragraph", "--min-bytes", "-1"]);
+    assert!(done.code == Some(2) && done.stderr.contains("-1 is not in 0.."), "{}", done.stderr);
+    project.run(&["corpus", "sample", "wiki", "--fraction", "-1"]).refused(&["`--fraction -1`", "0 to 1"]);
+    let drop =
+        ["corpus", "mix", "wiki", "--attributes", "rules", "--drop", "-length.words < -2", "--to", "few"];
+    project.run(&drop).fine();
+    let drop =
+        ["corpus", "mix", "wiki", "--attributes", "rules", "--drop", "-length.wrds < -2", "--to", "few2"];
+    project.run(&drop).refused(&["length.wrds", "did you mean"]);
+    project.run(&["corpus", "sample", "nodir", "--fraction", "1"]).refused(&["nodir", "looked in `.`"]);
+    project.write("items.jsonl", "{\"question\": \"one two three four five\", \"n\": 1}\n");
+    let items = ["corpus", "decontaminate", "wiki", "--against", "items.jsonl", "--report", "hits.jsonl"];
+    project.run(&items).refused(&["`items.jsonl`, line 1", "no field `text`", "--field", "`question`"]);
+}
+
+#[test]
 fn what_is_wrong_with_a_mix_is_told_before_it_begins() {
     let project = tagged();
     let mix = |more: &[&str]| {

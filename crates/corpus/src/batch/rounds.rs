@@ -11,7 +11,7 @@ use crate::arena;
 use crate::config::Config;
 use crate::dedup::{Budget, Keep};
 use crate::error::{Error, Result};
-use crate::resolve::{Standing, fractions};
+use crate::resolve::{Standing, limits};
 use crate::rounds::Rounds;
 use crate::task::rounds;
 use crate::task::shuffle::{Round, Take, deal, join, meet};
@@ -43,8 +43,8 @@ pub struct Step {
     hashes: Vec<Hash256>,
     /// What the rounds before found.
     before: Vec<Vec<u8>>,
-    /// The fraction of each source that the mix takes, before paragraphs are compared.
-    fractions: Option<Vec<f64>>,
+    /// Up to which place the mix takes each source, before paragraphs are compared.
+    limits: Option<Vec<f64>>,
 }
 
 /// A [`Step`] in pieces that go to other processes.
@@ -60,8 +60,8 @@ pub struct StepParts {
     pub hashes: Vec<Hash256>,
     /// What the rounds before found.
     pub before: Vec<Vec<u8>>,
-    /// The fraction of each source that the mix takes.
-    pub fractions: Option<Vec<f64>>,
+    /// Up to which place of the hashes of their keys the mix takes the documents of each source.
+    pub limits: Option<Vec<f64>>,
 }
 
 /// The round called `name`, if the config wants it.
@@ -101,15 +101,14 @@ impl Gathered {
             });
         }
         let before = self.before(&config, round)?;
-        let fractions = match round {
+        let limits = match round {
             Round::Paragraphs if config.mixes() => {
-                let bytes = self.standing(&before)?.bytes(config.sources.len());
-                Some(fractions(&config, &bytes))
+                Some(limits(&config, &self.standing(&before)?.spreads(config.sources.len())))
             }
             _ => None,
         };
         let (plan, starts, hashes) = (self.plan.clone(), self.starts.clone(), self.hashes.clone());
-        Ok(Step { plan, round, buckets, starts, hashes, before, fractions })
+        Ok(Step { plan, round, buckets, starts, hashes, before, limits })
     }
 
     fn before(&self, config: &Config, round: Round) -> Result<Vec<Vec<u8>>> {
@@ -173,8 +172,8 @@ impl Step {
 
     /// It in pieces.
     pub fn parts(&self) -> StepParts {
-        let Step { round, buckets, starts, hashes, before, fractions, .. } = self.clone();
-        StepParts { round: round.name().into(), buckets, starts, hashes, before, fractions }
+        let Step { round, buckets, starts, hashes, before, limits, .. } = self.clone();
+        StepParts { round: round.name().into(), buckets, starts, hashes, before, limits }
     }
 
     /// A round that travelled to another process.
@@ -183,8 +182,8 @@ impl Step {
     /// [`Error::Handed`] if the plan has no such round.
     pub fn of(plan: &Plan, parts: StepParts) -> Result<Step> {
         let round = round(&plan.config()?, &parts.round)?;
-        let StepParts { buckets, starts, hashes, before, fractions, .. } = parts;
-        Ok(Step { plan: plan.clone(), round, buckets, starts, hashes, before, fractions })
+        let StepParts { buckets, starts, hashes, before, limits, .. } = parts;
+        Ok(Step { plan: plan.clone(), round, buckets, starts, hashes, before, limits })
     }
 
     /// Deal the records of a file into the buckets. `hashes` is what the first pass made of it.
@@ -202,11 +201,11 @@ impl Step {
         }
         let mut all = Standing::new(start, [hashes])?;
         self.before.iter().for_each(|copies| all.drop_copies(copies, GONE));
-        if let Some(fractions) = &self.fractions {
-            if all.fates.iter().any(|fate| usize::from(fate.source) >= fractions.len()) {
+        if let Some(limits) = &self.limits {
+            if all.fates.iter().any(|fate| usize::from(fate.source) >= limits.len()) {
                 return Err(wrong());
             }
-            all.take(fractions, GONE);
+            all.take(limits, GONE);
         }
         deal(self.round, hashes, &all, self.buckets)
     }

@@ -16,6 +16,7 @@
 
 use rayon::prelude::*;
 
+use super::distinct::Distinct;
 use super::error::{Error, Result};
 use super::hash::mix;
 
@@ -305,18 +306,29 @@ impl Bloom {
         self.sizing.rate_at(self.keys)
     }
 
-    /// An error if so many keys are inside that the rate is above the one asked for.
-    pub fn check(&self) -> Result<()> {
-        let rate = self.rate();
-        if self.keys <= self.sizing.expected || rate <= self.sizing.rate {
+    /// Whether so many keys are inside that the rate is above the one asked for.
+    pub fn is_overfull(&self) -> bool {
+        self.keys > self.sizing.expected && self.rate() > self.sizing.rate
+    }
+
+    /// An error if it is overfull. A full filter takes most keys for such that were there before, so `count` counts them
+    /// all once more, to say how many there are.
+    ///
+    /// # Errors
+    /// [`Error::OverFull`], and what `count` says.
+    pub fn check<E: From<Error>>(
+        &self,
+        count: impl FnOnce(&mut Distinct) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        if !self.is_overfull() {
             return Ok(());
         }
-        Err(Error::OverFull {
-            keys: self.keys,
-            expected: self.sizing.expected,
-            rate,
-            configured: self.sizing.rate,
-        })
+        let mut all = Distinct::default();
+        count(&mut all)?;
+        let keys = all.estimate().max(self.keys);
+        let Sizing { expected, rate: configured, .. } = self.sizing;
+        let (enough, rate) = (all.at_most().max(keys), self.sizing.rate_at(keys));
+        Err(Error::OverFull { keys, enough, expected, rate, configured }.into())
     }
 }
 
@@ -379,7 +391,7 @@ mod tests {
             let formula = bloom.sizing().rate_at(expected);
             let deviation = (formula / probes as f64).sqrt();
             assert!((measured - formula).abs() < 4.0 * deviation + 0.02 * formula, "{measured} {formula}");
-            assert!(bloom.check().is_ok() && bloom.rate() <= rate);
+            assert!(!bloom.is_overfull() && bloom.rate() <= rate);
         }
     }
 
@@ -404,11 +416,22 @@ mod tests {
     #[test]
     fn a_filter_that_is_too_full_says_so_and_one_too_large_too() {
         let mut bloom = Bloom::new(Sizing::new(1000, 1e-3).unwrap(), 1 << 20).unwrap();
-        (0..3000).for_each(|i| {
+        (0..80_000).for_each(|i| {
             bloom.insert(key(i));
         });
-        let error = bloom.check().unwrap_err();
-        assert!(matches!(error, Error::OverFull { expected: 1000, .. }) && bloom.rate() > 0.01, "{error}");
+        // It knows the least of them itself.
+        assert!(bloom.keys() < 40_000 && bloom.rate() > 0.01, "{}", bloom.keys());
+        let all = |set: &mut Distinct| {
+            (0..80_000).for_each(|i| set.add(key(i)));
+            Ok(())
+        };
+        let error = bloom.check::<Error>(all).unwrap_err();
+        let Error::OverFull { keys, enough, expected: 1000, .. } = error else { panic!("{error}") };
+        assert!((78_000..82_000).contains(&keys) && (80_000..90_000).contains(&enough), "{keys} {enough}");
+        let hint = regimen_base::Hint::hint(&error).unwrap();
+        for part in [&format!("--bloom {enough}"), "leave out --bloom", "`dedup = \"exact\"`"] {
+            assert!(hint.contains(part), "{hint}");
+        }
         let error = Bloom::new(Sizing::new(1 << 40, 1e-6).unwrap(), 1 << 30).unwrap_err();
         assert!(matches!(error, Error::Memory { .. }));
     }

@@ -52,12 +52,14 @@ pub enum Error {
     },
     /// A Bloom filter holds more keys than it was sized for.
     #[error(
-        "the Bloom filter holds {keys} keys and was sized for {expected}: its false positive rate is {rate:.2e} instead of \
-         {configured:.2e}"
+        "the Bloom filter was sized for {expected} keys and about {keys} different ones came: its false positive rate is \
+         {rate:.2e} instead of {configured:.2e}"
     )]
     OverFull {
-        /// Keys it holds.
+        /// About how many different keys came.
         keys: u64,
+        /// A number that takes them all.
+        enough: u64,
         /// Keys it was sized for.
         expected: u64,
         /// The rate by now.
@@ -99,9 +101,10 @@ impl Hint for Error {
             }
             Error::TooMany { .. } => "deduplicate in several parts".into(),
             Error::Memory { .. } => "allow more memory, or deduplicate in several parts".into(),
-            Error::OverFull { keys, .. } => {
-                format!("size the filter for at least {keys} keys, or choose the exact way by fingerprints")
-            }
+            Error::OverFull { enough, .. } => format!(
+                "size the filter for {enough} keys (--bloom {enough}; in a recipe `expected = {enough}`), or compare \
+                 exactly: leave out --bloom; in a recipe `dedup = \"exact\"`"
+            ),
             Error::Damaged { .. } => "delete the file and make it again".into(),
         })
     }

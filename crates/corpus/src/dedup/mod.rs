@@ -16,6 +16,7 @@
 
 pub mod bloom;
 pub mod bloom_file;
+pub mod distinct;
 mod error;
 pub mod exact;
 pub mod forest;
@@ -32,6 +33,7 @@ pub(crate) mod suffixes;
 pub mod url;
 
 pub use bloom::{Batch, Bloom, Sizing};
+pub use distinct::Distinct;
 pub use error::{Error, Result};
 pub use exact::{ExactKeys, ExactParagraphs, Paragraphs};
 pub use forest::Clusters;

@@ -278,9 +278,10 @@ impl Chunks {
         if bytes as u64 > most {
             let (unit, number) = if self.how == How::Lines { ("line", self.next) } else { ("", 0) };
             let place = Place { file: self.stream.path().into(), unit, number };
-            return Err(match bytes <= u32::MAX as usize {
-                true => Error::LongDocument { place, bytes: bytes as u64, most },
-                false => Error::TooLong { place, bytes: bytes as u64 },
+            let bytes = self.length(bytes)?;
+            return Err(match bytes <= u64::from(u32::MAX) {
+                true => Error::LongDocument { place, bytes, most },
+                false => Error::TooLong { place, bytes },
             });
         }
         if let Some(memory) = &self.memory
@@ -290,6 +291,36 @@ impl Chunks {
             self.long = Some(memory.long());
         }
         Ok(())
+    }
+
+    /// How long a document is of which so many bytes were read: it is read on to its end, or to more than any may have, and
+    /// nothing of it is kept.
+    fn length(&mut self, read: usize) -> Result<u64> {
+        let (mut bytes, mut piece) = (read as u64, Vec::new());
+        let mut table = self.table.take();
+        if let Some(table) = &mut table {
+            table.scan.forget(read);
+        }
+        while !self.done && bytes <= u64::from(u32::MAX) {
+            piece.clear();
+            self.read(&mut piece, CHUNK)?;
+            let end = match (self.how, &mut table) {
+                (How::Whole, _) => None,
+                (_, None) => piece.iter().position(|&b| b == b'\n'),
+                (_, Some(table)) => {
+                    let mut ends = Vec::new();
+                    // What is wrong with the rest is told when it is read.
+                    let fault = table.scan.run(&piece, &mut ends).err();
+                    table.scan.forget(piece.len());
+                    ends.first().copied().or(fault.map(|(at, _)| at))
+                }
+            };
+            bytes += end.unwrap_or(piece.len()) as u64;
+            if end.is_some() {
+                break;
+            }
+        }
+        Ok(bytes)
     }
 
     /// Fill `data` to a chunk that ends behind a line feed or at the end of the file; gives back where.
@@ -340,7 +371,9 @@ impl Chunks {
                 let reason = format!("a row of more than {}", units::bytes(table.most as u64));
                 return Err(table::fault(self.stream.path(), row, self.offset, reason));
             }
+            self.table = Some(table);
             self.not_too_long(data.len())?;
+            table = self.table.take().unwrap_or_else(|| Box::new(Table::new(delimiter)));
             // As for long lines.
             self.read(data, CHUNK.max(data.len() / 4).min(table.most + 1 - data.len()))?;
         }

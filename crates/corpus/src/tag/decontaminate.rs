@@ -24,7 +24,7 @@ use regimen_recipe::InputFile;
 
 use super::classes::{LETTER, NUMBER, of};
 use super::{Attribute, Document, Kind, Params, Scratch, Tagger, Tags, View, spans, value};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::hash::fold;
 use crate::read::chunk::{Chunks, How};
 use crate::read::row::{Fields, Scalar, parse};
@@ -81,6 +81,16 @@ fn items(path: &Path, field: &str, params: &Params) -> Result<Vec<String>> {
                 .map_err(|bad| params.wrong("items", format!("{}: {}", place(), bad.reason)))?;
             match row.text {
                 Scalar::Text(text) => out.push(text.into_owned()),
+                Scalar::Null => {
+                    return Err(Error::Attributes {
+                        place: place(),
+                        reason: format!("the row has no field `{field}` that holds the text of an item"),
+                        hint: format!(
+                            "name the field with --field (`field` of the tagger in a recipe); {}",
+                            fields(line)
+                        ),
+                    });
+                }
                 other => {
                     let found = other.kind();
                     return Err(params.wrong(
@@ -96,6 +106,13 @@ fn items(path: &Path, field: &str, params: &Params) -> Result<Vec<String>> {
         return Err(params.wrong("items", format!("`{name}` has no rows")));
     }
     Ok(out)
+}
+
+/// Which fields a row has.
+fn fields(line: &str) -> String {
+    let row: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap_or_default();
+    let names: Vec<String> = row.keys().take(12).map(|name| format!("`{name}`")).collect();
+    if names.is_empty() { "the row has none".into() } else { format!("the row has {}", names.join(", ")) }
 }
 
 /// A word that counts.

@@ -16,8 +16,9 @@ use crate::dedup::forest::Forest;
 use crate::dedup::hash::mix;
 use crate::dedup::{Budget, ExactKeys, ExactParagraphs, Keep, Lsh};
 use crate::error::{Error, Result};
+use crate::mix::Spread;
 use crate::part::{Hashes, Reader};
-use crate::resolve::{Standing, copies, fractions, near_copies};
+use crate::resolve::{Standing, copies, limits, near_copies};
 use crate::rounds::{self, Pairs, Rounds, pairs};
 use crate::task::{Item, Work, rounds as wanted};
 
@@ -65,8 +66,8 @@ pub(crate) struct Facts {
     pub key: Hash256,
     /// Ordinal of the first document of each group, and behind them their number.
     starts: Vec<u32>,
-    /// The fraction of each source that the mix takes.
-    fractions: OnceCell<Vec<f64>>,
+    /// Up to which place the mix takes each source.
+    limits: OnceCell<Vec<f64>>,
 }
 
 impl Work<'_> {
@@ -84,7 +85,7 @@ impl Work<'_> {
             notes.push(note);
         }
         let key = self.ground.rounds_key(&notes);
-        Ok(self.facts.get_or_init(|| Facts { key, starts, fractions: OnceCell::new() }))
+        Ok(self.facts.get_or_init(|| Facts { key, starts, limits: OnceCell::new() }))
     }
 
     /// The hashes of a group, brought here if they are not.
@@ -108,7 +109,7 @@ impl Work<'_> {
         let (config, reasons) = (self.ground.config, self.ground.given.of_copies);
         let mut all = self.before(round, groups)?;
         if round == Round::Paragraphs && config.mixes() {
-            all.take(self.fractions()?, reasons.mixed);
+            all.take(self.limits()?, reasons.mixed);
         }
         Ok(all)
     }
@@ -132,27 +133,28 @@ impl Work<'_> {
         Ok(all)
     }
 
-    /// The fraction of each source that the mix takes.
-    fn fractions(&self) -> Result<&[f64]> {
+    /// Up to which place the mix takes each source.
+    fn limits(&self) -> Result<&[f64]> {
         let facts = self.facts()?;
-        if let Some(known) = facts.fractions.get() {
+        if let Some(known) = facts.limits.get() {
             return Ok(known);
         }
-        let mut sums = vec![0u64; self.ground.config.sources.len()];
+        let mut sums = vec![Spread::default(); self.ground.config.sources.len()];
         for group in 0..self.ground.groups.len() {
-            let object = self.depot.get(&Item::Bytes(group).object())?;
-            let bytes = object.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
-            sums.iter_mut().zip(bytes).for_each(|(sum, bytes)| *sum += bytes);
+            let name = Item::Bytes(group).object();
+            let spreads: Vec<Spread> = serde_json::from_slice(&self.depot.get(&name)?)
+                .map_err(|_| Error::DamagedObject { url: self.depot.store.url_of(&name) })?;
+            sums.iter_mut().zip(&spreads).for_each(|(sum, spread)| sum.merge(spread));
         }
-        Ok(facts.fractions.get_or_init(|| fractions(self.ground.config, &sums)))
+        Ok(facts.limits.get_or_init(|| limits(self.ground.config, &sums)))
     }
 
     /// Bytes of a group that are kept before the mix, by source.
     pub(super) fn bytes(&self, group: usize) -> Result<()> {
         let all = self.before(Round::Paragraphs, group..group + 1)?;
-        let bytes = all.bytes(self.ground.config.sources.len());
-        let object: Vec<u8> = bytes.iter().flat_map(|bytes| bytes.to_le_bytes()).collect();
-        self.depot.put(&Item::Bytes(group).object(), &object, bytes.len() as u64)
+        let spreads = all.spreads(self.ground.config.sources.len());
+        let object = serde_json::to_vec(&spreads).map_err(|_| Error::Record { what: "a sum of bytes" })?;
+        self.depot.put(&Item::Bytes(group).object(), &object, spreads.len() as u64)
     }
 
     /// Deal the records of a group.

@@ -116,7 +116,8 @@ pub fn make(
         let bytes = text.end - text.start;
         let needed = memory_for(bytes + 1) * at_once as u64 + SPARE;
         let document = corpus.name(documents.ordinal(long));
-        Error::IndexMemory { document, bytes, needed, allowed: limits.memory }
+        let least = memory_for(2) * at_once as u64 + SPARE;
+        Error::IndexMemory { document, bytes, needed, allowed: limits.memory, least }
     })?;
     progress.shards.store(shards.len() as u64, Relaxed);
     let config = json!({ "shard_bytes": shard_bytes });

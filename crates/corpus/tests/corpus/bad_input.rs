@@ -244,6 +244,28 @@ fn nothing_left_shows_the_funnel() {
 }
 
 #[test]
+fn nothing_left_says_what_to_do_about_the_greatest_step() {
+    let rows = b"{\"text\":\"caf\xe9\"}\n{\"text\":\"\xff\xfe\"}\n{\"text\":\"\"}\n";
+    let source = "sources = [{ name = \"s\", path = \"a.jsonl\" }]\nfilter = { quality = \"none\" }\n";
+    let (message, hint) = fault(&[("a.jsonl", rows)], &format!("{source}invalid_utf8 = \"drop\""));
+    assert!(message.contains("invalid_utf8 (text that is not UTF-8): 2 dropped"), "{message}");
+    assert!(hint.contains("invalid_utf8 = \"replace\"") && !hint.contains("quality"), "{hint}");
+    let of = |rows: &[u8], more: &str| fault(&[("a.jsonl", rows)], &format!("{source}{more}")).1;
+    let hint = of(b"{\"txt\":\"a\"}\n", "missing_text = \"drop\"");
+    assert!(hint.contains("`text_field`"), "{hint}");
+    let hint = of(b"{\"text\":\"a\"}\n", "drop = [\"bytes < 9\"]");
+    assert!(hint.contains("`bytes < 9`"), "{hint}");
+}
+
+#[test]
+fn a_licence_in_words_may_count_as_none() {
+    let rows = b"{\"text\":\"a\",\"license\":\"Public Domain\"}\n";
+    let (message, hint) = fault(&[("a.jsonl", rows)], "sources = [{ name = \"s\", path = \"a.jsonl\" }]");
+    assert!(message.contains("`Public Domain`"), "{message}");
+    assert!(hint.contains("invalid_licence = \"noassertion\""), "{hint}");
+}
+
+#[test]
 fn all_in_validation_is_refused() {
     let config =
         "sources = [{ name = \"s\", path = \"a.txt\" }]\nfilter = { quality = \"none\" }\nvalidation = 1";

@@ -215,7 +215,8 @@ fn sources_are_mixed_by_weight_temperature_and_budget() {
     let (a, b) = kept(", weight = 0.25", "");
     assert!(b == 1000 && (200..300).contains(&a), "{a} {b}");
     let (a, b) = kept("", "mix = { budget_bytes = 7000 }");
-    assert!((420..580).contains(&a) && (420..580).contains(&b), "{a} {b}");
+    // Seven bytes each: to within two documents that share a step.
+    assert!((500..503).contains(&a) && (500..503).contains(&b), "{a} {b}");
 }
 
 #[test]

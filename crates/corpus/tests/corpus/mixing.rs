@@ -225,7 +225,12 @@ fn weights_temperature_and_budget_set_the_shares_and_more_only_adds() {
     assert_eq!((whole[0].len(), whole[1].len()), (2400, 1200));
     // The second source is half as large: twice its weight makes them equal.
     let (bytes, half, mixed) = taken([1.0, 2.0], 1.0, 0, "half");
-    assert!((bytes[0] / bytes[1] - 1.0).abs() < 0.1, "{bytes:?}");
+    assert!((bytes[0] / bytes[1] - 1.0).abs() < 0.01, "{bytes:?}");
+    // What was taken is told, beside what was wanted.
+    for (source, (taken, all)) in mixed.sources.iter().zip(bytes.iter().zip(&all)) {
+        assert_eq!((source.left_bytes as f64, source.fraction), (*all, taken / all));
+        assert!((source.fraction - source.wanted).abs() < 0.01);
+    }
     assert_eq!(half[1], whole[1]);
     assert!((mixed.sources[0].fraction - 0.5).abs() < 0.01 && mixed.sources[1].fraction == 1.0);
     let last = mixed.funnel.steps.last().unwrap();
@@ -235,7 +240,9 @@ fn weights_temperature_and_budget_set_the_shares_and_more_only_adds() {
     );
     let budget = ((all[0] + all[1]) / 4.0) as u64;
     let (bytes, quarter, _) = taken([1.0, 1.0], 1.0, budget, "quarter");
-    assert!(((bytes[0] + bytes[1]) / budget as f64 - 1.0).abs() < 0.1, "{bytes:?} of {budget}");
+    // To within a document or two of each source.
+    let over = bytes[0] + bytes[1] - budget as f64;
+    assert!((0.0..4.0 * 260.0).contains(&over), "{bytes:?} of {budget}");
     assert!(quarter[0].iter().all(|id| half[0].contains(id)), "a greater share only adds");
     let (bytes, ..) = taken([1.0, 1.0], 1e9, 0, "flat");
     assert!((bytes[0] / bytes[1] - 1.0).abs() < 0.1, "{bytes:?}");

@@ -13,20 +13,50 @@ use crate::Context;
 use crate::args::DedupArgs;
 use crate::output::{Fault, INTERRUPTED, print_json, say};
 
-pub fn dedup(context: &Context, args: &DedupArgs) -> anyhow::Result<u8> {
-    let by = match args.by.as_str() {
+/// Rates that a Bloom filter may have.
+const RATES: std::ops::RangeInclusive<f64> = 1e-15..=0.5;
+
+/// What is compared, and how.
+fn by(args: &DedupArgs) -> anyhow::Result<By> {
+    let paragraphs = [
+        ("--min-bytes", args.min_bytes.is_some()),
+        ("--bloom", args.bloom.is_some()),
+        ("--rate", args.rate.is_some()),
+    ];
+    let near = [("--preset", args.preset.is_some()), ("--keep", args.keep.is_some())];
+    for (of, options) in [("paragraph", &paragraphs[..]), ("near", &near)] {
+        if let Some((option, _)) = options.iter().find(|(_, given)| *given && args.by != of) {
+            return Err(Fault::new(
+                format!("`{option}` says nothing with `--by {}`", args.by),
+                format!("leave out {option}, or compare with --by {of}"),
+            ));
+        }
+    }
+    let rate = args.rate.unwrap_or(1e-6);
+    if !RATES.contains(&rate) {
+        return Err(Fault::new(
+            format!("`--rate {rate}` is not from 1e-15 to 0.5"),
+            "with --rate 1e-6 one of a million paragraphs is marked wrongly; leave out --bloom to compare exactly",
+        ));
+    }
+    Ok(match args.by.as_str() {
         "document" => By::Document,
         "url" => By::Url,
-        "paragraph" => {
-            By::Paragraph { min_bytes: args.min_bytes, bloom: args.bloom.map(|keys| (keys, args.rate)) }
-        }
+        "paragraph" => By::Paragraph {
+            min_bytes: args.min_bytes.unwrap_or(0),
+            bloom: args.bloom.map(|keys| (keys, rate)),
+        },
         _ => {
-            let preset = Preset::by_name(&args.preset).ok_or_else(|| {
-                Fault::new(format!("there is no preset `{}`", args.preset), "`--help` lists them")
-            })?;
-            By::Near { preset, keep: Keep::by_name(&args.keep).unwrap_or_default() }
+            let name = args.preset.as_deref().unwrap_or("fineweb");
+            let preset = Preset::by_name(name)
+                .ok_or_else(|| Fault::new(format!("there is no preset `{name}`"), "`--help` lists them"))?;
+            By::Near { preset, keep: args.keep.as_deref().and_then(Keep::by_name).unwrap_or_default() }
         }
-    };
+    })
+}
+
+pub fn dedup(context: &Context, args: &DedupArgs) -> anyhow::Result<u8> {
+    let by = by(args)?;
     let files = files(&args.documents)?;
     let options = Options { by, name: args.name.clone(), to: args.to.clone(), memory: args.memory };
     let total = files.iter().map(|file| file.bytes).sum();

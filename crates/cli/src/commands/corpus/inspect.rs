@@ -63,7 +63,16 @@ pub fn inspect(context: &Context, args: &InspectArgs) -> anyhow::Result<u8> {
         inspect::matching(corpus, &originals, &filter(corpus, args)?, &Task::default()).explain()?;
     lacking(context, &absent);
     let size = args.size.max(1) as usize;
-    let page = (args.page.unwrap_or(1).max(1) - 1) as usize;
+    let pages = found.len().div_ceil(size);
+    let page = match args.page.unwrap_or(1) {
+        page if (1..=pages.max(1) as u64).contains(&page) => page as usize - 1,
+        page => {
+            return Err(Fault::new(
+                format!("there is no page {page}: the pages are 1 to {}", pages.max(1)),
+                format!("--page 1 begins; --size N puts N documents on a page, {size} now"),
+            ));
+        }
+    };
     let some = found.chunks(size).nth(page).unwrap_or_default();
     let all = originals.texts(corpus, some).explain()?;
     if context.global.json {
@@ -82,7 +91,6 @@ pub fn inspect(context: &Context, args: &InspectArgs) -> anyhow::Result<u8> {
     for (&ordinal, text) in some.iter().zip(&all) {
         print(format!("\n{}", document(corpus, ordinal, text)?))?;
     }
-    let pages = found.len().div_ceil(size);
     say(
         &context.global,
         format!("\n{}, page {} of {pages}", units::plural(found.len() as u64, "document"), page + 1),

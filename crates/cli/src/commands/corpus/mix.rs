@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use regimen_base::{Cancel, fs, units};
-use regimen_corpus::dolma::mix::{Edit, MOST_COPIES, Options, Pack, Source, is_name, mix as run};
+use regimen_corpus::dolma::mix::{Edit, MOST_COPIES, Mixed, Options, Pack, Source, is_name, mix as run};
 use regimen_corpus::dolma::tag::Progress;
 use serde::Deserialize;
 
@@ -16,6 +16,9 @@ use crate::output::{Explain, Fault, INTERRUPTED, print, print_json, say, table};
 
 /// Bytes of input files that become one file.
 const SHARD: u64 = 256_000_000;
+
+/// A budget that is missed by more than this share of it is worth a word.
+const MISSED: f64 = 0.02;
 
 /// The file of `--config`.
 #[derive(Debug, Default, Deserialize)]
@@ -98,13 +101,16 @@ pub fn mix(context: &Context, args: &MixArgs) -> anyhow::Result<u8> {
                 source.read.documents.to_string(),
                 source.written.documents.to_string(),
                 units::bytes(source.written.bytes),
-                format!("{:.1} %", 100.0 * source.fraction),
+                format!("{:.1} % of {}", 100.0 * source.fraction, units::bytes(source.left_bytes)),
                 source.edited.to_string(),
             ]
         })
         .collect();
     let head = ["source", "read", "written", "text", "taken of what was left", "edited"];
     print(table(&head, &rows, &[1, 2, 3, 4, 5]))?;
+    if let Some(text) = missed(options.budget, &mixed) {
+        say(&context.global, text);
+    }
     let seconds = began.elapsed().as_secs_f64();
     let skipped = match mixed.skipped {
         0 => String::new(),
@@ -115,6 +121,21 @@ pub fn mix(context: &Context, args: &MixArgs) -> anyhow::Result<u8> {
         format!("{} in {}{skipped}", units::plural(mixed.files, "file"), units::duration(seconds)),
     );
     Ok(0)
+}
+
+/// What to say of a budget that what was taken is not near to.
+fn missed(budget: u64, mixed: &Mixed) -> Option<String> {
+    let taken: u64 = mixed.sources.iter().map(|source| source.written.bytes).sum();
+    let away = taken as f64 / budget.max(1) as f64 - 1.0;
+    if budget == 0 || away.abs() <= MISSED {
+        return None;
+    }
+    let why = match away < 0.0 {
+        true => "there is no more at these weights; max_copies takes documents more than once",
+        false => "whole documents are taken, and the last one of a source is long",
+    };
+    let (wanted, taken) = (units::bytes(budget), units::bytes(taken));
+    Some(format!("warning: {wanted} were wanted and {taken} taken ({:+.1} %): {why}", 100.0 * away))
 }
 
 /// What the options say, and the file that they name.

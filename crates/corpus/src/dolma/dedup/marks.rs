@@ -129,7 +129,13 @@ pub(super) fn decide(
             }
             bits.extend(&before);
             (found.compared, found.duplicates) = (bits.length, bits.set);
-            bloom.check()?;
+            bloom.check::<Error>(|all| {
+                let mut hashes = Hashes { records: Records::new(parts, options.by) };
+                while !hashes.batch(&sizing, &mut keys)?.is_empty() {
+                    keys.iter().for_each(|&key| all.add(key));
+                }
+                Ok(())
+            })?;
             Ok(Marks::Bits { bits: bits.words, at: 0 })
         }
     }

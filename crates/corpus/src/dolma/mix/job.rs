@@ -20,6 +20,7 @@ use crate::error::{Error, Place, Result};
 use crate::flow::Job;
 use crate::funnel::Count;
 use crate::memory::Memory;
+use crate::mix::Spread;
 use crate::output::{Output, done};
 use crate::read::attribute_row::{self, Beside, read};
 use crate::read::chunk::Chunk;
@@ -53,6 +54,9 @@ pub(super) struct Counts {
     pub written: u64,
     /// Rows that are written, with their text: kept documents as often as they are taken.
     pub rows: Count,
+    /// In the pass that counts: where the bytes after edits are.
+    #[serde(default)]
+    pub spread: Spread,
 }
 
 impl Counts {
@@ -73,6 +77,7 @@ impl Counts {
         add(&mut self.rows, &other.rows);
         self.edited += other.edited;
         self.written += other.written;
+        self.spread.merge(&other.spread);
     }
 }
 
@@ -88,7 +93,7 @@ pub(super) struct Pass<'m> {
     pub sources: &'m [Source],
     pub judges: &'m [Judge],
     pub groups: &'m [Group],
-    /// Share of each source that is taken; none in the pass that counts.
+    /// Up to which place each source is taken; none in the pass that counts.
     pub fractions: Option<&'m [f64]>,
     pub progress: &'m Progress,
     pub memory: &'m Arc<Memory>,
@@ -150,7 +155,7 @@ impl<'m> Pass<'m> {
             hasher.update(&(bytes.len() as u64).to_le_bytes());
             hasher.update(bytes);
         };
-        add(b"mix 2");
+        add(b"mix 3");
         add(source.identity().as_bytes());
         let fraction = self.fractions.map_or(-1.0, |all| all[group.source]);
         add(&fraction.to_le_bytes());
@@ -280,6 +285,9 @@ impl<'m> Job for Pass<'m> {
                     counts.kept.add(bytes);
                     counts.edited += u64::from(edited.is_some());
                     counts.written += length;
+                    if self.fractions.is_none() {
+                        counts.spread.add(judge.key(&id), length);
+                    }
                     counts.rows.documents += u64::from(copies);
                     counts.rows.bytes += length * u64::from(copies);
                     let text = edited.as_ref().map(|(text, _)| &**text);

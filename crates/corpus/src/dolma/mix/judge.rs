@@ -108,8 +108,13 @@ impl Judge {
         Ok(Judge { include, drop, edits, replacements, used, slots, asks_about, reasons, name })
     }
 
-    /// Judge the document in `row`, whose attributes are `tags`; `fraction` of the source is taken.
-    pub fn judge(&self, row: &Row, tags: &Tags, fraction: f64, cuts: &mut Vec<Cut>) -> Fate {
+    /// The key of the document with this id.
+    pub fn key(&self, id: &str) -> DocKey {
+        DocKey::new(&self.name, id)
+    }
+
+    /// Judge the document in `row`, whose attributes are `tags`; the source is taken up to the place `limit`.
+    pub fn judge(&self, row: &Row, tags: &Tags, limit: f64, cuts: &mut Vec<Cut>) -> Fate {
         let id = row.id_text();
         let source = row.source.and_then(|raw| serde_json::from_str::<Cow<str>>(raw.get()).ok());
         let about = match self.asks_about {
@@ -163,7 +168,7 @@ impl Judge {
             }
             number += 1;
         }
-        let copies = if fraction == 1.0 { 1 } else { copies(DocKey::new(&self.name, &id), fraction) };
+        let copies = if limit == 1.0 { 1 } else { copies(self.key(&id), limit) };
         if copies == 0 {
             return Fate::Dropped(number);
         }

@@ -137,7 +137,11 @@ pub struct MixedSource {
     pub name: String,
     /// Documents and bytes of text that were read.
     pub read: Count,
-    /// Share of what filters and edits left that was taken; above 1 where documents were written more than once.
+    /// Bytes of text that filters and edits left.
+    pub left_bytes: u64,
+    /// Share of them that was wanted; above 1 where documents were to be written more than once.
+    pub wanted: f64,
+    /// Share of them that was written.
     pub fraction: f64,
     /// Documents that were written, and bytes of their text, each as often as it was written.
     pub written: Count,
@@ -203,23 +207,27 @@ pub fn mix(sources: &[Source], options: &Options, progress: &Progress, cancel: &
         }
         Ok((by_source, skipped))
     };
-    let fractions = match mixes {
-        false => vec![1.0; sources.len()],
-        true => {
-            let (counted, _) = run(None)?;
-            let bytes: Vec<(f64, u64)> = sources
-                .iter()
-                .zip(&counted)
-                .map(|(source, counts)| (source.weight, counts.written))
-                .collect();
-            options.mix().fractions(&bytes)
+    let counted = if mixes { Some(run(None)?.0) } else { None };
+    let limits = match &counted {
+        None => vec![(1.0, 1.0); sources.len()],
+        Some(counted) => {
+            let weighted = sources.iter().zip(counted);
+            options
+                .mix()
+                .limits(&weighted.map(|(source, counts)| (source.weight, &counts.spread)).collect::<Vec<_>>())
         }
     };
-    let (counts, skipped) = run(Some(&fractions))?;
-    let each = sources.iter().zip(&counts).zip(&fractions).map(|((source, counts), &fraction)| MixedSource {
+    let (places, wanted): (Vec<f64>, Vec<f64>) = limits.into_iter().unzip();
+    let (counts, skipped) = run(Some(&places))?;
+    // What was left before the mix took its part of it.
+    let left = counted.as_ref().unwrap_or(&counts);
+    let each = sources.iter().zip(&counts).zip(left).zip(wanted);
+    let each = each.map(|(((source, counts), left), wanted)| MixedSource {
         name: source.name.clone(),
         read: counts.read,
-        fraction,
+        left_bytes: left.written,
+        wanted,
+        fraction: if left.written == 0 { 0.0 } else { counts.rows.bytes as f64 / left.written as f64 },
         written: counts.rows,
         edited: counts.edited,
         cut_bytes: counts.kept.bytes as i64 - counts.written as i64,
