@@ -24,7 +24,7 @@ fn by(args: &DedupArgs) -> anyhow::Result<By> {
         ("--rate", args.rate.is_some()),
     ];
     let near = [("--preset", args.preset.is_some()), ("--keep", args.keep.is_some())];
-    for (of, options) in [("paragraph", &paragraphs[..]), ("near", &near)] {
+    for (of, options) in [("paragraph", &paragraphs[..]), ("near", &near[..])] {
         if let Some((option, _)) = options.iter().find(|(_, given)| *given && args.by != of) {
             return Err(Fault::new(
                 format!("`{option}` says nothing with `--by {}`", args.by),
