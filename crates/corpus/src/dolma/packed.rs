@@ -79,6 +79,8 @@ mod tests {
                 let mut text = Vec::new();
                 match Packing::of_name(name).0 {
                     Packing::Plain => text = found,
+                    // No piece at all is neither a member of gzip nor a frame of zstd.
+                    _ if found.is_empty() => {}
                     Packing::Gzip => {
                         let _ = flate2::read::MultiGzDecoder::new(&found[..]).read_to_end(&mut text).unwrap();
                     }

@@ -299,7 +299,7 @@ impl FileReader for OneGroup {
         _: usize,
     ) -> parquet::errors::Result<Box<dyn parquet::file::reader::RowGroupReader + '_>> {
         let group = self.all.get_row_group(self.group)?;
-        Ok(Box::new(Checked { group, source: Arc::clone(&self.source) }))
+        Ok(Box::new(Checked::new(group, Arc::clone(&self.source))?))
     }
 
     fn get_row_iter(&self, projection: Option<Type>) -> parquet::errors::Result<RowIter<'_>> {
