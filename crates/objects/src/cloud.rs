@@ -131,6 +131,13 @@ impl Cloud {
         Ok(found.into_iter().map(|meta| self.entry(meta)).collect())
     }
 
+    /// The first page of a list tells.
+    pub fn holds(&self, prefix: &str) -> Result<bool> {
+        let path = self.path(prefix.trim_end_matches('/'))?;
+        let first = self.wait(async { self.store.list(Some(&path)).next().await.transpose() })?;
+        Ok(first.map_err(|error| self.fault(prefix, error))?.is_some())
+    }
+
     pub fn look(&self, name: &str) -> Result<Option<Entry>> {
         let path = self.path(name)?;
         match self.wait(self.store.head(&path))? {

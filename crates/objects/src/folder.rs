@@ -43,6 +43,10 @@ impl Folder {
         Ok(found)
     }
 
+    pub fn holds(&self, prefix: &str) -> Result<bool> {
+        Ok(!self.list(prefix)?.is_empty())
+    }
+
     pub fn look(&self, name: &str) -> Result<Option<Entry>> {
         let path = self.path(name);
         match std::fs::metadata(&path) {

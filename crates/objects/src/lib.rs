@@ -20,7 +20,7 @@ use std::ops::Range;
 use std::path::Path;
 
 pub use error::{Error, Result};
-pub use pattern::{is_url, sources};
+pub use pattern::{holds, is_url, sources};
 
 /// How often a busy or failing server is asked again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +111,11 @@ impl Objects {
         let mut found = each!(self, store => store.list(prefix))?;
         found.sort();
         Ok(found)
+    }
+
+    /// Whether there is an object whose name begins with `prefix`, which ends with `/`.
+    pub fn holds(&self, prefix: &str) -> Result<bool> {
+        each!(self, store => store.holds(prefix))
     }
 
     /// What is known of one object; none if there is none.

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use regimen_base::Hint;
 use regimen_objects::server::Server;
-use regimen_objects::{Entry, Error, Objects, Retries, sources};
+use regimen_objects::{Entry, Error, Objects, Retries, holds, sources};
 
 /// One server for all tests of this process: the environment names it.
 fn server() -> &'static (tempfile::TempDir, Server) {
@@ -92,6 +92,12 @@ fn patterns_folders_and_single_objects() {
     assert_eq!(names("s3://listed/**/*.jsonl"), ["crawl/a.jsonl", "crawl/deep/c.jsonl", "other/d.jsonl"]);
     assert_eq!(names("s3://listed/crawl"), ["crawl/a.jsonl", "crawl/b.jsonl.gz", "crawl/deep/c.jsonl"]);
     assert_eq!(names("s3://listed/other/d.jsonl"), ["other/d.jsonl"]);
+    assert!(holds("s3://listed/crawl/", "deep").unwrap() && holds("s3://listed", "crawl").unwrap());
+    for (url, inner) in
+        [("s3://listed/crawl", "dee"), ("s3://listed/other/d.jsonl", "deep"), ("s3://listed/*", "deep")]
+    {
+        assert!(!holds(url, inner).unwrap(), "{url} {inner}");
+    }
     let error = sources("s3://listed/nothing/*.gz").unwrap_err();
     assert!(error.to_string().contains("s3://listed/nothing/*.gz") && error.hint().is_some());
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use regimen_base::Key;
+use regimen_base::{Hint, Key};
 use regimen_ledger::{Artifact, Store, key_of};
 use serde_json::{Map, Value, json};
 
@@ -11,10 +11,13 @@ use crate::error::Result;
 use crate::files::{self, Found};
 use crate::kind::{Field, Ty};
 use crate::recipe::{InputRef, Recipe, Stage};
+use crate::within;
 
 /// Everything about a stage that can be known before its inputs exist.
 pub(crate) struct Ready {
     pub(crate) key: Key,
+    /// The config as the stage reads it: folders that stand for one in them are named as that.
+    pub(crate) local: Value,
     /// The config as it enters the key.
     pub(crate) config: Value,
     pub(crate) inputs: BTreeMap<String, Key>,
@@ -45,10 +48,15 @@ pub(crate) fn ready(
         inputs.insert(name.clone(), key);
     }
     let mut walk = Walk { recipe, stage, store, files: Found::new() };
-    let config = Value::Object(walk.table(stage.kind.fields, &stage.config, "")?);
+    let local =
+        within::at_places(stage.kind.fields, &stage.config, &recipe.root).map_err(|(path, error)| {
+            let (message, hint) = (error.to_string(), error.hint());
+            recipe.fault(stage, &path, format!("`{path}` of stage `{}`: {message}", stage.name), hint)
+        })?;
+    let config = Value::Object(walk.table(stage.kind.fields, &local, "")?);
     let files = walk.files;
     let key = key_of(stage.kind.kind, stage.kind.version, &config, stage.seed, &inputs);
-    Ok(Ready { key, config, inputs, outside, files })
+    Ok(Ready { key, local, config, inputs, outside, files })
 }
 
 fn outside_artifact(
@@ -64,10 +72,7 @@ fn outside_artifact(
         InputRef::Stage(name) => store.resolve(name),
     };
     let owner = format!("input `{input}` of stage `{}`", stage.name);
-    let artifact = found.map_err(|e| {
-        use regimen_base::Hint;
-        recipe.fault(stage, input, format!("{owner}: {e}"), e.hint())
-    })?;
+    let artifact = found.map_err(|e| recipe.fault(stage, input, format!("{owner}: {e}"), e.hint()))?;
     let accepts = stage.kind.inputs.iter().find(|i| i.name == input).map_or(&[][..], |i| i.accepts);
     if !accepts.contains(&artifact.manifest.kind.as_str()) {
         let message = format!(

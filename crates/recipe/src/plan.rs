@@ -73,7 +73,7 @@ impl Plan {
                         inputs.insert(name.clone(), known.unwrap_or_default());
                     }
                     let planning = Planning {
-                        config: &stage.config,
+                        config: &ready.local,
                         inputs: &inputs,
                         files: &ready.files,
                         root: &recipe.root,

@@ -156,7 +156,7 @@ impl<'a> Runner<'a> {
         let mut job = Job {
             stage: &stage.name,
             key: ready.key,
-            config: &stage.config,
+            config: &ready.local,
             seed: stage.seed,
             inputs,
             files: &ready.files,

@@ -116,6 +116,34 @@ fn sources_and_tasks_in_a_store_that_is_busy_at_times() {
 }
 
 #[test]
+fn a_folder_of_objects_stands_for_its_documents() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("documents/a.jsonl", "{\"id\":\"1\",\"text\":\"A text of its own.\"}\n"),
+        ("attributes/x/a.jsonl", "{\"id\":\"1\",\"attributes\":{}}\n"),
+    ] {
+        let path = dir.path().join("data/wiki").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    std::fs::create_dir_all(dir.path().join("between")).unwrap();
+    let server = Server::start(dir.path()).unwrap();
+    let build = |path: &str, more: &[&str]| {
+        let project = project();
+        let source = format!("{{ name = \"a\", path = \"{path}\", format = \"dolma\" }}");
+        let text = format!(
+            "name = \"w\"\n[corpus]\nkind = \"corpus\"\nfilter = {{ quality = \"none\" }}\nsources = [{source}]\n"
+        );
+        std::fs::write(project.path().join("recipe.toml"), text).unwrap();
+        fine(&regimen(&server, project.path(), &[&BUILD[..], more].concat()).output().unwrap());
+        payload(&server, project.path())
+    };
+    let below = build("s3://data/wiki/documents", &[]);
+    assert_eq!(build("s3://data/wiki", &[]), below);
+    assert_eq!(build("s3://data/wiki/", &["--store", "s3://between/curate"]), below);
+}
+
+#[test]
 fn what_is_missing_or_changed_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let server = server(dir.path());

@@ -16,3 +16,5 @@ mod rewrite;
 pub(crate) mod row;
 pub mod sample;
 pub mod tag;
+
+pub use folder::DOCUMENTS;

@@ -22,10 +22,11 @@ use std::time::{Duration, Instant};
 
 use regimen_base::{Cancel, Hash256, fs};
 use regimen_objects::Objects;
+use regimen_recipe::as_read;
 use serde_json::Value;
 
 use crate::build::{self, Files, Ground};
-use crate::config::{Config, Dedup, ParagraphDedup};
+use crate::config::{Config, Dedup, FIELDS, ParagraphDedup};
 use crate::error::{Error, Result};
 use crate::flow;
 use crate::output::hold;
@@ -148,7 +149,8 @@ pub fn collect(task: &mut Task) -> Result<PathBuf> {
 }
 
 fn config(task: &Task) -> Result<Config> {
-    serde_json::from_value(task.config.clone()).map_err(|e| Error::Plan { reason: e.to_string() })
+    let read = as_read(FIELDS, task.config, task.root).map_err(|error| Error::Listing(Box::new(error)))?;
+    serde_json::from_value(read).map_err(|e| Error::Plan { reason: e.to_string() })
 }
 
 /// The rounds whose records are dealt between tasks.
