@@ -37,6 +37,9 @@ impl Default for Retries {
     }
 }
 
+/// Bytes of one piece of a large object on its way.
+const PIECE: u64 = 8 << 20;
+
 /// An object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
@@ -155,12 +158,13 @@ impl Objects {
         each!(self, store => store.write_new(name, bytes))
     }
 
-    /// Bring an object to the file `path`, several ranges at a time; the file is there once it is whole.
+    /// Bring an object to the file `path`, several ranges at a time; the file is there once it is whole. `came` is told of
+    /// the bytes of each piece as it comes.
     ///
     /// # Errors
     /// [`Error::Changed`] if the object is not the one that `entry` tells of.
-    pub fn fetch(&self, entry: &Entry, path: &Path) -> Result<()> {
-        each!(self, store => store.fetch(entry, path))
+    pub fn fetch(&self, entry: &Entry, path: &Path, came: &mut dyn FnMut(u64)) -> Result<()> {
+        each!(self, store => store.fetch(entry, path, came))
     }
 
     /// Write the file `path` as an object, in parts if it is large.

@@ -74,15 +74,40 @@ pub(crate) fn find(root: &Path, pattern: &str) -> Result<Vec<PathBuf>, NoFiles> 
     Ok(found)
 }
 
+/// Is told how objects come here: the URL of one, and the bytes that are here of how many that come.
+pub type Coming<'c> = dyn FnMut(&str, u64, u64) + 'c;
+
+/// Bring the objects among some files here.
+pub(crate) fn bring<'f>(
+    files: impl Iterator<Item = &'f ListedFile> + Clone,
+    coming: &mut Coming,
+) -> Result<()> {
+    let absent = files.filter(|file| !file.is_here());
+    let total = absent.clone().map(|file| file.bytes).sum();
+    let mut here = 0;
+    for file in absent {
+        file.bring(&mut |more| {
+            here += more;
+            coming(&file.path, here, total);
+        })?;
+    }
+    Ok(())
+}
+
 /// The files that `pattern` means, hashed. Objects of a store are brought here first.
-pub(crate) fn hashed(root: &Path, pattern: &str, store: &Store) -> Result<Result<Vec<InputFile>, NoFiles>> {
+pub(crate) fn hashed(
+    root: &Path,
+    pattern: &str,
+    store: &Store,
+    coming: &mut Coming,
+) -> Result<Result<Vec<InputFile>, NoFiles>> {
     let found = match list_files(root, pattern) {
         Ok(found) => found,
         Err(Error::NoFiles { message, hint }) => return Ok(Err((message, hint))),
         Err(Error::Objects(error)) => return Ok(Err((error.to_string(), error.hint()))),
         Err(error) => return Err(error),
     };
-    found.iter().try_for_each(ListedFile::bring)?;
+    bring(found.iter(), coming)?;
     let full: Vec<&Path> = found.iter().map(|file| file.full.as_path()).collect();
     let hashes = store.hash_files(&full)?;
     let file = |(file, (blake3, bytes)): (&ListedFile, _)| InputFile {
@@ -101,8 +126,8 @@ pub(crate) fn hashed(root: &Path, pattern: &str, store: &Store) -> Result<Result
 /// [`Error::NoFiles`], and files that cannot be read.
 pub fn input_files(root: &Path, pattern: &str) -> Result<Vec<InputFile>> {
     let found = list_files(root, pattern)?;
-    found.iter().try_for_each(ListedFile::bring)?;
-    let hashed: Vec<Result<InputFile>> = found.par_iter().map(ListedFile::input).collect();
+    bring(found.iter(), &mut |_, _, _| ())?;
+    let hashed: Vec<Result<InputFile>> = found.par_iter().map(|file| file.input(&mut |_| ())).collect();
     hashed.into_iter().collect()
 }
 

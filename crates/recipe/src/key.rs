@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::check::{default_of, join};
 use crate::error::Result;
-use crate::files::{self, Found};
+use crate::files::{self, Coming, Found};
 use crate::kind::{Field, Ty};
 use crate::recipe::{InputRef, Recipe, Stage};
 use crate::within;
@@ -26,12 +26,13 @@ pub(crate) struct Ready {
     pub(crate) files: Found,
 }
 
-/// Work out a stage's key. `keys` holds those of the stages before it.
+/// Work out a stage's key. `keys` holds those of the stages before it; `coming` is told of objects that are brought here.
 pub(crate) fn ready(
     recipe: &Recipe,
     stage: &Stage,
     store: &Store,
     keys: &BTreeMap<String, Key>,
+    coming: &mut Coming,
 ) -> Result<Ready> {
     let mut inputs = BTreeMap::new();
     let mut outside = BTreeMap::new();
@@ -47,7 +48,7 @@ pub(crate) fn ready(
         };
         inputs.insert(name.clone(), key);
     }
-    let mut walk = Walk { recipe, stage, store, files: Found::new() };
+    let mut walk = Walk { recipe, stage, store, coming, files: Found::new() };
     let local =
         within::at_places(stage.kind.fields, &stage.config, &recipe.root).map_err(|(path, error)| {
             let (message, hint) = (error.to_string(), error.hint());
@@ -88,14 +89,15 @@ fn outside_artifact(
 }
 
 /// Goes through the config along its fields.
-struct Walk<'a> {
+struct Walk<'a, 'c> {
     recipe: &'a Recipe,
     stage: &'a Stage,
     store: &'a Store,
+    coming: &'a mut Coming<'c>,
     files: Found,
 }
 
-impl Walk<'_> {
+impl Walk<'_, '_> {
     fn table(&mut self, fields: &[Field], value: &Value, path: &str) -> Result<Map<String, Value>> {
         let mut out = Map::new();
         let none = Map::new();
@@ -136,7 +138,8 @@ impl Walk<'_> {
 
     fn files(&mut self, pattern: &str, path: &str) -> Result<Value> {
         if !self.files.contains_key(pattern) {
-            let found = files::hashed(&self.recipe.root, pattern, self.store)?;
+            let root = &self.recipe.root;
+            let found = files::hashed(root, pattern, self.store, self.coming)?;
             let found = found.map_err(|(message, hint)| {
                 let message = format!("`{path}` of stage `{}`: {message}", self.stage.name);
                 self.recipe.fault(self.stage, path, message, hint)

@@ -26,7 +26,7 @@ pub mod testing;
 mod within;
 
 pub use error::{Error, Fault, Result};
-pub use files::input_files;
+pub use files::{Coming, input_files};
 pub use follow::{Follower, dismiss};
 pub use forecast::{Forecast, Planning};
 pub use job::{InputFile, Job, PROFILE, Profiling, Resume};

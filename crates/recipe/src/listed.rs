@@ -29,22 +29,25 @@ pub struct ListedFile {
 }
 
 impl ListedFile {
-    /// Bring it here, if it is an object that is not here yet.
+    /// Whether it is here.
+    pub fn is_here(&self) -> bool {
+        self.from.as_ref().is_none_or(|(_, entry)| fs::size(&self.full).ok() == Some(entry.bytes))
+    }
+
+    /// Bring it here, if it is an object that is not here yet. `came` is told of the bytes of each piece as it comes.
     ///
     /// # Errors
     /// The store fails, or the object is not the one that was listed any more.
-    pub fn bring(&self) -> Result<()> {
-        if let Some((store, entry)) = &self.from
-            && fs::size(&self.full).ok() != Some(entry.bytes)
-        {
-            store.fetch(entry, &self.full)?;
+    pub fn bring(&self, came: &mut dyn FnMut(u64)) -> Result<()> {
+        match &self.from {
+            Some((store, entry)) if !self.is_here() => Ok(store.fetch(entry, &self.full, came)?),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Bring it here and hash it.
-    pub fn input(&self) -> Result<InputFile> {
-        self.bring()?;
+    pub fn input(&self, came: &mut dyn FnMut(u64)) -> Result<InputFile> {
+        self.bring(came)?;
         let (blake3, bytes) = Hash256::of_file_shared(&self.full)?;
         Ok(InputFile { path: self.path.clone(), full: self.full.clone(), blake3, bytes })
     }

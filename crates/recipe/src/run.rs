@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use regimen_base::events::{self, Event, EventLog, Watch};
+use regimen_base::events::{self, Event, EventLog, Record, Watch};
 use regimen_base::group::{self, Alone, Group};
 use regimen_base::hint::Interrupted;
 use regimen_base::{Cancel, Failure, Key, fs};
@@ -31,7 +31,8 @@ pub struct Runner<'a> {
     pub cancel: Cancel,
     /// The command line, for the run records.
     pub command: Vec<String>,
-    /// Asked at the beginning of each stage that runs, by its name, for somebody who wants to see its events.
+    /// Asked at the beginning of each stage that runs, by its name, for somebody who wants to see its events; before that
+    /// for a stage whose objects are brought here, which is progress in bytes that no log keeps.
     pub watch: Box<dyn FnMut(&str) -> Option<Box<dyn Watch>> + 'a>,
     /// Steps to profile in stages that can.
     pub profile: Option<u64>,
@@ -96,7 +97,7 @@ impl<'a> Runner<'a> {
         let mut keys = BTreeMap::new();
         for stage in recipe.upto(until)? {
             self.cancel.check()?;
-            let mut ready = ready(recipe, stage, self.store, &keys)?;
+            let mut ready = self.ready(recipe, stage, &keys)?;
             keys.insert(stage.name.clone(), ready.key);
             let mut inputs = std::mem::take(&mut ready.outside);
             for (name, filled) in &stage.inputs {
@@ -129,6 +130,23 @@ impl<'a> Runner<'a> {
             outcomes.push(outcome);
         }
         Ok(outcomes)
+    }
+
+    /// Work out a stage's key, for which its objects are brought here.
+    fn ready(
+        &mut self,
+        recipe: &Recipe,
+        stage: &Stage,
+        keys: &BTreeMap<String, Key>,
+    ) -> Result<Ready, Error> {
+        let (mut eyes, watch) = (None, &mut self.watch);
+        ready(recipe, stage, self.store, keys, &mut |url, done, total| {
+            if let Some(eyes) = eyes.get_or_insert_with(|| watch(&stage.name)) {
+                let event =
+                    Event::Progress { done, total, unit: "bytes".into(), note: format!("from {url}") };
+                eyes.see(&Record { t: events::now(), event });
+            }
+        })
     }
 
     fn execute(

@@ -4,8 +4,13 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
+use regimen_base::{Event, Record, Watch};
+use regimen_corpus::STAGES;
+use regimen_ledger::Store;
 use regimen_objects::server::Server;
+use regimen_recipe::{Plan, Runner};
 
 const RECIPE: &str = r#"name = "cloud"
 
@@ -113,6 +118,57 @@ fn sources_and_tasks_in_a_store_that_is_busy_at_times() {
     let args = [&BUILD[..], &["--store", "s3://between/curate"]].concat();
     fine(&regimen(&server, collecting.path(), &args).output().unwrap());
     assert_eq!(payload(&server, collecting.path()), payload(&server, one.path()));
+}
+
+#[test]
+fn a_large_object_is_seen_to_come() {
+    struct Eyes(Arc<Mutex<Vec<(u64, u64)>>>);
+    impl Watch for Eyes {
+        fn see(&mut self, record: &Record) {
+            if let Event::Progress { done, total, .. } = record.event {
+                self.0.lock().unwrap().push((done, total));
+            }
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("data")).unwrap();
+    let text = "a word ".repeat(30_000);
+    let rows: String = (0..100).map(|id| format!("{{\"id\":{id},\"text\":\"{text}\"}}\n")).collect();
+    std::fs::write(dir.path().join("data/large.jsonl"), &rows).unwrap();
+    let bytes = rows.len() as u64;
+    let server = Server::start(dir.path()).unwrap();
+    let names = ["AWS_ENDPOINT_URL", "AWS_ALLOW_HTTP", "AWS_SKIP_SIGNATURE", "AWS_REGION"];
+    for (name, value) in names.into_iter().zip([&*server.url, "true", "true", "us-east-1"]) {
+        // SAFETY: the other tests give their programs values of their own and read none here.
+        #[allow(unsafe_code)]
+        unsafe {
+            std::env::set_var(name, value);
+        }
+    }
+    let project = tempfile::tempdir().unwrap();
+    let config = "sources = [{ name = \"a\", path = \"s3://data/large.jsonl\" }]\n\
+                  filter = { quality = \"none\" }\ndedup = \"none\"\nvalidation = 0";
+    let recipe = regimen_recipe::testing::recipe(STAGES[0], config, project.path(), &[], 0).unwrap();
+    let store = Store::open(project.path()).unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let coming = |seen: &[(u64, u64)]| {
+        assert!(seen.is_sorted() && seen.iter().all(|(_, total)| *total == bytes), "{seen:?}");
+        assert!(seen.iter().filter(|(done, _)| *done < bytes).count() > 1, "{seen:?}");
+        assert_eq!(seen.last(), Some(&(bytes, bytes)));
+    };
+    // A plan brings it here, and so does a run where no plan was made.
+    let mut plan = Vec::new();
+    let mut told = |_: &str, done, total| plan.push((done, total));
+    Plan::seen(&recipe, &store, None, false, &mut told).unwrap();
+    coming(&plan);
+    std::fs::remove_dir_all(project.path().join(".regimen/objects")).unwrap();
+    let mut runner = Runner::new(&store, "f");
+    let eyes = seen.clone();
+    runner.watch = Box::new(move |_| Some(Box::new(Eyes(eyes.clone())) as Box<dyn Watch>));
+    runner.run(&recipe, None).unwrap();
+    let seen = seen.lock().unwrap();
+    let here = seen.iter().position(|(done, total)| done == total).unwrap();
+    coming(&seen[..=here]);
 }
 
 #[test]

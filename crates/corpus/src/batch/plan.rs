@@ -198,7 +198,7 @@ impl Plan {
             None => {
                 let found = list_files(&self.root, &file.path).map_err(|e| Error::Listing(Box::new(e)))?;
                 let found = found.first().ok_or_else(|| gone(&file.path))?;
-                found.input().map_err(|e| Error::Listing(Box::new(e)))?
+                found.input(&mut |_| ()).map_err(|e| Error::Listing(Box::new(e)))?
             }
         };
         if input.bytes != file.bytes {
@@ -216,7 +216,7 @@ impl Plan {
         self.inputs(|file| {
             let found = list_files(&self.root, &file.path).map_err(|e| Error::Listing(Box::new(e)))?;
             let found = found.first().ok_or_else(|| gone(&file.path))?;
-            found.bring().map_err(|e| Error::Listing(Box::new(e)))?;
+            found.bring(&mut |_| ()).map_err(|e| Error::Listing(Box::new(e)))?;
             make(&found.full, &file.path)
         })
     }

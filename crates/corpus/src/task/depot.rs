@@ -123,8 +123,9 @@ impl<'d> Depot<'d> {
         self.put_note(name, &note(path)?)
     }
 
-    /// Bring an object and its note to the file `path`, unless it is there. Packed texts are unpacked.
-    pub fn bring(&self, name: &str, path: &Path) -> Result<()> {
+    /// Bring an object and its note to the file `path`, unless it is there. Packed texts are unpacked. `came` is told of the
+    /// bytes of each piece as it comes.
+    pub fn bring(&self, name: &str, path: &Path, came: &mut dyn FnMut(u64)) -> Result<()> {
         if self.here.borrow().contains(path) {
             return Ok(());
         }
@@ -136,7 +137,7 @@ impl<'d> Depot<'d> {
         let damaged = || Error::DamagedObject { url: self.store.url_of(name) };
         let entry = self.store.look(name)?.ok_or_else(damaged)?;
         let coming = path.with_extension("coming");
-        self.store.fetch(&entry, &coming)?;
+        self.store.fetch(&entry, &coming, came)?;
         let mut output = Output::anew(path, told.key)?;
         let file = fs::open(&coming)?;
         let mut source: Box<dyn std::io::Read> = match name.ends_with(".docs") {

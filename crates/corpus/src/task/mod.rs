@@ -80,7 +80,7 @@ pub struct Task<'t> {
     /// Set when the user asks to stop.
     pub cancel: Cancel,
     /// Gets a line about every step.
-    pub tell: &'t mut dyn FnMut(&str),
+    pub tell: &'t mut (dyn FnMut(&str) + Send),
 }
 
 /// One piece of work.
@@ -138,12 +138,12 @@ pub fn collect(task: &mut Task) -> Result<PathBuf> {
     for group in 0..work.ground.groups.len() {
         task.cancel.check().map_err(|_| Error::Interrupted)?;
         let part = work.parts().join(format!("{group:06}.docs"));
-        work.depot.bring(&format!("first/{group:06}.docs"), &part)?;
+        work.depot.bring(&docs_of(group), &part, &mut |more| meter.came(more, task.tell))?;
         work.hashes(group)?;
-        meter.did(fs::size(&part)?, task.tell);
+        meter.did(0, task.tell);
     }
     for round in rounds(&config) {
-        work.depot.bring(round.file(), &work.parts().join(round.file()))?;
+        work.depot.bring(round.file(), &work.parts().join(round.file()), &mut |_| ())?;
     }
     Ok(work.parts())
 }
@@ -309,21 +309,32 @@ impl<'w> Work<'w> {
     /// The first pass over a group of files, which are brought here for it.
     fn first(&self, task: &mut Task, group: usize) -> Result<()> {
         let range = self.ground.groups[group].clone();
-        let files = self.plan.hashed(range, task)?;
+        let files = self.plan.hashed(range.clone(), task)?;
         let plan = build::plan(self.ground.config, &files)?;
         let (reading, parts) = (self.ground.reading(), self.parts());
-        let mut progress = |_: u64, _: u64, _: u64| Ok(());
-        let mut first = self.ground.first(&reading, &parts, &task.cancel, &mut progress);
+        let (tell, cancel) = (&mut *task.tell, &task.cancel);
+        let bytes = plan[range].iter().map(|file| file.input.bytes).sum();
+        let mut meter = Meter::new("groups read", 1, bytes);
+        let mut progress = |read: u64, _: u64, _: u64| {
+            meter.reached(read, tell);
+            Ok(())
+        };
+        let mut first = self.ground.first(&reading, &parts, cancel, &mut progress);
         (first.plan, first.offset) = (&plan, group);
-        flow::run(1, &first, &task.cancel)?;
+        flow::run(1, &first, cancel)?;
         let docs = first.path(group, "docs");
-        self.depot.send_packed(&docs, &format!("first/{group:06}.docs"))?;
+        self.depot.send_packed(&docs, &docs_of(group))?;
         self.depot.send(&first.path(group, "hashes"), &format!("first/{group:06}.hashes"))?;
         if task.share.is_some() {
             fs::remove_file(&docs)?;
         }
         Ok(())
     }
+}
+
+/// The object with the documents of a group.
+fn docs_of(group: usize) -> String {
+    format!("first/{group:06}.docs")
 }
 
 #[cfg(test)]
