@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use glob::MatchOptions;
 use rayon::prelude::*;
-use regimen_base::{Hint, fs, suggest};
+use regimen_base::{Hash256, Hint, fs, suggest};
 use regimen_ledger::Store;
 
 use crate::error::{Error, Result};
@@ -94,12 +94,14 @@ pub(crate) fn bring<'f>(
     Ok(())
 }
 
-/// The files that `pattern` means, hashed. Objects of a store are brought here first.
+/// The files that `pattern` means, hashed. Objects of a store are brought here first, but for those whose hash is
+/// remembered, which go to `absent`.
 pub(crate) fn hashed(
     root: &Path,
     pattern: &str,
     store: &Store,
     coming: &mut Coming,
+    absent: &mut Vec<ListedFile>,
 ) -> Result<Result<Vec<InputFile>, NoFiles>> {
     let found = match list_files(root, pattern) {
         Ok(found) => found,
@@ -107,16 +109,27 @@ pub(crate) fn hashed(
         Err(Error::Objects(error)) => return Ok(Err((error.to_string(), error.hint()))),
         Err(error) => return Err(error),
     };
-    bring(found.iter(), coming)?;
-    let full: Vec<&Path> = found.iter().map(|file| file.full.as_path()).collect();
-    let hashes = store.hash_files(&full)?;
-    let file = |(file, (blake3, bytes)): (&ListedFile, _)| InputFile {
-        path: file.path.clone(),
-        full: file.full.clone(),
-        blake3,
-        bytes,
-    };
-    Ok(Ok(found.iter().zip(hashes).map(file).collect()))
+    let known: Vec<Option<Hash256>> = found.iter().map(ListedFile::remembered).collect();
+    let read = found.iter().zip(&known).filter(|(_, hash)| hash.is_none()).map(|(file, _)| file);
+    bring(read.clone(), coming)?;
+    let full: Vec<&Path> = read.map(|file| file.full.as_path()).collect();
+    let mut hashes = store.hash_files(&full)?.into_iter();
+    let mut files = Vec::with_capacity(found.len());
+    for (file, known) in found.iter().zip(known) {
+        let (blake3, bytes) = match known {
+            Some(hash) => {
+                absent.push(file.clone());
+                (hash, file.bytes)
+            }
+            // There is one for each that was read.
+            None => match hashes.next() {
+                Some(hashed) => hashed,
+                None => break,
+            },
+        };
+        files.push(InputFile { path: file.path.clone(), full: file.full.clone(), blake3, bytes });
+    }
+    Ok(Ok(files))
 }
 
 /// The files that a path, folder or glob pattern means, sorted by path and hashed, for commands that work on files

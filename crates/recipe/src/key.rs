@@ -10,6 +10,7 @@ use crate::check::{default_of, join};
 use crate::error::Result;
 use crate::files::{self, Coming, Found};
 use crate::kind::{Field, Ty};
+use crate::listed::ListedFile;
 use crate::recipe::{InputRef, Recipe, Stage};
 use crate::within;
 
@@ -24,6 +25,8 @@ pub(crate) struct Ready {
     /// Inputs that are no stages of the recipe.
     pub(crate) outside: BTreeMap<String, Artifact>,
     pub(crate) files: Found,
+    /// Those of the files that are not here: objects whose hash is remembered.
+    pub(crate) absent: Vec<ListedFile>,
 }
 
 /// Work out a stage's key. `keys` holds those of the stages before it; `coming` is told of objects that are brought here.
@@ -48,16 +51,16 @@ pub(crate) fn ready(
         };
         inputs.insert(name.clone(), key);
     }
-    let mut walk = Walk { recipe, stage, store, coming, files: Found::new() };
+    let mut walk = Walk { recipe, stage, store, coming, files: Found::new(), absent: Vec::new() };
     let local =
         within::at_places(stage.kind.fields, &stage.config, &recipe.root).map_err(|(path, error)| {
             let (message, hint) = (error.to_string(), error.hint());
             recipe.fault(stage, &path, format!("`{path}` of stage `{}`: {message}", stage.name), hint)
         })?;
     let config = Value::Object(walk.table(stage.kind.fields, &local, "")?);
-    let files = walk.files;
+    let (files, absent) = (walk.files, walk.absent);
     let key = key_of(stage.kind.kind, stage.kind.version, &config, stage.seed, &inputs);
-    Ok(Ready { key, local, config, inputs, outside, files })
+    Ok(Ready { key, local, config, inputs, outside, files, absent })
 }
 
 fn outside_artifact(
@@ -95,6 +98,7 @@ struct Walk<'a, 'c> {
     store: &'a Store,
     coming: &'a mut Coming<'c>,
     files: Found,
+    absent: Vec<ListedFile>,
 }
 
 impl Walk<'_, '_> {
@@ -139,7 +143,7 @@ impl Walk<'_, '_> {
     fn files(&mut self, pattern: &str, path: &str) -> Result<Value> {
         if !self.files.contains_key(pattern) {
             let root = &self.recipe.root;
-            let found = files::hashed(root, pattern, self.store, self.coming)?;
+            let found = files::hashed(root, pattern, self.store, self.coming, &mut self.absent)?;
             let found = found.map_err(|(message, hint)| {
                 let message = format!("`{path}` of stage `{}`: {message}", self.stage.name);
                 self.recipe.fault(self.stage, path, message, hint)

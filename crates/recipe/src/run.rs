@@ -1,6 +1,6 @@
 //! Running a recipe: caching, run records, event logs, resuming, committing. Stages do nothing of this themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::follow;
 use crate::job::{InputFile, Job, PROFILE, Profiling, RESUME, Resume};
 use crate::key::{Ready, ready};
+use crate::listed::ListedFile;
 use crate::recipe::{InputRef, Recipe, Stage};
 
 /// Runs recipes on a store.
@@ -192,7 +193,10 @@ impl<'a> Runner<'a> {
             prepared: self.prepared.get(&stage.name).cloned(),
             dir: work.dir.clone(),
         };
-        let result = follow::call(group, stage, inputs, &job)
+        // Work that was done elsewhere, and was held against the hashes, needs them no more.
+        let needed = if job.prepared.is_none() { &ready.absent[..] } else { &[] };
+        let result = fetch(needed, stage, ready, &mut job)
+            .and_then(|()| follow::call(group, stage, inputs, &job))
             .and_then(|()| run_stage(stage, &mut job))
             .and_then(|()| unmoved(self.store, stage, ready).map_err(Failure::from))
             .and_then(|()| {
@@ -324,9 +328,34 @@ fn run_stage(stage: &Stage, job: &mut Job) -> Result<(), Failure> {
     (stage.kind.run)(job)
 }
 
+/// Bring objects here whose hash was only remembered.
+fn fetch(absent: &[ListedFile], stage: &Stage, ready: &Ready, job: &mut Job) -> Result<(), Failure> {
+    let total = absent.iter().map(|file| file.bytes).sum();
+    let mut here = 0;
+    for file in absent {
+        job.cancel.check()?;
+        let (log, mut shown) = (&mut job.log, Ok(()));
+        let input = file.input(&mut |more| {
+            here += more;
+            if shown.is_ok() {
+                shown = log.progress(here, total, "bytes", format!("from {}", file.path));
+            }
+        })?;
+        shown?;
+        if ready.files.values().flatten().any(|known| known.full == input.full && *known != input) {
+            return Err(Error::Moved { path: file.path.clone(), stage: stage.name.clone() }.into());
+        }
+    }
+    Ok(())
+}
+
 /// The artifact's key speaks of the input files as they were before the stage read them.
 fn unmoved(store: &Store, stage: &Stage, ready: &Ready) -> Result<(), Error> {
-    let files: Vec<&InputFile> = ready.files.values().flatten().collect();
+    // What is not here was not read.
+    let absent: BTreeSet<&Path> =
+        ready.absent.iter().filter(|file| !file.is_here()).map(|file| &*file.full).collect();
+    let here = |file: &&InputFile| !absent.contains(&*file.full);
+    let files: Vec<&InputFile> = ready.files.values().flatten().filter(here).collect();
     let full: Vec<&Path> = files.iter().map(|file| file.full.as_path()).collect();
     let hashes = store.hash_files(&full)?;
     match files.iter().zip(hashes).find(|(file, (hash, _))| *hash != file.blake3) {

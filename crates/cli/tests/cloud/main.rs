@@ -120,6 +120,75 @@ fn sources_and_tasks_in_a_store_that_is_busy_at_times() {
     assert_eq!(payload(&server, collecting.path()), payload(&server, one.path()));
 }
 
+/// A recipe whose sources each name one object: of these the server tells ETags, in lists it has times alone.
+fn one_by_one() -> String {
+    let sources: Vec<String> =
+        (0..8).map(|i| format!("{{ name = \"s{i}\", path = \"s3://data/crawl/{i}.jsonl\" }}")).collect();
+    let (start, end) = (RECIPE.find("sources").unwrap(), RECIPE.find("filter").unwrap());
+    let recipe = format!("{}sources = [{}]\n{}", &RECIPE[..start], sources.join(", "), &RECIPE[end..]);
+    recipe.replace("near = { preset = \"fineweb\" }\n", "")
+}
+
+/// How often objects of sources were read since the last time.
+fn read(server: &Server) -> usize {
+    let asked = std::mem::take(&mut *server.asked.lock().unwrap());
+    asked.iter().filter(|path| path.starts_with("GET /data/crawl/")).count()
+}
+
+#[test]
+fn who_collects_reads_no_source_that_tasks_have_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(dir.path());
+    let start = || {
+        let project = project();
+        std::fs::write(project.path().join("recipe.toml"), one_by_one()).unwrap();
+        project
+    };
+    let run = |project: &Path, args: &[&str]| {
+        fine(&regimen(&server, project, &[&BUILD[..], args].concat()).output().unwrap());
+        read(&server)
+    };
+    let store = ["--store", "s3://between/curate"];
+    let one = start();
+    assert_eq!(run(one.path(), &[]), 8);
+    assert_eq!(run(start().path(), &[&store[..], &["--task", "0/1"]].concat()), 8);
+    let collecting = start();
+    assert_eq!(run(collecting.path(), &store), 0);
+    assert_eq!(payload(&server, collecting.path()), payload(&server, one.path()));
+    // Nor does a later run, nor a plan, until a stage must read them.
+    assert_eq!(run(collecting.path(), &[]), 0);
+    let other = ["--set", "corpus.validation=0.4"];
+    fine(
+        &regimen(&server, collecting.path(), &[&["plan", "recipe.toml"], &other[..]].concat())
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(read(&server), 0);
+    assert_eq!(run(collecting.path(), &other), 8);
+    assert_eq!(run(one.path(), &other), 0);
+    assert_eq!(payload(&server, collecting.path()), payload(&server, one.path()));
+
+    // Hashes that are not those of the part, or are not there, count for nothing: the objects come and are hashed.
+    let notes: Vec<_> = std::fs::read_dir(dir.path().join("between/curate/first")).unwrap().collect();
+    let notes = notes.into_iter().map(|entry| entry.unwrap().path());
+    let docs: Vec<_> = notes.filter(|path| path.to_str().unwrap().ends_with(".docs.note")).collect();
+    for without in [true, false] {
+        for path in &docs {
+            let mut note: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+            let files = note["files"].as_array_mut().unwrap();
+            match without {
+                true => files.clear(),
+                false => files.resize(1, "00".repeat(32).into()),
+            }
+            std::fs::write(path, serde_json::to_vec(&note).unwrap()).unwrap();
+        }
+        let again = start();
+        assert_eq!(run(again.path(), &store), 8, "{without}");
+        run(one.path(), &[]);
+        assert_eq!(payload(&server, again.path()), payload(&server, one.path()));
+    }
+}
+
 #[test]
 fn a_large_object_is_seen_to_come() {
     struct Eyes(Arc<Mutex<Vec<(u64, u64)>>>);

@@ -15,6 +15,7 @@ mod depot;
 mod meter;
 mod plan;
 pub(crate) mod shuffle;
+mod sources;
 
 use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
@@ -123,7 +124,8 @@ pub fn run(task: &mut Task) -> Result<u64> {
 }
 
 /// Bring what all tasks made here, doing what nobody did: the folder given back is the one that a build of the stage takes
-/// over, which finds both the first pass and the rounds of deduplication done.
+/// over, which finds both the first pass and the rounds of deduplication done. Objects that tasks have read do not come
+/// here for it: see [`sources`].
 ///
 /// # Errors
 /// As for [`run`].
@@ -140,6 +142,7 @@ pub fn collect(task: &mut Task) -> Result<PathBuf> {
         let part = work.parts().join(format!("{group:06}.docs"));
         work.depot.bring(&docs_of(group), &part, &mut |more| meter.came(more, task.tell))?;
         work.hashes(group)?;
+        work.remember(group)?;
         meter.did(0, task.tell);
     }
     for round in rounds(&config) {
@@ -313,7 +316,7 @@ impl<'w> Work<'w> {
         let plan = build::plan(self.ground.config, &files)?;
         let (reading, parts) = (self.ground.reading(), self.parts());
         let (tell, cancel) = (&mut *task.tell, &task.cancel);
-        let bytes = plan[range].iter().map(|file| file.input.bytes).sum();
+        let bytes = plan[range.clone()].iter().map(|file| file.input.bytes).sum();
         let mut meter = Meter::new("groups read", 1, bytes);
         let mut progress = |read: u64, _: u64, _: u64| {
             meter.reached(read, tell);
@@ -323,7 +326,8 @@ impl<'w> Work<'w> {
         (first.plan, first.offset) = (&plan, group);
         flow::run(1, &first, cancel)?;
         let docs = first.path(group, "docs");
-        self.depot.send_packed(&docs, &docs_of(group))?;
+        let files = plan[range].iter().map(|file| file.input.blake3).collect();
+        self.depot.send_packed(&docs, &docs_of(group), files)?;
         self.depot.send(&first.path(group, "hashes"), &format!("first/{group:06}.hashes"))?;
         if task.share.is_some() {
             fs::remove_file(&docs)?;
