@@ -103,7 +103,7 @@ impl<'g> Ground<'g> {
             plan: &self.plan,
             groups: &self.groups,
             reading,
-            identity: identity(self.config, &self.pipeline, &self.beside),
+            identity: self.identity(),
             parts,
             read: Arc::default(),
             documents: AtomicU64::new(0),
@@ -114,9 +114,14 @@ impl<'g> Ground<'g> {
         }
     }
 
+    /// Hash of all that decides over what the first pass makes of a file.
+    pub fn identity(&self) -> blake3::Hasher {
+        identity(self.config, &self.pipeline, &self.beside)
+    }
+
     /// What stands for the rounds of deduplication over parts whose hashes have these notes, in the order of the groups.
     pub fn rounds_key(&self, notes: &[Note]) -> Hash256 {
-        let mut hasher = identity(self.config, &self.pipeline, &self.beside);
+        let mut hasher = self.identity();
         for note in notes {
             hasher.update(&note.blake3.0);
         }

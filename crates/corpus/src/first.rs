@@ -74,6 +74,16 @@ pub(crate) struct Piece {
     documents: u64,
 }
 
+/// Stands for a config and the files of a group, of which come path and hash.
+pub(crate) fn key<'p>(identity: &blake3::Hasher, files: impl Iterator<Item = (&'p str, Hash256)>) -> Hash256 {
+    let mut hasher = identity.clone();
+    for (path, hash) in files {
+        hasher.update(path.as_bytes());
+        hasher.update(&hash.0);
+    }
+    Hash256(*hasher.finalize().as_bytes())
+}
+
 impl First<'_> {
     /// A file of a group.
     pub fn path(&self, group: usize, what: &str) -> PathBuf {
@@ -87,12 +97,8 @@ impl First<'_> {
 
     /// Stands for the config and the files of a group.
     pub fn key(&self, group: usize) -> Hash256 {
-        let mut hasher = self.identity.clone();
-        for file in &self.plan[self.groups[group].clone()] {
-            hasher.update(file.input.path.as_bytes());
-            hasher.update(&file.input.blake3.0);
-        }
-        Hash256(*hasher.finalize().as_bytes())
+        let files = &self.plan[self.groups[group].clone()];
+        key(&self.identity, files.iter().map(|file| (&*file.input.path, file.input.blake3)))
     }
 
     /// The finished part of a group.

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::author::Author;
+use crate::dolma::DOCUMENTS;
 
 /// Fields of one entry of `sources`.
 pub(crate) static FIELDS: &[Field] = &[
@@ -13,7 +14,13 @@ pub(crate) static FIELDS: &[Field] = &[
         Ty::Str,
         "Name of the source, part of every document's key: letters, digits, `-`, `_` and `.`.",
     ),
-    Field::required("path", Ty::Files, "Files of the source: plain text or rows, also as .gz or .zst."),
+    Field::required(
+        "path",
+        Ty::Files,
+        "Files of the source: plain text or rows, also as .gz or .zst. With format dolma a folder that has a folder \
+         `documents` stands for what lies in that.",
+    )
+    .within(DOCUMENTS, "format", "dolma"),
     Field::new(
         "format",
         Ty::OneOf(&["auto", "text", "markdown", "jsonl", "dolma", "csv", "tsv", "warc", "html", "parquet", "code"]),

@@ -23,10 +23,8 @@ use tokio::runtime::Runtime;
 
 use crate::error::{Error, Result};
 use crate::folder::beside;
-use crate::{Entry, Retries};
+use crate::{Entry, PIECE, Retries};
 
-/// Bytes of one request; larger objects are read and written in several.
-const PIECE: u64 = 8 << 20;
 /// Requests under way at once.
 const AT_ONCE: usize = 4;
 
@@ -131,6 +129,13 @@ impl Cloud {
         Ok(found.into_iter().map(|meta| self.entry(meta)).collect())
     }
 
+    /// The first page of a list tells.
+    pub fn holds(&self, prefix: &str) -> Result<bool> {
+        let path = self.path(prefix.trim_end_matches('/'))?;
+        let first = self.wait(async { self.store.list(Some(&path)).next().await.transpose() })?;
+        Ok(first.map_err(|error| self.fault(prefix, error))?.is_some())
+    }
+
     pub fn look(&self, name: &str) -> Result<Option<Entry>> {
         let path = self.path(name)?;
         match self.wait(self.store.head(&path))? {
@@ -186,7 +191,7 @@ impl Cloud {
         Ok(true)
     }
 
-    pub fn fetch(&self, entry: &Entry, path: &FilePath) -> Result<()> {
+    pub fn fetch(&self, entry: &Entry, path: &FilePath, came: &mut dyn FnMut(u64)) -> Result<()> {
         let name = self.path(&entry.name)?;
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
@@ -214,6 +219,7 @@ impl Cloud {
                     if let Err(error) = file.write_all(&bytes) {
                         break Err(fs::Error::new("write", &temporary, error).into());
                     }
+                    came(bytes.len() as u64);
                 }
             }
         };

@@ -7,8 +7,8 @@ use std::time::UNIX_EPOCH;
 
 use regimen_base::fs;
 
-use crate::Entry;
 use crate::error::{Error, Result};
+use crate::{Entry, PIECE};
 
 /// Objects are the files below it.
 #[derive(Debug)]
@@ -41,6 +41,10 @@ impl Folder {
             found.extend(self.look(&format!("{prefix}{name}"))?);
         }
         Ok(found)
+    }
+
+    pub fn holds(&self, prefix: &str) -> Result<bool> {
+        Ok(!self.list(prefix)?.is_empty())
     }
 
     pub fn look(&self, name: &str) -> Result<Option<Entry>> {
@@ -108,27 +112,35 @@ impl Folder {
         }
     }
 
-    pub fn fetch(&self, entry: &Entry, path: &Path) -> Result<()> {
+    pub fn fetch(&self, entry: &Entry, path: &Path, came: &mut dyn FnMut(u64)) -> Result<()> {
         let from = self.path(&entry.name);
         let now = self.look(&entry.name)?.ok_or_else(|| self.missing(&entry.name))?;
         if now.bytes != entry.bytes || (!entry.tag.is_empty() && now.tag != entry.tag) {
             return Err(Error::Changed { url: from.display().to_string() });
         }
-        copy(&from, path)
+        copy(&from, path, came)
     }
 
     pub fn send(&self, path: &Path, name: &str) -> Result<()> {
-        copy(path, &self.path(name))
+        copy(path, &self.path(name), &mut |_| ())
     }
 }
 
-/// Copy a file; the copy is there once it is whole.
-fn copy(from: &Path, to: &Path) -> Result<()> {
+/// Copy a file piece by piece; the copy is there once it is whole.
+fn copy(from: &Path, to: &Path, came: &mut dyn FnMut(u64)) -> Result<()> {
     if let Some(folder) = to.parent() {
         fs::create_dir_all(folder)?;
     }
     let temporary = beside(to);
-    std::fs::copy(from, &temporary).map_err(|e| fs::Error::new("copy", from, e))?;
+    let mut source = fs::open(from)?;
+    let mut copy = std::fs::File::create(&temporary).map_err(|e| fs::Error::new("create", &temporary, e))?;
+    loop {
+        let piece = std::io::copy(&mut (&mut source).take(PIECE), &mut copy);
+        match piece.map_err(|e| fs::Error::new("copy", from, e))? {
+            0 => break,
+            bytes => came(bytes),
+        }
+    }
     Ok(fs::rename(&temporary, to)?)
 }
 
@@ -161,13 +173,28 @@ mod tests {
         assert!(matches!(store.read_range("a/x", 0..1), Err(Error::Missing { .. })));
         let entry = store.look("a/c").unwrap().unwrap();
         let copy = dir.path().join("copy");
-        store.fetch(&entry, &copy).unwrap();
+        store.fetch(&entry, &copy, &mut |_| ()).unwrap();
         assert_eq!(std::fs::read(&copy).unwrap(), b"three");
         store.send(&copy, "d").unwrap();
         assert_eq!(store.read("d").unwrap().unwrap(), b"three");
         store.write("a/c", b"other").unwrap();
-        let changed = store.fetch(&crate::Entry { bytes: 4, ..entry }, &copy);
+        let changed = store.fetch(&crate::Entry { bytes: 4, ..entry }, &copy, &mut |_| ());
         assert!(matches!(changed, Err(Error::Changed { .. })));
+    }
+
+    #[test]
+    fn a_large_file_is_seen_to_come() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("store")).unwrap();
+        let bytes: Vec<u8> = (0..20_000_003u32).map(|i| (i >> 7) as u8).collect();
+        std::fs::write(dir.path().join("store/big"), &bytes).unwrap();
+        let store = Objects::open(dir.path().join("store").to_str().unwrap()).unwrap();
+        let entry = store.look("big").unwrap().unwrap();
+        let (copy, mut seen) = (dir.path().join("copy"), Vec::new());
+        store.fetch(&entry, &copy, &mut |more| seen.push((more, copy.exists()))).unwrap();
+        assert!(std::fs::read(&copy).unwrap() == bytes);
+        assert!(seen.len() > 2 && seen.iter().all(|(_, whole)| !whole), "{seen:?}");
+        assert_eq!(seen.iter().map(|(more, _)| more).sum::<u64>(), entry.bytes);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use std::ops::Range;
 use std::path::Path;
 
 pub use error::{Error, Result};
-pub use pattern::{is_url, sources};
+pub use pattern::{holds, is_url, sources};
 
 /// How often a busy or failing server is asked again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,9 @@ impl Default for Retries {
         Retries { times: 10, wait: 100 }
     }
 }
+
+/// Bytes of one piece of a large object on its way.
+const PIECE: u64 = 8 << 20;
 
 /// An object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,6 +116,11 @@ impl Objects {
         Ok(found)
     }
 
+    /// Whether there is an object whose name begins with `prefix`, which ends with `/`.
+    pub fn holds(&self, prefix: &str) -> Result<bool> {
+        each!(self, store => store.holds(prefix))
+    }
+
     /// What is known of one object; none if there is none.
     pub fn look(&self, name: &str) -> Result<Option<Entry>> {
         each!(self, store => store.look(name))
@@ -150,12 +158,13 @@ impl Objects {
         each!(self, store => store.write_new(name, bytes))
     }
 
-    /// Bring an object to the file `path`, several ranges at a time; the file is there once it is whole.
+    /// Bring an object to the file `path`, several ranges at a time; the file is there once it is whole. `came` is told of
+    /// the bytes of each piece as it comes.
     ///
     /// # Errors
     /// [`Error::Changed`] if the object is not the one that `entry` tells of.
-    pub fn fetch(&self, entry: &Entry, path: &Path) -> Result<()> {
-        each!(self, store => store.fetch(entry, path))
+    pub fn fetch(&self, entry: &Entry, path: &Path, came: &mut dyn FnMut(u64)) -> Result<()> {
+        each!(self, store => store.fetch(entry, path, came))
     }
 
     /// Write the file `path` as an object, in parts if it is large.

@@ -57,6 +57,18 @@ pub fn sources(url: &str) -> Result<(Objects, Vec<Entry>)> {
     Ok((store, found))
 }
 
+/// Whether a URL means a "folder" that has a folder `inner` with objects in it. A pattern means none, and a web server is
+/// not listed.
+///
+/// # Errors
+/// What the store says.
+pub fn holds(url: &str, inner: &str) -> Result<bool> {
+    if url.contains(['*', '?', '[']) || url.starts_with("http") {
+        return Ok(false);
+    }
+    Objects::open(url)?.holds(&format!("{inner}/"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

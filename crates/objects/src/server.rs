@@ -1,8 +1,8 @@
 //! An S3 server on a folder, in this process, which can be made to fail: for tests.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -22,6 +22,8 @@ pub struct Server {
     pub failing: Arc<AtomicUsize>,
     /// Requests so far.
     pub requests: Arc<AtomicUsize>,
+    /// Their methods and paths: `GET /bucket/name`.
+    pub asked: Arc<Mutex<Vec<String>>>,
     _runtime: Runtime,
 }
 
@@ -38,12 +40,16 @@ impl Server {
         let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0)))?;
         let url = format!("http://{}", listener.local_addr()?);
         let (failing, requests) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let (fails, seen) = (Arc::clone(&failing), Arc::clone(&requests));
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (fails, seen, paths) = (Arc::clone(&failing), Arc::clone(&requests), Arc::clone(&asked));
         runtime.spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let (service, fails, seen) = (service.clone(), Arc::clone(&fails), Arc::clone(&seen));
+                let paths = Arc::clone(&paths);
                 let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
                     seen.fetch_add(1, Ordering::Relaxed);
+                    let path = format!("{} {}", request.method(), request.uri().path());
+                    paths.lock().unwrap_or_else(PoisonError::into_inner).push(path);
                     let fail =
                         fails.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
                     let service = service.clone();
@@ -63,6 +69,6 @@ impl Server {
                 });
             }
         });
-        Ok(Server { url, failing, requests, _runtime: runtime })
+        Ok(Server { url, failing, requests, asked, _runtime: runtime })
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use regimen_base::Hint;
 use regimen_objects::server::Server;
-use regimen_objects::{Entry, Error, Objects, Retries, sources};
+use regimen_objects::{Entry, Error, Objects, Retries, holds, sources};
 
 /// One server for all tests of this process: the environment names it.
 fn server() -> &'static (tempfile::TempDir, Server) {
@@ -66,11 +66,15 @@ fn large_objects_go_in_parts_and_come_in_ranges() {
     store.send(&from, "big").unwrap();
     let entry = store.look("big").unwrap().unwrap();
     assert_eq!(entry.bytes, bytes.len() as u64);
-    store.fetch(&entry, &to).unwrap();
+    let mut seen = Vec::new();
+    store.fetch(&entry, &to, &mut |more| seen.push((more, to.exists()))).unwrap();
     assert!(std::fs::read(&to).unwrap() == bytes);
+    // It is told on the way how much has come.
+    assert!(seen.len() > 2 && seen.iter().all(|(_, whole)| !whole), "{seen:?}");
+    assert_eq!(seen.iter().map(|(more, _)| more).sum::<u64>(), entry.bytes);
     // Somebody writes another one: what was listed is not what is there.
     store.write("big", b"small").unwrap();
-    let error = store.fetch(&entry, &to).unwrap_err();
+    let error = store.fetch(&entry, &to, &mut |_| ()).unwrap_err();
     assert!(matches!(error, Error::Changed { .. } | Error::Short { .. } | Error::Store { .. }), "{error}");
     assert!(std::fs::read(&to).unwrap() == bytes, "what was whole stays");
     assert_eq!(std::fs::read_dir(dir.path().join("deep")).unwrap().count(), 1, "nothing half is left");
@@ -92,6 +96,12 @@ fn patterns_folders_and_single_objects() {
     assert_eq!(names("s3://listed/**/*.jsonl"), ["crawl/a.jsonl", "crawl/deep/c.jsonl", "other/d.jsonl"]);
     assert_eq!(names("s3://listed/crawl"), ["crawl/a.jsonl", "crawl/b.jsonl.gz", "crawl/deep/c.jsonl"]);
     assert_eq!(names("s3://listed/other/d.jsonl"), ["other/d.jsonl"]);
+    assert!(holds("s3://listed/crawl/", "deep").unwrap() && holds("s3://listed", "crawl").unwrap());
+    for (url, inner) in
+        [("s3://listed/crawl", "dee"), ("s3://listed/other/d.jsonl", "deep"), ("s3://listed/*", "deep")]
+    {
+        assert!(!holds(url, inner).unwrap(), "{url} {inner}");
+    }
     let error = sources("s3://listed/nothing/*.gz").unwrap_err();
     assert!(error.to_string().contains("s3://listed/nothing/*.gz") && error.hint().is_some());
 }
@@ -137,7 +147,7 @@ fn a_web_server_gives_single_files() {
     let (store, found) = sources(&format!("{}/data/a.txt", web.url)).unwrap();
     assert_eq!((found[0].name.as_str(), found[0].bytes), ("data/a.txt", 10));
     let dir = tempfile::tempdir().unwrap();
-    store.fetch(&found[0], &dir.path().join("a")).unwrap();
+    store.fetch(&found[0], &dir.path().join("a"), &mut |_| ()).unwrap();
     assert_eq!(std::fs::read(dir.path().join("a")).unwrap(), b"over http\n");
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use regimen_base::{Hint, fs, suggest};
+use regimen_base::{Hash256, Hint, fs, suggest};
 use regimen_ledger::Store;
 
 use crate::error::{Error, Result};
@@ -57,24 +57,62 @@ pub(crate) fn find(root: &Path, pattern: &str) -> Result<Vec<PathBuf>, NoFiles> 
     Ok(found)
 }
 
-/// The files that `pattern` means, hashed. Objects of a store are brought here first.
-pub(crate) fn hashed(root: &Path, pattern: &str, store: &Store) -> Result<Result<Vec<InputFile>, NoFiles>> {
+/// Is told how objects come here: the URL of one, and the bytes that are here of how many that come.
+pub type Coming<'c> = dyn FnMut(&str, u64, u64) + 'c;
+
+/// Bring the objects among some files here.
+pub(crate) fn bring<'f>(
+    files: impl Iterator<Item = &'f ListedFile> + Clone,
+    coming: &mut Coming,
+) -> Result<()> {
+    let absent = files.filter(|file| !file.is_here());
+    let total = absent.clone().map(|file| file.bytes).sum();
+    let mut here = 0;
+    for file in absent {
+        file.bring(&mut |more| {
+            here += more;
+            coming(&file.path, here, total);
+        })?;
+    }
+    Ok(())
+}
+
+/// The files that `pattern` means, hashed. Objects of a store are brought here first, but for those whose hash is
+/// remembered, which go to `absent`.
+pub(crate) fn hashed(
+    root: &Path,
+    pattern: &str,
+    store: &Store,
+    coming: &mut Coming,
+    absent: &mut Vec<ListedFile>,
+) -> Result<Result<Vec<InputFile>, NoFiles>> {
     let found = match list_files(root, pattern) {
         Ok(found) => found,
         Err(Error::NoFiles { message, hint }) => return Ok(Err((message, hint))),
         Err(Error::Objects(error)) => return Ok(Err((error.to_string(), error.hint()))),
         Err(error) => return Err(error),
     };
-    found.iter().try_for_each(ListedFile::bring)?;
-    let full: Vec<&Path> = found.iter().map(|file| file.full.as_path()).collect();
-    let hashes = store.hash_files(&full)?;
-    let file = |(file, (blake3, bytes)): (&ListedFile, _)| InputFile {
-        path: file.path.clone(),
-        full: file.full.clone(),
-        blake3,
-        bytes,
-    };
-    Ok(Ok(found.iter().zip(hashes).map(file).collect()))
+    let known: Vec<Option<Hash256>> = found.iter().map(ListedFile::remembered).collect();
+    let read = found.iter().zip(&known).filter(|(_, hash)| hash.is_none()).map(|(file, _)| file);
+    bring(read.clone(), coming)?;
+    let full: Vec<&Path> = read.map(|file| file.full.as_path()).collect();
+    let mut hashes = store.hash_files(&full)?.into_iter();
+    let mut files = Vec::with_capacity(found.len());
+    for (file, known) in found.iter().zip(known) {
+        let (blake3, bytes) = match known {
+            Some(hash) => {
+                absent.push(file.clone());
+                (hash, file.bytes)
+            }
+            // There is one for each that was read.
+            None => match hashes.next() {
+                Some(hashed) => hashed,
+                None => break,
+            },
+        };
+        files.push(InputFile { path: file.path.clone(), full: file.full.clone(), blake3, bytes });
+    }
+    Ok(Ok(files))
 }
 
 /// The files that a path, folder or glob pattern means, sorted by path and hashed, for commands that work on files
@@ -84,8 +122,8 @@ pub(crate) fn hashed(root: &Path, pattern: &str, store: &Store) -> Result<Result
 /// [`Error::NoFiles`], and files that cannot be read.
 pub fn input_files(root: &Path, pattern: &str) -> Result<Vec<InputFile>> {
     let found = list_files(root, pattern)?;
-    found.iter().try_for_each(ListedFile::bring)?;
-    let hashed: Vec<Result<InputFile>> = found.par_iter().map(ListedFile::input).collect();
+    bring(found.iter(), &mut |_, _, _| ())?;
+    let hashed: Vec<Result<InputFile>> = found.par_iter().map(|file| file.input(&mut |_| ())).collect();
     hashed.into_iter().collect()
 }
 

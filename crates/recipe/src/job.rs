@@ -66,7 +66,7 @@ pub struct Job<'a> {
     /// What is to be profiled, if the user asked for it. It changes no bit of the artifact.
     pub profile: Option<Profiling>,
     /// A folder with work for this stage that was done elsewhere: files that the stage may use once it has made sure that
-    /// they are whole and its own. It takes the folder over.
+    /// they are whole and its own. It takes the folder over. Objects among the input files may not be here then.
     pub prepared: Option<PathBuf>,
     pub(crate) dir: PathBuf,
 }

@@ -2,33 +2,40 @@
 
 use std::collections::BTreeMap;
 
-use regimen_base::Key;
+use regimen_base::{Hint, Key};
 use regimen_ledger::{Artifact, Store, key_of};
 use serde_json::{Map, Value, json};
 
 use crate::check::{default_of, join};
 use crate::error::Result;
-use crate::files::{self, Found};
+use crate::files::{self, Coming, Found};
 use crate::kind::{Field, Ty};
+use crate::listed::ListedFile;
 use crate::recipe::{InputRef, Recipe, Stage};
+use crate::within;
 
 /// Everything about a stage that can be known before its inputs exist.
 pub(crate) struct Ready {
     pub(crate) key: Key,
+    /// The config as the stage reads it: folders that stand for one in them are named as that.
+    pub(crate) local: Value,
     /// The config as it enters the key.
     pub(crate) config: Value,
     pub(crate) inputs: BTreeMap<String, Key>,
     /// Inputs that are no stages of the recipe.
     pub(crate) outside: BTreeMap<String, Artifact>,
     pub(crate) files: Found,
+    /// Those of the files that are not here: objects whose hash is remembered.
+    pub(crate) absent: Vec<ListedFile>,
 }
 
-/// Work out a stage's key. `keys` holds those of the stages before it.
+/// Work out a stage's key. `keys` holds those of the stages before it; `coming` is told of objects that are brought here.
 pub(crate) fn ready(
     recipe: &Recipe,
     stage: &Stage,
     store: &Store,
     keys: &BTreeMap<String, Key>,
+    coming: &mut Coming,
 ) -> Result<Ready> {
     let mut inputs = BTreeMap::new();
     let mut outside = BTreeMap::new();
@@ -44,11 +51,16 @@ pub(crate) fn ready(
         };
         inputs.insert(name.clone(), key);
     }
-    let mut walk = Walk { recipe, stage, store, files: Found::new() };
-    let config = Value::Object(walk.table(stage.kind.fields, &stage.config, "")?);
-    let files = walk.files;
+    let mut walk = Walk { recipe, stage, store, coming, files: Found::new(), absent: Vec::new() };
+    let local =
+        within::at_places(stage.kind.fields, &stage.config, &recipe.root).map_err(|(path, error)| {
+            let (message, hint) = (error.to_string(), error.hint());
+            recipe.fault(stage, &path, format!("`{path}` of stage `{}`: {message}", stage.name), hint)
+        })?;
+    let config = Value::Object(walk.table(stage.kind.fields, &local, "")?);
+    let (files, absent) = (walk.files, walk.absent);
     let key = key_of(stage.kind.kind, stage.kind.version, &config, stage.seed, &inputs);
-    Ok(Ready { key, config, inputs, outside, files })
+    Ok(Ready { key, local, config, inputs, outside, files, absent })
 }
 
 fn outside_artifact(
@@ -64,10 +76,7 @@ fn outside_artifact(
         InputRef::Stage(name) => store.resolve(name),
     };
     let owner = format!("input `{input}` of stage `{}`", stage.name);
-    let artifact = found.map_err(|e| {
-        use regimen_base::Hint;
-        recipe.fault(stage, input, format!("{owner}: {e}"), e.hint())
-    })?;
+    let artifact = found.map_err(|e| recipe.fault(stage, input, format!("{owner}: {e}"), e.hint()))?;
     let accepts = stage.kind.inputs.iter().find(|i| i.name == input).map_or(&[][..], |i| i.accepts);
     if !accepts.contains(&artifact.manifest.kind.as_str()) {
         let message = format!(
@@ -83,14 +92,16 @@ fn outside_artifact(
 }
 
 /// Goes through the config along its fields.
-struct Walk<'a> {
+struct Walk<'a, 'c> {
     recipe: &'a Recipe,
     stage: &'a Stage,
     store: &'a Store,
+    coming: &'a mut Coming<'c>,
     files: Found,
+    absent: Vec<ListedFile>,
 }
 
-impl Walk<'_> {
+impl Walk<'_, '_> {
     fn table(&mut self, fields: &[Field], value: &Value, path: &str) -> Result<Map<String, Value>> {
         let mut out = Map::new();
         let none = Map::new();
@@ -131,7 +142,8 @@ impl Walk<'_> {
 
     fn files(&mut self, pattern: &str, path: &str) -> Result<Value> {
         if !self.files.contains_key(pattern) {
-            let found = files::hashed(&self.recipe.root, pattern, self.store)?;
+            let root = &self.recipe.root;
+            let found = files::hashed(root, pattern, self.store, self.coming, &mut self.absent)?;
             let found = found.map_err(|(message, hint)| {
                 let message = format!("`{path}` of stage `{}`: {message}", self.stage.name);
                 self.recipe.fault(self.stage, path, message, hint)

@@ -75,17 +75,30 @@ pub struct Field {
     pub keyed: bool,
     /// Whether it came after the stage's first version: then it is left out of the key while it equals its default.
     pub later: bool,
+    /// Whether a folder given here stands for one in it.
+    pub within: Option<Within>,
+}
+
+/// A folder given in a field of files stands for its folder `folder`, if it has one and the field `on` of the same table
+/// is `is`.
+pub struct Within {
+    /// The folder in it.
+    pub folder: &'static str,
+    /// A field of the same table, which holds a text.
+    pub on: &'static str,
+    /// Its text.
+    pub is: &'static str,
 }
 
 impl Field {
     /// A field that must be given.
     pub const fn required(name: &'static str, ty: Ty, doc: &'static str) -> Field {
-        Field { name, ty, default: Default::Required, doc, keyed: true, later: false }
+        Field { name, ty, default: Default::Required, doc, keyed: true, later: false, within: None }
     }
 
     /// A field with a default, written as JSON.
     pub const fn new(name: &'static str, ty: Ty, json: &'static str, doc: &'static str) -> Field {
-        Field { name, ty, default: Default::Json(json), doc, keyed: true, later: false }
+        Field { name, ty, default: Default::Json(json), doc, keyed: true, later: false, within: None }
     }
 
     /// A field whose default depends on the value of the field `on`, a text that stands before it in the same table:
@@ -98,7 +111,15 @@ impl Field {
         others: &'static [(&'static str, &'static str)],
         doc: &'static str,
     ) -> Field {
-        Field { name, ty, default: Default::By { json, on, others }, doc, keyed: true, later: false }
+        Field {
+            name,
+            ty,
+            default: Default::By { json, on, others },
+            doc,
+            keyed: true,
+            later: false,
+            within: None,
+        }
     }
 
     /// The same field outside the key.
@@ -109,6 +130,11 @@ impl Field {
     /// The same field, marked as added later.
     pub const fn later(self) -> Field {
         Field { later: true, ..self }
+    }
+
+    /// The same field, in which a folder stands for its folder `folder` where the field `on` is `is`.
+    pub const fn within(self, folder: &'static str, on: &'static str, is: &'static str) -> Field {
+        Field { within: Some(Within { folder, on, is }), ..self }
     }
 }
 

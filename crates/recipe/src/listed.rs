@@ -14,6 +14,9 @@ use crate::job::InputFile;
 /// Folder of what was brought from object stores, in the project.
 const OBJECTS: &str = ".regimen/objects";
 
+/// How names of files end that hold the hash of an object in place of it.
+const KNOWN: &str = "blake3";
+
 /// A file that was listed; it has not been read.
 #[derive(Clone, Debug)]
 pub struct ListedFile {
@@ -29,22 +32,53 @@ pub struct ListedFile {
 }
 
 impl ListedFile {
-    /// Bring it here, if it is an object that is not here yet.
+    /// Whether it is here.
+    pub fn is_here(&self) -> bool {
+        self.from.as_ref().is_none_or(|(_, entry)| fs::size(&self.full).ok() == Some(entry.bytes))
+    }
+
+    /// Bring it here, if it is an object that is not here yet. `came` is told of the bytes of each piece as it comes.
     ///
     /// # Errors
     /// The store fails, or the object is not the one that was listed any more.
-    pub fn bring(&self) -> Result<()> {
-        if let Some((store, entry)) = &self.from
-            && fs::size(&self.full).ok() != Some(entry.bytes)
-        {
-            store.fetch(entry, &self.full)?;
+    pub fn bring(&self, came: &mut dyn FnMut(u64)) -> Result<()> {
+        match &self.from {
+            Some((store, entry)) if !self.is_here() => Ok(store.fetch(entry, &self.full, came)?),
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Take it that the content of this object has this hash, so that its key can be worked out without bringing it here. Does
+    /// nothing for a file, an object that is here, or one without an ETag, of which another may take the place unseen.
+    ///
+    /// # Errors
+    /// The project cannot be written.
+    pub fn remember(&self, hash: Hash256) -> Result<()> {
+        match self.known() {
+            Some(path) if !self.is_here() => {
+                path.parent().map_or(Ok(()), fs::create_dir_all)?;
+                Ok(fs::write(&path, hash.to_string().as_bytes())?)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The hash that an object which is not here is known to have.
+    pub(crate) fn remembered(&self) -> Option<Hash256> {
+        let path = self.known().filter(|_| !self.is_here())?;
+        std::str::from_utf8(&fs::read(&path).ok()?).ok()?.parse().ok()
+    }
+
+    /// Where the hash of an object with an ETag is remembered, if it is.
+    fn known(&self) -> Option<PathBuf> {
+        let name = self.full.file_name()?.to_str()?;
+        let etag = self.from.is_some() && self.tag.starts_with('"');
+        etag.then(|| self.full.with_file_name(format!("{}.{KNOWN}", name.get(..32).unwrap_or(name))))
     }
 
     /// Bring it here and hash it.
-    pub fn input(&self) -> Result<InputFile> {
-        self.bring()?;
+    pub fn input(&self, came: &mut dyn FnMut(u64)) -> Result<InputFile> {
+        self.bring(came)?;
         let (blake3, bytes) = Hash256::of_file_shared(&self.full)?;
         Ok(InputFile { path: self.path.clone(), full: self.full.clone(), blake3, bytes })
     }

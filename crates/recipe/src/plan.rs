@@ -7,6 +7,7 @@ use regimen_ledger::{Artifact, Store};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::files::Coming;
 use crate::forecast::{Forecast, Planning};
 use crate::job::{RESUME, Resume};
 use crate::key::ready;
@@ -53,11 +54,25 @@ impl Plan {
     /// # Errors
     /// As running it would before its first stage: input files that do not exist, artifacts that do not or are damaged.
     pub fn make(recipe: &Recipe, store: &Store, until: Option<&str>, measure: bool) -> Result<Plan> {
+        Plan::seen(recipe, store, until, measure, &mut |_, _, _| ())
+    }
+
+    /// The same; `coming` is told of objects that are brought here for it.
+    ///
+    /// # Errors
+    /// As for [`Plan::make`].
+    pub fn seen(
+        recipe: &Recipe,
+        store: &Store,
+        until: Option<&str>,
+        measure: bool,
+        coming: &mut Coming,
+    ) -> Result<Plan> {
         let mut keys = BTreeMap::new();
         let mut facts: BTreeMap<String, Facts> = BTreeMap::new();
         let mut stages = Vec::new();
         for stage in recipe.upto(until)? {
-            let ready = ready(recipe, stage, store, &keys)?;
+            let ready = ready(recipe, stage, store, &keys, coming)?;
             keys.insert(stage.name.clone(), ready.key);
             let (state, forecast) = match store.artifact(stage.kind.kind, ready.key)? {
                 Some(artifact) => {
@@ -73,7 +88,7 @@ impl Plan {
                         inputs.insert(name.clone(), known.unwrap_or_default());
                     }
                     let planning = Planning {
-                        config: &stage.config,
+                        config: &ready.local,
                         inputs: &inputs,
                         files: &ready.files,
                         root: &recipe.root,

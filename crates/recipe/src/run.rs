@@ -1,10 +1,10 @@
 //! Running a recipe: caching, run records, event logs, resuming, committing. Stages do nothing of this themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use regimen_base::events::{self, Event, EventLog, Watch};
+use regimen_base::events::{self, Event, EventLog, Record, Watch};
 use regimen_base::group::{self, Alone, Group};
 use regimen_base::hint::Interrupted;
 use regimen_base::{Cancel, Failure, Key, fs};
@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::follow;
 use crate::job::{InputFile, Job, PROFILE, Profiling, RESUME, Resume};
 use crate::key::{Ready, ready};
+use crate::listed::ListedFile;
 use crate::recipe::{InputRef, Recipe, Stage};
 
 /// Runs recipes on a store.
@@ -31,7 +32,8 @@ pub struct Runner<'a> {
     pub cancel: Cancel,
     /// The command line, for the run records.
     pub command: Vec<String>,
-    /// Asked at the beginning of each stage that runs, by its name, for somebody who wants to see its events.
+    /// Asked at the beginning of each stage that runs, by its name, for somebody who wants to see its events; before that
+    /// for a stage whose objects are brought here, which is progress in bytes that no log keeps.
     pub watch: Box<dyn FnMut(&str) -> Option<Box<dyn Watch>> + 'a>,
     /// Steps to profile in stages that can.
     pub profile: Option<u64>,
@@ -96,7 +98,7 @@ impl<'a> Runner<'a> {
         let mut keys = BTreeMap::new();
         for stage in recipe.upto(until)? {
             self.cancel.check()?;
-            let mut ready = ready(recipe, stage, self.store, &keys)?;
+            let mut ready = self.ready(recipe, stage, &keys)?;
             keys.insert(stage.name.clone(), ready.key);
             let mut inputs = std::mem::take(&mut ready.outside);
             for (name, filled) in &stage.inputs {
@@ -131,6 +133,23 @@ impl<'a> Runner<'a> {
         Ok(outcomes)
     }
 
+    /// Work out a stage's key, for which its objects are brought here.
+    fn ready(
+        &mut self,
+        recipe: &Recipe,
+        stage: &Stage,
+        keys: &BTreeMap<String, Key>,
+    ) -> Result<Ready, Error> {
+        let (mut eyes, watch) = (None, &mut self.watch);
+        ready(recipe, stage, self.store, keys, &mut |url, done, total| {
+            if let Some(eyes) = eyes.get_or_insert_with(|| watch(&stage.name)) {
+                let event =
+                    Event::Progress { done, total, unit: "bytes".into(), note: format!("from {url}") };
+                eyes.see(&Record { t: events::now(), event });
+            }
+        })
+    }
+
     fn execute(
         &mut self,
         recipe: &Recipe,
@@ -156,7 +175,7 @@ impl<'a> Runner<'a> {
         let mut job = Job {
             stage: &stage.name,
             key: ready.key,
-            config: &stage.config,
+            config: &ready.local,
             seed: stage.seed,
             inputs,
             files: &ready.files,
@@ -174,7 +193,10 @@ impl<'a> Runner<'a> {
             prepared: self.prepared.get(&stage.name).cloned(),
             dir: work.dir.clone(),
         };
-        let result = follow::call(group, stage, inputs, &job)
+        // Work that was done elsewhere, and was held against the hashes, needs them no more.
+        let needed = if job.prepared.is_none() { &ready.absent[..] } else { &[] };
+        let result = fetch(needed, stage, ready, &mut job)
+            .and_then(|()| follow::call(group, stage, inputs, &job))
             .and_then(|()| run_stage(stage, &mut job))
             .and_then(|()| unmoved(self.store, stage, ready).map_err(Failure::from))
             .and_then(|()| {
@@ -306,9 +328,34 @@ fn run_stage(stage: &Stage, job: &mut Job) -> Result<(), Failure> {
     (stage.kind.run)(job)
 }
 
+/// Bring objects here whose hash was only remembered.
+fn fetch(absent: &[ListedFile], stage: &Stage, ready: &Ready, job: &mut Job) -> Result<(), Failure> {
+    let total = absent.iter().map(|file| file.bytes).sum();
+    let mut here = 0;
+    for file in absent {
+        job.cancel.check()?;
+        let (log, mut shown) = (&mut job.log, Ok(()));
+        let input = file.input(&mut |more| {
+            here += more;
+            if shown.is_ok() {
+                shown = log.progress(here, total, "bytes", format!("from {}", file.path));
+            }
+        })?;
+        shown?;
+        if ready.files.values().flatten().any(|known| known.full == input.full && *known != input) {
+            return Err(Error::Moved { path: file.path.clone(), stage: stage.name.clone() }.into());
+        }
+    }
+    Ok(())
+}
+
 /// The artifact's key speaks of the input files as they were before the stage read them.
 fn unmoved(store: &Store, stage: &Stage, ready: &Ready) -> Result<(), Error> {
-    let files: Vec<&InputFile> = ready.files.values().flatten().collect();
+    // What is not here was not read.
+    let absent: BTreeSet<&Path> =
+        ready.absent.iter().filter(|file| !file.is_here()).map(|file| &*file.full).collect();
+    let here = |file: &&InputFile| !absent.contains(&*file.full);
+    let files: Vec<&InputFile> = ready.files.values().flatten().filter(here).collect();
     let full: Vec<&Path> = files.iter().map(|file| file.full.as_path()).collect();
     let hashes = store.hash_files(&full)?;
     match files.iter().zip(hashes).find(|(file, (hash, _))| *hash != file.blake3) {

@@ -1,17 +1,28 @@
 //! `regimen plan`: what a recipe would do and cost on this machine.
 
-use regimen_base::units;
+use regimen_base::{Event, Record, Watch, events, units};
 use regimen_ledger::Store;
 use regimen_recipe::Plan;
 
 use crate::args::RecipeArgs;
 use crate::output::{Explain, print, print_json, table};
+use crate::progress::Progress;
 use crate::{Context, commands};
 
 pub fn plan(context: &Context, args: &RecipeArgs) -> anyhow::Result<u8> {
     let recipe = commands::recipe(context, args)?;
     let store = Store::open(&recipe.root).explain()?;
-    let plan = Plan::make(&recipe, &store, args.until.as_deref(), true).explain()?;
+    // Sources in object stores are brought here first.
+    let mut eyes = None;
+    let mut coming = |url: &str, done, total| {
+        if !context.global.quiet {
+            let event = Event::Progress { done, total, unit: "bytes".into(), note: format!("from {url}") };
+            let record = Record { t: events::now(), event };
+            eyes.get_or_insert_with(|| Progress::new("sources", &recipe.root)).see(&record);
+        }
+    };
+    let plan = Plan::seen(&recipe, &store, args.until.as_deref(), true, &mut coming).explain()?;
+    drop(eyes);
     if context.global.json {
         print_json(&plan)?;
         return Ok(0);

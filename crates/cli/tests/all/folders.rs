@@ -69,6 +69,45 @@ fn a_folder_stands_for_its_documents_alone() {
 }
 
 #[test]
+fn a_folder_of_a_recipe_stands_for_its_documents_as_well() {
+    let project = tagged();
+    let recipe = |path: &str, format: &str| {
+        let source = format!("{{ name = \"wiki\", path = \"{path}\", format = \"{format}\" }}");
+        project
+            .write("wiki.toml", format!("name = \"w\"\n[corpus]\nkind = \"corpus\"\nsources = [{source}]\n"));
+    };
+    let plan = || project.run(&["plan", "wiki.toml", "--json"]).fine().json()["stages"][0].clone();
+    recipe("wiki/documents", "dolma");
+    let below = plan();
+    recipe("wiki", "jsonl");
+    let all = plan();
+    recipe("wiki", "dolma");
+    let folder = plan();
+    assert_eq!(folder, below);
+    let bytes = |plan: &serde_json::Value| plan["forecast"]["facts"]["text_bytes"].as_f64().unwrap();
+    assert!(bytes(&folder) < bytes(&all), "attributes are no documents");
+    assert_ne!(folder["key"], all["key"]);
+    project.run(&["corpus", "build", "wiki.toml", "--set", "corpus.filter.quality=none"]).fine();
+    let shown = project.run(&["show", "corpus", "--json"]).fine().json();
+    assert_eq!(shown["summary"]["documents"]["read"], 180, "{shown}");
+    // As one of several tasks, too.
+    let tasks = ["corpus", "build", "wiki.toml", "--set", "corpus.filter.quality=none", "--store", "between"];
+    let again = Project::empty();
+    std::fs::create_dir_all(again.path("wiki/attributes/x")).unwrap();
+    std::fs::create_dir_all(again.path("wiki/documents")).unwrap();
+    for file in 0..3 {
+        let name = format!("wiki/documents/{file}.jsonl");
+        again.write(&name, std::fs::read(project.path(&name)).unwrap());
+    }
+    again.write("wiki/attributes/x/0.jsonl", "no documents");
+    again.write("wiki.toml", std::fs::read(project.path("wiki.toml")).unwrap());
+    again.run(&[&tasks[..], &["--task", "0/1"]].concat()).fine();
+    again.run(&tasks).fine();
+    let tasked = again.run(&["show", "corpus", "--json"]).fine().json();
+    assert_eq!(tasked["payload"], shown["payload"]);
+}
+
+#[test]
 fn a_dedup_that_was_killed_or_had_no_room_goes_on_to_the_same_bytes() {
     let project = tagged();
     let packed = |name: &str| {

@@ -4,8 +4,13 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
+use regimen_base::{Event, Record, Watch};
+use regimen_corpus::STAGES;
+use regimen_ledger::Store;
 use regimen_objects::server::Server;
+use regimen_recipe::{Plan, Runner};
 
 const RECIPE: &str = r#"name = "cloud"
 
@@ -113,6 +118,154 @@ fn sources_and_tasks_in_a_store_that_is_busy_at_times() {
     let args = [&BUILD[..], &["--store", "s3://between/curate"]].concat();
     fine(&regimen(&server, collecting.path(), &args).output().unwrap());
     assert_eq!(payload(&server, collecting.path()), payload(&server, one.path()));
+}
+
+/// A recipe whose sources each name one object: of these the server tells ETags, in lists it has times alone.
+fn one_by_one() -> String {
+    let sources: Vec<String> =
+        (0..8).map(|i| format!("{{ name = \"s{i}\", path = \"s3://data/crawl/{i}.jsonl\" }}")).collect();
+    let (start, end) = (RECIPE.find("sources").unwrap(), RECIPE.find("filter").unwrap());
+    let recipe = format!("{}sources = [{}]\n{}", &RECIPE[..start], sources.join(", "), &RECIPE[end..]);
+    recipe.replace("near = { preset = \"fineweb\" }\n", "")
+}
+
+/// How often objects of sources were read since the last time.
+fn read(server: &Server) -> usize {
+    let asked = std::mem::take(&mut *server.asked.lock().unwrap());
+    asked.iter().filter(|path| path.starts_with("GET /data/crawl/")).count()
+}
+
+#[test]
+fn who_collects_reads_no_source_that_tasks_have_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(dir.path());
+    let start = || {
+        let project = project();
+        std::fs::write(project.path().join("recipe.toml"), one_by_one()).unwrap();
+        project
+    };
+    let run = |project: &Path, args: &[&str]| {
+        fine(&regimen(&server, project, &[&BUILD[..], args].concat()).output().unwrap());
+        read(&server)
+    };
+    let store = ["--store", "s3://between/curate"];
+    let one = start();
+    assert_eq!(run(one.path(), &[]), 8);
+    assert_eq!(run(start().path(), &[&store[..], &["--task", "0/1"]].concat()), 8);
+    let collecting = start();
+    assert_eq!(run(collecting.path(), &store), 0);
+    assert_eq!(payload(&server, collecting.path()), payload(&server, one.path()));
+    // Nor does a later run, nor a plan, until a stage must read them.
+    assert_eq!(run(collecting.path(), &[]), 0);
+    let other = ["--set", "corpus.validation=0.4"];
+    fine(
+        &regimen(&server, collecting.path(), &[&["plan", "recipe.toml"], &other[..]].concat())
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(read(&server), 0);
+    assert_eq!(run(collecting.path(), &other), 8);
+    assert_eq!(run(one.path(), &other), 0);
+    assert_eq!(payload(&server, collecting.path()), payload(&server, one.path()));
+
+    // Hashes that are not those of the part, or are not there, count for nothing: the objects come and are hashed.
+    let notes: Vec<_> = std::fs::read_dir(dir.path().join("between/curate/first")).unwrap().collect();
+    let notes = notes.into_iter().map(|entry| entry.unwrap().path());
+    let docs: Vec<_> = notes.filter(|path| path.to_str().unwrap().ends_with(".docs.note")).collect();
+    for without in [true, false] {
+        for path in &docs {
+            let mut note: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+            let files = note["files"].as_array_mut().unwrap();
+            match without {
+                true => files.clear(),
+                false => files.resize(1, "00".repeat(32).into()),
+            }
+            std::fs::write(path, serde_json::to_vec(&note).unwrap()).unwrap();
+        }
+        let again = start();
+        assert_eq!(run(again.path(), &store), 8, "{without}");
+        run(one.path(), &[]);
+        assert_eq!(payload(&server, again.path()), payload(&server, one.path()));
+    }
+}
+
+#[test]
+fn a_large_object_is_seen_to_come() {
+    struct Eyes(Arc<Mutex<Vec<(u64, u64)>>>);
+    impl Watch for Eyes {
+        fn see(&mut self, record: &Record) {
+            if let Event::Progress { done, total, .. } = record.event {
+                self.0.lock().unwrap().push((done, total));
+            }
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("data")).unwrap();
+    let text = "a word ".repeat(30_000);
+    let rows: String = (0..100).map(|id| format!("{{\"id\":{id},\"text\":\"{text}\"}}\n")).collect();
+    std::fs::write(dir.path().join("data/large.jsonl"), &rows).unwrap();
+    let bytes = rows.len() as u64;
+    let server = Server::start(dir.path()).unwrap();
+    let names = ["AWS_ENDPOINT_URL", "AWS_ALLOW_HTTP", "AWS_SKIP_SIGNATURE", "AWS_REGION"];
+    for (name, value) in names.into_iter().zip([&*server.url, "true", "true", "us-east-1"]) {
+        // SAFETY: the other tests give their programs values of their own and read none here.
+        #[allow(unsafe_code)]
+        unsafe {
+            std::env::set_var(name, value);
+        }
+    }
+    let project = tempfile::tempdir().unwrap();
+    let config = "sources = [{ name = \"a\", path = \"s3://data/large.jsonl\" }]\n\
+                  filter = { quality = \"none\" }\ndedup = \"none\"\nvalidation = 0";
+    let recipe = regimen_recipe::testing::recipe(STAGES[0], config, project.path(), &[], 0).unwrap();
+    let store = Store::open(project.path()).unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let coming = |seen: &[(u64, u64)]| {
+        assert!(seen.is_sorted() && seen.iter().all(|(_, total)| *total == bytes), "{seen:?}");
+        assert!(seen.iter().filter(|(done, _)| *done < bytes).count() > 1, "{seen:?}");
+        assert_eq!(seen.last(), Some(&(bytes, bytes)));
+    };
+    // A plan brings it here, and so does a run where no plan was made.
+    let mut plan = Vec::new();
+    let mut told = |_: &str, done, total| plan.push((done, total));
+    Plan::seen(&recipe, &store, None, false, &mut told).unwrap();
+    coming(&plan);
+    std::fs::remove_dir_all(project.path().join(".regimen/objects")).unwrap();
+    let mut runner = Runner::new(&store, "f");
+    let eyes = seen.clone();
+    runner.watch = Box::new(move |_| Some(Box::new(Eyes(eyes.clone())) as Box<dyn Watch>));
+    runner.run(&recipe, None).unwrap();
+    let seen = seen.lock().unwrap();
+    let here = seen.iter().position(|(done, total)| done == total).unwrap();
+    coming(&seen[..=here]);
+}
+
+#[test]
+fn a_folder_of_objects_stands_for_its_documents() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("documents/a.jsonl", "{\"id\":\"1\",\"text\":\"A text of its own.\"}\n"),
+        ("attributes/x/a.jsonl", "{\"id\":\"1\",\"attributes\":{}}\n"),
+    ] {
+        let path = dir.path().join("data/wiki").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    std::fs::create_dir_all(dir.path().join("between")).unwrap();
+    let server = Server::start(dir.path()).unwrap();
+    let build = |path: &str, more: &[&str]| {
+        let project = project();
+        let source = format!("{{ name = \"a\", path = \"{path}\", format = \"dolma\" }}");
+        let text = format!(
+            "name = \"w\"\n[corpus]\nkind = \"corpus\"\nfilter = {{ quality = \"none\" }}\nsources = [{source}]\n"
+        );
+        std::fs::write(project.path().join("recipe.toml"), text).unwrap();
+        fine(&regimen(&server, project.path(), &[&BUILD[..], more].concat()).output().unwrap());
+        payload(&server, project.path())
+    };
+    let below = build("s3://data/wiki/documents", &[]);
+    assert_eq!(build("s3://data/wiki", &[]), below);
+    assert_eq!(build("s3://data/wiki/", &["--store", "s3://between/curate"]), below);
 }
 
 #[test]

@@ -138,7 +138,7 @@ mod tests {
         let task = |share: Option<Share>| {
             let store = Objects::open(&root.join("store").display().to_string()).unwrap();
             let (patience, cancel) = (Duration::from_secs(600), Cancel::new());
-            let tell: &mut dyn FnMut(&str) = &mut |_| {};
+            let tell: &mut (dyn FnMut(&str) + Send) = &mut |_| {};
             let mut task =
                 Task { root, stage: "corpus", config: &config, store: &store, share, patience, cancel, tell };
             match share {

@@ -4,12 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use regimen_base::{Cancel, Hash256, fs};
-use regimen_recipe::{InputFile, list_files};
+use regimen_recipe::{InputFile, as_read, list_files};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::build::{self, Files, Ground};
-use crate::config::Config;
+use crate::config::{Config, FIELDS};
 use crate::error::{Error, Result};
 use crate::flow;
 
@@ -75,7 +75,8 @@ impl Plan {
     /// [`Error::Plan`] for a config whose documents must be read one after the other; what the listing says.
     pub fn new(stage: &str, config: &Value, root: &Path) -> Result<Plan> {
         let root = std::path::absolute(root).map_err(|e| fs::Error::new("find", root, e))?;
-        let mut plan = Plan { stage: stage.into(), root, config: config.clone(), listed: Vec::new() };
+        let config = as_read(FIELDS, config, &root).map_err(|e| Error::Listing(Box::new(e)))?;
+        let mut plan = Plan { stage: stage.into(), root, config, listed: Vec::new() };
         let config = plan.config()?;
         for source in &config.sources {
             // A pattern of two sources means the same files twice.
@@ -197,7 +198,7 @@ impl Plan {
             None => {
                 let found = list_files(&self.root, &file.path).map_err(|e| Error::Listing(Box::new(e)))?;
                 let found = found.first().ok_or_else(|| gone(&file.path))?;
-                found.input().map_err(|e| Error::Listing(Box::new(e)))?
+                found.input(&mut |_| ()).map_err(|e| Error::Listing(Box::new(e)))?
             }
         };
         if input.bytes != file.bytes {
@@ -215,7 +216,7 @@ impl Plan {
         self.inputs(|file| {
             let found = list_files(&self.root, &file.path).map_err(|e| Error::Listing(Box::new(e)))?;
             let found = found.first().ok_or_else(|| gone(&file.path))?;
-            found.bring().map_err(|e| Error::Listing(Box::new(e)))?;
+            found.bring(&mut |_| ()).map_err(|e| Error::Listing(Box::new(e)))?;
             make(&found.full, &file.path)
         })
     }

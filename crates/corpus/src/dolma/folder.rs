@@ -8,6 +8,9 @@ use regimen_recipe::InputFile;
 
 use crate::error::{Error, Result};
 
+/// The folder of documents. A folder that has one stands for what lies in it.
+pub const DOCUMENTS: &str = "documents";
+
 /// Where the attributes of a documents file go: its last folder `documents` becomes `attributes/EXPERIMENT`; or, if
 /// `to` is given, `to` takes the place of all up to that folder.
 ///
@@ -15,7 +18,7 @@ use crate::error::{Error, Result};
 /// [`Error::NoDocumentsFolder`].
 pub(crate) fn attributes_path(documents: &Path, experiment: &str, to: Option<&Path>) -> Result<PathBuf> {
     let parts: Vec<_> = documents.components().collect();
-    let place = parts[..parts.len().saturating_sub(1)].iter().rposition(|p| p.as_os_str() == "documents");
+    let place = parts[..parts.len().saturating_sub(1)].iter().rposition(|p| p.as_os_str() == DOCUMENTS);
     match (place, to) {
         (Some(place), None) => {
             let mut path: PathBuf = parts[..place].iter().collect();

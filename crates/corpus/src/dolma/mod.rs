@@ -18,3 +18,5 @@ pub(crate) mod row;
 pub mod sample;
 pub mod tag;
 mod within;
+
+pub use folder::DOCUMENTS;

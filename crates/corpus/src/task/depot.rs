@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use regimen_base::{Hash256, fs};
 use regimen_objects::Objects;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::output::{Note, Output, done, note, write_note};
@@ -18,6 +19,15 @@ pub(crate) struct Depot<'d> {
     pub key: Hash256,
     /// Files that were brought here and are whole.
     here: RefCell<HashSet<PathBuf>>,
+}
+
+/// The note of a part, and the hashes of the files that it was made from, in document order. Notes of before had none.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Made {
+    #[serde(flatten)]
+    pub note: Note,
+    #[serde(default)]
+    pub files: Vec<Hash256>,
 }
 
 /// How hard zstd tries for texts on their way.
@@ -58,7 +68,12 @@ impl<'d> Depot<'d> {
             .ok_or_else(|| Error::Plan { reason: format!("`{}` is gone", self.store.url_of(name)) })
     }
 
-    fn put_note(&self, name: &str, note: &Note) -> Result<()> {
+    /// What the note of a part says, if there is one that can be read.
+    pub fn made(&self, name: &str) -> Result<Option<Made>> {
+        Ok(self.store.read(&note_of(name))?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    fn put_note(&self, name: &str, note: &impl Serialize) -> Result<()> {
         let text = serde_json::to_vec(note).map_err(|e| Error::Plan { reason: e.to_string() })?;
         Ok(self.store.write(&note_of(name), &text)?)
     }
@@ -97,8 +112,8 @@ impl<'d> Depot<'d> {
         self.put_note(name, &note(path)?)
     }
 
-    /// The same, packed. The note is of what is in it.
-    pub fn send_packed(&self, path: &Path, name: &str) -> Result<()> {
+    /// The same, packed, of a part that was made from files with these hashes. The note is of what is in it.
+    pub fn send_packed(&self, path: &Path, name: &str, files: Vec<Hash256>) -> Result<()> {
         let packed = path.with_extension("packed");
         let (mut from, mut to) = (fs::open(path)?, fs::create(&packed)?);
         let mut encoder =
@@ -120,11 +135,12 @@ impl<'d> Depot<'d> {
         drop(to);
         self.store.send(&packed, name)?;
         fs::remove_file(&packed)?;
-        self.put_note(name, &note(path)?)
+        self.put_note(name, &Made { note: note(path)?, files })
     }
 
-    /// Bring an object and its note to the file `path`, unless it is there. Packed texts are unpacked.
-    pub fn bring(&self, name: &str, path: &Path) -> Result<()> {
+    /// Bring an object and its note to the file `path`, unless it is there. Packed texts are unpacked. `came` is told of the
+    /// bytes of each piece as it comes.
+    pub fn bring(&self, name: &str, path: &Path, came: &mut dyn FnMut(u64)) -> Result<()> {
         if self.here.borrow().contains(path) {
             return Ok(());
         }
@@ -136,7 +152,7 @@ impl<'d> Depot<'d> {
         let damaged = || Error::DamagedObject { url: self.store.url_of(name) };
         let entry = self.store.look(name)?.ok_or_else(damaged)?;
         let coming = path.with_extension("coming");
-        self.store.fetch(&entry, &coming)?;
+        self.store.fetch(&entry, &coming, came)?;
         let mut output = Output::anew(path, told.key)?;
         let file = fs::open(&coming)?;
         let mut source: Box<dyn std::io::Read> = match name.ends_with(".docs") {

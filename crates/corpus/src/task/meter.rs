@@ -23,10 +23,20 @@ impl Meter {
         Meter { what, all: (all, bytes), done: (0, 0), every: EVERY, last: Instant::now() }
     }
 
-    /// One more is done. Says so if the last word is some time ago.
+    /// One more is done, with so many bytes beyond those that came before. Says so if the last word is some time ago.
     pub fn did(&mut self, bytes: u64, tell: &mut dyn FnMut(&str)) {
         self.done.0 += 1;
-        self.done.1 = self.done.1.saturating_add(bytes);
+        self.came(bytes, tell);
+    }
+
+    /// Some more bytes are done, of a thing that is not.
+    pub fn came(&mut self, bytes: u64, tell: &mut dyn FnMut(&str)) {
+        self.reached(self.done.1.saturating_add(bytes), tell);
+    }
+
+    /// So many bytes are done in all.
+    pub fn reached(&mut self, bytes: u64, tell: &mut dyn FnMut(&str)) {
+        self.done.1 = bytes;
         if self.last.elapsed() < self.every {
             return;
         }
@@ -55,5 +65,17 @@ mod tests {
         assert_eq!(told(Duration::ZERO, 3_000_000)[1], "2 of 3 files brought here, 2.00 MB of 3.00 MB");
         assert_eq!(told(Duration::ZERO, 0)[2], "3 of 3 files brought here, 3.00 MB");
         assert!(told(Duration::from_secs(3600), 0).is_empty());
+    }
+
+    #[test]
+    fn bytes_of_one_large_thing_are_seen_to_come() {
+        let mut lines: Vec<String> = Vec::new();
+        let mut tell = |line: &str| lines.push(line.into());
+        let mut meter = Meter { every: Duration::ZERO, ..Meter::new("files brought here", 1, 20_000_000) };
+        meter.came(8_000_000, &mut tell);
+        meter.came(8_000_000, &mut tell);
+        meter.did(4_000_000, &mut tell);
+        assert_eq!(lines[1], "0 of 1 files brought here, 16.0 MB of 20.0 MB");
+        assert_eq!(lines[2], "1 of 1 files brought here, 20.0 MB of 20.0 MB");
     }
 }

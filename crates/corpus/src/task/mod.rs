@@ -15,6 +15,7 @@ mod depot;
 mod meter;
 mod plan;
 pub(crate) mod shuffle;
+mod sources;
 
 use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
@@ -22,10 +23,11 @@ use std::time::{Duration, Instant};
 
 use regimen_base::{Cancel, Hash256, fs};
 use regimen_objects::Objects;
+use regimen_recipe::as_read;
 use serde_json::Value;
 
 use crate::build::{self, Files, Ground};
-use crate::config::{Config, Dedup, ParagraphDedup};
+use crate::config::{Config, Dedup, FIELDS, ParagraphDedup};
 use crate::error::{Error, Result};
 use crate::flow;
 use crate::output::hold;
@@ -79,7 +81,7 @@ pub struct Task<'t> {
     /// Set when the user asks to stop.
     pub cancel: Cancel,
     /// Gets a line about every step.
-    pub tell: &'t mut dyn FnMut(&str),
+    pub tell: &'t mut (dyn FnMut(&str) + Send),
 }
 
 /// One piece of work.
@@ -122,7 +124,8 @@ pub fn run(task: &mut Task) -> Result<u64> {
 }
 
 /// Bring what all tasks made here, doing what nobody did: the folder given back is the one that a build of the stage takes
-/// over, which finds both the first pass and the rounds of deduplication done.
+/// over, which finds both the first pass and the rounds of deduplication done. Objects that tasks have read do not come
+/// here for it: see [`sources`].
 ///
 /// # Errors
 /// As for [`run`].
@@ -137,18 +140,20 @@ pub fn collect(task: &mut Task) -> Result<PathBuf> {
     for group in 0..work.ground.groups.len() {
         task.cancel.check().map_err(|_| Error::Interrupted)?;
         let part = work.parts().join(format!("{group:06}.docs"));
-        work.depot.bring(&format!("first/{group:06}.docs"), &part)?;
+        work.depot.bring(&docs_of(group), &part, &mut |more| meter.came(more, task.tell))?;
         work.hashes(group)?;
-        meter.did(fs::size(&part)?, task.tell);
+        work.remember(group)?;
+        meter.did(0, task.tell);
     }
     for round in rounds(&config) {
-        work.depot.bring(round.file(), &work.parts().join(round.file()))?;
+        work.depot.bring(round.file(), &work.parts().join(round.file()), &mut |_| ())?;
     }
     Ok(work.parts())
 }
 
 fn config(task: &Task) -> Result<Config> {
-    serde_json::from_value(task.config.clone()).map_err(|e| Error::Plan { reason: e.to_string() })
+    let read = as_read(FIELDS, task.config, task.root).map_err(|error| Error::Listing(Box::new(error)))?;
+    serde_json::from_value(read).map_err(|e| Error::Plan { reason: e.to_string() })
 }
 
 /// The rounds whose records are dealt between tasks.
@@ -307,21 +312,33 @@ impl<'w> Work<'w> {
     /// The first pass over a group of files, which are brought here for it.
     fn first(&self, task: &mut Task, group: usize) -> Result<()> {
         let range = self.ground.groups[group].clone();
-        let files = self.plan.hashed(range, task)?;
+        let files = self.plan.hashed(range.clone(), task)?;
         let plan = build::plan(self.ground.config, &files)?;
         let (reading, parts) = (self.ground.reading(), self.parts());
-        let mut progress = |_: u64, _: u64, _: u64| Ok(());
-        let mut first = self.ground.first(&reading, &parts, &task.cancel, &mut progress);
+        let (tell, cancel) = (&mut *task.tell, &task.cancel);
+        let bytes = plan[range.clone()].iter().map(|file| file.input.bytes).sum();
+        let mut meter = Meter::new("groups read", 1, bytes);
+        let mut progress = |read: u64, _: u64, _: u64| {
+            meter.reached(read, tell);
+            Ok(())
+        };
+        let mut first = self.ground.first(&reading, &parts, cancel, &mut progress);
         (first.plan, first.offset) = (&plan, group);
-        flow::run(1, &first, &task.cancel)?;
+        flow::run(1, &first, cancel)?;
         let docs = first.path(group, "docs");
-        self.depot.send_packed(&docs, &format!("first/{group:06}.docs"))?;
+        let files = plan[range].iter().map(|file| file.input.blake3).collect();
+        self.depot.send_packed(&docs, &docs_of(group), files)?;
         self.depot.send(&first.path(group, "hashes"), &format!("first/{group:06}.hashes"))?;
         if task.share.is_some() {
             fs::remove_file(&docs)?;
         }
         Ok(())
     }
+}
+
+/// The object with the documents of a group.
+fn docs_of(group: usize) -> String {
+    format!("first/{group:06}.docs")
 }
 
 #[cfg(test)]

@@ -58,11 +58,13 @@ impl Plan {
         let (mut known, mut beside) = (BTreeMap::new(), Files::new());
         let list =
             |pattern: &str| list_files(task.root, pattern).map_err(|error| Error::Listing(Box::new(error)));
-        let read = |file: &ListedFile| file.input().map_err(|error| Error::Listing(Box::new(error)));
+        let read = |file: &ListedFile, came: &mut dyn FnMut(u64)| {
+            file.input(came).map_err(|error| Error::Listing(Box::new(error)))
+        };
         for source in &config.sources {
             for file in list(&source.path)? {
                 if source.format == Format::Code && is_licence_file(&file.path) {
-                    known.insert(file.path.clone(), read(&file)?);
+                    known.insert(file.path.clone(), read(&file, &mut |_| ())?);
                 }
                 listed.push((source.path.clone(), file));
             }
@@ -73,8 +75,7 @@ impl Plan {
                 let mut inputs: Vec<InputFile> = Vec::with_capacity(files.len());
                 for file in &files {
                     task.cancel.check().map_err(|_| Error::Interrupted)?;
-                    inputs.push(read(file)?);
-                    meter.did(file.bytes, task.tell);
+                    inputs.push(counted(&mut meter, file.bytes, task.tell, |came| read(file, came))?);
                 }
                 beside.insert(pattern.clone(), inputs);
             }
@@ -128,7 +129,7 @@ impl Plan {
     /// The same with the files of a range, in document order, brought here and hashed.
     pub fn hashed(&self, range: Range<usize>, task: &mut Task) -> Result<Files> {
         let mut number = 0;
-        let bytes = self.listed.get(range.clone()).unwrap_or_default().iter().map(|(_, file)| file.bytes);
+        let bytes = self.listed(range.clone()).iter().map(|(_, file)| file.bytes);
         let mut meter = Meter::new("files brought here", range.len(), bytes.sum());
         self.with(|file| {
             number += 1;
@@ -136,13 +137,19 @@ impl Plan {
                 return Ok(self.unread(file));
             }
             task.cancel.check().map_err(|_| Error::Interrupted)?;
-            let input = file.input().map_err(|error| Error::Listing(Box::new(error)))?;
+            let input = counted(&mut meter, file.bytes, task.tell, |came| {
+                file.input(came).map_err(|error| Error::Listing(Box::new(error)))
+            })?;
             if input.bytes != file.bytes {
                 return Err(Error::Plan { reason: format!("`{}` changed while it was read", file.path) });
             }
-            meter.did(input.bytes, task.tell);
             Ok(input)
         })
+    }
+
+    /// The files of a range, as they are listed.
+    pub fn listed(&self, range: Range<usize>) -> &[(String, ListedFile)] {
+        self.listed.get(range).unwrap_or_default()
     }
 
     fn with(&self, mut make: impl FnMut(&ListedFile) -> Result<InputFile>) -> Result<Files> {
@@ -163,6 +170,22 @@ impl Plan {
         let unread = || InputFile { path, full, blake3: Hash256([0; 32]), bytes };
         self.known.get(&file.path).cloned().unwrap_or_else(unread)
     }
+}
+
+/// Do something to one more file of so many bytes, which may come piece by piece.
+fn counted<T>(
+    meter: &mut Meter,
+    bytes: u64,
+    tell: &mut dyn FnMut(&str),
+    mut make: impl FnMut(&mut dyn FnMut(u64)) -> Result<T>,
+) -> Result<T> {
+    let mut here = 0;
+    let made = make(&mut |more| {
+        here += more;
+        meter.came(more, tell);
+    })?;
+    meter.did(bytes.saturating_sub(here), tell);
+    Ok(made)
 }
 
 /// In what two plans differ.

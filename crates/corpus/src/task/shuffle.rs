@@ -91,7 +91,7 @@ impl Work<'_> {
     /// The hashes of a group, brought here if they are not.
     pub(super) fn hashes(&self, group: usize) -> Result<PathBuf> {
         let path = self.parts().join(format!("{group:06}.hashes"));
-        self.depot.bring(&hashes_of(group), &path)?;
+        self.depot.bring(&hashes_of(group), &path, &mut |_| ())?;
         Ok(path)
     }
 
@@ -127,7 +127,7 @@ impl Work<'_> {
         }
         for before in wanted(self.ground.config).into_iter().take_while(|&before| before != round) {
             let path = self.parts().join(before.file());
-            self.depot.bring(before.file(), &path)?;
+            self.depot.bring(before.file(), &path, &mut |_| ())?;
             all.drop_copies(&arena::map(&path)?, self.ground.given.of_copies.near);
         }
         Ok(all)

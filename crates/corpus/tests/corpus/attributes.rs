@@ -312,3 +312,30 @@ fn attributes_of_this_program_come_back_as_they_went() {
         }
     }
 }
+
+#[test]
+fn a_folder_in_dolmas_layout_stands_for_its_documents() {
+    let dir = with(&files());
+    std::fs::write(dir.path().join("c/bloom.bin"), "no documents").unwrap();
+    let of = |path: &str, more: &str| {
+        let source = format!("path = \"{path}\", format = \"dolma\", {ALL}");
+        stage(dir.path(), &format!("sources = [{{ name = \"s\", {source} }}]\ndedup = \"none\"\n{more}"))
+    };
+    let drop = "filter = { quality = \"none\" }\ndrop = [\"attributes.x__length__words >= 20\"]";
+    let below = of("c/documents", drop).unwrap();
+    // The same files make the same key.
+    for folder in ["c", "c/", "./c"] {
+        let whole = of(folder, drop).unwrap();
+        let names = |artifact: &regimen_ledger::Artifact| Corpus::open(artifact).unwrap().names().files.len();
+        assert_eq!((names(&whole), names(&below)), (1, 1), "{folder}");
+        assert_eq!(whole.manifest.payload, below.manifest.payload, "{folder}");
+        assert!(folder == "./c" || whole.key() == below.key(), "{folder}");
+    }
+    // In other formats a folder is all that is below it.
+    let config = "sources = [{ name = \"s\", path = \"c\", format = \"jsonl\" }]\nmissing_text = \"error\"";
+    assert!(stage(dir.path(), config).unwrap_err().to_string().contains("c/attributes/x/en/a.jsonl"));
+    // The folder has no documents: attributes are none.
+    std::fs::remove_dir_all(dir.path().join("c/documents/en")).unwrap();
+    let failure = of("c", drop).unwrap_err();
+    assert!(failure.to_string().contains("no files below the folder `c/documents`"), "{failure}");
+}

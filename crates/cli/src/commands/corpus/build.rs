@@ -41,7 +41,8 @@ pub fn build(context: &Context, args: &BuildArgs) -> anyhow::Result<u8> {
         ));
     }
     let store = Objects::open(url).explain()?;
-    let mut tell = |line: &str| say(&context.global, format!("{} {line}", paint("2", "task")));
+    let global = &context.global;
+    let mut tell = |line: &str| say(global, format!("{} {line}", paint("2", "task")));
     let mut task = Task {
         root: &whole.root,
         stage: &last.name,

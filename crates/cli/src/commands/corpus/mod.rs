@@ -19,7 +19,8 @@ mod taggers;
 
 use std::path::Path;
 
-use regimen_recipe::{InputFile, input_files};
+use regimen_corpus::dolma::DOCUMENTS;
+use regimen_recipe::{InputFile, input_files, within};
 
 use crate::Context;
 use crate::args::Corpus;
@@ -55,9 +56,8 @@ fn files(patterns: &[String]) -> anyhow::Result<Vec<InputFile>> {
                 "copy the files into a folder; sources of a recipe may lie in object stores",
             ));
         }
-        let documents = Path::new(pattern).join("documents");
-        let below = documents.is_dir().then(|| documents.to_string_lossy().into_owned());
-        all.extend(input_files(Path::new(""), below.as_ref().unwrap_or(pattern)).explain()?);
+        let here = Path::new("");
+        all.extend(input_files(here, &within(here, pattern, DOCUMENTS).explain()?).explain()?);
     }
     all.sort_by(|a, b| a.full.cmp(&b.full));
     all.dedup_by(|a, b| a.full == b.full);
