@@ -224,7 +224,7 @@ fn a_mix_tells_what_it_took_and_a_budget_that_it_missed() {
         assert!(line.contains(&share), "{line}: {share}");
     }
     let told = all.stderr;
-    assert!(told.contains("warning: 9 MB were wanted") && told.contains("max_copies"), "{told}");
+    assert!(told.contains("warning: 9.00 MB were wanted") && told.contains("max_copies"), "{told}");
     let copies = ["--budget", "4MB", "--max-copies", "3", "--to", "more"];
     let more = project.run(&[&["corpus", "mix", "--config", "mix.toml"], &copies[..]].concat()).fine();
     assert!(!more.stderr.contains("were wanted"), "{}", more.stderr);
