@@ -28,12 +28,14 @@ const UNSEEN: u64 = 1 << 29;
 /// A row group whose pages are looked at.
 pub(super) struct Checked<'g> {
     pub group: Box<dyn RowGroupReader + 'g>,
+    /// What the library is told of it, with the types that are wanted.
+    pub told: RowGroupMetaData,
     pub source: Arc<dyn Source>,
 }
 
 impl RowGroupReader for Checked<'_> {
     fn metadata(&self) -> &RowGroupMetaData {
-        self.group.metadata()
+        &self.told
     }
 
     fn num_columns(&self) -> usize {
