@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parquet::basic::{Compression, ConvertedType, Repetition, Type as Physical};
-use parquet::file::metadata::ParquetMetaData;
-use parquet::schema::types::{Type, TypePtr};
+use parquet::errors::Result as ParquetResult;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
+use parquet::schema::types::{ColumnDescriptor, Type, TypePtr};
 
 use super::reader::{Options, Other};
 use crate::error::{Error, Result};
@@ -56,6 +57,23 @@ pub(super) fn as_bytes(schema: Type) -> (Type, BTreeSet<String>) {
         Ok(built) => (built, texts),
         Err(_) => (schema, BTreeSet::new()),
     }
+}
+
+/// A row group whose columns of this schema have the types that stand there.
+pub(super) fn retyped(group: &RowGroupMetaData, schema: &Type) -> ParquetResult<RowGroupMetaData> {
+    let column = |column: &ColumnChunkMetaData| {
+        let field = match column.column_path().parts() {
+            [name] => schema.get_fields().iter().find(|field| field.name() == name),
+            _ => None,
+        };
+        let Some(field) = field.filter(|field| field.is_primitive()) else { return Ok(column.clone()) };
+        let old = column.column_descr();
+        let levels = (old.max_def_level(), old.max_rep_level());
+        let new = ColumnDescriptor::new(Arc::clone(field), levels.0, levels.1, old.path().clone());
+        ColumnChunkMetaData::builder(Arc::new(new)).set_num_values(column.num_values()).build()
+    };
+    let columns = group.columns().iter().map(column).collect::<ParquetResult<_>>()?;
+    group.clone().into_builder().set_column_metadata(columns).build()
 }
 
 pub(super) fn names(schema: &Type) -> Vec<String> {

@@ -9,12 +9,11 @@ use parquet::basic::{Compression, Encoding};
 use parquet::bloom_filter::Sbbf;
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::RowGroupReader;
 use parquet::record::reader::RowIter;
-use parquet::schema::types::{SchemaDescriptor, Type};
+use parquet::schema::types::Type;
 
-use super::columns::as_bytes;
 use super::delta;
 use super::source::Source;
 use super::thrift::{Fault, walk};
@@ -28,30 +27,10 @@ const UNSEEN: u64 = 1 << 29;
 
 /// A row group whose pages are looked at.
 pub(super) struct Checked<'g> {
-    group: Box<dyn RowGroupReader + 'g>,
-    source: Arc<dyn Source>,
-    /// What the library is told of the group: its texts are bytes.
-    told: RowGroupMetaData,
-}
-
-impl<'g> Checked<'g> {
-    pub fn new(group: Box<dyn RowGroupReader + 'g>, source: Arc<dyn Source>) -> Result<Checked<'g>> {
-        let told = texts_as_bytes(group.metadata())?;
-        Ok(Checked { group, source, told })
-    }
-}
-
-/// The columns of a group, those of text as bytes: the library gives no text that is not UTF-8. Where their pages lie is asked of
-/// the group itself.
-fn texts_as_bytes(group: &RowGroupMetaData) -> Result<RowGroupMetaData> {
-    let (schema, _) = as_bytes(group.schema_descr().root_schema().clone());
-    let schema = Arc::new(SchemaDescriptor::new(Arc::new(schema)));
-    let columns =
-        schema.columns().iter().map(|column| ColumnChunkMetaData::builder(Arc::clone(column)).build());
-    RowGroupMetaData::builder(Arc::clone(&schema))
-        .set_num_rows(group.num_rows())
-        .set_column_metadata(columns.collect::<Result<Vec<ColumnChunkMetaData>>>()?)
-        .build()
+    pub group: Box<dyn RowGroupReader + 'g>,
+    /// What the library is told of it, with the types that are wanted.
+    pub told: RowGroupMetaData,
+    pub source: Arc<dyn Source>,
 }
 
 impl RowGroupReader for Checked<'_> {

@@ -13,7 +13,7 @@ use parquet::schema::types::Type;
 use regimen_base::fs;
 use serde_json::{Map, Value};
 
-use super::columns::{as_bytes, names, packed, projection};
+use super::columns::{as_bytes, names, packed, projection, retyped};
 use super::pages::Checked;
 use super::source::{self, Shared, Source};
 use super::value::json;
@@ -209,8 +209,13 @@ impl Reader {
     fn open_group(&mut self) -> Result<bool> {
         let Some((group, first)) = self.groups.pop_front() else { return Ok(false) };
         (self.group, self.next) = (group, first);
-        let reader = OneGroup { all: Arc::clone(&self.reader), source: Arc::clone(&self.source), group };
         let projection = self.projection.clone();
+        let reader = OneGroup {
+            all: Arc::clone(&self.reader),
+            source: Arc::clone(&self.source),
+            group,
+            projection: projection.clone(),
+        };
         let rows = guard(&self.file, 0, &format!("row group {group}"), || {
             RowIter::from_file_into(Box::new(reader))
                 .project(Some(projection))
@@ -283,6 +288,7 @@ struct OneGroup {
     all: Arc<dyn FileReader>,
     source: Arc<dyn Source>,
     group: usize,
+    projection: Type,
 }
 
 impl FileReader for OneGroup {
@@ -299,7 +305,8 @@ impl FileReader for OneGroup {
         _: usize,
     ) -> parquet::errors::Result<Box<dyn parquet::file::reader::RowGroupReader + '_>> {
         let group = self.all.get_row_group(self.group)?;
-        Ok(Box::new(Checked::new(group, Arc::clone(&self.source))?))
+        let told = retyped(group.metadata(), &self.projection)?;
+        Ok(Box::new(Checked { group, told, source: Arc::clone(&self.source) }))
     }
 
     fn get_row_iter(&self, projection: Option<Type>) -> parquet::errors::Result<RowIter<'_>> {
