@@ -198,7 +198,7 @@ fn a_mix_tells_what_it_took_and_a_budget_that_it_missed() {
             let text = "x".repeat(100 + (i * 7919 % 40_000) as usize);
             format!("{}\n", serde_json::json!({"id": format!("{name}{i}"), "text": text, "source": name}))
         };
-        project.write(&format!("{name}/documents/0.jsonl"), &(0..count).map(row).collect::<String>());
+        project.write(&format!("{name}/documents/0.jsonl"), (0..count).map(row).collect::<String>());
     }
     let sources = "[[sources]]\nname = \"a\"\ndocuments = [\"a/documents\"]\n\
                    [[sources]]\nname = \"b\"\ndocuments = [\"b/documents\"]\n";
@@ -211,7 +211,7 @@ fn a_mix_tells_what_it_took_and_a_budget_that_it_missed() {
         };
         ["a", "b"].map(bytes).into()
     };
-    project.write("mix.toml", &format!("to = \"half\"\npack = \"none\"\nbudget = \"1MB\"\n{sources}"));
+    project.write("mix.toml", format!("to = \"half\"\npack = \"none\"\nbudget = \"1MB\"\n{sources}"));
     let done = project.run(&["corpus", "mix", "--config", "mix.toml"]).fine();
     let half = taken("half");
     assert!((1_000_000..1_080_000).contains(&half.iter().sum::<u64>()), "{half:?}");

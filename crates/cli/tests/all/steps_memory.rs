@@ -74,7 +74,6 @@ fn within(project: &Project, what: &str, step: &str, memory: u64) {
     let (peak, done) = run(project, step, memory);
     done.fine();
     let allowed = FIXED + memory as f64;
-    println!("{what}, {step}: {:.0} MiB of {:.0}", mib(peak), mib(allowed));
     assert!(peak <= allowed, "{what}, {step}: {:.0} MiB, {:.0} allowed", mib(peak), mib(allowed));
 }
 
@@ -176,7 +175,6 @@ fn refused(project: &Project, step: &str, memory: u64, words: &[&str]) {
     let (peak, done) = run(project, step, memory);
     done.refused(words);
     let allowed = FIXED + memory as f64;
-    println!("{step}: {:.0} MiB of {:.0}", mib(peak), mib(allowed));
     assert!(peak <= allowed, "{step}: {:.0} MiB, {:.0} allowed", mib(peak), mib(allowed));
 }
 

@@ -138,7 +138,7 @@ fn clean_documents_never_take_the_place_of_their_own_source() {
     }];
     let options = Options { clean: Some(dir.path().join("c")), ..options(dir.path()) };
     let told = decontaminate(&files, &sets, &options, &Progress::default(), &Cancel::new()).unwrap_err();
-    assert!(told.to_string().contains("would both be written"), "{told}");
+    assert!(told.to_string().contains("is read here, and would be written over"), "{told}");
     let sets = [Against { field: "answer".into(), ..sets[0].clone() }];
     let told = decontaminate(&files, &sets, &options, &Progress::default(), &Cancel::new()).unwrap_err();
     assert!(told.to_string().contains("first.jsonl`, line 1"), "{told}");
