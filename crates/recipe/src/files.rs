@@ -252,6 +252,9 @@ mod tests {
         let dir = tree();
         fs::create_dir_all(&dir.path().join("data/.git/x")).unwrap();
         fs::write(&dir.path().join("data/.git/x/c.txt"), b"").unwrap();
+        let seen = ["data/[x].txt", "data/a.txt", "data/b.txt", "data/d.jsonl"];
+        assert_eq!(names(dir.path(), "data/*.*"), seen);
+        assert_eq!(names(dir.path(), "data/.h*"), ["data/.hidden"]);
         assert_eq!(names(dir.path(), "data/[[]x].txt"), ["data/[x].txt"]);
         assert_eq!(names(dir.path(), "data/../data/./?.txt"), ["data/../data/a.txt", "data/../data/b.txt"]);
         assert_eq!(names(dir.path(), "*/"), names(dir.path(), "data"));

@@ -91,9 +91,10 @@ fn names(folder: &Path, top: &Path, pattern: &Pattern, last: bool, out: &mut Vec
         return Ok(());
     }
     for entry in fs::list(folder)? {
-        let fits =
-            entry.file_name().is_some_and(|name| pattern.matches_with(&name.to_string_lossy(), OPTIONS));
-        if !fits {
+        let name = entry.file_name().unwrap_or_default().to_string_lossy();
+        // For the library the `*` of `*.*` may be nothing, and its dot that of a hidden name.
+        let hidden = name.starts_with('.') && !pattern.as_str().starts_with('.');
+        if hidden || !pattern.matches_with(&name, OPTIONS) {
             continue;
         }
         let is_folder = entry.is_dir();
