@@ -269,7 +269,7 @@ pub enum Trace {
     Doc {
         /// Key (or its beginning), `source:id`, or id
         id: String,
-        /// Run, stage or key of a model or corpus (default: the newest model, or else the newest corpus)
+        /// Run, stage or key of a model or corpus (default: the newest model, else corpus)
         #[arg(long)]
         run: Option<String>,
     },
@@ -288,7 +288,7 @@ pub enum Trace {
     Text {
         /// The text
         text: String,
-        /// Run, stage or key of a model or corpus (default: the newest model, or else the newest corpus)
+        /// Run, stage or key of a model or corpus (default: the newest model, else corpus)
         #[arg(long)]
         run: Option<String>,
         /// Shortest match in bytes
