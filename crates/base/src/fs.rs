@@ -241,8 +241,19 @@ pub fn read_text(path: &Path) -> Result<String> {
     })
 }
 
-/// Write a whole file durably: a temporary neighbour, fsync, rename. A crash leaves the old file or the new one.
+/// Whether what is at `path` is neither a file nor a folder: a device such as `/dev/null`, a terminal, a pipe.
+fn is_device(path: &Path) -> bool {
+    std_fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir())
+}
+
+/// Write a whole file durably: a temporary neighbour, fsync, rename. A crash leaves the old file or the new one. A device
+/// such as `/dev/null` stays what it is: the bytes go to it.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    if is_device(path) {
+        let mut device = create(path)?;
+        device.put(bytes)?;
+        return device.push();
+    }
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".tmp{}", std::process::id()));
     let temporary = path.with_file_name(name);
@@ -301,9 +312,19 @@ pub fn create_dir_all(path: &Path) -> Result<()> {
     std_fs::create_dir_all(path).map_err(|e| Error::new("create folder", path, e))
 }
 
-/// Rename within one file system and make the entry durable.
+/// Rename within one file system and make the entry durable. A device such as `/dev/null` is never replaced by a file:
+/// every other program would write into that one.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
     boundary("rename to", to)?;
+    if is_device(to) {
+        let inner = io::Error::new(io::ErrorKind::InvalidInput, "it is a device or a pipe");
+        return Err(Error::content(
+            "write",
+            to,
+            inner,
+            "name a file; it is written whole or not at all".into(),
+        ));
+    }
     std_fs::rename(from, to).map_err(|e| Error::new("rename to", to, e))?;
     match to.parent() {
         Some(parent) => sync_dir(parent),
@@ -407,6 +428,36 @@ mod tests {
         assert_eq!(error.to_string(), "cannot read `no/such/file`: no such file or directory");
         assert!(error.hint().unwrap().contains("check the path"));
         assert!(std::error::Error::source(&error).is_none(), "it would say the same again");
+    }
+
+    #[test]
+    fn a_device_is_written_to_and_never_replaced() {
+        use std::os::unix::fs::FileTypeExt;
+
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).unwrap();
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || read(&pipe).unwrap()
+        });
+        write(&pipe, b"all of it").unwrap();
+        assert_eq!(reader.join().unwrap(), b"all of it");
+
+        let file = dir.path().join("file");
+        write(&file, b"a").unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&pipe, &link).unwrap();
+        for to in [&pipe, &link] {
+            let error = rename(&file, to).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("cannot write `{}`: it is a device or a pipe", to.display())
+            );
+        }
+        assert!(std_fs::metadata(&pipe).unwrap().file_type().is_fifo() && link.is_symlink());
+        assert_eq!(list(dir.path()).unwrap(), [file, link, pipe], "nothing was left beside them");
     }
 
     #[test]

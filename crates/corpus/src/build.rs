@@ -69,7 +69,7 @@ impl<'g> Ground<'g> {
         let plan = plan(config, files)?;
         fits(config, &plan, &memory)?;
         let rules = Rules::new(&config.filter);
-        let beside = Beside::new(&config.sources, &named(config), files)?;
+        let beside = Beside::new(&config.sources, &named(config), files, &memory)?;
         let pipeline = Pipeline::new(config, root, beside.attributes.names())?;
         let (names, given) = names(config, &plan, &rules, &pipeline);
         let groups = groups(&plan, config.limit_bytes > 0);

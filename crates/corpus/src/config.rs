@@ -150,7 +150,7 @@ static MIX: &[Field] = &[
         "budget_bytes",
         Ty::COUNT,
         "0",
-        "Bytes of text to take in all, to within a document of each source and at most all of each; validation is among them, and \
+        "Bytes of text to take in all, to within a document (or a 16,384th) of each source and at most all of each; validation is among them, and \
          paragraphs and substrings are cut afterwards. 0: as much as there is at the shares wanted.",
     ),
     Field::new(

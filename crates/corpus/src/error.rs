@@ -649,7 +649,7 @@ impl Hint for Error {
                     .into()
             }
             Error::Codec { .. } => {
-                "write it again unpacked or with Snappy, gzip, Zstandard or LZ4: these are read".into()
+                "write it again unpacked or with Snappy, gzip, Zstandard or LZ4_RAW: these are read".into()
             }
             Error::NotParquet { .. } => {
                 "name what it is in the source (`format`), or narrow `path` to Parquet files; an encrypted one (`PARE`) \

@@ -129,11 +129,26 @@ impl Cloud {
         Ok(found.into_iter().map(|meta| self.entry(meta)).collect())
     }
 
-    /// The first page of a list tells.
+    /// The first pages of a list tell. Marks of folders are no objects, nor are hidden names, which no source takes.
     pub fn holds(&self, prefix: &str) -> Result<bool> {
-        let path = self.path(prefix.trim_end_matches('/'))?;
-        let first = self.wait(async { self.store.list(Some(&path)).next().await.transpose() })?;
-        Ok(first.map_err(|error| self.fault(prefix, error))?.is_some())
+        let prefix = prefix.trim_end_matches('/');
+        let path = self.path(prefix)?;
+        let is_object = |meta: ObjectMeta| {
+            let entry = self.entry(meta);
+            let below = entry.name.strip_prefix(prefix).unwrap_or(&entry.name).trim_start_matches('/');
+            let hidden = below.split('/').any(|part| part.starts_with('.'));
+            !(hidden || below.is_empty() || entry.name.ends_with('/'))
+        };
+        let found = self.wait(async {
+            let mut listed = self.store.list(Some(&path));
+            while let Some(meta) = listed.next().await {
+                if is_object(meta?) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })?;
+        found.map_err(|error| self.fault(prefix, error))
     }
 
     pub fn look(&self, name: &str) -> Result<Option<Entry>> {

@@ -426,6 +426,13 @@ fn no_step_writes_over_what_it_reads() {
         ],
         &["web/documents/0.jsonl"],
     );
+    // Nor may attributes take the place of an evaluation set.
+    project.write("sets/lone.jsonl", project.read("items.jsonl"));
+    project.write("lone.jsonl", "{\"id\":\"1\",\"text\":\"one two three\"}\n");
+    let lone =
+        ["corpus", "decontaminate", "lone.jsonl", "--against", "sets/lone.jsonl", "--report", "r.jsonl"];
+    refused(&[&lone[..], &["--to", "sets"]].concat(), &["sets/lone.jsonl", over]);
+    refused(&["corpus", "tag", "web", "--taggers", "length", "--to", "wiki/documents/tags"], &[among]);
     // The output of one mix is the input of the next one, in the same folder.
     project.run(&["corpus", "mix", "web", "--to", "again", "--pack", "none"]).fine();
     let mixed = tree(&project.path("again"));

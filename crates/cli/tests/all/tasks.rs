@@ -163,6 +163,33 @@ fn a_task_killed_at_any_write_goes_on() {
 }
 
 #[test]
+fn two_sources_of_the_same_files_are_read_for_both() {
+    let one = project();
+    let twice = RECIPE.replace("data/b/*.jsonl.gz", "data/a/*.jsonl").replace("dedup_url = true\n", "");
+    one.write("recipe.toml", &twice);
+    one.run(&["corpus", "build", "recipe.toml"]).fine();
+    let dir = tempfile::tempdir().unwrap();
+    let machine = machine(&one);
+    run(&machine, &task(dir.path(), "0/1", "9")).fine();
+    let all = collected(&one, dir.path());
+    assert_eq!(all.payloads(), one.payloads());
+    // Every part knows the hashes of all its files.
+    let notes = files(&dir.path().join("first")).into_iter().filter(|name| name.ends_with(".docs.note"));
+    let parts: Vec<serde_json::Value> = notes
+        .map(|name| {
+            serde_json::from_slice(&std::fs::read(dir.path().join("first").join(name)).unwrap()).unwrap()
+        })
+        .collect();
+    let hashes: Vec<&str> = parts
+        .iter()
+        .flat_map(|part| part["files"].as_array().unwrap())
+        .filter_map(|hash| hash.as_str())
+        .collect();
+    assert_eq!(hashes.len(), 12);
+    assert!(hashes.iter().all(|hash| hash.bytes().any(|b| b != b'0')), "{hashes:?}");
+}
+
+#[test]
 fn what_no_task_does_is_done_by_the_others_or_at_the_end() {
     let one = project();
     one.run(&["corpus", "build", "recipe.toml"]).fine();

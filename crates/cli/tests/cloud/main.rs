@@ -172,18 +172,19 @@ fn who_collects_reads_no_source_that_tasks_have_read() {
     let notes: Vec<_> = std::fs::read_dir(dir.path().join("between/curate/first")).unwrap().collect();
     let notes = notes.into_iter().map(|entry| entry.unwrap().path());
     let docs: Vec<_> = notes.filter(|path| path.to_str().unwrap().ends_with(".docs.note")).collect();
-    for without in [true, false] {
+    for wrong in ["plan", "files", "hashes"] {
         for path in &docs {
             let mut note: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-            let files = note["files"].as_array_mut().unwrap();
-            match without {
-                true => files.clear(),
-                false => files.resize(1, "00".repeat(32).into()),
+            match wrong {
+                // What another plan left may be of other objects.
+                "plan" => note["plan"] = "11".repeat(32).into(),
+                "files" => note["files"] = serde_json::json!([]),
+                _ => note["files"] = serde_json::json!(["00".repeat(32)]),
             }
             std::fs::write(path, serde_json::to_vec(&note).unwrap()).unwrap();
         }
         let again = start();
-        assert_eq!(run(again.path(), &store), 8, "{without}");
+        assert_eq!(run(again.path(), &store), 8, "{wrong}");
         run(one.path(), &[]);
         assert_eq!(payload(&server, again.path()), payload(&server, one.path()));
     }

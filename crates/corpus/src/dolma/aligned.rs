@@ -9,7 +9,7 @@ use regimen_recipe::InputFile;
 use super::within;
 use crate::error::{Error, Place, Result};
 use crate::flow;
-use crate::memory::{Memory, is_long};
+use crate::memory::{Long, Memory, is_long};
 use crate::read::attribute_row::wrong;
 use crate::read::chunk::{CHUNK, Chunk, Chunks};
 
@@ -47,8 +47,8 @@ struct Rows {
 
 impl Rows {
     /// One of `open` files that a thread reads at once.
-    fn open(file: &InputFile, open: usize, memory: &Memory) -> Result<Rows> {
-        let chunks = within::beside(file, open, memory)?;
+    fn open(file: &InputFile, open: usize, memory: &Arc<Memory>) -> Result<Rows> {
+        let chunks = within::rows(file, 0, open, Arc::default(), memory)?;
         Ok(Rows { path: file.path.clone(), chunks, chunk: Chunk::default(), at: 0, line: 1, offset: 0 })
     }
 
@@ -57,11 +57,11 @@ impl Rows {
         Chunk { first: self.line, offset: self.offset, ..Chunk::default() }
     }
 
-    /// Append the next row, and what is blank before it, to `out`; whether there is one.
-    fn take(&mut self, out: &mut Chunk) -> Result<bool> {
+    /// Append the next row, and what is blank before it, to `out`; whether there is one. A long one needs the turn.
+    fn take(&mut self, out: &mut Chunk, turn: &mut Option<Long>) -> Result<bool> {
         loop {
             if self.at >= self.chunk.data.len() {
-                let Some(chunk) = self.chunks.next()? else { return Ok(false) };
+                let Some(chunk) = self.chunks.next_in(turn)? else { return Ok(false) };
                 (self.chunk, self.at) = (chunk, 0);
             }
             let rest = &self.chunk.data[self.at..];
@@ -157,7 +157,7 @@ impl Open<'_> {
         let Some(mut chunk) = next else {
             for rows in &mut self.beside {
                 let mut found = rows.begin();
-                if rows.take(&mut found)? {
+                if rows.take(&mut found, &mut None)? {
                     let number = found.lines().next().map_or(0, |(number, _)| number);
                     let place = Place { file: rows.path.clone(), unit: "line", number };
                     return Err(left_over(place, self.path, self.rows));
@@ -176,12 +176,8 @@ impl Open<'_> {
             let mut own = line.len();
             for (rows, out) in self.beside.iter_mut().zip(&mut beside) {
                 let before = out.data.len();
-                let there = rows.take(out)?;
+                let there = rows.take(out, &mut long)?;
                 own += out.data.len() - before;
-                if own as u64 > memory.longest() {
-                    let place = Place { number: rows.line - 1, ..rows.place() };
-                    return Err(Error::LongDocument { place, bytes: own as u64, most: memory.longest() });
-                }
                 if is_long(own) && long.is_none() {
                     long = Some(memory.long());
                 }
@@ -189,6 +185,10 @@ impl Open<'_> {
                     let of = Place { file: self.path.into(), unit: "line", number };
                     return Err(missing(rows.place(), &of));
                 }
+            }
+            if own as u64 > memory.longest() {
+                let place = Place { file: self.path.into(), unit: "line", number };
+                return Err(Error::LongDocument { place, bytes: own as u64, most: memory.longest() });
             }
             self.rows += 1;
             stood += own - line.len();

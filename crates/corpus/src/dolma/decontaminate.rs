@@ -218,9 +218,9 @@ fn ids(sets: &[Against], options: &Options, memory: &Arc<Memory>) -> Result<Vec<
         while let Some(chunk) = chunks.next()? {
             held += ITEMS[usize::from(options.exact)] * chunk.bytes();
             if held > most.max(LEAST_ITEMS) {
-                let what = format!("what is held of the items of `{path}` up to line {}", chunk.first);
-                let instead = "hold the documents against one set after the other";
-                return Err(Error::StepMemory { what, needed: held, allowed: most, instead });
+                // Only counted, to tell how much all of them take.
+                (ids, all) = (Vec::new(), Vec::new());
+                continue;
             }
             chunk.rows(&path, |line, _| {
                 let item: Option<Item> = serde_json::from_str(line).ok();
@@ -229,6 +229,14 @@ fn ids(sets: &[Against], options: &Options, memory: &Arc<Memory>) -> Result<Vec<
             })?;
         }
         all.push(ids);
+    }
+    if held > most.max(LEAST_ITEMS) {
+        let (of, instead) = match sets {
+            [one] => (format!("`{}`", one.file.display()), "cut the set into parts"),
+            more => (format!("{} sets", more.len()), "hold the documents against one set after the other"),
+        };
+        let what = format!("what is held of the items of {of}");
+        return Err(Error::StepMemory { what, needed: held, allowed: most, instead });
     }
     Ok(all)
 }
@@ -262,8 +270,8 @@ fn outputs(files: &[InputFile], sets: &[Against], options: &Options) -> Result<V
     }
     let inputs =
         files.iter().map(|file| file.full.as_path()).chain(sets.iter().map(|set| set.file.as_path()));
-    let written = all.iter().filter_map(|output| output.clean.as_deref());
-    spares(inputs, written.chain([options.report.as_path()]))?;
+    let written = all.iter().flat_map(|output| [Some(output.attributes.as_path()), output.clean.as_deref()]);
+    spares(inputs, written.flatten().chain([options.report.as_path()]))?;
     Ok(all)
 }
 

@@ -60,7 +60,11 @@ pub(crate) fn attributes_of(
     }
     spares(files.iter().map(|file| file.full.as_path()), outputs.iter().map(PathBuf::as_path))?;
     let roots: BTreeSet<PathBuf> = files.iter().filter_map(|file| documents_of(&file.full)).collect();
-    let named = to.is_some_and(|to| to.file_name().is_some_and(|name| name == "documents"));
+    // Of a whole path, folders above may have that name by chance.
+    let named = to.is_some_and(|to| match to.is_relative() {
+        true => to.iter().any(|name| name == "documents"),
+        false => to.file_name().is_some_and(|name| name == "documents"),
+    });
     let among = |path: &&PathBuf| named || real(path).ancestors().any(|folder| roots.contains(folder));
     match outputs.iter().find(among) {
         Some(path) => Err(Error::OverDocuments { output: path.display().to_string() }),
@@ -68,13 +72,10 @@ pub(crate) fn attributes_of(
     }
 }
 
-/// The folder `documents` that a file lies below, without links.
+/// The folder `documents` that a file lies below, as [`attributes_path`] finds it, without links.
 fn documents_of(file: &Path) -> Option<PathBuf> {
-    let file = real(file);
-    file.ancestors()
-        .skip(1)
-        .find(|folder| folder.file_name().is_some_and(|n| n == "documents"))
-        .map(Path::to_path_buf)
+    let mut above = file.ancestors().skip(1);
+    above.find(|folder| folder.file_name().is_some_and(|name| name == "documents")).map(real)
 }
 
 /// Check that a name is that of one folder.
@@ -192,6 +193,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = input(&dir.path().join("documents/a.jsonl"));
         std::os::unix::fs::symlink(dir.path().join("documents"), dir.path().join("link")).unwrap();
+        // The folder may be a link itself.
+        std::os::unix::fs::symlink(dir.path().join("documents"), dir.path().join("raw")).unwrap();
+        std::fs::create_dir(dir.path().join("c")).unwrap();
+        std::os::unix::fs::symlink(dir.path().join("raw"), dir.path().join("c/documents")).unwrap();
+        let linked = [InputFile { full: dir.path().join("c/documents/a.jsonl"), ..file.clone() }];
+        let told = attributes_of(&linked, "x", Some(&dir.path().join("c/documents/new")));
+        assert!(matches!(told, Err(Error::OverDocuments { .. })));
         let over = |path: &str| spares([file.full.as_path()], [dir.path().join(path).as_path()]).is_err();
         assert!(over("documents/a.jsonl") && over("link/a.jsonl") && over("link/../documents/./a.jsonl"));
         assert!(!over("documents/b.jsonl") && !over("new/a.jsonl"));

@@ -328,10 +328,18 @@ impl Found {
     }
 
     /// An error if they take more than a quarter of so many bytes.
-    fn check(&self, memory: u64) -> Result<()> {
-        let needed = 4 * CANDIDATE * self.heap.len() as u64;
-        if self.heap.len() > LEAST && needed > memory {
-            let what = format!("the choice of {} documents or more", self.heap.len());
+    fn check(&self, amount: Amount, memory: u64) -> Result<()> {
+        let held = self.heap.len() as u64;
+        if self.heap.len() > LEAST && 4 * CANDIDATE * held > memory {
+            // As many as there will be, with some room if that goes by the mean length of those so far.
+            let documents = match amount {
+                Amount::Documents(most) => most,
+                Amount::Bytes(most) => (1.2 * held as f64 * most as f64 / self.bytes.max(1) as f64) as u64,
+                Amount::Fraction(_) => held,
+            };
+            let documents = documents.max(held);
+            let needed = documents.saturating_mul(4 * CANDIDATE);
+            let what = format!("the choice of about {documents} documents");
             let instead = "take a share of them with --fraction, which holds none";
             return Err(Error::StepMemory { what, needed, allowed: memory, instead });
         }
@@ -384,7 +392,7 @@ impl<'p> Job for Picking<'p> {
 
     fn take(&self, sink: &mut Found, part: Vec<Candidate>) -> Result<()> {
         part.into_iter().for_each(|candidate| sink.add(candidate, self.amount));
-        sink.check(self.memory)
+        sink.check(self.amount, self.memory)
     }
 
     fn close(&self, _: usize, sink: Found) -> Result<()> {

@@ -22,7 +22,7 @@ pub(super) fn rows(
     Ok(chunks(file, number, open, read, memory)?.within(memory))
 }
 
-/// The same for rows that go with others, which waited for their turn if they are long.
+/// The same for who reads alone, and need not wait for a turn if a row is long.
 pub(super) fn beside(file: &InputFile, open: usize, memory: &Memory) -> Result<Chunks> {
     Ok(chunks(file, 0, open, Arc::default(), memory)?.up_to(memory.longest()))
 }

@@ -20,8 +20,6 @@ use super::thrift::{Fault, walk};
 
 /// Bytes in which a page's header is looked for at first.
 const HEADER: u64 = 1 << 10;
-/// How a frame of LZ4 begins.
-const LZ4_FRAME: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 /// Bytes that a page of DEFLATE data may become without a look at how many they are: the library has no limit of its own.
 const UNSEEN: u64 = 1 << 29;
 
@@ -110,11 +108,11 @@ impl Headers {
             let bytes = self.source.bytes(self.at, length as usize)?;
             // PageHeader: 1 is the kind of page, 2 its bytes, 3 those in the file; in 8, for pages of the second version, 5
             // and 6 are the bytes of levels that are not packed.
-            let (mut fields, mut levels) = ([0i64; 3], 0i64);
+            let (mut fields, mut levels) = ([0i64; 3], [0i64; 2]);
             let walked = walk(&bytes, &mut |path, value| {
                 match path {
                     [field @ 1..=3] => fields[*field as usize - 1] = value,
-                    [8, 5 | 6] => levels = levels.saturating_add(value),
+                    [8, field @ 5..=6] => levels[*field as usize - 5] = value,
                     _ => {}
                 }
                 Ok(())
@@ -128,9 +126,18 @@ impl Headers {
         }
     }
 
-    fn sizes(&mut self, header: u64, [kind, bytes, packed]: [i64; 3], levels: i64) -> Result<(u64, bool)> {
+    fn sizes(
+        &mut self,
+        header: u64,
+        [kind, bytes, packed]: [i64; 3],
+        levels: [i64; 2],
+    ) -> Result<(u64, bool)> {
         let (Ok(bytes), Ok(packed)) = (u64::try_from(bytes), u64::try_from(packed)) else {
             return refuse(format!("a page of {packed} bytes that become {bytes}"));
+        };
+        let levels = levels.iter().try_fold(0u64, |sum, &n| Some(sum.saturating_add(u64::try_from(n).ok()?)));
+        let Some(levels) = levels.filter(|&levels| levels <= packed) else {
+            return refuse(format!("a page of {packed} bytes with more bytes of levels"));
         };
         let whole = header.saturating_add(packed);
         if whole > self.left {
@@ -145,18 +152,11 @@ impl Headers {
             && most(self.compression, packed) > UNSEEN
         {
             let data = self.source.bytes(self.at + header, packed as usize)?;
-            let data = data.get(usize::try_from(levels).unwrap_or(0)..).unwrap_or_default();
+            let data = data.get(levels as usize..).unwrap_or_default();
             let mut count = MultiGzDecoder::new(data).take(bytes + 1);
             // What is wrong with it in other ways the library says.
             if std::io::copy(&mut count, &mut std::io::sink()).is_ok_and(|found| found > bytes) {
                 return refuse(format!("a page that becomes more than its {bytes} bytes"));
-            }
-        }
-        if self.compression == Compression::LZ4 && most(self.compression, packed) > UNSEEN {
-            // The library also takes frames of LZ4, as long as they like, which old writers left there.
-            let data = self.source.bytes(self.at + header, 4)?;
-            if data == LZ4_FRAME {
-                return refuse(format!("a page that is a frame of LZ4 of {packed} bytes"));
             }
         }
         self.seen = Some(whole);
@@ -171,7 +171,7 @@ fn most(compression: Compression, bytes: u64) -> u64 {
         Compression::SNAPPY => 22,
         Compression::GZIP(_) => 1032,
         Compression::ZSTD(_) => 1 << 15,
-        Compression::LZ4 | Compression::LZ4_RAW => 255,
+        Compression::LZ4_RAW => 255,
         // The size that is claimed does not matter.
         _ => return u64::MAX,
     };

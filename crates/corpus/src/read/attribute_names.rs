@@ -11,6 +11,7 @@ use crate::config::{Config, Source};
 use crate::dolma::offsets::Offsets;
 use crate::error::{Error, Place, Result};
 use crate::expr::names;
+use crate::memory::Memory;
 use crate::read::attribute_lines::Lines;
 use crate::read::attribute_row::{AttributeRow, in_bytes, listed, wrong};
 use crate::read::attributes::{MOST_NAMES, TAGGER};
@@ -41,10 +42,14 @@ pub(super) fn in_first_rows(
     source: &Source,
     documents: &[InputFile],
     pairs: &[(String, Vec<InputFile>)],
+    memory: &Arc<Memory>,
 ) -> Result<BTreeMap<String, Shape>> {
     let step = documents.len().div_ceil(SAMPLE).max(1);
     let each = documents.par_iter().zip(pairs).step_by(step);
-    shapes(each.map(|(document, (_, files))| first_rows(source, document, files)).collect::<Result<_>>()?)
+    shapes(
+        each.map(|(document, (_, files))| first_rows(source, document, files, memory))
+            .collect::<Result<_>>()?,
+    )
 }
 
 /// Those of the `wanted` names that come in any row, by the first rows of each file that have them.
@@ -53,9 +58,10 @@ pub(super) fn in_late_rows(
     documents: &[InputFile],
     pairs: &[(String, Vec<InputFile>)],
     wanted: &BTreeSet<String>,
+    memory: &Arc<Memory>,
 ) -> Result<BTreeMap<String, Shape>> {
     let each = documents.par_iter().zip(pairs);
-    let each = each.map(|(document, (_, files))| match late_rows(source, document, files, wanted) {
+    let each = each.map(|(document, (_, files))| match late_rows(source, document, files, wanted, memory) {
         // Rows that do not fit their documents are told when these are read.
         Err(Error::Attributes { .. }) => Ok(Found::new()),
         found => found,
@@ -81,10 +87,21 @@ fn also(names: &mut Found, name: String, whole: Option<bool>) {
     };
 }
 
-fn first_rows(source: &Source, document: &InputFile, files: &[InputFile]) -> Result<Found> {
+/// The rows of a file, within the memory of the build.
+fn rows(file: &InputFile, memory: &Arc<Memory>) -> Result<Chunks> {
+    let window = memory.window_log(rayon::current_num_threads());
+    Ok(Chunks::new(Stream::open_within(file, Arc::default(), window)?, How::Lines, 0, 0))
+}
+
+fn first_rows(
+    source: &Source,
+    document: &InputFile,
+    files: &[InputFile],
+    memory: &Arc<Memory>,
+) -> Result<Found> {
+    // Rows stand beside documents: who had to wait for each by itself could wait for himself.
     let first = |file: &InputFile| -> Result<Chunk> {
-        let mut chunks = Chunks::new(Stream::open(file, Arc::default())?, How::Lines, 0, 0);
-        Ok(chunks.next()?.unwrap_or_default())
+        Ok(rows(file, memory)?.up_to(memory.longest()).next()?.unwrap_or_default())
     };
     let mut names = Found::new();
     let texts = first(document)?;
@@ -107,11 +124,12 @@ fn late_rows(
     document: &InputFile,
     files: &[InputFile],
     wanted: &BTreeSet<String>,
+    memory: &Arc<Memory>,
 ) -> Result<Found> {
     let finders: Vec<(&String, memmem::Finder)> =
         wanted.iter().map(|name| (name, memmem::Finder::new(name.as_str()))).collect();
     let beside = files.iter().map(Lines::open).collect::<Result<_>>()?;
-    let mut chunks = Chunks::new(Stream::open(document, Arc::default())?, How::Lines, 0, 0).beside(beside);
+    let mut chunks = rows(document, memory)?.within(memory).beside(beside);
     let mut names = Found::new();
     while names.len() < wanted.len()
         && let Some(chunk) = chunks.next()?

@@ -8,6 +8,7 @@ use regimen_recipe::InputFile;
 
 use crate::config::Source;
 use crate::error::{Error, Place, Result};
+use crate::memory::Memory;
 use crate::read::attribute_lines::Lines;
 use crate::read::attribute_names::{in_first_rows, in_late_rows};
 use crate::read::attribute_row::{self, Beside, Room, shown, wrong};
@@ -26,8 +27,8 @@ pub(crate) struct Attributes {
     files: BTreeMap<(u16, String), Vec<InputFile>>,
     /// All names, sorted, with what they are.
     names: Vec<(String, Shape)>,
-    /// The names that a source gives; of one that gives none all names count.
-    sources: BTreeMap<u16, Option<BTreeSet<String>>>,
+    /// The names that count in a source: those that it gives, or that were found in its rows.
+    sources: BTreeMap<u16, BTreeSet<String>>,
 }
 
 /// The names that a source gives.
@@ -46,6 +47,7 @@ impl Attributes {
         sources: &[Source],
         named: &BTreeSet<String>,
         of: &dyn Fn(&str) -> &'f [InputFile],
+        memory: &Arc<Memory>,
     ) -> Result<Attributes> {
         let mut all = Attributes::default();
         let mut names: BTreeMap<String, Shape> = BTreeMap::new();
@@ -57,20 +59,23 @@ impl Attributes {
             names.extend(given(source).map(|(name, shape)| (name.clone(), shape)));
             let given: BTreeSet<String> = given(source).map(|(name, _)| name.clone()).collect();
             if given.is_empty() {
-                open.push((source, documents, pairs.clone()));
+                open.push((number, source, documents, pairs.clone()));
             }
-            all.sources.insert(number, Some(given).filter(|given| !given.is_empty()));
+            all.sources.insert(number, given);
             for (document, files) in pairs {
                 all.files.insert((number, document), files);
             }
         }
-        for (source, documents, pairs) in &open {
-            add(&mut names, in_first_rows(source, documents, pairs)?);
-        }
-        let late: BTreeSet<String> =
-            named.iter().filter(|name| !names.contains_key(*name)).cloned().collect();
-        for (source, documents, pairs) in open.iter().filter(|_| !late.is_empty()) {
-            add(&mut names, in_late_rows(source, documents, pairs, &late)?);
+        for (number, source, documents, pairs) in &open {
+            // What another source has says nothing of this one.
+            let mut found = in_first_rows(source, documents, pairs, memory)?;
+            let late: BTreeSet<String> =
+                named.iter().filter(|name| !found.contains_key(*name)).cloned().collect();
+            if !late.is_empty() {
+                found.append(&mut in_late_rows(source, documents, pairs, &late, memory)?);
+            }
+            all.sources.insert(*number, found.keys().cloned().collect());
+            add(&mut names, found);
         }
         if names.len() > MOST_NAMES {
             return Err(Error::TooMany { what: "attributes of documents", most: MOST_NAMES as u64 });
@@ -112,11 +117,11 @@ impl Attributes {
     ) -> Result<()> {
         let (file, number, line) = row;
         let place = || Place { file: file.to_string(), unit: "line", number };
-        let given = self.sources.get(&source).and_then(Option::as_ref);
+        let known = self.sources.get(&source);
         let find = |name: &str| {
             // Names that come later than the first rows count only where a rule or an edit looks at them.
             let at = self.names.binary_search_by(|(known, _)| known.as_str().cmp(name));
-            let at = at.ok().filter(|_| given.is_none_or(|given| given.contains(name)));
+            let at = at.ok().filter(|_| known.is_some_and(|known| known.contains(name)));
             Ok(at.map(|at| (at as u32, self.names[at].1)))
         };
         let beside = Beside { id, text, called: &|| "the document of this row".into() };

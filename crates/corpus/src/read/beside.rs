@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use regimen_base::fs;
@@ -11,6 +12,7 @@ use regimen_recipe::InputFile;
 use crate::code::{LICENCE_BYTES, Licences, is_licence_file};
 use crate::config::{Format, Source};
 use crate::error::Result;
+use crate::memory::Memory;
 use crate::read::attributes::Attributes;
 
 /// What is known before a file is read. By default nothing is.
@@ -33,6 +35,7 @@ impl Beside {
         sources: &[Source],
         named: &BTreeSet<String>,
         files: &BTreeMap<String, Vec<InputFile>>,
+        memory: &Arc<Memory>,
     ) -> Result<Beside> {
         let of = |path: &str| files.get(path).map(Vec::as_slice).unwrap_or_default();
         let mut identity = Vec::new();
@@ -55,7 +58,7 @@ impl Beside {
             licences.push(Some(found.into_iter().fold(Licences::default(), Licences::and)));
             identity.extend(all.iter().map(|file| format!("{} {}", file.path, file.blake3)));
         }
-        let attributes = Attributes::new(sources, named, &of)?;
+        let attributes = Attributes::new(sources, named, &of, memory)?;
         attributes.identity(&mut identity);
         Ok(Beside { licences, attributes, identity })
     }

@@ -210,6 +210,14 @@ impl Chunks {
         Ok(chunk)
     }
 
+    /// The same for who may have the turn of a long document: it is used, or taken, and given back.
+    pub fn next_in(&mut self, turn: &mut Option<Long>) -> Result<Option<Chunk>> {
+        self.long = turn.take();
+        let mut chunk = self.next()?;
+        *turn = chunk.as_mut().and_then(|chunk| chunk.long.take()).or_else(|| self.long.take());
+        Ok(chunk)
+    }
+
     fn cut(&mut self) -> Result<Option<Chunk>> {
         if self.done && self.rest.is_empty() {
             return Ok(None);

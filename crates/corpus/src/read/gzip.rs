@@ -7,7 +7,7 @@ use flate2::bufread::GzDecoder;
 /// Unpacks all members of a gzip file. Zero bytes behind a member are padding, as for `gzip -d`; anything else that is no
 /// member is an error, where `gzip -d` warns and loses it.
 pub(crate) struct Members<R> {
-    /// None only after an error.
+    /// None behind the last one, and after an error.
     member: Option<GzDecoder<R>>,
     /// Whether the last member has ended and nothing follows.
     ended: bool,
@@ -23,7 +23,10 @@ impl<R: BufRead> Members<R> {
         let Some(member) = self.member.take() else { return Ok(()) };
         let mut source = member.into_inner();
         loop {
-            let next = source.fill_buf()?;
+            let next = match source.fill_buf() {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                next => next?,
+            };
             match next.iter().position(|&b| b != 0) {
                 None if next.is_empty() => {
                     self.ended = true;
@@ -61,7 +64,8 @@ impl<R: BufRead> Read for Members<R> {
             }
             self.advance()?;
         }
-        Ok(0)
+        // Who reads on after an error must not take it for the end.
+        if self.ended { Ok(0) } else { Err(io::Error::other("reading went wrong before")) }
     }
 }
 
@@ -100,5 +104,39 @@ mod tests {
             assert_eq!(cut.kind(), ErrorKind::UnexpectedEof);
         }
         assert!(unpack(b"no gzip at all", 9).unwrap_err().to_string().contains("invalid gzip header"));
+    }
+
+    /// Is interrupted before every piece, and fails at the end of what it has if it is told to.
+    struct Rough<'f> {
+        rest: &'f [u8],
+        ready: bool,
+        fails: bool,
+    }
+
+    impl Read for Rough<'_> {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            self.ready = !self.ready;
+            match (self.ready, self.rest.is_empty() && self.fails) {
+                (true, _) => Err(ErrorKind::Interrupted.into()),
+                (_, true) => Err(io::Error::other("the disk is gone")),
+                _ => self.rest.read(out),
+            }
+        }
+    }
+
+    #[test]
+    fn a_reader_that_is_interrupted_or_fails_between_members_loses_none_in_silence() {
+        let file = [pack("one "), pack("two")].concat();
+        for buffer in [1, 7, pack("one ").len(), 64] {
+            let rough = |rest, fails| {
+                Members::new(BufReader::with_capacity(buffer, Rough { rest, ready: false, fails }))
+            };
+            let mut text = String::new();
+            rough(&file[..], false).read_to_string(&mut text).unwrap();
+            assert_eq!(text, "one two", "{buffer}");
+            let mut members = rough(&file[..pack("one ").len()], true);
+            assert!(members.read_to_end(&mut Vec::new()).is_err());
+            assert!(members.read(&mut [0; 9]).is_err(), "what failed once has no end");
+        }
     }
 }

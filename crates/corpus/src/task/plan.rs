@@ -17,6 +17,8 @@ use crate::task::{MOST_TASKS, Task};
 
 /// Name of its object.
 const PLAN: &str = "plan.json";
+/// Stands for the hash of a file that was not read.
+pub(crate) const UNREAD: Hash256 = Hash256([0; 32]);
 
 /// What is written.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -157,9 +159,11 @@ impl Plan {
         for (pattern, file) in &self.listed {
             let made = make(file)?;
             let of: &mut Vec<InputFile> = files.entry(pattern.clone()).or_default();
-            // The second time that a pattern comes.
-            if of.iter().all(|known| known.path != made.path) {
-                of.push(made);
+            // A pattern may come for two sources: a file that was read counts, whichever of them it was read for.
+            match of.iter_mut().find(|known| known.path == made.path) {
+                None => of.push(made),
+                Some(known) if known.blake3 == UNREAD => *known = made,
+                Some(_) => {}
             }
         }
         Ok(files)
@@ -167,7 +171,7 @@ impl Plan {
 
     fn unread(&self, file: &ListedFile) -> InputFile {
         let (path, full, bytes) = (file.path.clone(), file.full.clone(), file.bytes);
-        let unread = || InputFile { path, full, blake3: Hash256([0; 32]), bytes };
+        let unread = || InputFile { path, full, blake3: UNREAD, bytes };
         self.known.get(&file.path).cloned().unwrap_or_else(unread)
     }
 }

@@ -4,7 +4,8 @@
 //! leave their hashes in the notes of the parts. The build that collects takes them over from there instead of reading
 //! terabytes again to learn the same, and is as strict as before:
 //!
-//! - A hash counts only if the key of the part, worked out anew from it, is the key that the part was made under.
+//! - A hash counts only if the key of the part, worked out anew from it, is the key that the part was made under, and if it was
+//!   made under this plan, which knows the states of all objects: a part that an earlier plan left may be of other ones.
 //! - It is remembered for one state of an object, by URL, length and ETag as they are listed now; the plan has made sure that
 //!   the tasks saw that state, and they read it on the condition of that ETag. Where a store gives times alone, which no
 //!   server compares, the object comes here and is hashed.
@@ -15,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::first;
 use crate::output::note;
 use crate::read::attributes::given;
+use crate::task::plan::UNREAD;
 use crate::task::{Work, docs_of};
 
 impl Work<'_> {
@@ -29,6 +31,9 @@ impl Work<'_> {
         let pairs = files.iter().map(|file| &*file.input.path).zip(made.files.iter().copied());
         let key = first::key(&self.ground.identity(), pairs);
         let hashes = note(&self.hashes(group)?)?;
+        if made.plan != self.plan.key || made.files.contains(&UNREAD) {
+            return Ok(());
+        }
         if made.files.len() != files.len() || [made.note.key, hashes.key] != [key, key] {
             return Ok(());
         }

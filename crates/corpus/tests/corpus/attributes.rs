@@ -185,6 +185,28 @@ fn names_that_come_later_than_the_first_rows_count_where_they_are_named() {
 }
 
 #[test]
+fn what_one_source_has_says_nothing_of_another() {
+    let mut all = late("[[1,2,1.0]]");
+    all.push(("d/documents/a.jsonl", documents().into_bytes()));
+    let row = |i: usize| json!({"id": format!("d{i}"), "attributes": {"late": [[0, points(i), 1.0]]}});
+    all.push((
+        "d/attributes/x/a.jsonl",
+        (0..4).map(|i| format!("{}\n", row(i))).collect::<String>().into_bytes(),
+    ));
+    let dir = with(&all);
+    let both = |more: &str| {
+        let sources = "sources = [{ name = \"c\", path = \"c/documents\", format = \"dolma\", attributes = \"c/attributes\" }, \
+            { name = \"d\", path = \"d/documents\", format = \"dolma\", attributes = \"d/attributes\" }]";
+        format!("{sources}\nfilter = {{ quality = \"none\" }}\nvalidation = 0\ndedup = \"none\"\n{more}\n")
+    };
+    // A number of the whole text in the first rows of the one, spans in late rows of the other.
+    let dropped = both("drop = [\"count(attributes.late) == 1 and covered(attributes.late) < 0.5\"]");
+    assert_eq!(build(dir.path(), &dropped).kept().count(), 60_004 - 1000);
+    // Where nothing names it, it is passed over there and read here.
+    assert_eq!(build(dir.path(), &both("")).kept().count(), 60_004);
+}
+
+#[test]
 fn rows_that_do_not_fit_are_errors_with_file_line_and_field() {
     let at = |line: usize| format!("`c/attributes/x/en/a.jsonl`, line {line}: ");
     let lines = attributes();

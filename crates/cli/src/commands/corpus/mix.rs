@@ -132,7 +132,7 @@ fn missed(budget: u64, mixed: &Mixed) -> Option<String> {
     }
     let why = match away < 0.0 {
         true => "there is no more at these weights; max_copies takes documents more than once",
-        false => "whole documents are taken, and the last one of a source is long",
+        false => "whole documents are taken, of large sources a 16,384th at once, and the last ones are long",
     };
     let (wanted, taken) = (units::bytes(budget), units::bytes(taken));
     Some(format!("warning: {wanted} were wanted and {taken} taken ({:+.1} %): {why}", 100.0 * away))

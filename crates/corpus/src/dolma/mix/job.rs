@@ -134,7 +134,7 @@ impl<'m> Pass<'m> {
         progress: &'m Progress,
         memory: &'m Arc<Memory>,
     ) -> Pass<'m> {
-        let counts = Mutex::new((vec![Counts::default(); groups.len()], 0));
+        let counts = Mutex::new((vec![Counts::default(); sources.len()], 0));
         Pass { sources, judges, groups, fractions, progress, memory, counts }
     }
 
@@ -194,9 +194,9 @@ impl<'m> Pass<'m> {
         0
     }
 
-    fn settle(&self, group: usize, counts: Counts, before: bool) {
+    fn settle(&self, group: usize, counts: &Counts, before: bool) {
         let mut all = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        all.0[group] = counts;
+        all.0[self.groups[group].source].add(counts);
         all.1 += u64::from(before);
     }
 }
@@ -224,7 +224,7 @@ impl<'m> Job for Pass<'m> {
             let bytes: u64 = group.files.iter().map(|file| file.documents.bytes).sum();
             self.progress.read.fetch_add(bytes, Ordering::Relaxed);
             self.progress.documents.fetch_add(saved.counts.read.documents, Ordering::Relaxed);
-            self.settle(number, saved.counts, true);
+            self.settle(number, &saved.counts, true);
             return Ok(None);
         }
         let output = Output::anew(&path, key)?;
@@ -337,7 +337,7 @@ impl<'m> Job for Pass<'m> {
             map.finish()?;
         }
         sink.output.finish()?;
-        self.settle(number, sink.counts, false);
+        self.settle(number, &sink.counts, false);
         Ok(())
     }
 }

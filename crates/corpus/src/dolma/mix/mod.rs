@@ -188,10 +188,11 @@ pub fn mix(sources: &[Source], options: &Options, progress: &Progress, cancel: &
     let _held = hold(&first.output)?;
     let outputs: Vec<PathBuf> = groups.iter().map(|group| group.output.clone()).collect();
     nothing_else(&options.to.join("documents"), &outputs)?;
-    let inputs = sources.iter().flat_map(|source| &source.documents).map(|file| file.full.as_path());
-    spares(inputs, outputs.iter().map(PathBuf::as_path))?;
-    tidy(&outputs);
     let maps: Vec<PathBuf> = groups.iter().filter_map(|group| group.map.clone()).collect();
+    let files = groups.iter().flat_map(|group| &group.files);
+    let inputs = files.flat_map(|file| std::iter::once(&file.documents).chain(&file.attributes));
+    spares(inputs.map(|file| file.full.as_path()), outputs.iter().chain(&maps).map(PathBuf::as_path))?;
+    tidy(&outputs);
     if options.keep_map {
         nothing_else(&options.to.join("attributes").join(KEEP_MAP), &maps)?;
         tidy(&maps);
@@ -200,12 +201,7 @@ pub fn mix(sources: &[Source], options: &Options, progress: &Progress, cancel: &
     let run = |fractions: Option<&[f64]>| -> Result<(Vec<Counts>, u64)> {
         let pass = Pass::new(sources, &judges, &groups, fractions, progress, &memory);
         flow::run(groups.len(), &pass, cancel)?;
-        let (by_group, skipped) = pass.counts.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut by_source = vec![Counts::default(); sources.len()];
-        for (group, counts) in groups.iter().zip(&by_group) {
-            by_source[group.source].add(counts);
-        }
-        Ok((by_source, skipped))
+        Ok(pass.counts.into_inner().unwrap_or_else(PoisonError::into_inner))
     };
     let counted = if mixes { Some(run(None)?.0) } else { None };
     let limits = match &counted {
