@@ -12,6 +12,7 @@
 mod cloud;
 mod error;
 mod folder;
+pub mod glob;
 mod pattern;
 #[cfg(feature = "s3-server")]
 pub mod server;

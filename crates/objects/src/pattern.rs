@@ -1,8 +1,7 @@
 //! From a URL with a pattern to the objects that it means.
 
-use glob::{MatchOptions, Pattern};
-
 use crate::error::{Error, Result};
+use crate::glob::{is_pattern, means, parts};
 use crate::{Entry, Objects};
 
 /// Whether a path of a recipe is the URL of an object rather than a path of a file.
@@ -13,7 +12,8 @@ pub fn is_url(path: &str) -> bool {
 }
 
 /// The objects that a URL means, and the place that their names are below. The URL may be that of one object, of a
-/// "folder" of them, or hold a pattern: `s3://bucket/crawl/*.jsonl.gz`. What begins with `.` is passed over, as in folders.
+/// "folder" of them, or hold a pattern of either: `s3://bucket/crawl/*.jsonl.gz`. What begins with `.` is passed over, as in
+/// folders.
 ///
 /// # Errors
 /// [`Error::NoObjects`] if nothing fits, [`Error::Pattern`] for what is no pattern, or one on a server that cannot list.
@@ -22,22 +22,21 @@ pub fn sources(url: &str) -> Result<(Objects, Vec<Entry>)> {
     let (scheme, rest) = url.split_once("://").ok_or_else(|| Error::Scheme { url: url.into() })?;
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let store = Objects::open(&format!("{scheme}://{host}"))?;
-    let wild = path.contains(['*', '?', '[']);
+    let wild = is_pattern(path);
     if scheme.starts_with("http") && (wild || path.is_empty() || path.ends_with('/')) {
         return Err(bad("a web server has no list of its files: name each".into()));
     }
     let mut found = Vec::new();
     if wild {
-        let pattern = Pattern::new(path).map_err(|e| bad(e.msg.into()))?;
+        let folders = path.ends_with('/');
+        let parts = parts(path.trim_end_matches('/').split('/')).map_err(|e| bad(e.msg.into()))?;
         let literal = &path[..path.find(['*', '?', '[']).unwrap_or(path.len())];
         let prefix = &literal[..literal.rfind('/').map_or(0, |at| at + 1)];
-        let options = MatchOptions {
-            require_literal_separator: true,
-            require_literal_leading_dot: true,
-            ..MatchOptions::new()
-        };
         found = store.list(prefix)?;
-        found.retain(|entry| pattern.matches_with(&entry.name, options));
+        found.retain(|entry| {
+            let names: Vec<&str> = entry.name.split('/').collect();
+            means(&parts, &names) && !(folders && !means(&parts, &names[..names.len() - 1]))
+        });
     } else {
         let name = path.trim_end_matches('/');
         if !scheme.starts_with("http") {
@@ -63,7 +62,7 @@ pub fn sources(url: &str) -> Result<(Objects, Vec<Entry>)> {
 /// # Errors
 /// What the store says.
 pub fn holds(url: &str, inner: &str) -> Result<bool> {
-    if url.contains(['*', '?', '[']) || url.starts_with("http") {
+    if is_pattern(url) || url.starts_with("http") {
         return Ok(false);
     }
     Objects::open(url)?.holds(&format!("{inner}/"))

@@ -96,6 +96,9 @@ fn patterns_folders_and_single_objects() {
     assert_eq!(names("s3://listed/**/*.jsonl"), ["crawl/a.jsonl", "crawl/deep/c.jsonl", "other/d.jsonl"]);
     assert_eq!(names("s3://listed/crawl"), ["crawl/a.jsonl", "crawl/b.jsonl.gz", "crawl/deep/c.jsonl"]);
     assert_eq!(names("s3://listed/other/d.jsonl"), ["other/d.jsonl"]);
+    // A folder that a pattern means stands for what lies in it, as on a disk.
+    assert_eq!(names("s3://listed/cr*"), ["crawl/a.jsonl", "crawl/b.jsonl.gz", "crawl/deep/c.jsonl"]);
+    assert_eq!(names("s3://listed/crawl/*/"), ["crawl/deep/c.jsonl"]);
     assert!(holds("s3://listed/crawl/", "deep").unwrap() && holds("s3://listed", "crawl").unwrap());
     for (url, inner) in
         [("s3://listed/crawl", "dee"), ("s3://listed/other/d.jsonl", "deep"), ("s3://listed/*", "deep")]

@@ -6,6 +6,7 @@
 
 mod columns;
 mod delta;
+mod fields;
 mod pages;
 mod reader;
 mod source;

@@ -15,6 +15,7 @@ use parquet::record::reader::RowIter;
 use parquet::schema::types::Type;
 
 use super::delta;
+use super::fields::PAGE;
 use super::source::Source;
 use super::thrift::{Fault, walk};
 
@@ -109,7 +110,7 @@ impl Headers {
             // PageHeader: 1 is the kind of page, 2 its bytes, 3 those in the file; in 8, for pages of the second version, 5
             // and 6 are the bytes of levels that are not packed.
             let (mut fields, mut levels) = ([0i64; 3], [0i64; 2]);
-            let walked = walk(&bytes, &mut |path, value| {
+            let walked = walk(&bytes, PAGE, &mut |path, value| {
                 match path {
                     [field @ 1..=3] => fields[*field as usize - 1] = value,
                     [8, field @ 5..=6] => levels[*field as usize - 5] = value,
@@ -336,6 +337,12 @@ mod tests {
         assert_eq!(most(Compression::GZIP(GzipLevel::default()), 2), 2064);
         let mut cut = Headers { left: 4, ..headers(Compression::SNAPPY, 1, 1, &[]) };
         assert!(cut.look().unwrap_err().to_string().contains("it is cut"));
+        // The library would read the kind out of what is a list, and all that follows shifted.
+        let file = [0x19, 0x25, 0, 0, 0x15, 2, 0x15, 2, 0, 0];
+        let left = file.len() as u64;
+        let source: Arc<dyn Source> = Arc::new(bytes::Bytes::copy_from_slice(&file));
+        let mut other = Headers { source, compression: Compression::SNAPPY, at: 0, left, seen: None };
+        assert!(other.look().unwrap_err().to_string().contains("field 1 has type 9, and must be a whole"));
         let mut none = Headers { left: 0, ..headers(Compression::SNAPPY, 1, 1, &[]) };
         assert_eq!(none.look().unwrap(), (0, false));
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::fields::FOOTER;
 use super::thrift::{Fault, walk};
 use crate::error::Error;
 
@@ -77,7 +78,7 @@ pub(super) fn footer(source: &dyn Source) -> Result<()> {
     let bytes = source.bytes(at, claimed as usize)?;
     let mut columns = 0;
     // FileMetaData: 2 is the list of columns and groups, 5 of each the number of children.
-    let walked = walk(&bytes, &mut |path, value| match path {
+    let walked = walk(&bytes, FOOTER, &mut |path, value| match path {
         [2] => {
             columns = value;
             Ok(())
@@ -107,8 +108,9 @@ mod tests {
     fn footers_may_not_claim_more_than_they_hold() {
         let why = |bytes: &[u8]| told(bytes, bytes.len() as u32).unwrap_err().to_string();
         assert!(
-            why(&[0x19, 0xf1, 0xff, 0xff, 0xff, 0xff, 0x07]).contains("a list of 2147483647 truth values")
+            why(&[0xf9, 0xf1, 0xff, 0xff, 0xff, 0xff, 0x07]).contains("a list of 2147483647 truth values")
         );
+        assert!(why(&[0x18, 1, 0, 0]).contains("field 1 has type 8, and must be a whole number"));
         // Version 1; a schema of one entry, which has 2^30 children.
         let children = [0x15, 2, 0x19, 0x1c, 0x55, 0x80, 0x80, 0x80, 0x80, 0x08, 0, 0];
         assert!(

@@ -3,6 +3,8 @@
 //!
 //! Source: `thrift-compact-protocol.md` of Apache Thrift; the numbers of fields are those of `parquet.thrift`.
 
+use super::fields::{Fields, Holds};
+
 /// Levels of structs and lists in each other at most; Parquet's own have about ten.
 const DEEPEST: usize = 60;
 
@@ -19,19 +21,21 @@ fn wrong<T>(reason: impl Into<String>) -> Result<T, Fault> {
     Err(Fault::Wrong(reason.into()))
 }
 
-/// Walk through the struct at the begin of `bytes`. `each` is told every whole number, and the length of every list, with the
-/// path of field numbers that leads there (elements of a list have the path of the list). Gives back the struct's length.
+/// Walk through the struct at the begin of `bytes`, whose known fields hold what `known` says. `each` is told every whole
+/// number, and the length of every list, with the path of field numbers that leads there (elements of a list have the path of
+/// the list). Gives back the struct's length.
 ///
 /// # Errors
-/// [`Fault::Ended`] where bytes are missing; [`Fault::Wrong`] for unknown types, lists with more elements than bytes are left,
-/// lists of truth values (Parquet has none in its headers, and the library passes over them by their claimed length), and what
-/// `each` refuses.
+/// [`Fault::Ended`] where bytes are missing; [`Fault::Wrong`] for unknown types, known fields of another type, lists with more
+/// elements than bytes are left, lists of truth values (Parquet has none in its headers, and the library passes over them by
+/// their claimed length), and what `each` refuses.
 pub(super) fn walk(
     bytes: &[u8],
+    known: Fields,
     each: &mut dyn FnMut(&[i16], i64) -> Result<(), String>,
 ) -> Result<usize, Fault> {
     let mut walk = Walk { bytes, at: 0, path: Vec::new(), each };
-    walk.fields(0)?;
+    walk.fields(known, 0)?;
     Ok(walk.at)
 }
 
@@ -81,7 +85,7 @@ impl Walk<'_, '_> {
         (self.each)(&self.path, value).map_err(Fault::Wrong)
     }
 
-    fn fields(&mut self, depth: usize) -> Result<(), Fault> {
+    fn fields(&mut self, known: Fields, depth: usize) -> Result<(), Fault> {
         if depth > DEEPEST {
             return wrong(format!("more than {DEEPEST} structs and lists in each other"));
         }
@@ -95,16 +99,29 @@ impl Walk<'_, '_> {
                 0 => self.signed()? as i16,
                 more => field.wrapping_add(i16::from(more)),
             };
+            let (kind, holds) = (head & 0x0f, known.iter().find(|(number, _)| *number == field));
+            let holds = holds.map(|(_, holds)| *holds);
             self.path.push(field);
+            self.fits(holds, kind)?;
             // The value of a single truth value is its type.
-            if !matches!(head & 0x0f, 1 | 2) {
-                self.value(head & 0x0f, depth)?;
+            if !matches!(kind, 1 | 2) {
+                self.value(holds, kind, depth)?;
             }
             self.path.pop();
         }
     }
 
-    fn value(&mut self, kind: u8, depth: usize) -> Result<(), Fault> {
+    fn fits(&self, holds: Option<Holds>, kind: u8) -> Result<(), Fault> {
+        match holds {
+            Some(holds) if !holds.is(kind) => {
+                let path: Vec<String> = self.path.iter().map(i16::to_string).collect();
+                wrong(format!("field {} has type {kind}, and must be {}", path.join("."), holds.called()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn value(&mut self, holds: Option<Holds>, kind: u8, depth: usize) -> Result<(), Fault> {
         match kind {
             3 => self.pass(1),
             4..=6 => {
@@ -116,14 +133,20 @@ impl Walk<'_, '_> {
                 let length = self.unsigned()?;
                 self.pass(length)
             }
-            9 | 10 => self.list(depth),
-            12 => self.fields(depth + 1),
+            9 | 10 => {
+                let element = if let Some(Holds::List(element)) = holds { Some(*element) } else { None };
+                self.list(element, depth)
+            }
+            12 => {
+                let known = if let Some(Holds::Struct(known)) = holds { known } else { &[] };
+                self.fields(known, depth + 1)
+            }
             // Maps and UUIDs are in none of Parquet's headers, and unknown to the library.
             other => wrong(format!("a value of type {other}")),
         }
     }
 
-    fn list(&mut self, depth: usize) -> Result<(), Fault> {
+    fn list(&mut self, element: Option<Holds>, depth: usize) -> Result<(), Fault> {
         if depth > DEEPEST {
             return wrong(format!("more than {DEEPEST} structs and lists in each other"));
         }
@@ -143,21 +166,23 @@ impl Walk<'_, '_> {
         if count > left {
             return wrong(format!("a list of {count} elements in {left} bytes"));
         }
+        self.fits(element, head & 0x0f)?;
         self.tell(count as i64)?;
-        (0..count).try_for_each(|_| self.value(head & 0x0f, depth + 1))
+        (0..count).try_for_each(|_| self.value(element, head & 0x0f, depth + 1))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parquet::fields::{FOOTER, PAGE};
     use proptest::prelude::*;
 
     type Told = Vec<(Vec<i16>, i64)>;
 
     fn told(bytes: &[u8]) -> Result<(usize, Told), Fault> {
         let mut all = Vec::new();
-        let length = walk(bytes, &mut |path, value| {
+        let length = walk(bytes, &[], &mut |path, value| {
             all.push((path.to_vec(), value));
             Ok(())
         })?;
@@ -192,6 +217,29 @@ mod tests {
         assert!(
             fault(&[0x1c; 200]).contains("in each other") && fault(&[0x19; 200]).contains("in each other")
         );
+    }
+
+    #[test]
+    fn a_known_field_has_its_type_wherever_it_stands() {
+        let told = |known, bytes: &[u8]| match walk(bytes, known, &mut |_, _| Ok(())) {
+            Ok(length) => format!("{length} bytes"),
+            Err(Fault::Wrong(reason)) => reason,
+            Err(Fault::Ended) => "it ends".into(),
+        };
+        // Kind and sizes as numbers of 16, 32 and 64 bits; then the kind as a struct, and the kind in a page's own header.
+        assert_eq!(told(PAGE, &[0x14, 0, 0x15, 2, 0x16, 2, 0]), "7 bytes");
+        assert_eq!(told(PAGE, &[0x1c, 0, 0]), "field 1 has type 12, and must be a whole number");
+        assert_eq!(told(PAGE, &[0x5c, 0x18, 0, 0, 0]), "field 5.1 has type 8, and must be a whole number");
+        assert_eq!(told(PAGE, &[0x7c, 0x35, 0, 0, 0]), "field 7.3 has type 5, and must be a truth value");
+        // The name of a column, and the encodings of one in a group.
+        assert_eq!(told(FOOTER, &[0x29, 0x1c, 0x48, 1, b'a', 0, 0]), "7 bytes");
+        assert_eq!(told(FOOTER, &[0x29, 0x1c, 0x45, 1, 0, 0]), "field 2.4 has type 5, and must be bytes");
+        assert_eq!(told(FOOTER, &[0x29, 0x18, 0, 0]), "field 2 has type 8, and must be a struct");
+        let encodings = |list: u8| [0x49, 0x1c, 0x19, 0x1c, 0x3c, 0x29, list, 0, 0, 0, 0, 0];
+        assert_eq!(told(FOOTER, &encodings(0x15)), "12 bytes");
+        assert_eq!(told(FOOTER, &encodings(0x18)), "field 4.1.3.2 has type 8, and must be a whole number");
+        // What nobody knows has any type.
+        assert_eq!(told(PAGE, &[0x9c, 0x18, 0, 0, 0]), "5 bytes");
     }
 
     proptest! {
