@@ -35,7 +35,7 @@ pub fn sources(url: &str) -> Result<(Objects, Vec<Entry>)> {
         found = store.list(prefix)?;
         found.retain(|entry| {
             let names: Vec<&str> = entry.name.split('/').collect();
-            means(&parts, &names) && !(folders && !means(&parts, &names[..names.len() - 1]))
+            means(&parts, &names) && (!folders || means(&parts, &names[..names.len() - 1]))
         });
     } else {
         let name = path.trim_end_matches('/');
