@@ -20,7 +20,8 @@ use crate::names::{AttributeName, FileName, Names, Reason, SourceName};
 use crate::output::Note;
 use crate::pipeline::Pipeline;
 use crate::quality::Rules;
-use crate::read::attribute_names::named;
+use crate::read::attribute_names::{Bring, named};
+use crate::read::attributes::{Found, find};
 use crate::read::beside::Beside;
 use crate::read::chunk::How;
 use crate::read::document::{self, Reading};
@@ -65,11 +66,21 @@ pub(crate) struct Ground<'g> {
 impl<'g> Ground<'g> {
     /// Plan the build of these files, of a project at `root`.
     pub fn new(config: &'g Config, files: &'g Files, root: &Path) -> Result<Ground<'g>> {
+        Ground::with(config, files, root, |memory| attribute_names(config, files, memory, &mut |_| Ok(())))
+    }
+
+    /// The same where the names of attributes are found in another way than by [`attribute_names`], or before.
+    pub fn with(
+        config: &'g Config,
+        files: &'g Files,
+        root: &Path,
+        found: impl FnOnce(&Arc<Memory>) -> Result<Found>,
+    ) -> Result<Ground<'g>> {
         let memory = Arc::new(Memory::new(config.memory));
         let plan = plan(config, files)?;
         fits(config, &plan, &memory)?;
         let rules = Rules::new(&config.filter);
-        let beside = Beside::new(&config.sources, &named(config), files, &memory)?;
+        let beside = Beside::new(&config.sources, files, found(&memory)?)?;
         let pipeline = Pipeline::new(config, root, beside.attributes.names())?;
         let (names, given) = names(config, &plan, &rules, &pipeline);
         let groups = groups(&plan, config.limit_bytes > 0);
@@ -127,6 +138,18 @@ impl<'g> Ground<'g> {
         }
         Hash256(*hasher.finalize().as_bytes())
     }
+}
+
+/// The names of the attributes of sources that give none, as the rows of these files show them: `bring` gets the documents
+/// beside which they are looked for.
+pub(crate) fn attribute_names(
+    config: &Config,
+    files: &Files,
+    memory: &Arc<Memory>,
+    bring: &mut Bring,
+) -> Result<Found> {
+    let of = |path: &str| files.get(path).map(Vec::as_slice).unwrap_or_default();
+    find(&config.sources, &named(config), &of, memory, bring)
 }
 
 /// Refuse what the memory cannot hold, as far as it is known before anything is read.

@@ -269,6 +269,62 @@ fn a_folder_of_objects_stands_for_its_documents() {
     assert_eq!(build("s3://data/wiki/", &["--store", "s3://between/curate"]), below);
 }
 
+/// What attributes are called stands in the first rows of files of which a task brings its share alone.
+#[test]
+fn attributes_in_a_store_are_found_by_every_task() {
+    let dir = tempfile::tempdir().unwrap();
+    for file in 0..6 {
+        let (mut documents, mut attributes) = (String::new(), String::new());
+        for row in 0..40 {
+            let id = format!("{file}-{row}");
+            let text = format!("Text {id}, of which some stay.");
+            documents += &format!("{{\"id\":\"{id}\",\"text\":\"{text}\"}}\n");
+            let late = if file == 5 && row > 30 { ",\"late\":[[0,4,1.0]]" } else { "" };
+            let whole = format!("\"length\":[[0,{},{row}.5]]", text.len());
+            attributes +=
+                &format!("{{\"id\":\"{id}\",\"attributes\":{{\"size\":[[0,4,{row}.0]],{whole}{late}}}}}\n");
+        }
+        for (folder, rows) in [("documents", documents), ("attributes/x", attributes)] {
+            let path = dir.path().join("data/wiki").join(folder).join(format!("{file}.jsonl"));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, rows).unwrap();
+        }
+    }
+    std::fs::create_dir_all(dir.path().join("between")).unwrap();
+    let server = Server::start(dir.path()).unwrap();
+    let build = |more: &[&str]| {
+        let project = project();
+        let source = "name = \"a\", path = \"s3://data/wiki\", format = \"dolma\"";
+        let source = format!("{{ {source}, attributes = \"s3://data/wiki/attributes/*\" }}");
+        let rules = ["sum(attributes.size) < 10", "attributes.length > 38", "count(attributes.late) > 0"];
+        let rules = format!("drop = {rules:?}\nnear = {{ preset = \"fineweb\" }}");
+        let text = format!(
+            "name = \"w\"\n[corpus]\nkind = \"corpus\"\nfilter = {{ quality = \"none\" }}\nsources = [{source}]\n{rules}\n"
+        );
+        std::fs::write(project.path().join("recipe.toml"), text).unwrap();
+        fine(&regimen(&server, project.path(), &[&BUILD[..], more].concat()).output().unwrap());
+        project
+    };
+    let one = build(&[]);
+    let store = ["--store", "s3://between/curate"];
+    std::thread::scope(|scope| {
+        for share in ["0/3", "1/3", "2/3"] {
+            scope.spawn(move || build(&[&store[..], &["--task", share, "--patience", "10"]].concat()));
+        }
+    });
+    // One task looked for the names, and the others took them over.
+    let names = std::fs::read(dir.path().join("between/curate/names.json")).unwrap();
+    let names: serde_json::Value = serde_json::from_slice(&names).unwrap();
+    let found = serde_json::json!({"0": {"late": "spans", "length": "value", "size": "spans"}});
+    assert_eq!(names["sources"], found);
+    let collecting = build(&store);
+    assert_eq!(payload(&server, collecting.path()), payload(&server, one.path()));
+    // Where the first task never comes, another one looks for them.
+    std::fs::remove_dir_all(dir.path().join("between/curate")).unwrap();
+    build(&[&store[..], &["--task", "1/2", "--patience", "0"]].concat());
+    assert_eq!(payload(&server, build(&store).path()), payload(&server, one.path()));
+}
+
 #[test]
 fn what_is_missing_or_changed_is_named() {
     let dir = tempfile::tempdir().unwrap();

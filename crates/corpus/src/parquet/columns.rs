@@ -11,6 +11,9 @@ use parquet::schema::types::{ColumnDescriptor, Type, TypePtr};
 use super::reader::{Options, Other};
 use crate::error::{Error, Result};
 
+/// Bytes of an interval: months, days and milliseconds.
+const INTERVAL: i32 = 12;
+
 /// Whether the wanted columns are packed in ways that are read here.
 pub(super) fn packed(file: &str, metadata: &ParquetMetaData, wanted: &Type) -> Result<()> {
     for column in metadata.row_groups().iter().flat_map(|group| group.columns()) {
@@ -33,20 +36,28 @@ pub(super) fn packed(file: &str, metadata: &ParquetMetaData, wanted: &Type) -> R
     Ok(())
 }
 
-/// The same columns, those of text as bytes, for the library gives no text that is not UTF-8; and which these are.
+/// The same columns, those of text as bytes, for the library gives no text that is not UTF-8; and which these are. Intervals
+/// are bytes too: it has no other form for them.
 pub(super) fn as_bytes(schema: Type) -> (Type, BTreeSet<String>) {
     let mut texts = BTreeSet::new();
     let mut bare = |field: &TypePtr| {
         let info = field.get_basic_info();
-        if !single(field) || !is_text(field) || info.converted_type() == ConvertedType::NONE {
-            return Arc::clone(field);
-        }
-        let built = Type::primitive_type_builder(field.name(), Physical::BYTE_ARRAY)
+        let (physical, length) = match info.converted_type() {
+            _ if !single(field) => return Arc::clone(field),
+            ConvertedType::INTERVAL => (Physical::FIXED_LEN_BYTE_ARRAY, INTERVAL),
+            ConvertedType::NONE => return Arc::clone(field),
+            _ if is_text(field) => (Physical::BYTE_ARRAY, -1),
+            _ => return Arc::clone(field),
+        };
+        let built = Type::primitive_type_builder(field.name(), physical)
+            .with_length(length)
             .with_repetition(info.repetition())
             .build();
         match built {
             Ok(built) => {
-                texts.insert(field.name().to_string());
+                if physical == Physical::BYTE_ARRAY {
+                    texts.insert(field.name().to_string());
+                }
                 Arc::new(built)
             }
             Err(_) => Arc::clone(field),

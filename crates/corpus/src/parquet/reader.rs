@@ -352,7 +352,9 @@ mod tests {
     use std::io::Write as _;
 
     use parquet::basic::Compression;
-    use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
+    use parquet::data_type::{
+        ByteArray, ByteArrayType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, Int64Type,
+    };
     use parquet::file::properties::WriterProperties;
     use parquet::file::writer::SerializedFileWriter;
     use parquet::schema::parser::parse_message_type;
@@ -470,6 +472,32 @@ mod tests {
         }
         group.close().unwrap();
         writer.into_inner().unwrap()
+    }
+
+    #[test]
+    fn intervals_are_bytes() {
+        let schema = "message m { required binary text (UTF8);
+             optional fixed_len_byte_array(12) lasts (INTERVAL); }";
+        let schema = Arc::new(parse_message_type(schema).unwrap());
+        let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::default()).unwrap();
+        let mut group = writer.next_row_group().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        let texts = ["a", "b"].map(ByteArray::from);
+        column.typed::<ByteArrayType>().write_batch(&texts, None, None).unwrap();
+        column.close().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        // No month, three days, 256 milliseconds.
+        let lasts = [FixedLenByteArray::from(vec![0, 0, 0, 0, 3, 0, 0, 0, 0, 1, 0, 0])];
+        column.typed::<FixedLenByteArrayType>().write_batch(&lasts, Some(&[0, 1]), None).unwrap();
+        column.close().unwrap();
+        group.close().unwrap();
+        let items = read(&writer.into_inner().unwrap(), Options { id: None, ..Options::default() }).unwrap();
+        let others = items.iter().map(|item| match item {
+            Item::Row(row) => Value::Object(row.other.clone()),
+            Item::TooLarge { .. } => panic!("{item:?}"),
+        });
+        let lasts = json!({"lasts": "000000000300000000010000"});
+        assert_eq!(others.collect::<Vec<_>>(), [json!({ "lasts": null }), lasts]);
     }
 
     #[test]

@@ -36,46 +36,51 @@ pub(crate) fn named(config: &Config) -> BTreeSet<String> {
     rules.flat_map(|rule| names(rule)).chain(spans).filter_map(ours).collect()
 }
 
-/// The names in the first rows of the files, of [`SAMPLE`] of them if there are more. What is one number of the whole text
-/// in each of these rows is a value.
-pub(super) fn in_first_rows(
+/// What is called how: names with what they are.
+pub(crate) type Shapes = BTreeMap<String, Shape>;
+
+/// Is told which files of documents are to be looked at, before they are.
+pub(crate) type Bring<'b> = dyn FnMut(&[&InputFile]) -> Result<()> + 'b;
+
+/// The names in the first rows of the files, of [`SAMPLE`] of them if there are more, and those of the `named` ones that come
+/// in any other row, by the first rows of each file that have them. What is one number of the whole text in each of these
+/// rows is a value.
+pub(super) fn of_source(
     source: &Source,
     documents: &[InputFile],
     pairs: &[(String, Vec<InputFile>)],
+    named: &BTreeSet<String>,
     memory: &Arc<Memory>,
-) -> Result<BTreeMap<String, Shape>> {
+    bring: &mut Bring,
+) -> Result<Shapes> {
     let step = documents.len().div_ceil(SAMPLE).max(1);
+    bring(&documents.iter().step_by(step).collect::<Vec<_>>())?;
     let each = documents.par_iter().zip(pairs).step_by(step);
-    shapes(
-        each.map(|(document, (_, files))| first_rows(source, document, files, memory))
-            .collect::<Result<_>>()?,
-    )
+    let first = each.map(|(document, (_, files))| first_rows(source, document, files, memory));
+    let mut found = shapes(first.collect::<Result<_>>()?);
+
+    let late: BTreeSet<String> = named.iter().filter(|name| !found.contains_key(*name)).cloned().collect();
+    if !late.is_empty() {
+        bring(&documents.iter().collect::<Vec<_>>())?;
+        let each = documents.par_iter().zip(pairs);
+        let each =
+            each.map(|(document, (_, files))| match late_rows(source, document, files, &late, memory) {
+                // Rows that do not fit their documents are told when these are read.
+                Err(Error::Attributes { .. }) => Ok(Found::new()),
+                found => found,
+            });
+        found.append(&mut shapes(each.collect::<Result<_>>()?));
+    }
+    Ok(found)
 }
 
-/// Those of the `wanted` names that come in any row, by the first rows of each file that have them.
-pub(super) fn in_late_rows(
-    source: &Source,
-    documents: &[InputFile],
-    pairs: &[(String, Vec<InputFile>)],
-    wanted: &BTreeSet<String>,
-    memory: &Arc<Memory>,
-) -> Result<BTreeMap<String, Shape>> {
-    let each = documents.par_iter().zip(pairs);
-    let each = each.map(|(document, (_, files))| match late_rows(source, document, files, wanted, memory) {
-        // Rows that do not fit their documents are told when these are read.
-        Err(Error::Attributes { .. }) => Ok(Found::new()),
-        found => found,
-    });
-    shapes(each.collect::<Result<_>>()?)
-}
-
-fn shapes(all: Vec<Found>) -> Result<BTreeMap<String, Shape>> {
+fn shapes(all: Vec<Found>) -> Shapes {
     let mut names = Found::new();
     for (name, whole) in all.into_iter().flatten() {
         also(&mut names, name, whole);
     }
     let shape = |whole: Option<bool>| if whole == Some(true) { Shape::Value } else { Shape::Spans };
-    Ok(names.into_iter().map(|(name, whole)| (name, shape(whole))).collect())
+    names.into_iter().map(|(name, whole)| (name, shape(whole))).collect()
 }
 
 /// What one more row says of a name.

@@ -10,7 +10,7 @@ use crate::config::Source;
 use crate::error::{Error, Place, Result};
 use crate::memory::Memory;
 use crate::read::attribute_lines::Lines;
-use crate::read::attribute_names::{in_first_rows, in_late_rows};
+use crate::read::attribute_names::{Bring, Shapes, of_source};
 use crate::read::attribute_row::{self, Beside, Room, shown, wrong};
 use crate::read::pairs::pairs;
 use crate::tag::{Shape, Span};
@@ -37,44 +37,56 @@ pub(crate) fn given(source: &Source) -> impl Iterator<Item = (&String, Shape)> {
     values.chain(source.attribute_spans.iter().map(|name| (name, Shape::Spans)))
 }
 
+/// The names of sources that give none, as their rows show them, by the number of the source.
+pub(crate) type Found = BTreeMap<u16, Shapes>;
+
+/// Find the names in the first rows of attribute files of sources whose config gives none. The `named` ones, which rules and
+/// edits look at, are looked for in the other rows, too. `bring` is told which documents are looked at beside them.
+///
+/// # Errors
+/// As for [`Attributes::new`], and for rows that are none; what `bring` says.
+pub(crate) fn find<'f>(
+    sources: &[Source],
+    named: &BTreeSet<String>,
+    of: &dyn Fn(&str) -> &'f [InputFile],
+    memory: &Arc<Memory>,
+    bring: &mut Bring,
+) -> Result<Found> {
+    let mut found = Found::new();
+    for (number, source) in (0u16..).zip(sources) {
+        let Some(pattern) = source.attributes.as_ref().filter(|_| given(source).next().is_none()) else {
+            continue;
+        };
+        let documents = of(&source.path);
+        let pairs = pairs(source, documents, pattern, of(pattern))?;
+        found.insert(number, of_source(source, documents, &pairs, named, memory, bring)?);
+    }
+    Ok(found)
+}
+
 impl Attributes {
-    /// Find the attribute files of all sources, and the names in the first rows of those whose config gives none. The
-    /// `named` ones, which rules and edits look at, are looked for in the other rows, too.
+    /// Pair the attribute files of all sources with their documents. The names are those that the sources give, or that were
+    /// found in their rows ([`find`]); what one source has says nothing of another.
     ///
     /// # Errors
-    /// [`Error::Attributes`] for files that belong to no documents, documents without a file, and rows that are none.
+    /// [`Error::Attributes`] for files that belong to no documents, and documents without a file.
     pub fn new<'f>(
         sources: &[Source],
-        named: &BTreeSet<String>,
         of: &dyn Fn(&str) -> &'f [InputFile],
-        memory: &Arc<Memory>,
+        found: Found,
     ) -> Result<Attributes> {
         let mut all = Attributes::default();
-        let mut names: BTreeMap<String, Shape> = BTreeMap::new();
-        let mut open = Vec::new();
+        let mut names = Shapes::new();
         for (number, source) in (0u16..).zip(sources) {
             let Some(pattern) = &source.attributes else { continue };
-            let documents = of(&source.path);
-            let pairs = pairs(source, documents, pattern, of(pattern))?;
-            names.extend(given(source).map(|(name, shape)| (name.clone(), shape)));
-            let given: BTreeSet<String> = given(source).map(|(name, _)| name.clone()).collect();
-            if given.is_empty() {
-                open.push((number, source, documents, pairs.clone()));
-            }
-            all.sources.insert(number, given);
-            for (document, files) in pairs {
+            for (document, files) in pairs(source, of(&source.path), pattern, of(pattern))? {
                 all.files.insert((number, document), files);
             }
+            names.extend(given(source).map(|(name, shape)| (name.clone(), shape)));
+            all.sources.insert(number, given(source).map(|(name, _)| name.clone()).collect());
         }
-        for (number, source, documents, pairs) in &open {
-            // What another source has says nothing of this one.
-            let mut found = in_first_rows(source, documents, pairs, memory)?;
-            let late: BTreeSet<String> =
-                named.iter().filter(|name| !found.contains_key(*name)).cloned().collect();
-            if !late.is_empty() {
-                found.append(&mut in_late_rows(source, documents, pairs, &late, memory)?);
-            }
-            all.sources.insert(*number, found.keys().cloned().collect());
+        for (number, found) in found {
+            all.sources.insert(number, found.keys().cloned().collect());
             add(&mut names, found);
         }
         if names.len() > MOST_NAMES {
@@ -138,7 +150,7 @@ pub(crate) fn missing_row(file: &str, id: &str) -> Error {
 }
 
 /// Add what was found to what is known: what is spans in one place is no value in another.
-fn add(names: &mut BTreeMap<String, Shape>, found: BTreeMap<String, Shape>) {
+fn add(names: &mut Shapes, found: Shapes) {
     for (name, shape) in found {
         let known = names.entry(name).or_insert(shape);
         if shape == Shape::Spans {

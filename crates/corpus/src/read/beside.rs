@@ -1,9 +1,8 @@
 //! What lies beside the files of a source and says something of their documents: licence files in a tree of source code,
 //! attribute files in Dolma's layout.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::Arc;
 
 use rayon::prelude::*;
 use regimen_base::fs;
@@ -12,8 +11,7 @@ use regimen_recipe::InputFile;
 use crate::code::{LICENCE_BYTES, Licences, is_licence_file};
 use crate::config::{Format, Source};
 use crate::error::Result;
-use crate::memory::Memory;
-use crate::read::attributes::Attributes;
+use crate::read::attributes::{Attributes, Found};
 
 /// What is known before a file is read. By default nothing is.
 #[derive(Default)]
@@ -26,17 +24,11 @@ pub(crate) struct Beside {
 }
 
 impl Beside {
-    /// Read the licence files of trees and the first rows of attribute files; for attributes that are `named` and not there,
-    /// the rows behind them.
+    /// Read the licence files of trees, and pair attribute files, whose names were `found`, with documents.
     ///
     /// # Errors
     /// For files that cannot be read, and attribute files that do not fit their documents.
-    pub fn new(
-        sources: &[Source],
-        named: &BTreeSet<String>,
-        files: &BTreeMap<String, Vec<InputFile>>,
-        memory: &Arc<Memory>,
-    ) -> Result<Beside> {
+    pub fn new(sources: &[Source], files: &BTreeMap<String, Vec<InputFile>>, found: Found) -> Result<Beside> {
         let of = |path: &str| files.get(path).map(Vec::as_slice).unwrap_or_default();
         let mut identity = Vec::new();
         let mut licences = Vec::with_capacity(sources.len());
@@ -58,7 +50,7 @@ impl Beside {
             licences.push(Some(found.into_iter().fold(Licences::default(), Licences::and)));
             identity.extend(all.iter().map(|file| format!("{} {}", file.path, file.blake3)));
         }
-        let attributes = Attributes::new(sources, named, &of, memory)?;
+        let attributes = Attributes::new(sources, &of, found)?;
         attributes.identity(&mut identity);
         Ok(Beside { licences, attributes, identity })
     }

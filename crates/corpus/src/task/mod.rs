@@ -13,6 +13,7 @@
 
 mod depot;
 mod meter;
+mod names;
 mod plan;
 pub(crate) mod shuffle;
 mod sources;
@@ -183,7 +184,12 @@ struct Work<'w> {
 }
 
 impl<'w> Work<'w> {
-    fn open<'t: 'w>(task: &Task<'t>, config: &'w Config, plan: Plan, files: &'w Files) -> Result<Work<'w>> {
+    fn open<'t: 'w>(
+        task: &mut Task<'t>,
+        config: &'w Config,
+        plan: Plan,
+        files: &'w Files,
+    ) -> Result<Work<'w>> {
         if config.limit_bytes > 0 {
             return Err(Error::Plan {
                 reason: "`limit_bytes` goes through the documents one after the other".into(),
@@ -193,7 +199,9 @@ impl<'w> Work<'w> {
         let scratch = task.root.join(".regimen/tasks").join(format!("{}-{who}", plan.short()));
         let held = hold(&scratch.join("parts"))?;
         fs::create_dir_all(&scratch.join("parts"))?;
-        let ground = Ground::new(config, files, task.root)?;
+        let root = task.root;
+        let ground =
+            Ground::with(config, files, root, |memory| names::names(task, config, &plan, files, memory))?;
         let depot = Depot::new(task.store, plan.key);
         Ok(Work { ground, depot, plan, scratch, held, facts: OnceCell::new(), alone: Cell::new(false) })
     }

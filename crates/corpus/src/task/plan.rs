@@ -1,7 +1,7 @@
 //! The plan that the tasks of a build agree on: the config, the files, and how many tasks there are. The first task writes
 //! it; the others compare theirs with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use regimen_base::Hash256;
@@ -147,6 +147,22 @@ impl Plan {
             }
             Ok(input)
         })
+    }
+
+    /// Bring files here that are looked at, and not hashed.
+    pub fn bring(&self, wanted: &[&InputFile], task: &mut Task) -> Result<()> {
+        let wanted: BTreeSet<&str> = wanted.iter().map(|file| &*file.path).collect();
+        let absent = |file: &&ListedFile| wanted.contains(&*file.path) && !file.is_here();
+        let absent: Vec<&ListedFile> = self.listed.iter().map(|(_, file)| file).filter(absent).collect();
+        let bytes = absent.iter().map(|file| file.bytes).sum();
+        let mut meter = Meter::new("documents brought here for the names of attributes", absent.len(), bytes);
+        for file in absent {
+            task.cancel.check().map_err(|_| Error::Interrupted)?;
+            counted(&mut meter, file.bytes, task.tell, |came| {
+                file.bring(came).map_err(|error| Error::Listing(Box::new(error)))
+            })?;
+        }
+        Ok(())
     }
 
     /// The files of a range, as they are listed.
