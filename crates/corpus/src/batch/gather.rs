@@ -9,7 +9,6 @@ use regimen_recipe::InputFile;
 
 use super::plan::{Made, Plan, check};
 use super::rounds::Gathered;
-use crate::build::Ground;
 use crate::error::{Error, Result};
 use crate::output::{Note, Output};
 
@@ -106,7 +105,7 @@ impl Gathering {
             Ok(InputFile { path: path.into(), full: full.into(), blake3, bytes })
         })?;
         let config = self.plan.config()?;
-        let ground = Ground::new(&config, &files, self.plan.root())?;
+        let ground = self.plan.ground(&config, &files)?;
         for (number, had) in &self.have {
             let input = ground.plan.get(*number).map(|file| file.input);
             if let Some(input) = input.filter(|input| input.blake3 != had.blake3) {

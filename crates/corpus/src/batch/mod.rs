@@ -65,7 +65,10 @@ mod tests {
         let config = serde_json::from_value(config.clone()).unwrap();
         let found =
             |pattern: &str| (pattern.to_string(), regimen_recipe::input_files(root, pattern).unwrap());
-        let files = Files::from([found("a/*.jsonl"), found("b/*.jsonl")]);
+        let mut files = Files::from([found("a/*.jsonl"), found("b/*.jsonl")]);
+        if root.join("beside").exists() {
+            files.extend([found("beside/x")]);
+        }
         let dir = root.join(name);
         fs::create_dir_all(&dir).unwrap();
         build(&config, &files, root, &dir, parts, &Cancel::new(), &mut |_, _, _| Ok(())).unwrap();
@@ -127,6 +130,45 @@ mod tests {
             assert!(step.meet(vec![(0, &[255; 20])], root, &cancel).is_err());
         }
         assert_eq!(corpus(&config, root, "three", &root.join("more-parts")), expected);
+    }
+
+    #[test]
+    fn attributes_come_along() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let mut config = project(root);
+        for file in 0..3 {
+            let rows = (file * 30..file * 30 + 50).map(|i| {
+                // One name comes in one row alone.
+                let late = if (file, i) == (2, 109) { json!({ "late": [[0, 1, 1.0]] }) } else { json!({}) };
+                let mut attributes = json!({ "size": [[0, 5, i]] });
+                attributes.as_object_mut().unwrap().extend(late.as_object().unwrap().clone());
+                json!({ "id": format!("{file}-{i}"), "attributes": attributes }).to_string() + "\n"
+            });
+            fs::create_dir_all(&root.join("beside/x")).unwrap();
+            let path = root.join(format!("beside/x/{file}.jsonl"));
+            fs::write(&path, rows.collect::<String>().as_bytes()).unwrap();
+        }
+        config["sources"][0]["format"] = "dolma".into();
+        config["sources"][0]["attributes"] = "beside/x".into();
+        config["drop"] = json!(["sum(attributes.size) < 40", "count(attributes.late) > 0"]);
+        let expected = corpus(&config, root, "one", &root.join("one-parts"));
+
+        let plan = Plan::new("corpus", &config, root).unwrap();
+        let plan: Plan = serde_json::from_str(&serde_json::to_string(&plan).unwrap()).unwrap();
+        let (cancel, store) = (Cancel::new(), Store::open(root).unwrap());
+        let mut gathering = Gathering::new(&plan, &root.join("parts")).unwrap();
+        for file in plan.files().unwrap() {
+            let scratch = tempfile::tempdir().unwrap();
+            let bytes = fs::read(&file.full).unwrap();
+            let made = plan.first(&[(file.number, Some(&bytes))], scratch.path(), &cancel).unwrap();
+            made.iter().for_each(|made| gathering.take(made).unwrap());
+        }
+        gathering.finish(&store, &cancel).unwrap();
+        assert_eq!(corpus(&config, root, "two", &root.join("parts")), expected);
+        std::fs::remove_file(root.join("beside/x/1.jsonl")).unwrap();
+        let error = plan.first(&[(1, None)], root, &cancel).unwrap_err();
+        assert!(error.to_string().contains("beside/x/1.jsonl"), "{error}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! be read anywhere, in any order, and twice.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use regimen_base::{Cancel, Hash256, fs};
 use regimen_recipe::{InputFile, as_read, list_files};
@@ -9,9 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::build::{self, Files, Ground};
-use crate::config::{Config, FIELDS};
+use crate::code::is_licence_file;
+use crate::config::{Config, FIELDS, Format};
 use crate::error::{Error, Result};
 use crate::flow;
+use crate::memory::Memory;
+use crate::read::attributes::Found;
 
 /// The plan of a build: the config and the files. It goes to other machines as JSON.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,7 +23,10 @@ pub struct Plan {
     pub(super) stage: String,
     root: PathBuf,
     config: Value,
+    /// Files of documents, and attribute files.
     listed: Vec<Listed>,
+    /// The names of attributes that no source gives.
+    names: Found,
 }
 
 /// A file as it was listed; it has not been read.
@@ -69,29 +76,34 @@ pub(super) fn check(docs: &[u8], hashes: &[u8]) -> Hash256 {
 }
 
 impl Plan {
-    /// Plan the build of a stage with this normalised config, of the project at `root`: sources are listed, and not read.
+    /// Plan the build of a stage with this normalised config, of the project at `root`: sources are listed, and not read, but
+    /// for the rows in which names of attributes are looked for.
     ///
     /// # Errors
     /// [`Error::Plan`] for a config whose documents must be read one after the other; what the listing says.
     pub fn new(stage: &str, config: &Value, root: &Path) -> Result<Plan> {
         let root = std::path::absolute(root).map_err(|e| fs::Error::new("find", root, e))?;
         let config = as_read(FIELDS, config, &root).map_err(|e| Error::Listing(Box::new(e)))?;
-        let mut plan = Plan { stage: stage.into(), root, config, listed: Vec::new() };
+        let (listed, names) = (Vec::new(), Found::new());
+        let mut plan = Plan { stage: stage.into(), root, config, listed, names };
         let config = plan.config()?;
-        for source in &config.sources {
+        for pattern in config.sources.iter().flat_map(|s| std::iter::once(&s.path).chain(&s.attributes)) {
             // A pattern of two sources means the same files twice.
-            if plan.listed.iter().any(|known| known.pattern == source.path) {
+            if plan.listed.iter().any(|known| known.pattern == *pattern) {
                 continue;
             }
-            let found = list_files(&plan.root, &source.path).map_err(|e| Error::Listing(Box::new(e)))?;
+            let found = list_files(&plan.root, pattern).map_err(|e| Error::Listing(Box::new(e)))?;
             plan.listed.extend(found.into_iter().map(|file| Listed {
-                pattern: source.path.clone(),
+                pattern: pattern.clone(),
                 path: file.path.clone(),
                 full: file.full.clone(),
                 bytes: file.bytes,
             }));
         }
         plan.files()?;
+        let files = plan.inputs(|file| Ok(unread(file)))?;
+        let memory = Arc::new(Memory::new(config.memory));
+        plan.names = build::attribute_names(&config, &files, &memory, &mut |wanted| plan.bring(wanted))?;
         Ok(plan)
     }
 
@@ -163,7 +175,16 @@ impl Plan {
             Ok(read.cloned().unwrap_or_else(|| unread(file)))
         })?;
         let config = self.config()?;
-        let ground = Ground::new(&config, &files, &self.root)?;
+        for source in config.sources.iter().filter(|source| source.format == Format::Code) {
+            let of = files.get(&source.path).into_iter().flatten();
+            self.bring(&of.filter(|file| is_licence_file(&file.path)).collect::<Vec<_>>())?;
+        }
+        let ground = self.ground(&config, &files)?;
+        for &(number, _) in wanted {
+            let file = &ground.plan[number];
+            let beside = ground.beside.attributes.files(file.source, &file.input.path);
+            self.bring(&beside.iter().collect::<Vec<_>>())?;
+        }
         let reading = ground.reading();
         let mut progress = |_: u64, _: u64, _: u64| Ok(());
         let alone: Vec<_> = (0..planned.len()).map(|number| number..number + 1).collect();
@@ -180,6 +201,23 @@ impl Plan {
             made.push(Made { file: number, blake3: input.blake3, documents, docs, hashes, check });
         }
         Ok(made)
+    }
+
+    /// What is known before a file is read.
+    pub(super) fn ground<'g>(&self, config: &'g Config, files: &'g Files) -> Result<Ground<'g>> {
+        Ground::with(config, files, &self.root, |_| Ok(self.names.clone()))
+    }
+
+    /// Have files here that lie beside those that are handed over.
+    fn bring(&self, wanted: &[&InputFile]) -> Result<()> {
+        for file in wanted {
+            let found = list_files(&self.root, &file.path).map_err(|e| Error::Listing(Box::new(e)))?;
+            // An object that changed since has another place here.
+            let same = found.first().filter(|found| found.full == file.full);
+            let found = same.ok_or_else(|| gone(&file.path))?;
+            found.bring(&mut |_| ()).map_err(|e| Error::Listing(Box::new(e)))?;
+        }
+        Ok(())
     }
 
     /// A file as it is read here.
@@ -240,7 +278,7 @@ fn unread(file: &Listed) -> InputFile {
 }
 
 fn gone(path: &str) -> Error {
-    Error::Handed { what: format!("`{path}` is gone"), hint: "make the plan again" }
+    Error::Handed { what: format!("`{path}` is gone, or is another one"), hint: "make the plan again" }
 }
 
 /// A file's bytes; the file is taken away.

@@ -39,7 +39,7 @@ pub(crate) fn named(config: &Config) -> BTreeSet<String> {
 /// What is called how: names with what they are.
 pub(crate) type Shapes = BTreeMap<String, Shape>;
 
-/// Is told which files of documents are to be looked at, before they are.
+/// Is told which files are to be looked at, before they are: documents, and the attribute files beside them.
 pub(crate) type Bring<'b> = dyn FnMut(&[&InputFile]) -> Result<()> + 'b;
 
 /// The names in the first rows of the files, of [`SAMPLE`] of them if there are more, and those of the `named` ones that come
@@ -54,14 +54,18 @@ pub(super) fn of_source(
     bring: &mut Bring,
 ) -> Result<Shapes> {
     let step = documents.len().div_ceil(SAMPLE).max(1);
-    bring(&documents.iter().step_by(step).collect::<Vec<_>>())?;
+    let files = |step| {
+        let beside = pairs.iter().step_by(step).flat_map(|(_, files)| files);
+        documents.iter().step_by(step).chain(beside).collect::<Vec<&InputFile>>()
+    };
+    bring(&files(step))?;
     let each = documents.par_iter().zip(pairs).step_by(step);
     let first = each.map(|(document, (_, files))| first_rows(source, document, files, memory));
     let mut found = shapes(first.collect::<Result<_>>()?);
 
     let late: BTreeSet<String> = named.iter().filter(|name| !found.contains_key(*name)).cloned().collect();
     if !late.is_empty() {
-        bring(&documents.iter().collect::<Vec<_>>())?;
+        bring(&files(1))?;
         let each = documents.par_iter().zip(pairs);
         let each =
             each.map(|(document, (_, files))| match late_rows(source, document, files, &late, memory) {

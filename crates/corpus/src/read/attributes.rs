@@ -41,7 +41,7 @@ pub(crate) fn given(source: &Source) -> impl Iterator<Item = (&String, Shape)> {
 pub(crate) type Found = BTreeMap<u16, Shapes>;
 
 /// Find the names in the first rows of attribute files of sources whose config gives none. The `named` ones, which rules and
-/// edits look at, are looked for in the other rows, too. `bring` is told which documents are looked at beside them.
+/// edits look at, are looked for in the other rows, too. `bring` is told which files are looked at.
 ///
 /// # Errors
 /// As for [`Attributes::new`], and for rows that are none; what `bring` says.
@@ -107,10 +107,14 @@ impl Attributes {
         out.extend(self.files.values().flatten().map(|file| format!("{} {}", file.path, file.blake3)));
     }
 
-    /// Open the attribute files of a file of documents.
+    /// The attribute files of a file of documents.
+    pub fn files(&self, source: u16, path: &str) -> &[InputFile] {
+        self.files.get(&(source, path.to_string())).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Open them.
     pub fn open(&self, source: u16, path: &str) -> Result<Vec<Lines>> {
-        let files = self.files.get(&(source, path.to_string())).map(Vec::as_slice).unwrap_or_default();
-        files.iter().map(Lines::open).collect()
+        self.files(source, path).iter().map(Lines::open).collect()
     }
 
     /// The attributes in a row, each with its number. `id` and `text` are those of the document, whose text may be
