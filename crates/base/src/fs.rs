@@ -241,9 +241,25 @@ pub fn read_text(path: &Path) -> Result<String> {
     })
 }
 
-/// Whether what is at `path` is neither a file nor a folder: a device such as `/dev/null`, a terminal, a pipe.
+/// Whether what is at `path` is neither a file nor a folder: a device such as `/dev/null`, a terminal, a pipe, or a link to
+/// what a process has open, such as `/dev/stdout`, whatever that is.
 fn is_device(path: &Path) -> bool {
-    std_fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir())
+    let of_process = |path: &Path| {
+        path.parent()
+            .and_then(|dir| std_fs::canonicalize(dir).ok())
+            .is_some_and(|dir| dir.starts_with("/proc"))
+    };
+    let leads_there = || of_process(path) || std_fs::read_link(path).is_ok_and(|to| of_process(&to));
+    std_fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir()) || (path.is_symlink() && leads_there())
+}
+
+/// Refuse to put a file in the place of a device such as `/dev/null`: every other program would write into that one.
+pub fn no_device(path: &Path) -> Result<()> {
+    if !is_device(path) {
+        return Ok(());
+    }
+    let inner = io::Error::new(io::ErrorKind::InvalidInput, "it is a device or a pipe");
+    Err(Error::content("write", path, inner, "name a file; it is written whole or not at all".into()))
 }
 
 /// Write a whole file durably: a temporary neighbour, fsync, rename. A crash leaves the old file or the new one. A device
@@ -312,19 +328,10 @@ pub fn create_dir_all(path: &Path) -> Result<()> {
     std_fs::create_dir_all(path).map_err(|e| Error::new("create folder", path, e))
 }
 
-/// Rename within one file system and make the entry durable. A device such as `/dev/null` is never replaced by a file:
-/// every other program would write into that one.
+/// Rename within one file system and make the entry durable. What [`no_device`] refuses is never replaced.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
     boundary("rename to", to)?;
-    if is_device(to) {
-        let inner = io::Error::new(io::ErrorKind::InvalidInput, "it is a device or a pipe");
-        return Err(Error::content(
-            "write",
-            to,
-            inner,
-            "name a file; it is written whole or not at all".into(),
-        ));
-    }
+    no_device(to)?;
     std_fs::rename(from, to).map_err(|e| Error::new("rename to", to, e))?;
     match to.parent() {
         Some(parent) => sync_dir(parent),
@@ -457,6 +464,18 @@ mod tests {
             );
         }
         assert!(std_fs::metadata(&pipe).unwrap().file_type().is_fifo() && link.is_symlink());
+        // What this process has open, though it is a file.
+        let open = std_fs::File::open(&file).unwrap();
+        let name = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&open));
+        let out = dir.path().join("out");
+        std::os::unix::fs::symlink(&name, &out).unwrap();
+        if Path::new("/proc/self/fd").exists() {
+            assert!(no_device(&out).is_err() && no_device(Path::new(&name)).is_err());
+            write(&out, b"by the link").unwrap();
+            assert_eq!((read(&file).unwrap(), out.is_symlink()), (b"by the link".to_vec(), true));
+        }
+        std_fs::remove_file(&out).unwrap();
+        assert!(no_device(&file).is_ok() && no_device(&dir.path().join("absent")).is_ok());
         assert_eq!(list(dir.path()).unwrap(), [file, link, pipe], "nothing was left beside them");
     }
 

@@ -40,6 +40,9 @@ const GROUP: std::ops::RangeInclusive<u64> = 256 << 10..=64 << 20;
 /// Files by the pattern that named them.
 pub(crate) type Files = BTreeMap<String, Vec<InputFile>>;
 
+/// Stands for the hash of a file that was not read.
+pub(crate) const UNREAD: Hash256 = Hash256([0; 32]);
+
 /// Gets bytes of files read, of how many, and documents so far.
 pub(crate) type Progress<'p> = dyn FnMut(u64, u64, u64) -> Result<()> + Send + 'p;
 

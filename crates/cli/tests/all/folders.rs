@@ -433,6 +433,12 @@ fn no_step_writes_over_what_it_reads() {
         ["corpus", "decontaminate", "lone.jsonl", "--against", "sets/lone.jsonl", "--report", "r.jsonl"];
     refused(&[&lone[..], &["--to", "sets"]].concat(), &["sets/lone.jsonl", over]);
     refused(&["corpus", "tag", "web", "--taggers", "length", "--to", "wiki/documents/tags"], &[among]);
+    // A device stays one, and that is said before any work.
+    let device = ["corpus", "decontaminate", "lone.jsonl", "--against", "sets/lone.jsonl"];
+    refused(
+        &[&device[..], &["--to", "hits", "--report", "/dev/null"]].concat(),
+        &["`/dev/null`", "a device"],
+    );
     // The output of one mix is the input of the next one, in the same folder.
     project.run(&["corpus", "mix", "web", "--to", "again", "--pack", "none"]).fine();
     let mixed = tree(&project.path("again"));

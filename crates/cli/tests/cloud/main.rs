@@ -319,6 +319,16 @@ fn attributes_in_a_store_are_found_by_every_task() {
     assert_eq!(names["sources"], found);
     let collecting = build(&store);
     assert_eq!(payload(&server, collecting.path()), payload(&server, one.path()));
+    // With other attributes it is another build, whatever was found before.
+    let beside = dir.path().join("data/wiki/attributes/x/3.jsonl");
+    let rows = std::fs::read_to_string(&beside).unwrap();
+    std::fs::write(&beside, rows.replace("size", "SIZE")).unwrap();
+    let other = project();
+    std::fs::copy(one.path().join("recipe.toml"), other.path().join("recipe.toml")).unwrap();
+    let output = regimen(&server, other.path(), &[&BUILD[..], &store].concat()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && text.contains("attributes/x/3.jsonl"), "{text}");
+    std::fs::write(&beside, rows).unwrap();
     // Where the first task never comes, another one looks for them.
     std::fs::remove_dir_all(dir.path().join("between/curate")).unwrap();
     build(&[&store[..], &["--task", "1/2", "--patience", "0"]].concat());

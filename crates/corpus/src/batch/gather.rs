@@ -104,6 +104,7 @@ impl Gathering {
                 .map_err(|e| Error::Listing(Box::new(regimen_recipe::Error::from(e))))?;
             Ok(InputFile { path: path.into(), full: full.into(), blake3, bytes })
         })?;
+        self.plan.same(files.values().flatten())?;
         let config = self.plan.config()?;
         let ground = self.plan.ground(&config, &files)?;
         for (number, had) in &self.have {

@@ -157,18 +157,68 @@ mod tests {
         let plan = Plan::new("corpus", &config, root).unwrap();
         let plan: Plan = serde_json::from_str(&serde_json::to_string(&plan).unwrap()).unwrap();
         let (cancel, store) = (Cancel::new(), Store::open(root).unwrap());
+        let mut made = Vec::new();
+        for file in plan.files().unwrap() {
+            let scratch = tempfile::tempdir().unwrap();
+            let bytes = fs::read(&file.full).unwrap();
+            made.extend(plan.first(&[(file.number, Some(&bytes))], scratch.path(), &cancel).unwrap());
+        }
+        let mut gathering = Gathering::new(&plan, &root.join("parts")).unwrap();
+        made.iter().for_each(|made| gathering.take(made).unwrap());
+        gathering.finish(&store, &cancel).unwrap();
+        assert_eq!(corpus(&config, root, "two", &root.join("parts")), expected);
+        // Another machine with another file, or without it, and a driver whose file changed.
+        let told = |what: &str| {
+            let error = plan.first(&[(1, None)], root, &cancel).unwrap_err();
+            assert!(error.to_string().contains(what), "{error}");
+        };
+        let path = root.join("beside/x/1.jsonl");
+        let rows = fs::read_text(&path).unwrap();
+        fs::write(&path, rows.replace("[[0,5,", "[[0,4,").as_bytes()).unwrap();
+        told("`beside/x/1.jsonl` is here something else");
+        let mut gathering = Gathering::new(&plan, &root.join("late-parts")).unwrap();
+        made.iter().for_each(|made| gathering.take(made).unwrap());
+        let error = gathering.finish(&store, &cancel).err().unwrap();
+        assert!(error.to_string().contains("`beside/x/1.jsonl` is here something else"), "{error}");
+        std::fs::remove_file(&path).unwrap();
+        told("beside/x/1.jsonl");
+    }
+
+    #[test]
+    fn licence_files_may_be_given_and_must_be_those_of_the_plan() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let mut config = project(root);
+        let licence = "Permission is hereby granted, free of charge, to any person obtaining a copy";
+        for (name, text) in [("LICENSE", licence), ("a.rs", "fn main() {}\n"), ("b.rs", "struct B;\n")] {
+            fs::create_dir_all(&root.join("code")).unwrap();
+            fs::write(&root.join("code").join(name), text.as_bytes()).unwrap();
+        }
+        config["sources"] = json!([{
+            "name": "c", "path": "code", "format": "code", "author": "human", "licence": "MIT",
+            "text_field": "text", "id_field": "id", "blocks": 0, "weight": 1.0,
+        }]);
+        let plan = Plan::new("corpus", &config, root).unwrap();
+        let (cancel, store) = (Cancel::new(), Store::open(root).unwrap());
         let mut gathering = Gathering::new(&plan, &root.join("parts")).unwrap();
         for file in plan.files().unwrap() {
             let scratch = tempfile::tempdir().unwrap();
             let bytes = fs::read(&file.full).unwrap();
-            let made = plan.first(&[(file.number, Some(&bytes))], scratch.path(), &cancel).unwrap();
-            made.iter().for_each(|made| gathering.take(made).unwrap());
+            for bytes in [Some(&bytes[..]), None] {
+                let made = plan.first(&[(file.number, bytes)], scratch.path(), &cancel).unwrap();
+                made.iter().for_each(|made| gathering.take(made).unwrap());
+            }
         }
         gathering.finish(&store, &cancel).unwrap();
-        assert_eq!(corpus(&config, root, "two", &root.join("parts")), expected);
-        std::fs::remove_file(root.join("beside/x/1.jsonl")).unwrap();
-        let error = plan.first(&[(1, None)], root, &cancel).unwrap_err();
-        assert!(error.to_string().contains("beside/x/1.jsonl"), "{error}");
+        fs::write(&root.join("code/LICENSE"), licence.replace("granted", "refused").as_bytes()).unwrap();
+        for bytes in [None, Some(&b"fn main() {}\n"[..])] {
+            let scratch = tempfile::tempdir().unwrap();
+            let error = plan.first(&[(1, bytes)], scratch.path(), &cancel).unwrap_err();
+            assert!(error.to_string().contains("`code/LICENSE` is here something else"), "{error}");
+        }
+        let scratch = tempfile::tempdir().unwrap();
+        let error = plan.first(&[(0, None)], scratch.path(), &cancel).unwrap_err();
+        assert!(error.to_string().contains("`code/LICENSE` is here something else"), "{error}");
     }
 
     #[test]

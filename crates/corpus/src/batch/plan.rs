@@ -1,6 +1,7 @@
 //! A build whose first pass another program runs, file by file. What a file becomes depends on the plan alone, so files may
 //! be read anywhere, in any order, and twice.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use regimen_recipe::{InputFile, as_read, list_files};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::build::{self, Files, Ground};
+use crate::build::{self, Files, Ground, UNREAD};
 use crate::code::is_licence_file;
 use crate::config::{Config, FIELDS, Format};
 use crate::error::{Error, Result};
@@ -36,6 +37,8 @@ struct Listed {
     path: String,
     full: PathBuf,
     bytes: u64,
+    /// Of attribute files and licence files, which lie beside what is read: the hash that all machines must find.
+    beside: Option<Hash256>,
 }
 
 /// A file of a plan.
@@ -77,7 +80,7 @@ pub(super) fn check(docs: &[u8], hashes: &[u8]) -> Hash256 {
 
 impl Plan {
     /// Plan the build of a stage with this normalised config, of the project at `root`: sources are listed, and not read, but
-    /// for the rows in which names of attributes are looked for.
+    /// for attribute and licence files, and for the rows in which names of attributes are looked for.
     ///
     /// # Errors
     /// [`Error::Plan`] for a config whose documents must be read one after the other; what the listing says.
@@ -87,18 +90,20 @@ impl Plan {
         let (listed, names) = (Vec::new(), Found::new());
         let mut plan = Plan { stage: stage.into(), root, config, listed, names };
         let config = plan.config()?;
-        for pattern in config.sources.iter().flat_map(|s| std::iter::once(&s.path).chain(&s.attributes)) {
-            // A pattern of two sources means the same files twice.
-            if plan.listed.iter().any(|known| known.pattern == *pattern) {
-                continue;
-            }
+        let code = config.sources.iter().filter(|source| source.format == Format::Code);
+        let code: BTreeSet<&String> = code.map(|source| &source.path).collect();
+        let attributes: BTreeSet<&String> = config.sources.iter().flat_map(|s| &s.attributes).collect();
+        let paths: BTreeSet<&String> = config.sources.iter().map(|source| &source.path).collect();
+        // A pattern of two sources means the same files twice.
+        for pattern in paths.iter().chain(attributes.difference(&paths)).copied() {
             let found = list_files(&plan.root, pattern).map_err(|e| Error::Listing(Box::new(e)))?;
-            plan.listed.extend(found.into_iter().map(|file| Listed {
-                pattern: pattern.clone(),
-                path: file.path.clone(),
-                full: file.full.clone(),
-                bytes: file.bytes,
-            }));
+            for file in found {
+                let (pattern, path) = (pattern.clone(), file.path.clone());
+                let read = attributes.contains(&pattern) || code.contains(&pattern) && is_licence_file(&path);
+                let read = read.then(|| file.input(&mut |_| ())).transpose();
+                let beside = read.map_err(|e| Error::Listing(Box::new(e)))?.map(|input| input.blake3);
+                plan.listed.push(Listed { pattern, path, full: file.full, bytes: file.bytes, beside });
+            }
         }
         plan.files()?;
         let files = plan.inputs(|file| Ok(unread(file)))?;
@@ -175,16 +180,17 @@ impl Plan {
             Ok(read.cloned().unwrap_or_else(|| unread(file)))
         })?;
         let config = self.config()?;
+        let given = |file: &&InputFile| inputs.iter().any(|input| input.path == file.path);
         for source in config.sources.iter().filter(|source| source.format == Format::Code) {
             let of = files.get(&source.path).into_iter().flatten();
-            self.bring(&of.filter(|file| is_licence_file(&file.path)).collect::<Vec<_>>())?;
+            self.beside(of.filter(|file| is_licence_file(&file.path) && !given(file)), cancel)?;
         }
         let ground = self.ground(&config, &files)?;
         for &(number, _) in wanted {
             let file = &ground.plan[number];
-            let beside = ground.beside.attributes.files(file.source, &file.input.path);
-            self.bring(&beside.iter().collect::<Vec<_>>())?;
+            self.beside(ground.beside.attributes.files(file.source, &file.input.path), cancel)?;
         }
+        self.same(inputs.iter())?;
         let reading = ground.reading();
         let mut progress = |_: u64, _: u64, _: u64| Ok(());
         let alone: Vec<_> = (0..planned.len()).map(|number| number..number + 1).collect();
@@ -208,14 +214,43 @@ impl Plan {
         Ground::with(config, files, &self.root, |_| Ok(self.names.clone()))
     }
 
-    /// Have files here that lie beside those that are handed over.
+    /// Bring files here that are not.
     fn bring(&self, wanted: &[&InputFile]) -> Result<()> {
         for file in wanted {
+            if fs::size(&file.full).ok() == Some(file.bytes) {
+                continue;
+            }
             let found = list_files(&self.root, &file.path).map_err(|e| Error::Listing(Box::new(e)))?;
             // An object that changed since has another place here.
             let same = found.first().filter(|found| found.full == file.full);
             let found = same.ok_or_else(|| gone(&file.path))?;
             found.bring(&mut |_| ()).map_err(|e| Error::Listing(Box::new(e)))?;
+        }
+        Ok(())
+    }
+
+    /// Have files here that lie beside what is read, and are those of the plan.
+    fn beside<'i>(&self, wanted: impl IntoIterator<Item = &'i InputFile>, cancel: &Cancel) -> Result<()> {
+        for file in wanted {
+            cancel.check()?;
+            self.bring(&[file])?;
+            let (blake3, bytes) = Hash256::of_file_shared(&file.full)?;
+            self.same(std::iter::once(&InputFile { blake3, bytes, ..file.clone() }))?;
+        }
+        Ok(())
+    }
+
+    /// Whether attribute and licence files are here what they were when the plan was made.
+    pub(super) fn same<'i>(&self, files: impl Iterator<Item = &'i InputFile>) -> Result<()> {
+        let known = self.listed.iter().filter_map(|file| Some((&*file.path, file.beside?)));
+        let known: BTreeMap<&str, Hash256> = known.collect();
+        for file in files {
+            if known.get(&*file.path).is_some_and(|&hash| hash != file.blake3) {
+                return Err(Error::Handed {
+                    what: format!("`{}` is here something else than when the plan was made", file.path),
+                    hint: "give all machines the same files; if it changed, make the plan again",
+                });
+            }
         }
         Ok(())
     }
@@ -272,7 +307,7 @@ fn unread(file: &Listed) -> InputFile {
     InputFile {
         path: file.path.clone(),
         full: file.full.clone(),
-        blake3: Hash256([0; 32]),
+        blake3: file.beside.unwrap_or(UNREAD),
         bytes: file.bytes,
     }
 }

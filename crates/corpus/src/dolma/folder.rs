@@ -59,7 +59,7 @@ pub(crate) fn attributes_of(
         });
     }
     spares(files.iter().map(|file| file.full.as_path()), outputs.iter().map(PathBuf::as_path))?;
-    let roots: BTreeSet<PathBuf> = files.iter().filter_map(|file| documents_of(&file.full)).collect();
+    let roots: BTreeSet<PathBuf> = files.iter().flat_map(|file| documents_of(&file.full)).collect();
     // Of a whole path, folders above may have that name by chance.
     let named = to.is_some_and(|to| match to.is_relative() {
         true => to.iter().any(|name| name == "documents"),
@@ -72,10 +72,14 @@ pub(crate) fn attributes_of(
     }
 }
 
-/// The folder `documents` that a file lies below, as [`attributes_path`] finds it, without links.
-fn documents_of(file: &Path) -> Option<PathBuf> {
-    let mut above = file.ancestors().skip(1);
-    above.find(|folder| folder.file_name().is_some_and(|name| name == "documents")).map(real)
+/// The folders `documents` that a file lies below, without links: by its name, as [`attributes_path`] finds it, and by where
+/// it is.
+fn documents_of(file: &Path) -> impl Iterator<Item = PathBuf> {
+    let nearest = |file: &Path| {
+        let mut above = file.ancestors().skip(1);
+        above.find(|folder| folder.file_name().is_some_and(|name| name == "documents")).map(real)
+    };
+    nearest(file).into_iter().chain(nearest(&real(file)))
 }
 
 /// Check that a name is that of one folder.
@@ -90,19 +94,22 @@ fn is_folder_name(name: &str) -> Result<()> {
     }
 }
 
-/// Check that no output is one of the inputs, under whatever name.
+/// Check that no output is one of the inputs, under whatever name, or a device.
 ///
 /// # Errors
-/// [`Error::OverInput`] with the first that is.
+/// [`Error::OverInput`] with the first that is; what [`fs::no_device`] says.
 pub(crate) fn spares<'p>(
     inputs: impl IntoIterator<Item = &'p Path>,
     outputs: impl IntoIterator<Item = &'p Path>,
 ) -> Result<()> {
     let inputs: BTreeSet<PathBuf> = inputs.into_iter().map(real).collect();
-    match outputs.into_iter().find(|output| inputs.contains(&real(output))) {
-        Some(output) => Err(Error::OverInput { output: output.display().to_string() }),
-        None => Ok(()),
+    for output in outputs {
+        fs::no_device(output)?;
+        if inputs.contains(&real(output)) {
+            return Err(Error::OverInput { output: output.display().to_string() });
+        }
     }
+    Ok(())
 }
 
 /// A path without links and steps upwards, as far as it is there.
@@ -199,6 +206,10 @@ mod tests {
         std::os::unix::fs::symlink(dir.path().join("raw"), dir.path().join("c/documents")).unwrap();
         let linked = [InputFile { full: dir.path().join("c/documents/a.jsonl"), ..file.clone() }];
         let told = attributes_of(&linked, "x", Some(&dir.path().join("c/documents/new")));
+        assert!(matches!(told, Err(Error::OverDocuments { .. })));
+        // Named through a link, or from inside, documents lie where they lie.
+        let through = [InputFile { full: dir.path().join("raw/a.jsonl"), ..file.clone() }];
+        let told = attributes_of(&through, "x", Some(&dir.path().join("documents/new")));
         assert!(matches!(told, Err(Error::OverDocuments { .. })));
         let over = |path: &str| spares([file.full.as_path()], [dir.path().join(path).as_path()]).is_err();
         assert!(over("documents/a.jsonl") && over("link/a.jsonl") && over("link/../documents/./a.jsonl"));

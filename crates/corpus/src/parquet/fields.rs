@@ -100,7 +100,7 @@ pub(super) const FOOTER: Fields = &[
     (5, List(&KEY_VALUE)),
     (6, Bytes),
     // ColumnOrder.
-    (7, List(&Struct(&[(1, EMPTY), (2, EMPTY)]))),
+    (7, List(&Struct(&[(1, EMPTY), (2, EMPTY), (3, EMPTY)]))),
     (8, ENCRYPTION),
     (9, Bytes),
 ];
@@ -140,6 +140,7 @@ const LOGICAL_TYPE: Holds = Struct(&[
     (16, Struct(&[(1, Byte)])),
     (17, Struct(&[(1, Bytes)])),
     (18, Struct(&[(1, Bytes), (2, Whole)])),
+    (19, EMPTY),
 ]);
 
 const ROW_GROUP: Holds = Struct(&[

@@ -238,6 +238,12 @@ mod tests {
         let encodings = |list: u8| [0x49, 0x1c, 0x19, 0x1c, 0x3c, 0x29, list, 0, 0, 0, 0, 0];
         assert_eq!(told(FOOTER, &encodings(0x15)), "12 bytes");
         assert_eq!(told(FOOTER, &encodings(0x18)), "field 4.1.3.2 has type 8, and must be a whole number");
+        let logical = |kind: u8| [0x29, 0x1c, 0xac, 0x0c | kind, 38, 0, 0, 0, 0];
+        assert_eq!(told(FOOTER, &logical(0)), "9 bytes");
+        assert_eq!(
+            told(FOOTER, &[0x29, 0x1c, 0xac, 0x01, 38, 0, 0, 0]),
+            "field 2.10.19 has type 1, and must be a struct"
+        );
         // What nobody knows has any type.
         assert_eq!(told(PAGE, &[0x9c, 0x18, 0, 0, 0]), "5 bytes");
     }

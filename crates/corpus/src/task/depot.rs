@@ -28,14 +28,9 @@ pub(crate) struct Made {
     pub note: Note,
     #[serde(default)]
     pub files: Vec<Hash256>,
-    /// The plan under which they were read.
-    #[serde(default = "none")]
-    pub plan: Hash256,
-}
-
-/// Notes of before name no plan.
-fn none() -> Hash256 {
-    Hash256([0; 32])
+    /// The plan under which they were read. Notes of before name none.
+    #[serde(default)]
+    pub plan: Option<Hash256>,
 }
 
 /// How hard zstd tries for texts on their way.
@@ -143,7 +138,7 @@ impl<'d> Depot<'d> {
         drop(to);
         self.store.send(&packed, name)?;
         fs::remove_file(&packed)?;
-        self.put_note(name, &Made { note: note(path)?, files, plan: self.key })
+        self.put_note(name, &Made { note: note(path)?, files, plan: Some(self.key) })
     }
 
     /// Bring an object and its note to the file `path`, unless it is there. Packed texts are unpacked. `came` is told of the

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use regimen_base::Hash256;
+use regimen_base::{Cancel, Hash256};
 use regimen_recipe::{InputFile, ListedFile, list_files};
 use serde::{Deserialize, Serialize};
 
-use crate::build::Files;
+use crate::build::{Files, UNREAD};
 use crate::code::is_licence_file;
 use crate::config::{Config, Format};
 use crate::error::{Error, Result};
@@ -17,9 +17,6 @@ use crate::task::{MOST_TASKS, Task};
 
 /// Name of its object.
 const PLAN: &str = "plan.json";
-/// Stands for the hash of a file that was not read.
-pub(crate) const UNREAD: Hash256 = Hash256([0; 32]);
-
 /// What is written.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Written {
@@ -88,13 +85,22 @@ impl Plan {
             bytes: file.bytes,
             tag: file.tag.clone(),
         };
+        // Attribute files have been read: a part of another content would be made anew in the end.
+        let read_by_all = beside.iter().flat_map(|(pattern, files)| {
+            files.iter().map(|file| File {
+                pattern: pattern.clone(),
+                path: file.path.clone(),
+                bytes: file.bytes,
+                tag: file.blake3.to_string(),
+            })
+        });
         let local = Config { memory: 0, ..config.clone() };
         let ours = |tasks| Written {
             version: 1,
             stage: task.stage.into(),
             tasks,
             config: Hash256::of(format!("{local:?}").as_bytes()),
-            files: listed.iter().map(file).collect(),
+            files: listed.iter().map(file).chain(read_by_all.clone()).collect(),
         };
         let text = |plan: &Written| {
             serde_json::to_vec_pretty(plan).map_err(|e| Error::Plan { reason: e.to_string() })
@@ -149,16 +155,21 @@ impl Plan {
         })
     }
 
-    /// Bring files here that are looked at, and not hashed.
-    pub fn bring(&self, wanted: &[&InputFile], task: &mut Task) -> Result<()> {
+    /// Bring documents here that are looked at, and not hashed.
+    pub fn bring(
+        &self,
+        wanted: &[&InputFile],
+        cancel: &Cancel,
+        tell: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<()> {
         let wanted: BTreeSet<&str> = wanted.iter().map(|file| &*file.path).collect();
         let absent = |file: &&ListedFile| wanted.contains(&*file.path) && !file.is_here();
         let absent: Vec<&ListedFile> = self.listed.iter().map(|(_, file)| file).filter(absent).collect();
         let bytes = absent.iter().map(|file| file.bytes).sum();
         let mut meter = Meter::new("documents brought here for the names of attributes", absent.len(), bytes);
         for file in absent {
-            task.cancel.check().map_err(|_| Error::Interrupted)?;
-            counted(&mut meter, file.bytes, task.tell, |came| {
+            cancel.check().map_err(|_| Error::Interrupted)?;
+            counted(&mut meter, file.bytes, tell, |came| {
                 file.bring(came).map_err(|error| Error::Listing(Box::new(error)))
             })?;
         }

@@ -12,11 +12,11 @@
 //! - Files of the project are always read.
 //! - So are sources whose attributes are named by their first rows: the rows of their documents are looked at, too.
 
+use crate::build::UNREAD;
 use crate::error::{Error, Result};
 use crate::first;
 use crate::output::note;
 use crate::read::attributes::given;
-use crate::task::plan::UNREAD;
 use crate::task::{Work, docs_of};
 
 impl Work<'_> {
@@ -31,7 +31,7 @@ impl Work<'_> {
         let pairs = files.iter().map(|file| &*file.input.path).zip(made.files.iter().copied());
         let key = first::key(&self.ground.identity(), pairs);
         let hashes = note(&self.hashes(group)?)?;
-        if made.plan != self.plan.key || made.files.contains(&UNREAD) {
+        if made.plan != Some(self.plan.key) || made.files.contains(&UNREAD) {
             return Ok(());
         }
         if made.files.len() != files.len() || [made.note.key, hashes.key] != [key, key] {
