@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pyarrow
@@ -16,12 +17,18 @@ from project import BIN, ROOT, payload, project, regimen as program, run_tests
 
 
 class Step:
-    """A worker's step, which notes its process."""
+    """A worker's step, which notes its process, and begins once two processes have a block: one alone may be done with all of
+    them before the other gets its first."""
 
-    def __init__(self, step):
+    def __init__(self, step, meeting):
         self.step = step
+        self.meeting = Path(meeting)
 
     def __call__(self, batch):
+        (self.meeting / str(os.getpid())).touch()
+        end = time.monotonic() + 300
+        while len(list(self.meeting.iterdir())) < 2 and time.monotonic() < end:
+            time.sleep(0.02)
         made = self.step(batch)
         return made.append_column("pid", pyarrow.array([os.getpid()] * made.num_rows, pyarrow.int64()))
 
@@ -39,17 +46,18 @@ def contents(batch):
 def on_two(dataset, step):
     """Run `step` over the blocks of a dataset in two processes; gives back the blocks, which two processes made.
 
-    No process begins before both are there, and each takes one block at a time: or the first would do all on a busy machine.
+    Each takes one block at a time.
     """
     ray.data.DataContext.get_current().wait_for_min_actors_s = 300
-    made = dataset.map_batches(
-        Step,
-        fn_constructor_args=(step,),
-        batch_format="pyarrow",
-        batch_size=None,
-        compute=ray.data.ActorPoolStrategy(size=2, max_tasks_in_flight_per_actor=1),
-        num_cpus=0.5,
-    ).materialize()
+    with tempfile.TemporaryDirectory() as meeting:
+        made = dataset.map_batches(
+            Step,
+            fn_constructor_args=(step, meeting),
+            batch_format="pyarrow",
+            batch_size=None,
+            compute=ray.data.ActorPoolStrategy(size=2, max_tasks_in_flight_per_actor=1),
+            num_cpus=0.5,
+        ).materialize()
     pids = set(made.select_columns(["pid"]).to_pandas()["pid"])
     assert len(pids) == 2 and os.getpid() not in pids, f"processes that worked: {pids}"
     return made
