@@ -32,6 +32,7 @@ mod mix;
 mod names;
 mod normal;
 mod output;
+mod paragraphs;
 pub mod parquet;
 mod part;
 mod pipeline;

@@ -7,12 +7,13 @@ use regimen_recipe::Problem;
 use serde::Deserialize;
 
 use crate::config::{Config, Source};
-use crate::dedup::hash::{hash64, hash128};
+use crate::dedup::hash::hash128;
 use crate::dedup::{Keep, MinHasher, Preset, Work, url};
 use crate::edit::{Cut, apply, encode};
 use crate::error::{Error, Result};
 use crate::expr::{Facts, Truth, parse};
 use crate::names::Reason;
+use crate::paragraphs::paragraphs;
 use crate::part::Hashes;
 use crate::read::attributes::{TAGGER, given as given_by};
 use crate::tag::{Buffers, Scratch, Set, Shape, Span, Tags, Wanted, stored};
@@ -280,45 +281,11 @@ impl Pipeline {
             hashes.bands.extend_from_slice(work.bands());
         }
         if let Some(least) = self.paragraphs {
-            hashes.paragraphs.extend(
-                paragraphs(text, least).map(|(start, end)| hash64(text[start..end].trim().as_bytes(), 0)),
-            );
+            hashes.paragraphs.extend(paragraphs(text, least).map(|paragraph| paragraph.hash()));
         }
         outcome
     }
 }
 
-/// The paragraphs of a text that are compared: lines that are not blank and have at least `least` bytes without the white
-/// space around them. Each is the range up to and with its line feed.
-pub(crate) fn paragraphs(text: &str, least: u32) -> impl Iterator<Item = (usize, usize)> + '_ {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        while at < text.len() {
-            let start = at;
-            at = memchr::memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |i| start + i + 1);
-            let length = text[start..at].trim().len();
-            if length > 0 && length >= least as usize {
-                return Some((start, at));
-            }
-        }
-        None
-    })
-}
-
 /// The taggers that a config asks for.
 pub(crate) type Taggers = Vec<Wanted>;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paragraphs_are_lines_with_something_in_them() {
-        let text = "one\n\n  \n  two words \nx\nlast";
-        let found: Vec<&str> = paragraphs(text, 0).map(|(a, b)| &text[a..b]).collect();
-        assert_eq!(found, ["one\n", "  two words \n", "x\n", "last"]);
-        let found: Vec<&str> = paragraphs(text, 4).map(|(a, b)| &text[a..b]).collect();
-        assert_eq!(found, ["  two words \n", "last"]);
-        assert_eq!(paragraphs("", 0).count(), 0);
-    }
-}

@@ -12,7 +12,7 @@ use crate::dedup::{self, Span, Substrings};
 use crate::edit::{self, Cut};
 use crate::error::{Error, Result};
 use crate::part::{Reader, Records};
-use crate::pipeline::paragraphs;
+use crate::paragraphs::paragraphs;
 use crate::resolve::{Part, Standing};
 use crate::rounds::{Pairs, pairs};
 
@@ -23,9 +23,9 @@ const BATCH: usize = 8 << 20;
 pub(crate) fn paragraph_cuts(text: &str, least: u32, mut numbers: &[u32], out: &mut Vec<Cut>) {
     let mut each = (0u32..).zip(paragraphs(text, least));
     while let [wanted, rest @ ..] = numbers
-        && let Some((_, (start, end))) = each.find(|(number, _)| number == wanted)
+        && let Some((_, found)) = each.find(|(number, _)| number == wanted)
     {
-        out.push(Cut { start: start as u32, end: end as u32, replacement: 0 });
+        out.push(Cut { start: found.start, end: found.end, replacement: 0 });
         numbers = rest;
     }
 }

@@ -69,6 +69,7 @@ pub use patch::{
     patch_embed_backward_weight, patch_embed_forward, patch_embed_sums, patchify, patchify_backward,
 };
 pub use pool::{set_threads, threads, with_threads};
+pub use prefetch::prefetch;
 pub use reduce::{all_finite, argmax, dot_f64, norm_sq_f64, sum_f64};
 pub use rope::{RopeTable, rope_apply};
 pub use scratch::scratch_floats;

@@ -23,3 +23,17 @@ pub(crate) fn ahead(x: &[f32], from: usize, len: usize) {
         ahead_at(x[from..].as_ptr(), end - from);
     }
 }
+
+/// Asks for the first cache line of `x[at]`, which need not exist: for tables that are looked up at places known some time before.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub fn prefetch<T>(x: &[T], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint that may name any address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(at).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (x, at);
+}

@@ -15,13 +15,15 @@
 //! Filters are sized for nine tenths of the rate that was asked for, so that a measured rate stays below it.
 
 use rayon::prelude::*;
+use regimen_kernels::prefetch;
 
+use super::blocks::Blocks;
 use super::distinct::Distinct;
 use super::error::{Error, Result};
 use super::hash::mix;
 
 /// Words of a block.
-const WORDS: usize = 8;
+pub(super) const WORDS: usize = 8;
 /// Bytes of a block.
 pub const BLOCK_BYTES: u64 = 64;
 /// Most bits a word that a key sets.
@@ -30,6 +32,8 @@ const MOST_PER_WORD: u32 = 4;
 const MARGIN: f64 = 0.9;
 /// Parts of a filter that threads work on.
 const PARTS: usize = 256;
+/// A block is asked for so many keys before it is looked up.
+const AHEAD: usize = 16;
 
 /// How large a filter is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -131,7 +135,7 @@ fn hit(thrown: u32, fresh: u32) -> f64 {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bloom {
     sizing: Sizing,
-    pub(super) blocks: Vec<[u64; WORDS]>,
+    pub(super) blocks: Blocks,
     pub(super) keys: u64,
 }
 
@@ -222,7 +226,7 @@ impl Bloom {
             return Err(Error::Memory { what, needed, allowed: memory });
         }
         let blocks = usize::try_from(sizing.blocks).unwrap_or(usize::MAX);
-        Ok(Bloom { sizing, blocks: vec![[0; WORDS]; blocks], keys: 0 })
+        Ok(Bloom { sizing, blocks: Blocks::zeros(blocks), keys: 0 })
     }
 
     /// Writes over an empty filter, which changes nothing but takes all of its memory now. Worth it where most pages will be
@@ -288,7 +292,11 @@ impl Bloom {
             parts.push((blocks, visits));
         }
         parts.into_par_iter().for_each(|(blocks, visits)| {
-            for visit in visits {
+            for i in 0..visits.len() {
+                if let Some(coming) = visits.get(i + AHEAD) {
+                    prefetch(blocks, coming.block as usize);
+                }
+                let visit = &mut visits[i];
                 let old = insert(&mut blocks[visit.block as usize], visit.hash, per_word);
                 visit.block = u32::from(old);
             }

@@ -14,6 +14,7 @@
 //! | [`keep`] | which copy of a cluster stays |
 //! | [`partition`], [`forest`] | records on disk or in memory by their key; disjoint sets |
 
+mod blocks;
 pub mod bloom;
 pub mod bloom_file;
 pub mod distinct;

@@ -28,13 +28,13 @@ use super::row::Row;
 use super::tag::{Progress, Summary};
 use super::within;
 use crate::date;
-use crate::dedup::hash::{hash64, hash128};
+use crate::dedup::hash::hash128;
 use crate::dedup::{Keep, MinHasher, Preset, Work, url};
 use crate::error::{Error, Place, Result};
 use crate::flow::{self, Job};
 use crate::memory::{Memory, is_long};
 use crate::output::{Output, hold, tidy};
-use crate::pipeline::paragraphs;
+use crate::paragraphs::paragraphs;
 use crate::read::chunk::{Chunk, Chunks};
 
 /// Bytes of a document for which a paragraph counts: marks of many short ones take more than their text.
@@ -283,10 +283,14 @@ impl Hashing<'_> {
                     // Short paragraphs take more than their text, and no more than that.
                     out.reserve_exact(16 * paragraphs(text, min_bytes).count());
                 }
-                for (start, end) in paragraphs(text, min_bytes) {
-                    out.extend_from_slice(&hash64(text[start..end].trim().as_bytes(), 0).to_le_bytes());
-                    put(room.offsets.code_points(text, start as u32), out);
-                    put(room.offsets.code_points(text, end as u32), out);
+                let mut points = room.offsets.cursor(text);
+                for paragraph in paragraphs(text, min_bytes) {
+                    let (start, end) = (points.to(paragraph.start), points.to(paragraph.end));
+                    let mut record = [0; 16];
+                    record[..8].copy_from_slice(&paragraph.hash().to_le_bytes());
+                    record[8..12].copy_from_slice(&start.to_le_bytes());
+                    record[12..].copy_from_slice(&end.to_le_bytes());
+                    out.extend_from_slice(&record);
                     number += 1;
                 }
             }

@@ -101,10 +101,10 @@ impl Lines {
     pub fn end(&mut self) -> Result<()> {
         loop {
             if let Some(at) = self.rest.iter().position(|b| !b.is_ascii_whitespace()) {
-                let line = self.next + self.rest[..at].iter().filter(|&&b| b == b'\n').count() as u64;
+                let line = self.next + memchr::memchr_iter(b'\n', &self.rest[..at]).count() as u64;
                 return Err(wrong(self.place(line), "the documents end before this row"));
             }
-            self.next += self.rest.iter().filter(|&&b| b == b'\n').count() as u64;
+            self.next += memchr::memchr_iter(b'\n', &self.rest).count() as u64;
             self.rest.clear();
             if self.ended {
                 return Ok(());
