@@ -57,8 +57,9 @@ mod tests {
     #[test]
     fn paragraphs_are_lines_with_something_in_them() {
         let text = "one\n\n  \n  two words \nx\nlast";
-        let lines =
-            |least| paragraphs(text, least).map(|p| &text[p.start as usize..p.end as usize]).collect::<Vec<_>>();
+        let lines = |least| {
+            paragraphs(text, least).map(|p| &text[p.start as usize..p.end as usize]).collect::<Vec<_>>()
+        };
         assert_eq!(lines(0), ["one\n", "  two words \n", "x\n", "last"]);
         assert_eq!(lines(4), ["  two words \n", "last"]);
         assert_eq!(paragraphs(text, 4).map(|p| p.core).collect::<Vec<_>>(), ["two words", "last"]);

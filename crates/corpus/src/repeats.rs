@@ -11,8 +11,8 @@ use crate::config::Config;
 use crate::dedup::{self, Span, Substrings};
 use crate::edit::{self, Cut};
 use crate::error::{Error, Result};
-use crate::part::{Reader, Records};
 use crate::paragraphs::paragraphs;
+use crate::part::{Reader, Records};
 use crate::resolve::{Part, Standing};
 use crate::rounds::{Pairs, pairs};
 

@@ -68,22 +68,19 @@ fn write_spans(spans: &[Span], text: &str, offsets: &Offsets, out: &mut Vec<u8>)
         let start = if i > 0 && span.start == at { end } else { Digits::of(points.to(span.start)) };
         end = Digits::of(points.to(span.end));
         at = span.end;
-        let mut room = [0u8; 32];
-        let mut length = 0;
-        let mut put = |bytes: &[u8]| {
-            room[length..length + bytes.len()].copy_from_slice(bytes);
-            length += bytes.len();
-        };
-        put(if i == 0 { b"[[" } else { b",[" });
-        put(start.digits());
-        put(b",");
-        put(end.digits());
-        put(b",");
-        if span.score == 1.0 {
-            put(b"1.0]");
-            out.extend_from_slice(&room[..length]);
-        } else {
-            out.extend_from_slice(&room[..length]);
+        // All copies are of a length that the compiler knows; what is too much of one is written over by the next.
+        let mut room = [0u8; 64];
+        room[..2].copy_from_slice(if i == 0 { b"[[" } else { b",[" });
+        let length = start.put(&mut room, 2);
+        room[length] = b',';
+        let length = end.put(&mut room, length + 1);
+        room[length] = b',';
+        room[length + 1..length + 5].copy_from_slice(b"1.0]");
+        let whole = span.score == 1.0;
+        let before = out.len();
+        out.extend_from_slice(&room);
+        out.truncate(before + if whole { length + 5 } else { length + 1 });
+        if !whole {
             score(span.score, out);
             out.push(b']');
         }
@@ -94,25 +91,28 @@ fn write_spans(spans: &[Span], text: &str, offsets: &Offsets, out: &mut Vec<u8>)
 /// The decimal digits of a number.
 #[derive(Clone, Copy)]
 struct Digits {
-    all: [u8; 10],
-    first: u8,
+    /// From the first one on.
+    all: [u8; 16],
+    length: usize,
 }
 
 impl Digits {
     fn of(mut n: u32) -> Digits {
-        let mut digits = Digits { all: [0; 10], first: 10 };
-        loop {
-            digits.first -= 1;
-            digits.all[usize::from(digits.first)] = b'0' + (n % 10) as u8;
+        // From the last place on, moved to the begin.
+        let mut digits = u128::from(b'0' + (n % 10) as u8);
+        let mut length = 1;
+        while n >= 10 {
             n /= 10;
-            if n == 0 {
-                return digits;
-            }
+            digits = digits << 8 | u128::from(b'0' + (n % 10) as u8);
+            length += 1;
         }
+        Digits { all: digits.to_le_bytes(), length }
     }
 
-    fn digits(&self) -> &[u8] {
-        &self.all[usize::from(self.first)..]
+    /// Copies them to the byte `at`; gives back the one behind them. 16 bytes from `at` on are written over.
+    fn put(&self, room: &mut [u8; 64], at: usize) -> usize {
+        room[at..at + 16].copy_from_slice(&self.all);
+        at + self.length
     }
 }
 

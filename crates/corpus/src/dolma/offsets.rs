@@ -43,9 +43,7 @@ impl Offsets {
         let at = (at as usize).min(text.len());
         match self.before.get(at / BLOCK) {
             None => at as u32,
-            Some(&before) => {
-                before + begun(&text.as_bytes()[at / BLOCK * BLOCK..at])
-            }
+            Some(&before) => before + begun(&text.as_bytes()[at / BLOCK * BLOCK..at]),
         }
     }
 
