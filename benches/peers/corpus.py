@@ -5,6 +5,7 @@ import glob
 import gzip
 import json
 import os
+import re
 import resource
 import shutil
 import statistics
@@ -99,6 +100,16 @@ class Bench:
             self.sizes[folder] = text_bytes(sorted(glob.glob(folder + "/*.gz"))) / 1e6
         return self.sizes[folder]
 
+    def packed(self):
+        """The same documents packed by zstd."""
+        path = os.path.join(self.work, "packed/documents")
+        if not os.path.exists(path):
+            os.makedirs(path)
+            for file in sorted(glob.glob(self.full + "/*.gz")):
+                name = os.path.basename(file).removesuffix(".gz")
+                subprocess.run(f"gzip -dc '{file}' | zstd -q -3 -o '{path}/{name}.zst'", shell=True, check=True)
+        return path
+
     def clean(self, *paths):
         for path in paths:
             path = os.path.join(self.work, path)
@@ -137,6 +148,12 @@ class Bench:
         clean = ["half/attributes", "full/attributes"]
         self.row(name, self.half, self.tag(tagger, self.full, 1), peer, "dolma 1.2.1", clean, goal, ours_folder=self.full)
 
+    def read(self):
+        """Reading and parsing alone: a sample of next to nothing."""
+        for name, folder, goal in (("read", self.full, 140), ("read-zst", self.packed(), 220)):
+            ours = [self.ours, "corpus", "sample", folder, "--fraction", "0.00001", "--to", "sample.jsonl", "--threads", "1", "--quiet"]
+            self.row(name, folder, ours, None, None, ["sample.jsonl"], goal, ours_folder=self.full)
+
     def gopher(self):
         self.tagger("gopher", "gopher_v1", 60)
 
@@ -146,20 +163,56 @@ class Bench:
     def pii(self):
         self.tagger("pii", "pii_regex_with_counts_fast_v2", 200)
 
+    def dedup(self, by, folder, threads):
+        how = {"paragraph": ["--bloom", "20000000", "--rate", "1e-6"], "document": []}[by]
+        return [self.ours, "corpus", "dedup", folder, "--by", by, *how, "--name", by, "--threads", str(threads), "--quiet"]
+
+    def dolma_dedup(self, what, threads):
+        config = {"documents": ["full/documents/*.gz"], "dedupe": {"name": "dup", "skip_empty": True, **what},
+                  "bloom_filter": {"file": "full/bloom.bin", "read_only": False, "estimated_doc_count": 20_000_000,
+                                   "desired_false_positive_rate": 1e-6},
+                  "processes": threads}
+        with open(os.path.join(self.work, f"dedup{threads}.yaml"), "w") as f:
+            json.dump(config, f)
+        return [self.dolma, "-c", f"dedup{threads}.yaml", "dedupe"]
+
+    def document_dedup(self):
+        clean = ["full/attributes", "packed/attributes", "full/bloom.bin"]
+        peer = self.dolma_dedup({"documents": {"attribute_name": "dup", "key": "$.text"}}, 1)
+        self.row("document-dedup", self.full, self.dedup("document", self.full, 1), peer, "dolma 1.2.1", clean, 140)
+        ours = self.dedup("document", self.packed(), 1)
+        self.row("document-dedup-zst", self.full, ours, None, None, clean, 220)
+
     def paragraph_dedup(self):
+        clean = ["full/attributes", "packed/attributes", "full/bloom.bin"]
         for threads in (1, 2):
-            config = {"documents": ["full/documents/*.gz"],
-                      "dedupe": {"name": "para", "paragraphs": {"attribute_name": "dup_para"}, "skip_empty": True},
-                      "bloom_filter": {"file": "full/bloom.bin", "read_only": False, "estimated_doc_count": 20_000_000,
-                                       "desired_false_positive_rate": 1e-6},
-                      "processes": threads}
-            with open(os.path.join(self.work, f"dedup{threads}.yaml"), "w") as f:
-                json.dump(config, f)
-            ours = [self.ours, "corpus", "dedup", self.full, "--by", "paragraph", "--bloom", "20000000", "--rate", "1e-6",
-                    "--name", "para", "--threads", str(threads), "--quiet"]
-            peer = [self.dolma, "-c", f"dedup{threads}.yaml", "dedupe"]
-            self.row(f"paragraph-dedup-{threads}", self.full, ours, peer, "dolma 1.2.1",
-                     ["full/attributes", "full/bloom.bin"], [90, 170][threads - 1], threads)
+            peer = self.dolma_dedup({"paragraphs": {"attribute_name": "dup_para"}}, threads)
+            ours = self.dedup("paragraph", self.full, threads)
+            self.row(f"paragraph-dedup-{threads}", self.full, ours, peer, "dolma 1.2.1", clean, [90, 170][threads - 1], threads)
+            ours = self.dedup("paragraph", self.packed(), threads)
+            self.row(f"paragraph-dedup-zst-{threads}", self.full, ours, None, None, clean, [120, 230][threads - 1], threads)
+
+    def decontaminate(self):
+        """Against some 14,000 sentences of Moby Dick and of speeches, with the time of reading taken off too."""
+        items = os.path.join(self.work, "items.jsonl")
+        if not os.path.exists(items):
+            data = os.path.join(HERE, "../../data")
+            texts = [json.loads(line)["text"] for name in ("moby-dick/chapters", "sotu/recent", "sotu/1930-1959")
+                     for line in subprocess.run(["zstd", "-dc", f"{data}/{name}.jsonl.zst"], check=True, capture_output=True, text=True).stdout.splitlines()]
+            sentences = [sentence for text in texts for sentence in re.split(r"(?<=[.?!])\s+", text) if len(sentence) > 100]
+            with open(items, "w") as f:
+                f.writelines(json.dumps({"id": i, "question": sentence}) + "\n" for i, sentence in enumerate(sentences))
+        ours = [self.ours, "corpus", "decontaminate", self.full, "--against", items, "--field", "question", "--to", "hits",
+                "--report", "hits.jsonl", "--threads", "1", "--quiet"]
+        read = [self.ours, "corpus", "sample", self.full, "--fraction", "0.00001", "--to", "sample.jsonl", "--threads", "1", "--quiet"]
+        alone = []
+        for _ in range(1 if self.args.quick else self.args.runs):
+            self.clean("sample.jsonl")
+            alone.append(run(read, cwd=self.work)["cpu"])
+        whole = self.row("decontaminate", self.full, ours, None, None, ["hits", "hits.jsonl"], 0)
+        speed = self.megabytes(self.full) / (statistics.median(r["cpu"] for r in whole) - statistics.median(alone))
+        print(json.dumps({"name": "decontaminate-alone", "unit": "MB/s", "ours": speed, "goal": 150, "threads": 1}), flush=True)
+        print(f"decontaminate without reading: {speed:.1f} MB/s (goal 150)", file=sys.stderr)
 
     def minhash(self):
         ours = [self.ours, "corpus", "dedup", self.full, "--by", "near", "--preset", "fineweb", "--name", "near", "--threads", "1", "--quiet"]
@@ -262,7 +315,7 @@ tokenizer = "tokenizer"
         print(f"startup: {line['ours']:.1f} ms (goal below 20)", file=sys.stderr)
 
 
-ROWS = ["gopher", "c4", "pii", "paragraph-dedup", "minhash", "tokenize", "chain", "scaling", "startup"]
+ROWS = ["read", "gopher", "c4", "pii", "document-dedup", "paragraph-dedup", "decontaminate", "minhash", "tokenize", "chain", "scaling", "startup"]
 
 
 def main():

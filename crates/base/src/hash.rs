@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::str::FromStr;
+
+use rayon::prelude::*;
 
 use crate::fs;
 
@@ -101,26 +103,49 @@ impl Hash256 {
         }
     }
 
-    /// The same, on all threads of the pool: while one piece is hashed the next one is read.
+    /// The same, on all threads of the pool: each reads a piece, then all hash all of them.
     pub fn of_file_shared(path: &Path) -> Result<(Hash256, u64), fs::Error> {
-        let mut file = fs::open(path)?;
-        let mut fill = |piece: &mut Vec<u8>| {
-            piece.clear();
-            let read = file.by_ref().take(PIECE as u64).read_to_end(piece);
-            read.map(drop).map_err(|e| fs::Error::new("read", path, e))
-        };
+        let wrong = |e| fs::Error::new("read", path, e);
+        let pieces = fs::size(path)?.div_ceil(PIECE as u64);
+        if pieces < 2 {
+            return Hash256::of_file(path);
+        }
+        // One for each thread, so that each has a place of its own in the file.
+        let mut readers = (0..pieces.min(rayon::current_num_threads() as u64))
+            .map(|_| Ok((fs::open(path)?, Vec::new())))
+            .collect::<Result<Vec<(std::fs::File, Vec<u8>)>, fs::Error>>()?;
         let mut hasher = blake3::Hasher::new();
         let mut length = 0;
-        let (mut piece, mut next) = (Vec::with_capacity(PIECE), Vec::new());
-        fill(&mut piece)?;
-        while piece.len() == PIECE {
-            length += PIECE as u64;
-            let (_, filled) = rayon::join(|| hasher.update_rayon(&piece).count(), || fill(&mut next));
-            filled?;
-            std::mem::swap(&mut piece, &mut next);
+        loop {
+            let fill = |(at, (file, piece)): (u64, &mut (std::fs::File, Vec<u8>))| {
+                piece.clear();
+                file.seek(SeekFrom::Start(length + at * PIECE as u64))?;
+                file.by_ref().take(PIECE as u64).read_to_end(piece)
+            };
+            let each = readers.par_iter_mut().with_max_len(1).enumerate();
+            each.map(|(at, reader)| fill((at as u64, reader)).map(drop))
+                .collect::<Result<(), _>>()
+                .map_err(wrong)?;
+            for (_, piece) in &readers {
+                hasher.update_rayon(piece);
+                length += piece.len() as u64;
+                if piece.len() < PIECE {
+                    return Ok((Hash256(*hasher.finalize().as_bytes()), length));
+                }
+            }
         }
-        hasher.update(&piece);
-        Ok((Hash256(*hasher.finalize().as_bytes()), length + piece.len() as u64))
+    }
+
+    /// How each of many files is hashed best: threads that share a file wait for each other, those with a file each do not. So
+    /// only a file that has more than a quarter of what a thread gets is shared.
+    pub fn of_each(paths: &[impl AsRef<Path>]) -> impl Fn(&Path) -> Result<(Hash256, u64), fs::Error> + Sync {
+        // A file that cannot be read says so in its turn.
+        let all: u64 = paths.iter().map(|path| fs::size(path.as_ref()).unwrap_or(0)).sum();
+        let share = all / (4 * rayon::current_num_threads() as u64);
+        move |path| match fs::size(path)? {
+            bytes if bytes <= share => Hash256::of_file(path),
+            _ => Hash256::of_file_shared(path),
+        }
     }
 
     /// The first eight digits, enough to name an artifact on a screen.
@@ -175,7 +200,10 @@ mod tests {
             fs::write(&path, &bytes).unwrap();
             let want = (Hash256::of(&bytes), length as u64);
             assert_eq!(Hash256::of_file(&path).unwrap(), want);
-            assert_eq!(Hash256::of_file_shared(&path).unwrap(), want);
+            for threads in [1, 2, 5] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                assert_eq!(pool.install(|| Hash256::of_file_shared(&path)).unwrap(), want);
+            }
         }
         assert!(Hash256::of_file_shared(&dir.path().join("none")).is_err());
     }

@@ -5,7 +5,7 @@
 //! Records are little endian and begin with their length, so that texts can be skipped. The files are gone once the corpus
 //! is whole.
 
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::author::Author;
@@ -130,11 +130,13 @@ impl Records {
                 break;
             }
             let (before, more) = (out.len(), (bytes as u64).min(self.left));
-            out.resize(before + more as usize, 0);
-            self.file.read_exact(&mut out[before..]).map_err(|e| match e.kind() {
-                ErrorKind::UnexpectedEof => Error::Record { what: "a file between two passes" },
-                _ => fs::Error::new("read", &self.path, e).into(),
-            })?;
+            // Without zeros that are written over at once.
+            out.reserve(more as usize);
+            let read = self.file.by_ref().take(more).read_to_end(&mut out);
+            read.map_err(|e| fs::Error::new("read", &self.path, e))?;
+            if ((out.len() - before) as u64) < more {
+                return Err(Error::Record { what: "a file between two passes" });
+            }
             self.left -= more;
         }
         if self.left == 0 && whole < out.len() && whole < bytes {

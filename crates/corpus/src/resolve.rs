@@ -241,11 +241,7 @@ pub(crate) fn resolve(
                 }
             };
             in_blocks(parts, config.memory, gather, |blocks| Ok(paragraphs.append(blocks)?))?;
-            let mut paragraphs = paragraphs.finish()?;
-            while let Some((ordinal, indices)) = paragraphs.next()? {
-                indices.iter().try_for_each(|&index| found.put(ordinal, index))?;
-            }
-            Ok(())
+            paragraphs.finish()?.each(|ordinal, index| found.put(ordinal, index))
         })?),
         ParagraphDedup::Bloom => Some(rounds.round(rounds::PARAGRAPHS, |found| {
             let sizing = Sizing::new(config.paragraphs.expected, config.paragraphs.rate)?;

@@ -52,7 +52,7 @@ impl ExactKeys {
             return Err(Error::option("documents", documents, "more than every ordinal that was pushed"));
         }
         let forest = Forest::new(documents);
-        (0..PARTITIONS).into_par_iter().with_max_len(1).try_for_each(|part| {
+        self.records.by_size().into_par_iter().with_max_len(1).try_for_each(|part| {
             let records = self.records.records_of(part);
             let passes = passes(records, 20, share(self.tables));
             (0..passes).try_for_each(|pass| {
@@ -139,7 +139,7 @@ impl ExactParagraphs {
                 found.push_to(part, place.to_le_bytes())
             })
         };
-        (0..PARTITIONS).into_par_iter().with_max_len(1).try_for_each(|part| -> Result<()> {
+        self.records.by_size().into_par_iter().with_max_len(1).try_for_each(|part| -> Result<()> {
             let records = self.records.records_of(part);
             let passes = passes(records, 12, share(quarter));
             let mut held = Vec::new();
@@ -177,6 +177,9 @@ fn record(ordinal: u32, index: u32, fingerprint: u64) -> (u64, [u8; 16]) {
     (key, record)
 }
 
+/// So many duplicates are sorted at once, whatever the number of threads.
+const FEW: u64 = 1 << 18;
+
 /// The duplicate paragraphs, document by document. Memory: one 256th of them a thread at once.
 #[derive(Debug)]
 pub struct Paragraphs {
@@ -194,32 +197,61 @@ impl Paragraphs {
         self.duplicates
     }
 
+    /// The end of the partitions that are sorted at once: one a thread, and more of small ones.
+    fn some(&self) -> usize {
+        let least = PARTITIONS.min(self.part + rayon::current_num_threads().max(1));
+        let records = |end: usize| (self.part..end).map(|part| self.found.records_of(part)).sum::<u64>();
+        (least + 1..=PARTITIONS).take_while(|&end| records(end) <= FEW).last().unwrap_or(least)
+    }
+
+    /// The duplicates of some more partitions, in order; none if there are no more.
+    fn sorted(&mut self) -> Result<Option<Vec<u64>>> {
+        if self.part == PARTITIONS {
+            return Ok(None);
+        }
+        let end = self.some();
+        let sort = |part| {
+            let mut places = Vec::with_capacity(self.found.records_of(part) as usize);
+            self.found.for_each(part, |record| {
+                places.push(u64::from_le_bytes(*record));
+                Ok(())
+            })?;
+            places.sort_unstable();
+            Ok(places)
+        };
+        let sorted: Vec<Result<Vec<u64>>> =
+            (self.part..end).into_par_iter().with_max_len(1).map(sort).collect();
+        self.part = end;
+        let mut all = Vec::new();
+        for places in sorted {
+            all.append(&mut places?);
+        }
+        Ok(Some(all))
+    }
+
+    /// Hand every duplicate to `each`, in document order: its document and its number there. Meanwhile the next ones are sorted.
+    pub fn each<E: From<Error> + Send>(
+        mut self,
+        mut each: impl FnMut(u32, u32) -> std::result::Result<(), E> + Send,
+    ) -> std::result::Result<(), E> {
+        let mut sorted = self.sorted()?;
+        while let Some(places) = sorted {
+            let mut hand = || places.iter().try_for_each(|&place| each((place >> 32) as u32, place as u32));
+            let (handed, next) = rayon::join(&mut hand, || self.sorted());
+            handed?;
+            sorted = next?;
+        }
+        Ok(())
+    }
+
     /// The next document that has duplicate paragraphs, in document order, with their indices, rising.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<(u32, &[u32])>> {
         while self.at == self.places.len() {
-            if self.part == PARTITIONS {
-                return Ok(None);
+            match self.sorted()? {
+                Some(places) => (self.places, self.at) = (places, 0),
+                None => return Ok(None),
             }
-            let end = PARTITIONS.min(self.part + rayon::current_num_threads().max(1));
-            let sorted: Vec<Result<Vec<u64>>> = (self.part..end)
-                .into_par_iter()
-                .map(|part| {
-                    let mut places = Vec::with_capacity(self.found.records_of(part) as usize);
-                    self.found.for_each(part, |record| {
-                        places.push(u64::from_le_bytes(*record));
-                        Ok(())
-                    })?;
-                    places.sort_unstable();
-                    Ok(places)
-                })
-                .collect();
-            self.places.clear();
-            sorted.into_iter().try_for_each(|places| -> Result<()> {
-                self.places.append(&mut places?);
-                Ok(())
-            })?;
-            (self.part, self.at) = (end, 0);
         }
         let rest = &self.places[self.at..];
         let ordinal = (rest[0] >> 32) as u32;

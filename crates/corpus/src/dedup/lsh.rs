@@ -15,9 +15,7 @@ use rayon::prelude::*;
 use super::error::{Error, Result};
 use super::forest::{Clusters, Forest};
 use super::hash::mix;
-use super::partition::{
-    Block, Budget, Firsts, Gathered, LEAST_MEMORY, NONE, PARTITIONS, Partitions, passes, share,
-};
+use super::partition::{Block, Budget, Firsts, Gathered, LEAST_MEMORY, NONE, Partitions, passes, share};
 
 /// Bytes of a record: key, ordinal.
 pub(crate) const RECORD: usize = 12;
@@ -94,7 +92,7 @@ impl Lsh {
     /// The clusters of `documents` documents, some of which may not have been pushed. An error if an ordinal was too large.
     pub fn finish(self, documents: u32) -> Result<Clusters> {
         let forest = self.forest(documents)?;
-        (0..PARTITIONS).into_par_iter().with_max_len(1).try_for_each(|part| {
+        self.records.by_size().into_par_iter().with_max_len(1).try_for_each(|part| {
             let passes = passes(self.records.records_of(part), SLOT, share(self.tables));
             (0..passes).try_for_each(|pass| {
                 let mut table = Firsts::<u64>::new(self.records.records_of(part).div_ceil(passes));
@@ -117,7 +115,7 @@ impl Lsh {
         alike: impl Fn(u32, u32) -> bool + Sync,
     ) -> Result<Clusters> {
         let forest = self.forest(documents)?;
-        (0..PARTITIONS).into_par_iter().with_max_len(1).try_for_each(|part| {
+        self.records.by_size().into_par_iter().with_max_len(1).try_for_each(|part| {
             let passes = passes(self.records.records_of(part), VERIFIED_SLOT, share(self.tables));
             (0..passes).try_for_each(|pass| {
                 let mut table = Firsts::<u64>::new(self.records.records_of(part).div_ceil(passes));

@@ -227,6 +227,14 @@ impl<const W: usize> Partitions<W> {
         self.parts[part].records
     }
 
+    /// All partitions, the largest ones first: threads that take them one by one end at the same time, however often one key
+    /// occurs.
+    pub fn by_size(&self) -> Vec<usize> {
+        let mut all: Vec<usize> = (0..PARTITIONS).collect();
+        all.sort_by_key(|&part| std::cmp::Reverse(self.records_of(part)));
+        all
+    }
+
     /// Whether any record went to a file.
     pub fn spilled(&self) -> bool {
         self.parts.iter().any(|part| part.spilled > 0)

@@ -290,11 +290,7 @@ pub(crate) fn meet(
                 let hash = record.first_chunk().map_or(0, |key| u64::from_le_bytes(*key));
                 Ok(paragraphs.push(number(&record[8..]), number(&record[12..]), hash)?)
             })?;
-            let mut paragraphs = paragraphs.finish()?;
-            while let Some((ordinal, indices)) = paragraphs.next()? {
-                indices.iter().try_for_each(|&index| found.put(ordinal, index))?;
-            }
-            Ok(())
+            paragraphs.finish()?.each(|ordinal, index| found.put(ordinal, index))
         }
     }
 }

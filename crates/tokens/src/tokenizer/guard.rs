@@ -4,14 +4,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::Value;
 
+use super::json::Json;
+
 /// Refuse merges that the crate would read beyond a buffer for: those whose result is longer than any token, or whose
 /// right half is shorter than the prefix that is cut off it.
-pub(super) fn merges(json: &Value) -> Result<(), String> {
-    let model = &json["model"];
-    let (Some(vocab), Some(merges)) = (model["vocab"].as_object(), model["merges"].as_array()) else {
+pub(super) fn merges(json: &Json) -> Result<(), String> {
+    let model = &json.rest["model"];
+    let (Some(longest), Some(merges)) = (json.longest, model["merges"].as_array()) else {
         return Ok(());
     };
-    let longest = vocab.keys().map(String::len).max().unwrap_or_default();
     let prefix = model["continuing_subword_prefix"].as_str().unwrap_or_default().len();
     for (rank, merge) in merges.iter().enumerate() {
         let Some((left, right)) = halves(merge) else { continue };

@@ -14,6 +14,7 @@ mod expression;
 mod guard;
 mod handed;
 mod hash;
+mod json;
 mod make;
 mod memory;
 mod merge;
@@ -28,9 +29,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use byte_level::ByteLevel;
+use json::Json;
 use rayon::prelude::*;
 use regimen_base::fs;
-use serde_json::Value;
 use tokenizers::Tokenizer as Outer;
 
 use crate::error::{Error, Result};
@@ -82,7 +83,7 @@ impl Tokenizer {
     pub fn load(path: &Path) -> Result<Tokenizer> {
         let text = fs::read(path)?;
         let bad = |what: &dyn std::fmt::Display| Error::tokenizer(path, what);
-        let json: Value = serde_json::from_slice(&text).map_err(|e| bad(&e))?;
+        let json = Json::read(&text).map_err(|e| bad(&e))?;
         guard::merges(&json).map_err(|what| bad(&what))?;
         let mut outer = guard::foreign(|| Outer::from_bytes(&text)).map_err(|what| bad(&what))?;
         // Text is data: a special token spelled out in it is encoded as any other text.
@@ -91,7 +92,7 @@ impl Tokenizer {
         outer.with_truncation(None).map_err(|e| bad(&e))?;
         outer.with_padding(None);
         let (end_id, end_token) = end::find(path, &outer)?;
-        let (codec, tokens) = shape::read(&json, outer, end_id).map_err(|what| bad(&what))?;
+        let (codec, tokens) = shape::read(&json.rest, outer, end_id).map_err(|what| bad(&what))?;
 
         let mut bytes = Vec::new();
         let mut begins = vec![0];

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use regimen_base::Cancel;
+use serde_json::Value;
 
 use super::*;
 use crate::error::Error;
