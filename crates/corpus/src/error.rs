@@ -83,6 +83,9 @@ pub enum Error {
         /// In the words of the JSON reader.
         reason: String,
     },
+    /// A row of a source that cannot be read, where such rows are not dropped.
+    #[error(transparent)]
+    InvalidRow(Box<Error>),
     /// A row without a text.
     #[error("{place}: the row has no text field `{field}`")]
     MissingText {
@@ -580,6 +583,10 @@ impl Hint for Error {
                     .into()
             }
             Error::Json { .. } => "every line must be one JSON object such as {\"id\": \"a\", \"text\": \"...\"}".into(),
+            Error::InvalidRow(why) => {
+                let hint = why.hint().unwrap_or_default();
+                format!("{hint}; to drop such rows, set invalid_row = \"drop\" in the corpus stage")
+            }
             Error::MissingText { .. } => "name the field that holds the text with `text_field` in the source, or set \
                  missing_text = \"drop\" in the corpus stage"
                 .into(),
