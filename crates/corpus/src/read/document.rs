@@ -195,7 +195,8 @@ impl<'r> Maker<'r, '_> {
             Err(error) => match self.reading.invalid_utf8 {
                 InvalidUtf8::Error => {
                     let byte = offset + error.utf8_error().valid_up_to() as u64;
-                    return Err(Error::Encoding { place: self.place(0), byte });
+                    let start = if offset == 0 { error.as_bytes() } else { &[] };
+                    return Err(Error::encoding(self.place(0), byte, start));
                 }
                 InvalidUtf8::Replace => {
                     about.repaired = true;

@@ -93,34 +93,31 @@ impl Maker<'_, '_> {
         };
         match std::str::from_utf8(data) {
             Ok(all) => {
-                numbered.zip(all.split('\n')).try_for_each(|(number, line)| self.row(number, line, None))
+                numbered.zip(all.split('\n')).try_for_each(|(number, line)| self.row(number, line, false))
             }
             Err(_) => {
                 let mut lines = numbered.zip(data.split(|&b| b == b'\n'));
                 lines.try_for_each(|(number, line)| match std::str::from_utf8(line) {
-                    Ok(line) => self.row(number, line, None),
-                    Err(error) => {
-                        self.row(number, &String::from_utf8_lossy(line), Some(error.valid_up_to() as u64))
+                    Ok(line) => self.row(number, line, false),
+                    Err(error) if self.reading.invalid_utf8 == InvalidUtf8::Error => {
+                        let start = if chunk.offset == 0 { data } else { &[] };
+                        Err(Error::encoding(self.place(number), error.valid_up_to() as u64, start))
                     }
+                    Err(_) => self.row(number, &String::from_utf8_lossy(line), true),
                 })
             }
         }
     }
 
-    /// One line; `invalid` is the offset of what was no UTF-8 in it and has been replaced.
-    fn row(&mut self, number: u64, line: &str, invalid: Option<u64>) -> Result<()> {
+    /// One line; `repaired` says that there was something in it that is not UTF-8, which has been replaced.
+    fn row(&mut self, number: u64, line: &str, mut repaired: bool) -> Result<()> {
         if line.bytes().all(|b| b.is_ascii_whitespace()) {
             return Ok(());
         }
-        let policy = self.reading.invalid_utf8;
-        if let (Some(byte), InvalidUtf8::Error) = (invalid, policy) {
-            return Err(Error::Encoding { place: self.place(number), byte });
-        }
         let fields = Fields { text: &self.source.text_field, id: &self.source.id_field };
         let mended;
-        let mut repaired = invalid.is_some();
         let row = match parse(line, fields) {
-            Err(bad) if bad.surrogate && policy != InvalidUtf8::Error => {
+            Err(bad) if bad.surrogate && self.reading.invalid_utf8 != InvalidUtf8::Error => {
                 mended = mend_surrogates(line);
                 repaired = true;
                 parse(&mended, fields)

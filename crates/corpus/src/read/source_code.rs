@@ -60,7 +60,8 @@ impl Maker<'_, '_> {
                     (None, Err(error)) if self.reading.invalid_utf8 == InvalidUtf8::Error => {
                         let file = id.unwrap_or_else(|| self.file.path.clone());
                         let byte = error.utf8_error().valid_up_to() as u64;
-                        return Err(Error::Encoding { place: Place { file, unit: "", number: 0 }, byte });
+                        let place = Place { file, unit: "", number: 0 };
+                        return Err(Error::encoding(place, byte, error.as_bytes()));
                     }
                     (None, Err(_)) if self.reading.invalid_utf8 == InvalidUtf8::Drop => {
                         (String::new(), content.size, Some(INVALID_UTF8))
