@@ -100,6 +100,7 @@ impl<'g> Ground<'g> {
             beside: &self.beside,
             invalid_utf8: self.config.invalid_utf8,
             missing_text: self.config.missing_text,
+            invalid_row: self.config.invalid_row,
             invalid_licence: self.config.invalid_licence,
             memory: &self.memory,
         }
@@ -288,7 +289,7 @@ fn names(config: &Config, plan: &[Planned], rules: &Rules, pipeline: &Pipeline) 
         };
         FileName { path: file.input.path.clone(), unit: unit.into() }
     };
-    let mut reasons = document::reasons(rules, pipeline, &config.sources);
+    let mut reasons = document::reasons(rules, pipeline, config);
     let mut add = |wanted: bool, reason: Reason| {
         if wanted {
             reasons.push(reason);

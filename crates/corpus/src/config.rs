@@ -269,6 +269,14 @@ pub(crate) static FIELDS: &[Field] = &[
         "\"error\"",
         "What becomes of a row without a text.",
     ),
+    Field::new(
+        "invalid_row",
+        Ty::OneOf(&["error", "drop"]),
+        "\"error\"",
+        "What becomes of a row that cannot be read: a line that is no JSON object, or a row of a table with more or fewer \
+         fields than the header.",
+    )
+    .later(),
 ];
 
 /// The config of a corpus.
@@ -299,6 +307,8 @@ pub(crate) struct Config {
     pub limit_bytes: u64,
     pub invalid_utf8: InvalidUtf8,
     pub missing_text: MissingText,
+    #[serde(default)]
+    pub invalid_row: InvalidRow,
     #[serde(default)]
     pub invalid_licence: InvalidLicence,
 }
@@ -414,6 +424,15 @@ pub(crate) enum InvalidLicence {
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum MissingText {
+    Error,
+    Drop,
+}
+
+/// What becomes of a row that cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum InvalidRow {
+    #[default]
     Error,
     Drop,
 }

@@ -73,6 +73,14 @@ pub enum Error {
         /// Offset in the line or file, from 0.
         byte: u64,
     },
+    /// A file of text that begins with the mark of another encoding.
+    #[error("`{file}` begins with the mark of {encoding}, but text must be UTF-8")]
+    Marked {
+        /// The file.
+        file: String,
+        /// `UTF-16` or `UTF-32`.
+        encoding: &'static str,
+    },
     /// A row that is not a JSON object.
     #[error("{place}, column {column}: {reason}")]
     Json {
@@ -83,6 +91,9 @@ pub enum Error {
         /// In the words of the JSON reader.
         reason: String,
     },
+    /// A row of a source that cannot be read, where such rows are not dropped.
+    #[error(transparent)]
+    InvalidRow(Box<Error>),
     /// A row without a text.
     #[error("{place}: the row has no text field `{field}`")]
     MissingText {
@@ -502,6 +513,16 @@ impl Place {
 }
 
 impl Error {
+    /// Bytes that are not UTF-8. Those at the `start` of a file may tell what it is.
+    pub(crate) fn encoding(place: Place, byte: u64, start: &[u8]) -> Error {
+        let encoding = match start {
+            [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => "UTF-32",
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "UTF-16",
+            _ => return Error::Encoding { place, byte },
+        };
+        Error::Marked { file: place.file, encoding }
+    }
+
     pub(crate) fn damaged(path: &Path, what: impl Into<String>) -> Error {
         Error::Damaged { path: path.into(), what: what.into() }
     }
@@ -574,12 +595,19 @@ impl Hint for Error {
             Error::Encoding { .. } => "convert the file to UTF-8 (iconv -f LATIN1 -t UTF-8), or set invalid_utf8 = \
                  \"replace\" or \"drop\" in the corpus stage"
                 .into(),
+            Error::Marked { encoding, .. } => {
+                format!("convert the file to UTF-8 (iconv -f {encoding} -t UTF-8)")
+            }
             Error::Json { reason, .. } if reason.contains("surrogate") || reason.contains("hex escape") => {
                 "a text may not hold half of a UTF-16 pair; set invalid_utf8 = \"replace\" or \"drop\" in the corpus \
                  stage"
                     .into()
             }
             Error::Json { .. } => "every line must be one JSON object such as {\"id\": \"a\", \"text\": \"...\"}".into(),
+            Error::InvalidRow(why) => {
+                let hint = why.hint().unwrap_or_default();
+                format!("{hint}; to drop such rows, set invalid_row = \"drop\" in the corpus stage")
+            }
             Error::MissingText { .. } => "name the field that holds the text with `text_field` in the source, or set \
                  missing_text = \"drop\" in the corpus stage"
                 .into(),

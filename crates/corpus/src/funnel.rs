@@ -68,6 +68,7 @@ impl Funnel {
                                the corpus stage"
                 .into(),
             "missing_text" => "name the field that holds the text with `text_field` in the source".into(),
+            "invalid_row" => "look at the files: most of their rows cannot be read; `format` in the source says what they are".into(),
             "empty" => "look at the files: their texts are empty; `text_field` in the source names the field of the text".into(),
             "mixed_out" => "raise `mix.budget_bytes`, and the weights of the sources above 0".into(),
             name if name.starts_with("drop_") => {

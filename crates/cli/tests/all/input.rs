@@ -117,9 +117,9 @@ fn rows_that_are_no_documents() {
         (b"{\"id\":\"b\",\"body\":\"y\"}\n", &["line 2", "`text`", "text_field"]),
         (b"{\"id\":\"b\",\"text\":null}\n", &["line 2", "`text`"]),
         (b"{\"id\":\"b\",\"text\":3}\n", &["line 2", "`text`", "a whole number"]),
-        (b"hello\n", &["line 2", "column 1"]),
-        (b"[1, 2]\n", &["line 2"]),
-        (b"{\"id\":\"b\",\"text\":\"un\n", &["line 2"]),
+        (b"hello\n", &["line 2", "column 1", "invalid_row = \"drop\""]),
+        (b"[1, 2]\n", &["line 2", "invalid_row"]),
+        (b"{\"id\":\"b\",\"text\":\"un\n", &["line 2", "invalid_row"]),
         (b"{\"id\":\"a\",\"text\":\"again\"}\n", &["`s`", "`a`", "line 1", "line 2"]),
     ];
     for (second, words) in cases {
@@ -139,19 +139,33 @@ fn rows_that_are_no_documents() {
 #[test]
 fn what_is_dropped_on_request_is_counted() {
     let mut bytes = many().into_bytes();
-    bytes.extend_from_slice(b"{\"id\":\"x\",\"body\":\"y\"}\n{\"id\":\"y\",\"text\":\"\xff\"}\n");
-    let recipe = corpus("data/a.jsonl", "", "missing_text = \"drop\"\ninvalid_utf8 = \"drop\"");
+    bytes.extend_from_slice(
+        b"{\"id\":\"x\",\"body\":\"y\"}\n{\"id\":\"y\",\"text\":\"\xff\"}\n{\"id\":\"z\",\"te\n",
+    );
+    let drop = "missing_text = \"drop\"\ninvalid_utf8 = \"drop\"\ninvalid_row = \"drop\"";
+    let recipe = corpus("data/a.jsonl", "", drop);
     let project = project(&recipe, &[("data/a.jsonl", &bytes)]);
     let done = project.run(&["run", "recipe.toml", "--json"]).fine().json();
     let summary = &done["stages"][0]["summary"];
     assert_eq!(
         (&summary["documents"]["read"], &summary["documents"]["kept"]),
-        (&42.into(), &40.into()),
+        (&43.into(), &40.into()),
         "{summary}"
     );
-    assert_eq!(summary["dropped"].as_object().unwrap().len(), 2, "{summary}");
-    let fate = project.run(&["trace", "doc", "s:x", "--run", "corpus", "--json"]).fine().json();
-    assert!(fate["dropped"].as_str().unwrap().contains("text"), "{fate}");
+    assert_eq!(summary["dropped"].as_object().unwrap().len(), 3, "{summary}");
+    let fate = |name: &str| {
+        let fate = project.run(&["trace", "doc", name, "--run", "corpus", "--json"]).fine().json();
+        fate["dropped"].as_str().unwrap().to_string()
+    };
+    assert!(fate("s:x").contains("text"), "{}", fate("s:x"));
+    assert_eq!(fate("s:data/a.jsonl:43"), "invalid_row: row that cannot be read");
+    for args in [&["inspect", "corpus", "--plain", "--reason", "invalid_row"][..], &["stats", "corpus"]] {
+        let shown = project.run(&[&["corpus"], args].concat()).fine().stdout;
+        assert!(shown.contains("invalid_row"), "{shown}");
+    }
+    project.run(&["corpus", "inspect", "corpus", "--html", "page.html"]).fine();
+    assert!(project.read("page.html").contains("row that cannot be read"));
+    project.run(&["corpus", "export", "corpus", "out", "--format", "parquet"]).fine();
 }
 
 #[test]

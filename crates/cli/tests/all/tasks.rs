@@ -23,9 +23,10 @@ dedup_url = true
 near = { preset = "fineweb", keep = "longest" }
 paragraphs = { dedup = "exact", min_bytes = 30 }
 validation = 0.1
+invalid_row = "drop"
 "#;
 
-/// Ten files in two sources, in several parts, with copies of every kind.
+/// Ten files in two sources, in several parts, with copies of every kind and a row in each that cannot be read.
 fn project() -> Project {
     let project = Project::empty();
     let mut dice = Dice(11);
@@ -50,6 +51,7 @@ fn project() -> Project {
             let row = row(&format!("{file}-{number}"), &text);
             let url = format!(",\"metadata\":{{\"url\":\"http://example.org/{}\"}}}}\n", dice.below(900));
             rows.push_str(&(row.trim_end().trim_end_matches('}').to_string() + &url));
+            rows.push_str(if number == 30 { "{\"id\":\"cut\",\n" } else { "" });
         }
         if file < 6 {
             project.write(&format!("data/a/{file}.jsonl"), rows);

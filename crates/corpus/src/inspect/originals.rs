@@ -214,6 +214,7 @@ impl Originals {
             beside: &self.beside,
             invalid_utf8: self.config.invalid_utf8,
             missing_text: self.config.missing_text,
+            invalid_row: self.config.invalid_row,
             invalid_licence: self.config.invalid_licence,
             memory: &Arc::new(Memory::unlimited()),
         };

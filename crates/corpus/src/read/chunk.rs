@@ -65,7 +65,7 @@ impl Chunk {
     /// Call `each` for every line that is not blank, with what tells its place in the file called `file`.
     ///
     /// # Errors
-    /// [`Error::Encoding`] for what is not UTF-8, and what `each` gives back.
+    /// [`Error::Encoding`] and [`Error::Marked`] for what is not UTF-8, and what `each` gives back.
     pub fn rows(
         &self,
         file: &str,
@@ -73,8 +73,10 @@ impl Chunk {
     ) -> Result<()> {
         for (number, line) in self.lines() {
             let place = || Place { file: file.into(), unit: "line", number };
-            let line = std::str::from_utf8(line)
-                .map_err(|e| Error::Encoding { place: place(), byte: e.valid_up_to() as u64 })?;
+            let line = std::str::from_utf8(line).map_err(|e| {
+                let start = if self.offset == 0 { &self.data[..] } else { &[] };
+                Error::encoding(place(), e.valid_up_to() as u64, start)
+            })?;
             each(line, &place)?;
         }
         Ok(())

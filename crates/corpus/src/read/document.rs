@@ -4,10 +4,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use regimen_base::{DocKey, units};
+use regimen_base::DocKey;
 
 use crate::author::Author;
-use crate::config::{Format, InvalidLicence, InvalidUtf8, MissingText, Normalise, Source};
+use crate::config::{
+    Config, Format, InvalidLicence, InvalidRow, InvalidUtf8, MissingText, Normalise, Source,
+};
 use crate::date;
 use crate::error::{Error, Place, Result};
 use crate::licence;
@@ -23,9 +25,8 @@ use crate::read::beside::Beside;
 use crate::read::chunk::{Chunk, lines};
 use crate::read::front_matter;
 use crate::read::page::Body;
-use crate::read::row::{Fields, RawRow, Scalar, mend_surrogates, parse};
+use crate::read::row::Scalar;
 use crate::read::source_code;
-use crate::read::table::{self, Header};
 use crate::tag;
 use crate::warc::Span;
 use crate::write::Incoming;
@@ -34,25 +35,29 @@ use crate::write::Incoming;
 const NOASSERTION: &str = "NOASSERTION";
 
 /// The mark of the byte order at the begin of a file in UTF-8, which is no part of its text.
-const BOM: &[u8] = "\u{feff}".as_bytes();
+pub(super) const BOM: &[u8] = "\u{feff}".as_bytes();
 
 /// Numbers of the reasons that come before the rules.
 pub(super) const INVALID_UTF8: u16 = 1;
-const MISSING_TEXT: u16 = 2;
+pub(super) const MISSING_TEXT: u16 = 2;
 pub(super) const EMPTY: u16 = 3;
-pub(super) const FIRST_RULE: u16 = 4;
+/// Only where such rows are dropped.
+pub(super) const INVALID_ROW: u16 = 4;
 
 /// The reasons for which a document can be dropped here, in the order of their numbers from 1.
-pub(crate) fn reasons(rules: &Rules, pipeline: &Pipeline, sources: &[Source]) -> Vec<Reason> {
+pub(crate) fn reasons(rules: &Rules, pipeline: &Pipeline, config: &Config) -> Vec<Reason> {
     let reason = |name: &str, text: &str| Reason { name: name.into(), text: text.into() };
     let mut all = vec![
         reason("invalid_utf8", "text that is not UTF-8"),
         reason("missing_text", "row without a text"),
         reason("empty", "text of no length"),
     ];
+    if config.invalid_row == InvalidRow::Drop {
+        all.push(reason("invalid_row", "row that cannot be read"));
+    }
     all.extend(rules.reasons());
     all.extend(pipeline.reasons());
-    if sources.iter().any(|source| source.format == Format::Code) {
+    if config.sources.iter().any(|source| source.format == Format::Code) {
         all.extend(source_code::reasons());
     }
     all
@@ -67,8 +72,16 @@ pub(crate) struct Reading<'r> {
     pub beside: &'r Beside,
     pub invalid_utf8: InvalidUtf8,
     pub missing_text: MissingText,
+    pub invalid_row: InvalidRow,
     pub invalid_licence: InvalidLicence,
     pub memory: &'r Arc<Memory>,
+}
+
+impl Reading<'_> {
+    /// Number of the reason that the first rule gives.
+    pub(super) fn first_rule(&self) -> u16 {
+        if self.invalid_row == InvalidRow::Drop { INVALID_ROW + 1 } else { INVALID_ROW }
+    }
 }
 
 /// The documents of one chunk.
@@ -150,7 +163,7 @@ pub(super) struct Maker<'r, 'm> {
 }
 
 impl<'r> Maker<'r, '_> {
-    fn place(&self, number: u64) -> Place {
+    pub(super) fn place(&self, number: u64) -> Place {
         let unit = if self.file.unit == "row" { "row" } else { "line" };
         Place { file: self.file.path.clone(), unit, number }
     }
@@ -182,7 +195,8 @@ impl<'r> Maker<'r, '_> {
             Err(error) => match self.reading.invalid_utf8 {
                 InvalidUtf8::Error => {
                     let byte = offset + error.utf8_error().valid_up_to() as u64;
-                    return Err(Error::Encoding { place: self.place(0), byte });
+                    let start = if offset == 0 { error.as_bytes() } else { &[] };
+                    return Err(Error::encoding(self.place(0), byte, start));
                 }
                 InvalidUtf8::Replace => {
                     about.repaired = true;
@@ -259,159 +273,8 @@ impl<'r> Maker<'r, '_> {
         Ok(())
     }
 
-    /// Rows of a table with a header.
-    fn table(&mut self, chunk: &Chunk) -> Result<()> {
-        let (Some(header), Some(ends)) = (&chunk.header, &chunk.ends) else { return Ok(()) };
-        let path = &self.file.path;
-        let Some(text) = header.find(&self.source.text_field) else {
-            return Err(header.column(path, &self.source.text_field, "the file has no such column"));
-        };
-        let id = header.find(&self.source.id_field);
-        let (mut start, mut number) = (0, chunk.first);
-        for &end in ends {
-            let (begin, row) = (start, &chunk.data[start..end]);
-            start = end;
-            if chunk.offset == 0 && begin == 0 {
-                continue;
-            }
-            number += 1;
-            if table::is_blank(row) {
-                continue;
-            }
-            self.table_row(number - 1, chunk.offset + begin as u64, row, header, text, id)?;
-        }
-        Ok(())
-    }
-
-    /// A row of a table, at a byte of the file, with the numbers of the columns of text and id.
-    fn table_row(
-        &mut self,
-        number: u64,
-        byte: u64,
-        row: &[u8],
-        header: &Header,
-        text: usize,
-        id: Option<usize>,
-    ) -> Result<()> {
-        let (line, repaired) = match std::str::from_utf8(row) {
-            Ok(line) => (Cow::Borrowed(line), false),
-            Err(error) if self.reading.invalid_utf8 == InvalidUtf8::Error => {
-                let byte = error.valid_up_to() as u64;
-                return Err(Error::Encoding { place: self.place(number), byte });
-            }
-            Err(_) => (String::from_utf8_lossy(row), true),
-        };
-        let path = &self.file.path;
-        let mut fields = table::fields(&line, header.delimiter)
-            .map_err(|(at, reason)| table::fault(path, number, byte + at as u64, reason))?;
-        if fields.len() != header.columns.len() {
-            let (found, wanted) = (fields.len() as u64, header.columns.len() as u64);
-            let found = units::plural(found, "field");
-            return Err(table::fault(path, number, byte, format!("{found}, but the header has {wanted}")));
-        }
-        let mut take = |at: usize| Scalar::Text(std::mem::take(&mut fields[at]));
-        let id = id.map(&mut take).unwrap_or_default();
-        let text = take(text);
-        let (mut row, mut metadata) = (RawRow { text, id, ..RawRow::default() }, serde_json::Map::new());
-        for (column, cell) in header.columns.iter().zip(&fields) {
-            if *column == self.source.text_field || *column == self.source.id_field || cell.is_empty() {
-                continue;
-            }
-            let scalar = || Scalar::Text(Cow::Borrowed(&**cell));
-            match column.as_str() {
-                "created" => row.created = scalar(),
-                "author_kind" => row.author = scalar(),
-                "license" | "licence" => row.licence = scalar(),
-                _ => {}
-            }
-            metadata.insert(column.clone(), cell.as_ref().into());
-        }
-        let metadata = serde_json::Value::Object(metadata).to_string();
-        row.metadata = &metadata;
-        self.row_of(number, row, repaired)
-    }
-
-    fn rows(&mut self, chunk: &Chunk) -> Result<()> {
-        let numbered = chunk.first..;
-        match std::str::from_utf8(&chunk.data) {
-            Ok(all) => {
-                let all = if chunk.offset == 0 { all.strip_prefix('\u{feff}').unwrap_or(all) } else { all };
-                numbered.zip(all.split('\n')).try_for_each(|(number, line)| self.row(number, line, None))
-            }
-            Err(_) => {
-                let mut lines = numbered.zip(chunk.data.split(|&b| b == b'\n'));
-                lines.try_for_each(|(number, line)| match std::str::from_utf8(line) {
-                    Ok(line) => self.row(number, line, None),
-                    Err(error) => {
-                        self.row(number, &String::from_utf8_lossy(line), Some(error.valid_up_to() as u64))
-                    }
-                })
-            }
-        }
-    }
-
-    /// One line; `invalid` is the offset of what was no UTF-8 in it and has been replaced.
-    fn row(&mut self, number: u64, line: &str, invalid: Option<u64>) -> Result<()> {
-        if line.bytes().all(|b| b.is_ascii_whitespace()) {
-            return Ok(());
-        }
-        let policy = self.reading.invalid_utf8;
-        if let (Some(byte), InvalidUtf8::Error) = (invalid, policy) {
-            return Err(Error::Encoding { place: self.place(number), byte });
-        }
-        let fields = Fields { text: &self.source.text_field, id: &self.source.id_field };
-        let mended;
-        let (row, repaired) = match parse(line, fields) {
-            Ok(row) => (row, invalid.is_some()),
-            Err(bad) if bad.surrogate && policy != InvalidUtf8::Error => {
-                mended = mend_surrogates(line);
-                (parse(&mended, fields).map_err(|bad| self.no_row(number, bad))?, true)
-            }
-            Err(bad) => return Err(self.no_row(number, bad)),
-        };
-        self.row_of(number, row, repaired)
-    }
-
-    fn no_row(&self, number: u64, bad: crate::read::row::BadRow) -> Error {
-        Error::Json { place: self.place(number), column: bad.column, reason: bad.reason }
-    }
-
-    fn row_of(&mut self, number: u64, row: RawRow, repaired: bool) -> Result<()> {
-        let id = self.id(number, row.id)?;
-        let text = if let Scalar::Text(text) = &row.text { Some(&**text) } else { None };
-        let about = About {
-            attributes: self.attributes(id.as_deref().unwrap_or_default(), text)?,
-            id,
-            author: self.author(number, &row.author)?,
-            licence: self.licence(number, row.licence)?,
-            created: match &row.created {
-                Scalar::Text(text) => date::days(text),
-                _ => None,
-            },
-            repaired,
-            metadata: row.metadata,
-            span: None,
-        };
-        match row.text {
-            Scalar::Text(text) => {
-                let length = text.len();
-                if repaired && self.reading.invalid_utf8 == InvalidUtf8::Drop {
-                    return self.add(number, about, String::new(), length, Some(INVALID_UTF8));
-                }
-                self.add(number, about, text.into_owned(), length, None)
-            }
-            Scalar::Null if self.reading.missing_text == MissingText::Drop => {
-                self.add(number, about, String::new(), 0, Some(MISSING_TEXT))
-            }
-            Scalar::Null => {
-                Err(Error::MissingText { place: self.place(number), field: self.source.text_field.clone() })
-            }
-            other => Err(self.wrong(number, &self.source.text_field, "a text", other.kind())),
-        }
-    }
-
     /// What the next row of each attribute file says of the document with this id and text.
-    fn attributes(&mut self, id: &str, text: Option<&str>) -> Result<Vec<(u32, tag::Span)>> {
+    pub(super) fn attributes(&mut self, id: &str, text: Option<&str>) -> Result<Vec<(u32, tag::Span)>> {
         let mut found = Vec::new();
         self.beside.begin();
         for rows in &mut self.attributes {
@@ -429,7 +292,17 @@ impl<'r> Maker<'r, '_> {
         Ok(found)
     }
 
-    fn id<'a>(&self, number: u64, id: Scalar<'a>) -> Result<Option<Cow<'a, str>>> {
+    /// The next row of each attribute file is that of a document of which nothing is known.
+    pub(super) fn pass_attributes(&mut self, number: u64) -> Result<()> {
+        for rows in &mut self.attributes {
+            if rows.left.next().is_none() {
+                return Err(missing_row(rows.file, &format!("{}:{number}", self.file.path)));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn id<'a>(&self, number: u64, id: Scalar<'a>) -> Result<Option<Cow<'a, str>>> {
         let field = &self.source.id_field;
         match id {
             Scalar::Text(id) if !id.is_empty() => Ok(Some(id)),
@@ -442,7 +315,7 @@ impl<'r> Maker<'r, '_> {
         }
     }
 
-    fn author(&self, number: u64, author: &Scalar) -> Result<Author> {
+    pub(super) fn author(&self, number: u64, author: &Scalar) -> Result<Author> {
         let expected = "one of human, machine, mixed, unknown";
         match author {
             Scalar::Null => Ok(self.source.author),
@@ -452,7 +325,7 @@ impl<'r> Maker<'r, '_> {
         }
     }
 
-    fn licence<'a>(&self, number: u64, licence: Scalar<'a>) -> Result<Cow<'a, str>>
+    pub(super) fn licence<'a>(&self, number: u64, licence: Scalar<'a>) -> Result<Cow<'a, str>>
     where
         'r: 'a,
     {
@@ -464,7 +337,7 @@ impl<'r> Maker<'r, '_> {
         }
     }
 
-    fn wrong(&self, number: u64, field: &str, expected: &'static str, found: &str) -> Error {
+    pub(super) fn wrong(&self, number: u64, field: &str, expected: &'static str, found: &str) -> Error {
         Error::FieldType { place: self.place(number), field: field.into(), expected, found: found.into() }
     }
 
@@ -506,7 +379,8 @@ impl<'r> Maker<'r, '_> {
             self.out.values.extend(std::iter::repeat_n(f32::NAN, rules));
         } else {
             let failed = self.reading.rules.judge(&text, &mut self.out.values);
-            dropped = failed.map(|rule| FIRST_RULE + rule as u16);
+            let first = self.reading.first_rule();
+            dropped = failed.map(|rule| first + rule as u16);
             let given = Given {
                 source: &self.source.name,
                 id: &id,
@@ -516,7 +390,7 @@ impl<'r> Maker<'r, '_> {
                 attributes: &about.attributes,
             };
             outcome = self.reading.pipeline.run(&given, &mut text, failed.is_some(), self.room);
-            let first = FIRST_RULE + rules as u16;
+            let first = first + rules as u16;
             let emptied = first + self.reading.pipeline.rules() as u16;
             let here = outcome.dropped.map(|rule| first + rule as u16);
             dropped = dropped.or(here).or(outcome.emptied.then_some(emptied));

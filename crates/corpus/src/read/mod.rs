@@ -13,6 +13,7 @@ pub(crate) mod open;
 pub(crate) mod page;
 pub(crate) mod pairs;
 pub(crate) mod row;
+pub(crate) mod rows;
 pub(crate) mod source_code;
 pub(crate) mod stream;
 pub(crate) mod table;

@@ -63,7 +63,12 @@ pub(crate) struct BadRow {
     pub reason: String,
     /// Whether the reason is half of a UTF-16 pair such as `\ud800`, which no Unicode text can hold.
     pub surrogate: bool,
+    /// Whether the line is an object, but its `metadata` is none.
+    pub metadata: bool,
 }
+
+/// What `metadata` must be.
+const METADATA: &str = "a JSON object as `metadata`";
 
 /// Read one line.
 pub(crate) fn parse<'a>(line: &'a str, fields: Fields<'_>) -> Result<RawRow<'a>, BadRow> {
@@ -73,7 +78,8 @@ pub(crate) fn parse<'a>(line: &'a str, fields: Fields<'_>) -> Result<RawRow<'a>,
         let reason = reason(&error);
         let halves = ["lone leading surrogate", "unexpected end of hex escape"];
         let surrogate = halves.iter().any(|half| reason.starts_with(half));
-        BadRow { column: error.column().max(1), reason, surrogate }
+        let metadata = reason.ends_with(METADATA);
+        BadRow { column: error.column().max(1), reason, surrogate, metadata }
     })
 }
 
@@ -190,7 +196,7 @@ impl<'de> Visitor<'de> for MetadataSeed {
     type Value = Metadata<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object as `metadata`")
+        f.write_str(METADATA)
     }
 
     fn visit_unit<E>(self) -> Result<Metadata<'de>, E> {

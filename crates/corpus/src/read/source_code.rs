@@ -6,7 +6,7 @@ use crate::code::{Step, Why, language};
 use crate::config::InvalidUtf8;
 use crate::error::{Error, Place, Result};
 use crate::names::Reason;
-use crate::read::document::{About, EMPTY, FIRST_RULE, INVALID_UTF8, Maker};
+use crate::read::document::{About, EMPTY, INVALID_UTF8, Maker};
 
 /// Numbers of the reasons for files of source code, from the first one that comes behind those of the pipeline.
 const BINARY: u16 = 0;
@@ -31,7 +31,7 @@ impl Maker<'_, '_> {
     /// A file of source code.
     pub(super) fn code(&mut self, number: u64, id: Option<String>, step: Step) -> Result<()> {
         let reasons = self.reading.pipeline.reasons().len() + self.reading.rules.rules.len();
-        let first = FIRST_RULE + reasons as u16;
+        let first = self.reading.first_rule() + reasons as u16;
         let path = step.path().to_string();
         let mut metadata = serde_json::Map::new();
         metadata.insert("path".into(), path.as_str().into());
@@ -60,7 +60,8 @@ impl Maker<'_, '_> {
                     (None, Err(error)) if self.reading.invalid_utf8 == InvalidUtf8::Error => {
                         let file = id.unwrap_or_else(|| self.file.path.clone());
                         let byte = error.utf8_error().valid_up_to() as u64;
-                        return Err(Error::Encoding { place: Place { file, unit: "", number: 0 }, byte });
+                        let place = Place { file, unit: "", number: 0 };
+                        return Err(Error::encoding(place, byte, error.as_bytes()));
                     }
                     (None, Err(_)) if self.reading.invalid_utf8 == InvalidUtf8::Drop => {
                         (String::new(), content.size, Some(INVALID_UTF8))

@@ -182,13 +182,14 @@ impl Header {
     /// Read the header row of `file`.
     ///
     /// # Errors
-    /// [`Error::Encoding`], [`Error::Foreign`], [`Error::Column`] for two columns of one name, [`Error::TooMany`].
+    /// [`Error::Encoding`], [`Error::Marked`], [`Error::Foreign`], [`Error::Column`] for two columns of one name, [`Error::TooMany`].
     pub fn parse(file: &str, row: &[u8], delimiter: u8) -> Result<Header> {
-        let row = std::str::from_utf8(row).map_err(|error| Error::Encoding {
-            place: Place { file: file.into(), unit: "", number: 0 },
-            byte: error.valid_up_to() as u64,
+        let text = std::str::from_utf8(row).map_err(|error| {
+            let place = Place { file: file.into(), unit: "", number: 0 };
+            Error::encoding(place, error.valid_up_to() as u64, row)
         })?;
-        let columns = fields(row, delimiter).map_err(|(byte, reason)| fault(file, 0, byte as u64, reason))?;
+        let columns =
+            fields(text, delimiter).map_err(|(byte, reason)| fault(file, 0, byte as u64, reason))?;
         if columns.len() > COLUMNS {
             return Err(Error::TooMany { what: "columns", most: COLUMNS as u64 });
         }
@@ -268,7 +269,8 @@ mod tests {
         assert_eq!(fault("\"a\"\rb").0, 3);
         let header = |row: &[u8]| Header::parse("x.csv", row, b',').unwrap_err().to_string();
         assert_eq!(header(b"a,b,a\n"), "`x.csv`: column `a`: two columns have this name");
-        assert!(header(b"\xff\xfea\0").contains("invalid UTF-8 at byte 0 of the file"));
+        assert!(header(b"\xffa\0").contains("invalid UTF-8 at byte 0 of the file"));
+        assert!(header(b"\xff\xfea\0").contains("UTF-16"));
         assert!(header("x,".repeat(COLUMNS + 1).as_bytes()).contains("columns"));
         let long = Header::parse("x.csv", ("a".repeat(500) + ",b").as_bytes(), b',').unwrap();
         assert!(long.column("x.csv", "t", "no").to_string().len() < 100);

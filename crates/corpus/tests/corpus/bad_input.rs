@@ -75,6 +75,49 @@ fn invalid_utf8_in_rows() {
     assert_eq!(corpus.id(1), "2");
 }
 
+/// A text in UTF-16 with the mark of the byte order, the least byte first or last.
+fn utf16(text: &str, least_first: bool) -> Vec<u8> {
+    let bytes = |unit: u16| if least_first { unit.to_le_bytes() } else { unit.to_be_bytes() };
+    format!("\u{feff}{text}").encode_utf16().flat_map(bytes).collect()
+}
+
+#[test]
+fn a_file_in_utf_16_is_told_by_its_mark() {
+    let row = "{\"id\":\"a\",\"text\":\"ein Löwe\"}\n{\"id\":\"b\",\"text\":\"中文\"}\n";
+    let table = "id,text\r\na,\"ein Löwe, 中文\"\r\n";
+    for least_first in [true, false] {
+        for (name, text, source) in [
+            ("a.txt", "ein Löwe\n", ""),
+            ("a.txt", "ein Löwe\n", ", blocks = 100"),
+            ("a.md", "# ein Löwe\n", ", format = \"markdown\""),
+            ("a.jsonl", row, ""),
+            ("a.csv", table, ""),
+            // Nothing of it passes for a zero byte, by which files are told that are no text.
+            ("c/a.rs", "这个程序什么也不做", ", format = \"code\""),
+        ] {
+            let bytes = utf16(text, least_first);
+            let config = format!("sources = [{{ name = \"s\", path = \"{name}\"{source} }}]");
+            let (message, hint) = fault(&[(name, &bytes)], &config);
+            assert_eq!(message, format!("`{name}` begins with the mark of UTF-16, but text must be UTF-8"));
+            assert_eq!(hint, "convert the file to UTF-8 (iconv -f UTF-16 -t UTF-8)");
+        }
+        // Pages say by the mark what they are.
+        let page = utf16("<html><body><p>Ein Löwe liegt vor der Höhle.</p></body></html>", least_first);
+        let dir = project(&[("a.html", &page)]);
+        assert!(texts(&build(dir.path(), &plain("a.html", "")))[0].contains("Ein Löwe liegt"));
+        // Who wants such files dropped has them dropped.
+        let dir = project(&[("a.txt", &utf16("é", least_first)), ("b.txt", b"fine")]);
+        assert_eq!(texts(&build(dir.path(), &plain("*.txt", "invalid_utf8 = \"drop\""))), ["fine"]);
+    }
+    let (message, hint) = fault(&[("a.txt", b"\xff\xfe\0\0a\0\0\0")], &plain("a.txt", ""));
+    assert!(message.contains("UTF-32") && hint.contains("iconv -f UTF-32"), "{message} {hint}");
+    // Elsewhere, or alone, these bytes say nothing.
+    for text in [&b"a\n\xff\xfe"[..], b"\xff", b"\xfe\xfe\xff"] {
+        let (message, _) = fault(&[("a.txt", text)], &plain("a.txt", ""));
+        assert!(message.contains("invalid UTF-8 at byte"), "{message}");
+    }
+}
+
 #[test]
 fn half_a_utf16_pair_is_no_text() {
     let files: &[(&str, &[u8])] = &[("a.jsonl", b"{\"text\":\"a\"}\n{\"text\":\"b\\ud83d\"}\n")];

@@ -89,7 +89,8 @@ fn what_is_no_table_is_refused_with_file_row_and_byte() {
         (b"id,body\n", "`t.csv`: column `text`: the file has no such column"),
         (b"text,text\na,b\n", "`t.csv`: column `text`: two columns have this name"),
         (b"id,text\na,b\nc,d\xff\n", "`t.csv`, row 2: invalid UTF-8 at byte 3 of the row"),
-        (b"\xff\xfei\0d\0,\0t\0", "`t.csv`: invalid UTF-8 at byte 0 of the file"),
+        (b"\xffid,text\na,b\n", "`t.csv`: invalid UTF-8 at byte 0 of the file"),
+        (b"\xff\xfei\0d\0,\0t\0", "`t.csv` begins with the mark of UTF-16, but text must be UTF-8"),
         (b"\0\0\0\0", "`t.csv`: column `text`: the file has no such column"),
         (b"id,text,license\na,b,free!\n", "licence"),
     ] {

@@ -29,6 +29,8 @@ mod pages;
 #[cfg(test)]
 mod repeating;
 #[cfg(test)]
+mod rows;
+#[cfg(test)]
 mod sampling;
 #[cfg(test)]
 mod tagging;

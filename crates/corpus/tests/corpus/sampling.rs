@@ -75,10 +75,13 @@ fn rows_without_ids_go_by_their_place_and_faults_are_placed() {
     let dir = project(&[("in/a.jsonl", "{\"text\":\"same\"}\n".repeat(50).as_bytes())]);
     let (sampled, _) = run(dir.path(), Amount::Documents(20), 0, 2);
     assert_eq!(sampled.documents, 20);
-    for (rows, part) in
-        [("{}\n[1]\n", "line 2, column"), ("{}\n{\"text\":3}\n", "line 2: field `text` must be a text")]
-    {
-        let dir = project(&[("in/a.jsonl", rows.as_bytes())]);
+    for (rows, part) in [
+        (&b"{}\n[1]\n"[..], "line 2, column"),
+        (b"{}\n{\"text\":3}\n", "line 2: field `text` must be a text"),
+        (b"{}\n\xff\xfe\n", "line 2: invalid UTF-8 at byte 0 of the line"),
+        (b"\xff\xfe{\0}\0\n\0", "a.jsonl` begins with the mark of UTF-16"),
+    ] {
+        let dir = project(&[("in/a.jsonl", rows)]);
         let files = input_files(dir.path(), "in").unwrap();
         let to = To::File(dir.path().join("out.jsonl"));
         let (progress, cancel) = (Progress::default(), Cancel::new());
