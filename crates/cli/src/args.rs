@@ -194,7 +194,7 @@ pub struct RecipeArgs {
     /// Override a field: STAGE.FIELD=VALUE (may be repeated)
     #[arg(long = "set", value_name = "FIELD=VALUE")]
     pub sets: Vec<String>,
-    /// Stop after this stage
+    /// Stop after this stage, or these, with commas between them
     #[arg(long, value_name = "STAGE")]
     pub until: Option<String>,
 }

@@ -203,6 +203,16 @@ pub enum Error {
         /// Bytes that are allowed.
         most: u64,
     },
+    /// A page of a Parquet file longer than the memory allows.
+    #[error("`{file}` has a page of {}; at most {} fit into the memory", units::bytes(*.bytes), units::bytes(*.most))]
+    LongPage {
+        /// The file.
+        file: String,
+        /// Bytes of the page, unpacked.
+        bytes: u64,
+        /// Bytes that are allowed.
+        most: u64,
+    },
     /// What a step holds at once would take more memory than it may.
     #[error("{what} needs {} of memory; {} are allowed", units::bytes(*.needed), units::bytes(*.allowed))]
     StepMemory {
@@ -589,8 +599,12 @@ impl Hint for Error {
             | Error::TaggerField { hint, .. }
             | Error::Expression { hint, .. }
             | Error::UnknownAttribute { hint, .. } => hint.clone(),
-            Error::UnknownFormat { .. } => "name the format in the source (format = \"text\" or \"jsonl\"), or \
-                 narrow `path` to files that end in .txt, .md, .jsonl, .json, .csv or .tsv, with or without .gz or .zst"
+            Error::UnknownFormat { file, .. } if file.contains(".tar") || file.ends_with(".tgz") => {
+                "an archive of source code is read with format = \"code\" in the source; unpack others".into()
+            }
+            Error::UnknownFormat { .. } => "name the format in the source (format = \"text\", \"jsonl\", \"code\", ..), or \
+                 narrow `path` to files that end in .txt, .md, .jsonl, .ndjson, .json, .csv, .tsv, .html, with or without .gz or .zst, \
+                 or in .parquet, .warc, .wet or .wat"
                 .into(),
             Error::Encoding { .. } => "convert the file to UTF-8 (iconv -f LATIN1 -t UTF-8), or set invalid_utf8 = \
                  \"replace\" or \"drop\" in the corpus stage"
@@ -625,7 +639,7 @@ impl Hint for Error {
                              licence, or NOASSERTION if it is not known"
                         .into(),
                 };
-                format!("{spelling} To take such rows as NOASSERTION, set invalid_licence = \"noassertion\" in the corpus stage")
+                format!("{spelling}; to take such rows as NOASSERTION, set invalid_licence = \"noassertion\" in the corpus stage")
             }
             Error::EmptyFile { .. } => "remove the file or narrow the pattern in `path`".into(),
             Error::NoDocuments { .. } => "put files there, or correct `path` in the source".into(),
@@ -639,6 +653,13 @@ impl Hint for Error {
                 format!(
                     "allow more with --memory {enough}MB (in a recipe `memory = {enough}000000`), or cut the document into \
                      several; plain text is cut by `blocks` in its source"
+                )
+            }
+            Error::LongPage { bytes, .. } => {
+                let enough = crate::memory::Memory::for_page(*bytes).div_ceil(1_000_000);
+                format!(
+                    "allow more with --memory {enough}MB (in a recipe `memory = {enough}000000`), or write the file with \
+                     smaller pages"
                 )
             }
             Error::StepMemory { needed, instead, .. } => {

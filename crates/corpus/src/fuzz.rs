@@ -157,7 +157,7 @@ pub fn row(line: &str) {
     let parsed = parse_row(line, fields);
     match &parsed {
         Ok(row) => match value {
-            _ if !row.metadata.is_empty() && mend_surrogates(row.metadata) != row.metadata => {
+            _ if !row.metadata.is_empty() && mend_surrogates(&row.metadata) != row.metadata => {
                 panic!("half of a pair in {}", row.metadata)
             }
             Ok(value) => same(row, &value),

@@ -19,6 +19,8 @@ pub(crate) const THREAD: u64 = 24 << 20;
 const WEIGHT: u64 = 8;
 /// The same for a byte of a chunk of many documents, whose tables are small.
 const CHUNK_WEIGHT: u64 = 6;
+/// The same for a byte of a page of a Parquet file: packed, unpacked, and as values.
+const PAGE_WEIGHT: u64 = 4;
 /// A document of so many bytes is always taken.
 const LEAST_DOCUMENT: u64 = 4 << 20;
 /// Bytes that are held of every document, at most: its row, its key, the places of its strings, and its fate.
@@ -76,6 +78,16 @@ impl Memory {
     /// Bytes of `memory` that take a document of so many bytes.
     pub fn for_longest(bytes: u64) -> u64 {
         bytes.saturating_mul(WEIGHT).saturating_add(bytes.saturating_mul(WEIGHT) / 3) + 8
+    }
+
+    /// Bytes that a page of a Parquet file may become: all its rows are in memory with it.
+    pub fn page(&self) -> u64 {
+        (self.all / PAGE_WEIGHT).max(LEAST_DOCUMENT)
+    }
+
+    /// Bytes of `memory` that take a page of so many bytes.
+    pub fn for_page(bytes: u64) -> u64 {
+        bytes.saturating_mul(PAGE_WEIGHT)
     }
 
     /// Wait until nobody else works on a document longer than a chunk.

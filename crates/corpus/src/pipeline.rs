@@ -7,7 +7,6 @@ use regimen_recipe::Problem;
 use serde::Deserialize;
 
 use crate::config::{Config, Source};
-use crate::dedup::hash::hash128;
 use crate::dedup::{Keep, MinHasher, Preset, Work, url};
 use crate::edit::{Cut, apply, encode};
 use crate::error::{Error, Result};
@@ -273,7 +272,7 @@ impl Pipeline {
             && let Ok(Metadata { url: Some(serde_json::Value::String(address)) }) =
                 serde_json::from_str(given.metadata)
         {
-            hashes.url = Some(hash128(url::normalise(&address).as_bytes(), 0));
+            hashes.url = url::key(&address);
         }
         if let Some((hasher, _)) = &self.near
             && hasher.sign(text, work)

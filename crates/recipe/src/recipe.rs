@@ -169,10 +169,11 @@ impl Recipe {
         })
     }
 
-    /// The stages to run: all, or `until` and what it takes from.
+    /// The stages to run: all, or those named in `until`, with commas between them, and what they take from.
     pub fn upto(&self, until: Option<&str>) -> Result<Vec<&Stage>> {
         let Some(last) = until else { return Ok(self.stages.iter().collect()) };
-        let mut wanted = vec![self.stage(last)?.name.as_str()];
+        let named = last.split(',').map(|name| Ok(self.stage(name.trim())?.name.as_str()));
+        let mut wanted = named.collect::<Result<Vec<_>>>()?;
         // Stages stand behind those they take from, so one pass from the end finds all.
         for stage in self.stages.iter().rev() {
             if wanted.contains(&stage.name.as_str()) {

@@ -211,6 +211,37 @@ fn what_no_task_does_is_done_by_the_others_or_at_the_end() {
 }
 
 #[test]
+fn all_corpora_of_a_recipe_are_built() {
+    let one = Project::empty();
+    let mut recipe = String::new();
+    for i in 1..=3 {
+        one.write(&format!("t{i}.txt"), format!("text number {i} here"));
+        recipe += &format!(
+            "[s{i}]\nkind = \"corpus\"\nsources = [{{ name = \"x\", path = \"t{i}.txt\" }}]\n\
+             filter = {{ quality = \"none\" }}\nvalidation = 0\n"
+        );
+    }
+    one.write("recipe.toml", recipe);
+    let built = |project: &Project| {
+        let texts =
+            ["s1", "s2", "s3"].map(|name| project.run(&["corpus", "search", name, "number", "--json"]));
+        texts.map(|done| done.stdout.contains("number"))
+    };
+    let done = one.run(&["corpus", "build", "recipe.toml", "--until", "nope"]);
+    assert!(done.code == Some(2) && done.stderr.contains("no stage `nope`"), "{}", done.stderr);
+    one.run(&["corpus", "build", "recipe.toml", "--until", "s1,s3"]).fine();
+    assert_eq!(built(&one), [true, false, true]);
+    one.run(&["corpus", "build", "recipe.toml"]).fine();
+    assert_eq!(built(&one), [true; 3]);
+    // The same by tasks.
+    let store = one.path("store");
+    for share in ["0/2", "1/2"] {
+        run(&machine(&one), &task(&store, share, "0")).fine();
+    }
+    assert_eq!(built(&collected(&one, &store)), [true; 3]);
+}
+
+#[test]
 fn two_tasks_that_write_the_same_output_do_no_harm() {
     let one = project();
     one.run(&["corpus", "build", "recipe.toml"]).fine();

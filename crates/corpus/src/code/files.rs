@@ -166,6 +166,11 @@ pub struct Files {
     done: bool,
 }
 
+/// Whether a file or a folder around it is hidden.
+fn is_hidden(path: &str) -> bool {
+    path.split('/').any(|part| part.starts_with('.') && part != "." && part != "..")
+}
+
 enum Entries {
     Folder(folder::Walk),
     Archive(Box<Archive<Box<dyn Read + Send>>>),
@@ -200,6 +205,10 @@ impl Files {
     /// Its name in messages.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    fn in_archive(&self) -> bool {
+        matches!(self.entries, Entries::Archive(_))
     }
 
     fn entry(&mut self) -> Result<Option<Entry>> {
@@ -266,7 +275,14 @@ impl Files {
     /// # Errors
     /// As [`Files::next`].
     pub(crate) fn raw(&mut self) -> Result<Option<Step>> {
-        let Some(entry) = self.entry()? else { return Ok(None) };
+        let entry = loop {
+            match self.entry()? {
+                None => return Ok(None),
+                // As in folders: what is hidden is not there.
+                Some(entry) if self.in_archive() && is_hidden(&entry.path) => {}
+                Some(entry) => break entry,
+            }
+        };
         let (path, bytes) = (entry.path.clone(), entry.bytes);
         let skip = |why| Ok(Some(Step::Skipped { path, why, bytes }));
         match entry.what {

@@ -17,6 +17,8 @@
 //!
 //! The path and the query keep their case, and parameters keep their order: servers may tell them apart.
 
+use super::hash::hash128;
+
 /// Neither part of a URL nor visible.
 fn blank(c: char) -> bool {
     c.is_whitespace() || c.is_control()
@@ -69,6 +71,13 @@ pub fn normalise(url: &str) -> String {
     out
 }
 
+/// What is compared of a URL; none if it names nothing, as an empty one or a scheme alone.
+pub fn key(url: &str) -> Option<u128> {
+    let normal = normalise(url);
+    let behind = normal.split_once("://").map_or(&*normal, |(_, behind)| behind);
+    behind.contains(char::is_alphanumeric).then(|| hash128(normal.as_bytes(), 0))
+}
+
 /// What may stand behind a host without being a part of it.
 fn end_of_host(c: char) -> bool {
     matches!(c, '.' | ':') || blank(c)
@@ -114,6 +123,15 @@ fn escapes(text: &str, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_like_nothing() {
+        for none in ["", "  ", "http://", "https:///", "//", "ftp://", "\u{85}", "?", "#a"] {
+            assert_eq!(key(none), None, "{none}");
+        }
+        assert_eq!(key("HTTP://www.a.b/"), key("a.b"));
+        assert!(key("a.b").is_some());
+    }
     use proptest::prelude::*;
 
     #[test]

@@ -273,8 +273,10 @@ impl Hashing<'_> {
                 }
             }
             By::Url => {
-                if let Ok(Metadata { url: Some(address) }) = serde_json::from_str(row.metadata()) {
-                    out.extend_from_slice(&hash128(url::normalise(&address).as_bytes(), 0).to_le_bytes());
+                if let Ok(Metadata { url: Some(address) }) = serde_json::from_str(row.metadata())
+                    && let Some(key) = url::key(&address)
+                {
+                    out.extend_from_slice(&key.to_le_bytes());
                     number = 1;
                 }
             }

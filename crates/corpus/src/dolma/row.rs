@@ -98,9 +98,9 @@ impl<'a> Row<'a> {
         serde_json::from_str(self.id()).unwrap_or(Cow::Borrowed(self.id()))
     }
 
-    /// The object `metadata` as it is written; empty if there is none.
+    /// The object `metadata` as it is written; without one the whole row, whose fields say the same.
     pub fn metadata(&self) -> &'a str {
-        self.metadata.map_or("", RawValue::get)
+        self.metadata.map(RawValue::get).filter(|&metadata| metadata != "null").unwrap_or(self.line)
     }
 }
 

@@ -265,7 +265,7 @@ impl flow::Source for Chain<'_> {
             let read = Arc::clone(&self.read);
             self.open = Some(if file.path.ends_with(".parquet") {
                 let columns = ["text", "id"];
-                Opened::Pages(Pages::table(file, columns, 0, number, &read, Some(self.within))?)
+                Opened::Pages(Pages::table(file, columns, 0, number, &read, self.within)?)
             } else {
                 Opened::Chunks(within::rows(file, number, 1, read, self.within)?)
             });

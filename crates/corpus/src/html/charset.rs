@@ -1,8 +1,10 @@
 //! From the bytes of a page to text: which character set, by what is said where.
 //!
 //! Order and names as in the WHATWG standards (Encoding; HTML section 13.2.3): byte order mark, header, `<meta>` in the
-//! first 1024 bytes. A page that names none is UTF-8 if it can be, else windows-1252.
+//! first 1024 bytes. A page that names none is UTF-8 if it can be, else what the crate `chardetng` (Sivonen; Firefox's detector)
+//! takes it for.
 
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252, X_USER_DEFINED};
 
 use super::token::attributes;
@@ -37,7 +39,20 @@ fn unmarked(bytes: &[u8], declared: Option<&str>) -> &'static Encoding {
     if let Some(encoding) = declared.or_else(|| in_page(&bytes[..bytes.len().min(PRESCAN)])) {
         return encoding;
     }
-    if std::str::from_utf8(bytes).is_ok() { UTF_8 } else { WINDOWS_1252 }
+    match std::str::from_utf8(bytes) {
+        Ok(_) => UTF_8,
+        // Cut within a character.
+        Err(error) if error.error_len().is_none() && !bytes[..error.valid_up_to()].is_ascii() => UTF_8,
+        Err(_) => guessed(bytes),
+    }
+}
+
+/// What a page that says nothing and is no UTF-8 is in, as Firefox guesses it: by how likely pairs of letters are in the languages
+/// of each character set; windows-1252 where nothing speaks for another one.
+fn guessed(bytes: &[u8]) -> &'static Encoding {
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
+    detector.feed(bytes, true);
+    detector.guess(None, Utf8Detection::Deny)
 }
 
 /// What `<meta charset>`, `<meta http-equiv>` or the XML declaration says.
@@ -120,6 +135,29 @@ mod tests {
         assert_eq!(name(b"\xe4", None), "windows-1252");
         let late = [&[b' '; 1100][..], b"<meta charset=koi8-r>"].concat();
         assert_eq!(name(&late, None), "UTF-8");
+    }
+
+    #[test]
+    fn pages_that_say_nothing_are_guessed() {
+        let page = |text: &str, encoding: &'static Encoding| {
+            let (bytes, _, lost) = encoding.encode(text);
+            assert!(!lost);
+            let found = decode(&[b"<p>", &bytes[..], b"</p>"].concat(), None);
+            assert_eq!(
+                (found.text, found.replaced),
+                (format!("<p>{text}</p>"), false),
+                "{}",
+                encoding.name()
+            );
+        };
+        page("Это русский текст для проверки кодировки. Он достаточно длинный.", encoding_rs::WINDOWS_1251);
+        page("Это русский текст для проверки кодировки. Он достаточно длинный.", encoding_rs::KOI8_R);
+        page("これは文字コードを調べるための日本語の文章です。", encoding_rs::SHIFT_JIS);
+        page("これは文字コードを調べるための日本語の文章です。", encoding_rs::EUC_JP);
+        page("这是用来检查字符编码的中文文章，长度足够。", encoding_rs::GBK);
+        page("Crème brûlée et café, déjà très à la mode", WINDOWS_1252);
+        // Cut in the middle of a character.
+        assert_eq!(name("schön, schö".as_bytes().split_last().unwrap().1, None), "UTF-8");
     }
 
     #[test]

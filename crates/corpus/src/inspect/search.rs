@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::error::{Error, Result};
 use super::originals::{Absent, Originals};
 use crate::corpus::Corpus;
-use crate::edit::source_of;
+use crate::edit::{KeptRange, source_of};
 
 /// Bytes of text that are one piece of work.
 const PIECE: u64 = 1 << 20;
@@ -194,6 +194,7 @@ pub fn search(
         let wanted = (most - given).min(usize::MAX as u64) as usize;
         let found: Vec<Found> =
             window.par_iter().map(|range| search_piece(corpus, pattern, range.clone(), wanted)).collect();
+        let mut shown: Option<Shown> = None;
         for piece in found {
             sum.matches += piece.matches;
             sum.documents += piece.documents;
@@ -201,9 +202,16 @@ pub fn search(
             for (ordinal, start, end) in piece.places {
                 if given < most {
                     given += 1;
-                    // Read with the check: what is shown is text.
-                    let text = corpus.text(ordinal)?.unwrap_or_default();
-                    take(show(corpus, ordinal, text, start, end)?)?;
+                    let shown = match &mut shown {
+                        Some(shown) if shown.ordinal == ordinal => shown,
+                        // Read with the check: what is shown is text.
+                        other => other.insert(Shown::new(
+                            corpus,
+                            ordinal,
+                            corpus.text(ordinal)?.unwrap_or_default(),
+                        )?),
+                    };
+                    take(shown.a_match(start, end))?;
                 }
             }
         }
@@ -237,12 +245,12 @@ pub fn search_dropped(
         absent.extend(originals.each(corpus, some, &mut |ordinal, text| {
             let before = sum.matches;
             let mut fault = None;
+            let mut shown = Shown::new(corpus, ordinal, text)?;
             pattern.each(text.as_bytes(), |range| {
                 sum.matches += 1;
                 if given < most && fault.is_none() {
                     given += 1;
-                    let shown = show(corpus, ordinal, text, range.start as u32, range.end as u32);
-                    fault = shown.and_then(&mut *take).err();
+                    fault = take(shown.a_match(range.start as u32, range.end as u32)).err();
                 }
             });
             sum.documents += u64::from(sum.matches > before);
@@ -285,36 +293,62 @@ fn search_piece(corpus: &Corpus, pattern: &Pattern, range: Range<u32>, wanted: u
     found
 }
 
-fn show(corpus: &Corpus, ordinal: u32, text: &str, start: u32, end: u32) -> Result<Match> {
-    let row = corpus.row(ordinal);
-    let map = if row.kept() { corpus.keep_map(ordinal)? } else { None };
-    let source_start = match &map {
-        None => Some(start),
-        Some(map) => source_of(map, &corpus.names().replacements, start),
-    };
-    // A pattern over bytes may end inside of a character.
-    let (from, to) = (text.floor_char_boundary(start as usize), text.ceil_char_boundary(end as usize));
-    let line_start = text[..from].rfind('\n').map_or(0, |i| i + 1);
-    let line_end = text[to..].find('\n').map_or(text.len(), |i| to + i);
-    let left = text.floor_char_boundary(line_start.max(from.saturating_sub(AROUND)));
-    let right = text.ceil_char_boundary(line_end.min(to + AROUND));
-    let dots = |cut: bool| if cut { "…" } else { "" };
-    let line = memchr::memchr_iter(b'\n', &text.as_bytes()[..from]).count() as u32 + 1;
-    Ok(Match {
-        document: corpus.name(ordinal),
-        ordinal,
-        key: row.key.to_string(),
-        place: corpus.place(ordinal).to_string(),
-        split: row.kept().then(|| row.split.name()),
-        dropped: row.dropped.map(|reason| corpus.reason_name(reason).into()),
-        start,
-        end,
-        source_start,
-        line,
-        before: format!("{}{}", dots(left > line_start), &text[left..from]),
-        text: text[from..to].into(),
-        after: format!("{}{}", &text[to..right], dots(right < line_end)),
-    })
+/// A document whose matches are shown in rising order: its lines are counted once.
+struct Shown<'c> {
+    corpus: &'c Corpus,
+    ordinal: u32,
+    text: &'c str,
+    map: Option<Vec<KeptRange>>,
+    /// The byte up to which lines are counted, how many ended before it, and where the last of them did.
+    at: usize,
+    lines: u32,
+    line_start: usize,
+    /// Where the line ends in which the match before ended.
+    line_end: usize,
+}
+
+impl<'c> Shown<'c> {
+    fn new(corpus: &'c Corpus, ordinal: u32, text: &'c str) -> Result<Shown<'c>> {
+        let map = if corpus.row(ordinal).kept() { corpus.keep_map(ordinal)? } else { None };
+        Ok(Shown { corpus, ordinal, text, map, at: 0, lines: 0, line_start: 0, line_end: 0 })
+    }
+
+    fn a_match(&mut self, start: u32, end: u32) -> Match {
+        let (corpus, text) = (self.corpus, self.text);
+        let row = corpus.row(self.ordinal);
+        let source_start = match &self.map {
+            None => Some(start),
+            Some(map) => source_of(map, &corpus.names().replacements, start),
+        };
+        // A pattern over bytes may end inside of a character.
+        let (from, to) = (text.floor_char_boundary(start as usize), text.ceil_char_boundary(end as usize));
+        for feed in memchr::memchr_iter(b'\n', &text.as_bytes()[self.at..from]) {
+            (self.lines, self.line_start) = (self.lines + 1, self.at + feed + 1);
+        }
+        self.at = from;
+        if self.line_end <= to {
+            self.line_end = memchr::memchr(b'\n', &text.as_bytes()[to..]).map_or(text.len(), |i| to + i);
+        }
+        let (line_start, line_end) = (self.line_start, self.line_end);
+        let left = text.floor_char_boundary(line_start.max(from.saturating_sub(AROUND)));
+        let right = text.ceil_char_boundary(line_end.min(to + AROUND));
+        let dots = |cut: bool| if cut { "…" } else { "" };
+        Match {
+            document: corpus.name(self.ordinal),
+            ordinal: self.ordinal,
+            key: row.key.to_string(),
+            place: corpus.place(self.ordinal).to_string(),
+            split: row.kept().then(|| row.split.name()),
+            dropped: row.dropped.map(|reason| corpus.reason_name(reason).into()),
+            start,
+            end,
+            source_start,
+            line: self.lines + 1,
+            before: format!("{}{}", dots(left > line_start), &text[left..from]),
+            text: text[from..to].into(),
+            after: format!("{}{}", &text[to..right], dots(right < line_end)),
+        }
+    }
 }
 
 #[cfg(test)]

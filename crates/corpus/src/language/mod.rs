@@ -71,6 +71,15 @@ impl BuiltIn {
         Ok(BuiltIn(Model::from_bytes(LANGUAGES.to_vec(), "languages.ftz")?))
     }
 
+    /// The codes of all languages that it tells, sorted.
+    pub(crate) fn languages(&self) -> Vec<&str> {
+        let others = whatlang::Lang::all().iter().map(|language| codes::short(language.code()));
+        let mut all: Vec<&str> = self.0.labels().iter().map(|label| plain(label)).chain(others).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     /// Whether the classifier has a language.
     fn knows(&self, code: &str) -> bool {
         self.0.labels().iter().any(|label| plain(label) == code)

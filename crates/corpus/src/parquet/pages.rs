@@ -3,6 +3,7 @@
 
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::read::MultiGzDecoder;
 use parquet::basic::{Compression, Encoding};
@@ -18,6 +19,7 @@ use super::delta;
 use super::fields::PAGE;
 use super::source::Source;
 use super::thrift::{Fault, walk};
+use crate::error::Error;
 
 /// Bytes in which a page's header is looked for at first.
 const HEADER: u64 = 1 << 10;
@@ -30,6 +32,26 @@ pub(super) struct Checked<'g> {
     /// What the library is told of it, with the types that are wanted.
     pub told: RowGroupMetaData,
     pub source: Arc<dyn Source>,
+    pub page: Arc<PageLimit>,
+}
+
+/// How large a page may become, and the size of one that was refused for it.
+#[derive(Debug)]
+pub(super) struct PageLimit {
+    most: u64,
+    refused: AtomicU64,
+}
+
+impl PageLimit {
+    pub fn new(most: u64) -> PageLimit {
+        PageLimit { most, refused: AtomicU64::new(0) }
+    }
+
+    /// The error about a page that was refused, if one was.
+    pub fn error(&self, file: &str) -> Option<Error> {
+        let bytes = self.refused.load(Ordering::Relaxed);
+        (bytes > 0).then(|| Error::LongPage { file: file.into(), bytes, most: self.most })
+    }
 }
 
 impl RowGroupReader for Checked<'_> {
@@ -49,6 +71,7 @@ impl RowGroupReader for Checked<'_> {
             levels: [about.column_descr().max_rep_level(), about.column_descr().max_def_level()],
             headers: Headers {
                 source: Arc::clone(&self.source),
+                page: Arc::clone(&self.page),
                 compression: about.compression(),
                 at: start,
                 left: length,
@@ -73,6 +96,7 @@ fn refuse<T>(reason: String) -> Result<T> {
 /// The headers of the pages of a column, read before the library reads them.
 struct Headers {
     source: Arc<dyn Source>,
+    page: Arc<PageLimit>,
     compression: Compression,
     /// Where the next page begins, and what is left of the column from there.
     at: u64,
@@ -143,6 +167,10 @@ impl Headers {
         let whole = header.saturating_add(packed);
         if whole > self.left {
             return refuse(format!("a page of {packed} bytes, where {} are left", self.left - header));
+        }
+        if bytes.max(packed) > self.page.most {
+            self.page.refused.store(bytes.max(packed), Ordering::Relaxed);
+            return refuse(format!("a page of {packed} bytes that become {bytes}"));
         }
         if bytes > most(self.compression, packed) {
             let reason = format!("a page of {packed} bytes that become {bytes}: {} cannot", self.compression);
@@ -322,7 +350,7 @@ mod tests {
         let file = [&[0x15, 0, 0x15, 2 * bytes, 0x15, 2 * packed, 0][..], data].concat();
         let left = file.len() as u64;
         let source: Arc<dyn Source> = Arc::new(bytes::Bytes::from(file));
-        Headers { source, compression, at: 0, left, seen: None }
+        Headers { source, page: Arc::new(PageLimit::new(u64::MAX)), compression, at: 0, left, seen: None }
     }
 
     #[test]
@@ -341,7 +369,14 @@ mod tests {
         let file = [0x19, 0x25, 0, 0, 0x15, 2, 0x15, 2, 0, 0];
         let left = file.len() as u64;
         let source: Arc<dyn Source> = Arc::new(bytes::Bytes::copy_from_slice(&file));
-        let mut other = Headers { source, compression: Compression::SNAPPY, at: 0, left, seen: None };
+        let mut other = Headers {
+            source,
+            page: Arc::new(PageLimit::new(u64::MAX)),
+            compression: Compression::SNAPPY,
+            at: 0,
+            left,
+            seen: None,
+        };
         assert!(other.look().unwrap_err().to_string().contains("field 1 has type 9, and must be a whole"));
         let mut none = Headers { left: 0, ..headers(Compression::SNAPPY, 1, 1, &[]) };
         assert_eq!(none.look().unwrap(), (0, false));

@@ -14,7 +14,7 @@ use regimen_base::fs;
 use serde_json::{Map, Value};
 
 use super::columns::{as_bytes, names, packed, projection, retyped};
-use super::pages::Checked;
+use super::pages::{Checked, PageLimit};
 use super::source::{self, Shared, Source};
 use super::value::json;
 use crate::error::{Error, Result};
@@ -43,11 +43,19 @@ pub struct Options {
     pub other: Other,
     /// A text above so many bytes is passed over.
     pub max_bytes: u64,
+    /// A page that becomes more bytes is an error: all of it is in memory at once.
+    pub max_page: u64,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { text: "text".into(), id: Some("id".into()), other: Other::All, max_bytes: 64 << 20 }
+        Options {
+            text: "text".into(),
+            id: Some("id".into()),
+            other: Other::All,
+            max_bytes: 64 << 20,
+            max_page: u64::MAX,
+        }
     }
 }
 
@@ -88,6 +96,7 @@ pub enum Item {
 pub struct Reader {
     file: String,
     options: Options,
+    page: Arc<PageLimit>,
     source: Arc<dyn Source>,
     reader: Arc<dyn FileReader>,
     projection: Type,
@@ -129,9 +138,11 @@ impl Reader {
         let projection = projection(&file, reader.metadata().file_metadata().schema(), &options)?;
         packed(&file, reader.metadata(), &projection)?;
         let (projection, texts) = as_bytes(projection);
+        let page = Arc::new(PageLimit::new(options.max_page));
         let mut reader = Reader {
             file,
             options,
+            page,
             source,
             reader,
             projection,
@@ -195,7 +206,7 @@ impl Reader {
                 Ok(None) => self.rows = None,
                 Err(error) => {
                     self.stop();
-                    return Err(error);
+                    return Err(self.page.error(&self.file).unwrap_or(error));
                 }
             }
         }
@@ -213,6 +224,7 @@ impl Reader {
         let reader = OneGroup {
             all: Arc::clone(&self.reader),
             source: Arc::clone(&self.source),
+            page: Arc::clone(&self.page),
             group,
             projection: projection.clone(),
         };
@@ -224,7 +236,7 @@ impl Reader {
         if rows.is_err() {
             self.stop();
         }
-        self.rows = Some(rows?);
+        self.rows = Some(rows.map_err(|error| self.page.error(&self.file).unwrap_or(error))?);
         Ok(true)
     }
 
@@ -287,6 +299,7 @@ impl Iterator for Reader {
 struct OneGroup {
     all: Arc<dyn FileReader>,
     source: Arc<dyn Source>,
+    page: Arc<PageLimit>,
     group: usize,
     projection: Type,
 }
@@ -306,7 +319,8 @@ impl FileReader for OneGroup {
     ) -> parquet::errors::Result<Box<dyn parquet::file::reader::RowGroupReader + '_>> {
         let group = self.all.get_row_group(self.group)?;
         let told = retyped(group.metadata(), &self.projection)?;
-        Ok(Box::new(Checked { group, told, source: Arc::clone(&self.source) }))
+        let (source, page) = (Arc::clone(&self.source), Arc::clone(&self.page));
+        Ok(Box::new(Checked { group, told, source, page }))
     }
 
     fn get_row_iter(&self, projection: Option<Type>) -> parquet::errors::Result<RowIter<'_>> {
@@ -431,8 +445,13 @@ mod tests {
 
     #[test]
     fn columns_are_chosen_and_checked() {
-        let options =
-            Options { text: "raw".into(), id: None, other: Other::Named(vec!["text".into()]), max_bytes: 9 };
+        let options = Options {
+            text: "raw".into(),
+            id: None,
+            other: Other::Named(vec!["text".into()]),
+            max_bytes: 9,
+            ..Options::default()
+        };
         let Item::Row(row) = &read(&file(), options).unwrap()[1] else { panic!() };
         assert_eq!(
             (row.text.as_deref(), &row.id, Value::Object(row.other.clone())),

@@ -247,12 +247,18 @@ impl<'r> Maker<'r, '_> {
                     });
                 }
             };
+            let (mut author, mut licence) = (Scalar::Null, Scalar::Null);
+            if self.file.unit == "row" {
+                // Of a table; what pages say of themselves is no declaration.
+                author = Scalar::owned(raw.metadata.get("author_kind"));
+                let named = raw.metadata.get("license").filter(|value| !value.is_null());
+                licence = Scalar::owned(named.or_else(|| raw.metadata.get("licence")));
+            }
             let metadata = serde_json::Value::Object(std::mem::take(&mut raw.metadata)).to_string();
-            let licence = Cow::Borrowed(self.source.licence.as_str());
             let about = About {
                 id: raw.id.map(Cow::Owned),
-                author: self.source.author,
-                licence,
+                author: self.author(number, &author)?,
+                licence: self.licence(number, licence)?,
                 created: raw.date.as_deref().and_then(date::days),
                 repaired: text.as_ref().is_some_and(|text| text.1),
                 metadata: &metadata,

@@ -17,6 +17,7 @@ use crate::memory::{Memory, is_long};
 use crate::read::chunk::{CHUNK, Chunk};
 use crate::read::document::Reading;
 use crate::read::row::mend_surrogates;
+use crate::read::stream::Stream;
 use crate::{html, parquet, warc};
 
 /// Bytes of one document at most.
@@ -69,13 +70,13 @@ pub(crate) struct Pages {
     file: u32,
     next: u64,
     /// What bounds its documents, with the path of the file and what it calls them.
-    within: Option<(Arc<Memory>, String, &'static str)>,
+    within: (Arc<Memory>, String, &'static str),
 }
 
 enum Reader {
     Warc(Box<warc::Reader<Counting>>),
     Parquet(Box<parquet::Reader>),
-    Html(Option<InputFile>),
+    Html(Option<Box<Stream>>),
     Code(Option<(InputFile, Option<Licence>)>),
     Tree(Box<Files>),
 }
@@ -129,11 +130,11 @@ impl Pages {
             }
             PageKind::Parquet => {
                 let columns = [&*source.text_field, &source.id_field];
-                return Pages::table(input, columns, number, file, &read, None);
+                return Pages::table(input, columns, number, file, &read, reading.memory);
             }
             PageKind::Html => {
-                read.fetch_add(input.bytes, Ordering::Relaxed);
-                Reader::Html(Some(input.clone()))
+                let window_log = reading.memory.window_log(rayon::current_num_threads());
+                Reader::Html(Some(Box::new(Stream::open_within(input, read, window_log)?)))
             }
             PageKind::Code => {
                 read.fetch_add(input.bytes, Ordering::Relaxed);
@@ -152,26 +153,26 @@ impl Pages {
             PageKind::Tree => "entry",
             PageKind::Html | PageKind::Code => "",
         };
-        let within = Some((Arc::clone(reading.memory), input.path.clone(), unit));
+        let within = (Arc::clone(reading.memory), input.path.clone(), unit);
         Ok(Pages { reader, source: number, file, next: 1, within })
     }
 
-    /// Open a table whose texts and ids are in these columns. Within a memory, if there is one, a text that is too long is an
-    /// error.
+    /// Open a table whose texts and ids are in these columns. A text that is too long for the memory is an error.
     pub fn table(
         input: &InputFile,
         [text, id]: [&str; 2],
         number: u16,
         file: u32,
         read: &AtomicU64,
-        memory: Option<&Arc<Memory>>,
+        memory: &Arc<Memory>,
     ) -> Result<Pages> {
         read.fetch_add(input.bytes, Ordering::Relaxed);
         let options = parquet::Options {
             text: text.into(),
             id: Some(id.into()),
             other: parquet::Other::All,
-            max_bytes: memory.map_or(MOST, |memory| memory.longest()),
+            max_bytes: memory.longest(),
+            max_page: memory.page(),
         };
         let opened = match parquet::Reader::open(input.path.clone(), &input.full, options.clone()) {
             // A table need not have ids.
@@ -181,7 +182,7 @@ impl Pages {
             }
             opened => opened,
         };
-        let within = memory.map(|memory| (Arc::clone(memory), input.path.clone(), "row"));
+        let within = (Arc::clone(memory), input.path.clone(), "row");
         Ok(Pages { reader: Reader::Parquet(Box::new(opened?)), source: number, file, next: 1, within })
     }
 
@@ -194,22 +195,28 @@ impl Pages {
             let Some((raw, size)) = self.page(number)? else { break };
             bytes += size + 64;
             chunk.pages.push(raw);
-            if let Some((memory, path, unit)) = &self.within {
-                if size as u64 > memory.longest() {
-                    return Err(Error::LongDocument {
-                        place: Place { file: path.clone(), unit, number },
-                        bytes: size as u64,
-                        most: memory.longest(),
-                    });
-                }
-                if is_long(size) && chunk.long.is_none() {
-                    chunk.long = Some(memory.long());
-                }
+            let memory = &self.within.0;
+            if size as u64 > memory.longest() {
+                return Err(self.too_long(number, size as u64));
+            }
+            if is_long(size) && chunk.long.is_none() {
+                chunk.long = Some(memory.long());
             }
         }
         chunk.pages_bytes = bytes;
         self.next += chunk.pages.len() as u64;
         Ok((!chunk.pages.is_empty()).then_some(chunk))
+    }
+
+    /// The error about a document of so many bytes.
+    fn too_long(&self, number: u64, bytes: u64) -> Error {
+        let (memory, path, unit) = &self.within;
+        let number = if unit.is_empty() { 0 } else { number };
+        Error::LongDocument {
+            place: Place { file: path.clone(), unit, number },
+            bytes,
+            most: memory.longest(),
+        }
     }
 
     /// The document with this number, and its bytes.
@@ -234,7 +241,10 @@ impl Pages {
                 let text = if http { None } else { record.text() };
                 let wat = record.is_wat();
                 let resource = record.kind == warc::Kind::Resource;
-                if !http && !wat && !resource && text.is_none() {
+                // What wget says of itself comes as resources of this scheme.
+                let about_crawl =
+                    record.target_uri.as_deref().is_some_and(|uri| uri.starts_with("metadata://"));
+                if (!http && !wat && !resource && text.is_none()) || (resource && about_crawl) {
                     // Requests, descriptions of the crawl, metadata: no documents.
                     continue;
                 }
@@ -259,28 +269,21 @@ impl Pages {
             },
             Reader::Parquet(reader) => Ok(match parquet::Reader::next(reader)? {
                 None => None,
-                Some(parquet::Item::TooLarge { id, bytes, .. }) => {
-                    if let Some((memory, path, unit)) = &self.within {
-                        let place = Place { file: path.clone(), unit, number };
-                        return Err(Error::LongDocument { place, bytes, most: memory.longest() });
-                    }
-                    let mut metadata = Map::new();
-                    metadata.insert("bytes".into(), bytes.into());
-                    Some((Raw { id, metadata, ..Raw::new(Body::None) }, 0))
-                }
+                Some(parquet::Item::TooLarge { bytes, .. }) => return Err(self.too_long(number, bytes)),
                 Some(parquet::Item::Row(row)) => {
                     let size = row.text.as_ref().map_or(0, String::len);
                     let date = row.other.get("created").and_then(Value::as_str).map(Into::into);
                     let repaired = row.invalid.is_some();
                     let body = row.text.map_or(Body::None, |text| Body::Text(text, repaired));
-                    let (metadata, invalid) = (row.other, row.invalid);
+                    let (metadata, invalid) = (flat(row.other), row.invalid);
                     Some((Raw { id: row.id, date, metadata, invalid, ..Raw::new(body) }, size))
                 }
             }),
             Reader::Html(file) => Ok(match file.take() {
                 None => None,
-                Some(file) => {
-                    let bytes = fs::read(&file.full)?;
+                Some(mut stream) => {
+                    let (mut bytes, most) = (Vec::new(), self.within.0.longest());
+                    stream.append(&mut bytes, usize::try_from(most).unwrap_or(usize::MAX - 1) + 1)?;
                     let size = bytes.len();
                     Some((Raw::new(Body::Html(bytes, None)), size))
                 }
@@ -300,6 +303,20 @@ impl Pages {
             })),
         }
     }
+}
+
+/// The columns of a row with what its column `metadata` holds, be it a group or an object as text, as rows of JSON have it.
+fn flat(mut columns: Map<String, Value>) -> Map<String, Value> {
+    let inner = match columns.get("metadata") {
+        Some(Value::Object(inner)) => Some(inner.clone()),
+        Some(Value::String(text)) if text.starts_with('{') => serde_json::from_str(text).ok(),
+        _ => None,
+    };
+    if let Some(inner) = inner {
+        columns.remove("metadata");
+        columns.extend(inner);
+    }
+    columns
 }
 
 /// A file of a tree that is a folder.

@@ -25,8 +25,8 @@ pub(crate) struct RawRow<'a> {
     pub author: Scalar<'a>,
     /// `license` or `licence`, in `metadata` before beside it.
     pub licence: Scalar<'a>,
-    /// The object `metadata` as it is written; empty if there is none.
-    pub metadata: &'a str,
+    /// The object `metadata` as it is written; without one the whole row, whose fields say the same.
+    pub metadata: Cow<'a, str>,
 }
 
 /// A JSON value of which only texts and numbers are kept.
@@ -43,6 +43,20 @@ impl<'a> Scalar<'a> {
     /// A text, or nothing.
     pub fn of(text: Option<&'a str>) -> Scalar<'a> {
         text.map_or(Scalar::Null, |text| Scalar::Text(Cow::Borrowed(text)))
+    }
+
+    /// The same of a value; nothing if there is none.
+    pub fn owned(value: Option<&serde_json::Value>) -> Scalar<'static> {
+        use serde_json::Value;
+        match value {
+            None | Some(Value::Null) => Scalar::Null,
+            Some(Value::String(text)) => Scalar::Text(Cow::Owned(text.clone())),
+            Some(Value::Number(number)) if !number.is_f64() => Scalar::Integer(number.to_string()),
+            Some(Value::Number(_)) => Scalar::Other("a number"),
+            Some(Value::Bool(_)) => Scalar::Other("true or false"),
+            Some(Value::Array(_)) => Scalar::Other("a list"),
+            Some(Value::Object(_)) => Scalar::Other("an object"),
+        }
     }
 
     /// What it is, for messages.
@@ -74,6 +88,13 @@ const METADATA: &str = "a JSON object as `metadata`";
 pub(crate) fn parse<'a>(line: &'a str, fields: Fields<'_>) -> Result<RawRow<'a>, BadRow> {
     let mut json = serde_json::Deserializer::from_str(line);
     let row = fields.deserialize(&mut json).and_then(|row| json.end().map(|()| row));
+    let row = row.map(|mut row| {
+        if row.metadata.is_empty() {
+            // A value that is passed over may hold halves of pairs.
+            row.metadata = if line.contains("\\u") { mend_surrogates(line).into() } else { line.into() };
+        }
+        row
+    });
     row.map_err(|error| {
         let reason = reason(&error);
         let halves = ["lone leading surrogate", "unexpected end of hex escape"];
@@ -152,12 +173,13 @@ impl<'de> Visitor<'de> for Fields<'_> {
                 "author_kind" => row.author = map.next_value_seed(Value)?,
                 "license" | "licence" => row.licence = map.next_value_seed(Value)?,
                 "metadata" => {
-                    row.metadata = map.next_value::<&'de RawValue>()?.get();
+                    let written = map.next_value::<&'de RawValue>()?.get();
                     // Who reads it later could not; a value that is passed over here may hold anything.
-                    if row.metadata.contains("\\u") && mend_surrogates(row.metadata) != row.metadata {
+                    if written.contains("\\u") && mend_surrogates(written) != written {
                         return Err(M::Error::custom("lone leading surrogate in hex escape"));
                     }
-                    let mut inner = serde_json::Deserializer::from_str(row.metadata);
+                    row.metadata = if written == "null" { "" } else { written }.into();
+                    let mut inner = serde_json::Deserializer::from_str(written);
                     metadata = MetadataSeed.deserialize(&mut inner).map_err(|error| {
                         let reason = error.to_string();
                         M::Error::custom(reason.split(" at line ").next().unwrap_or_default())

@@ -81,7 +81,7 @@ impl Maker<'_, '_> {
             metadata.insert(column.clone(), cell.as_ref().into());
         }
         let metadata = serde_json::Value::Object(metadata).to_string();
-        row.metadata = &metadata;
+        row.metadata = metadata.into();
         self.row_of(number, row, repaired)
     }
 
@@ -159,7 +159,7 @@ impl Maker<'_, '_> {
                 _ => None,
             },
             repaired,
-            metadata: row.metadata,
+            metadata: &row.metadata,
             span: None,
         };
         match row.text {

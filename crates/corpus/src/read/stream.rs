@@ -106,7 +106,8 @@ impl Stream {
     /// Append up to `bytes` bytes to `buffer`, fewer only at the end of the file. Gives back how many.
     pub fn append(&mut self, buffer: &mut Vec<u8>, bytes: usize) -> Result<usize> {
         let start = buffer.len();
-        buffer.reserve(bytes);
+        // Of a limit that only great files reach nothing is reserved.
+        buffer.reserve(bytes.min(1 << 20));
         let taken = self.inner.by_ref().take(bytes as u64).read_to_end(buffer);
         taken.map_err(|error| self.explain(error))?;
         Ok(buffer.len() - start)

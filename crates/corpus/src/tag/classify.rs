@@ -39,8 +39,12 @@ pub(super) static LANGUAGE: Kind = Kind {
             Some(path) => Identifier::open(&path)?,
         };
         let label = params.text("label")?.unwrap_or("en").to_string();
-        if let Identifier::Model(model) = &identifier {
-            known(params, model, &label)?;
+        match &identifier {
+            Identifier::Model(model) => drop(known(params, model, &label)?),
+            Identifier::BuiltIn(built_in) => {
+                let all = built_in.languages();
+                one_of(params, &label, all.contains(&label.as_str()), || all.iter().copied())?;
+            }
         }
         Ok(Box::new(Language { identifier, label }))
     },
@@ -86,19 +90,27 @@ const PREFIX: &str = "__label__";
 /// The label as the model has it.
 fn known(params: &Params, model: &fasttext::Model, label: &str) -> Result<String> {
     let found = model.labels().iter().find(|l| **l == label || l.strip_prefix(PREFIX) == Some(label));
-    match found {
-        Some(label) => Ok(label.to_string()),
-        None => {
-            let names = model.labels().iter().map(|l| l.strip_prefix(PREFIX).unwrap_or(l));
-            let hint = regimen_base::suggest::hint(label, names);
-            Err(Error::TaggerField {
-                tagger: params.tagger().into(),
-                field: "label".into(),
-                reason: format!("the model has no label `{label}`"),
-                hint,
-            })
-        }
+    let names = || model.labels().iter().map(|l| l.strip_prefix(PREFIX).unwrap_or(l));
+    one_of(params, label, found.is_some(), names)?;
+    Ok(found.map(ToString::to_string).unwrap_or_default())
+}
+
+/// An error if a label is not known.
+fn one_of<'n, I: Iterator<Item = &'n str> + Clone>(
+    params: &Params,
+    label: &str,
+    known: bool,
+    names: impl FnOnce() -> I,
+) -> Result<()> {
+    if known {
+        return Ok(());
     }
+    Err(Error::TaggerField {
+        tagger: params.tagger().into(),
+        field: "label".into(),
+        reason: format!("the model has no label `{label}`"),
+        hint: regimen_base::suggest::hint(label, names()),
+    })
 }
 
 thread_local! {

@@ -10,7 +10,7 @@ use regimen_ledger::Artifact;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::common::{project, stage, texts};
+use crate::common::{build, plain, project, stage, texts};
 
 const A: &str = "Write to me@x.org now.\nshort\nCall 212 555 0123 or mail you@y.org today.\n";
 const LONG: &str =
@@ -84,6 +84,31 @@ fn matches_come_in_document_order_with_their_place_in_the_source() {
     for threads in [1, 3] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         assert_eq!(pool.install(|| all(&corpus, &pattern, 2, true)).0, all(&corpus, &pattern, 2, true).0);
+    }
+}
+
+#[test]
+fn many_matches_in_one_long_text_are_shown_in_linear_time() {
+    // With lines of all lengths, empty ones too, and a last one without an end.
+    let text: String =
+        (0..30_000).map(|i| format!("{}x é{}", "a".repeat(i % 200), "\n".repeat(i % 7 / 2))).collect();
+    let dir = project(&[("long.txt", text.as_bytes())]);
+    let corpus = build(dir.path(), &plain("long.txt", "validation = 0"));
+    let (found, count, _) = all(&corpus, &Pattern::text("x").unwrap(), u64::MAX, true);
+    assert_eq!((found.len(), count), (30_000, 30_000));
+    let lines: Vec<&str> = text.split('\n').collect();
+    let mut at = 0;
+    for (i, found) in found.iter().enumerate() {
+        at += text[at..].find('x').unwrap();
+        assert_eq!(found.start as usize, at);
+        if i % 97 == 0 {
+            assert_eq!(found.line as usize, text[..at].matches('\n').count() + 1);
+            let line = lines[found.line as usize - 1];
+            let around = format!("{}{}{}", found.before, found.text, found.after);
+            assert!(line.contains(around.trim_matches('…')) && around.len() <= line.len() + 6, "{around}");
+            assert_eq!(found.before.starts_with('…'), !line.starts_with(&found.before));
+        }
+        at += 1;
     }
 }
 

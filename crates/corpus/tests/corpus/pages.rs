@@ -2,11 +2,14 @@
 
 use std::io::{BufRead, Read};
 
+use ::parquet::data_type::{ByteArray, ByteArrayType};
+use ::parquet::file::writer::SerializedFileWriter;
+use ::parquet::schema::parser::parse_message_type;
 use regimen_corpus::inspect::{export, stats};
 use regimen_corpus::warc::{Item, Options, Reader, Record, Span};
 use regimen_corpus::{Corpus, parquet};
 
-use crate::common::{build, fault, gzip, project, texts};
+use crate::common::{build, fault, gzip, project, texts, zstd};
 
 /// A record of a WARC file.
 fn record(kind: &str, id: usize, media: &str, uri: &str, block: &[u8]) -> Vec<u8> {
@@ -102,6 +105,14 @@ fn resources_are_pages_without_headers() {
         html("image/png", 4, b"\x89PNG"),
         html("text/plain", 5, b"Plain text."),
         gzip(&record("metadata", 6, "text/anvl", "http://a.org/", b"a: b")),
+        // What wget writes of itself.
+        gzip(&record(
+            "resource",
+            7,
+            "text/plain",
+            "metadata://gnu.org/software/wget/warc/MANIFEST.txt",
+            b"<urn:uuid:0>",
+        )),
     ]
     .concat();
     let dir = project(&[("x.warc.gz", &file)]);
@@ -148,6 +159,22 @@ fn pages_of_a_folder_become_their_main_text() {
 }
 
 #[test]
+fn packed_pages_are_unpacked_and_long_ones_refused() {
+    let html = page("One page");
+    let (gz, zst) = (gzip(html.as_bytes()), zstd(html.as_bytes()));
+    // The bytes tell, whatever the name says.
+    let dir = project(&[("p/a.html.gz", &gz), ("p/b.html.zst", &zst), ("p/c.html", &gz)]);
+    let corpus = build(dir.path(), &config("auto", "p", "dedup = \"none\""));
+    let kept = texts(&corpus);
+    assert!(kept.len() == 3 && kept.iter().all(|text| text.starts_with("One page and so on")), "{kept:?}");
+    let long = gzip(&vec![b'a'; 20 << 20]);
+    let config = config("auto", "a.html.gz", "memory = 50_000_000");
+    let (message, hint) = fault(&[("a.html.gz", &long)], &config);
+    assert!(message.starts_with("`a.html.gz`: longer than the "), "{message}");
+    assert!(hint.contains("memory"), "{hint}");
+}
+
+#[test]
 fn what_is_no_table_is_refused() {
     let (message, _) =
         fault(&[("x.parquet", b"PAR1 nothing of the kind PAR1")], &config("auto", "x.parquet", ""));
@@ -157,12 +184,105 @@ fn what_is_no_table_is_refused() {
     assert!(hint.contains("`format`"), "{hint}");
 }
 
+/// A Parquet file with columns of texts, which lie one after the other in the schema.
+fn table<const N: usize>(schema: &str, columns: &[[&str; N]]) -> Vec<u8> {
+    let schema = parse_message_type(schema).unwrap().into();
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, Default::default()).unwrap();
+    let mut rows = writer.next_row_group().unwrap();
+    for values in columns {
+        let mut column = rows.next_column().unwrap().unwrap();
+        let values = values.map(ByteArray::from);
+        column.typed::<ByteArrayType>().write_batch(&values, None, None).unwrap();
+        column.close().unwrap();
+    }
+    rows.close().unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn rows_of_tables_say_what_rows_of_json_do() {
+    let all = [["MIT", "CC0-1.0"], ["human", "machine"], ["http://a.b/c", "http://a.b/c"]];
+    let [licences, kinds, urls] = all;
+    let texts = [["a", "b"], ["one text", "another text"]];
+    let fields =
+        "required binary license (UTF8); required binary author_kind (UTF8); required binary url (UTF8);";
+    let both = "required binary id (UTF8); required binary text (UTF8);";
+    let flat =
+        table(&format!("message m {{ {both} {fields} }}"), &[texts[0], texts[1], licences, kinds, urls]);
+    let group = table(
+        &format!("message m {{ {both} required group metadata {{ {fields} }} }}"),
+        &[texts[0], texts[1], licences, kinds, urls],
+    );
+    let json = [0, 1].map(|i| {
+        format!(r#"{{"license":"{}","author_kind":"{}","url":"{}"}}"#, licences[i], kinds[i], urls[i])
+    });
+    let as_text = table(
+        &format!("message m {{ {both} required binary metadata (UTF8); }}"),
+        &[texts[0], texts[1], [&json[0], &json[1]]],
+    );
+    let rows = |beside: bool| {
+        let row = |i: usize| match beside {
+            true => format!("{{\"id\":\"{}\",\"text\":\"{}\",{}", texts[0][i], texts[1][i], &json[i][1..]),
+            false => format!(r#"{{"id":"{}","text":"{}","metadata":{}}}"#, texts[0][i], texts[1][i], json[i]),
+        };
+        format!("{}\n{}\n", row(0), row(1)).into_bytes()
+    };
+    for (name, file) in [
+        ("x.parquet", &flat),
+        ("x.parquet", &group),
+        ("x.parquet", &as_text),
+        ("x.jsonl", &rows(true)),
+        ("x.jsonl", &rows(false)),
+    ] {
+        let dir = project(&[(name, file)]);
+        let corpus = build(dir.path(), &config("auto", name, ""));
+        let rows = [0, 1].map(|o| corpus.row(o));
+        assert_eq!(rows.clone().map(|row| corpus.licence_name(row.licence).to_string()), licences);
+        assert_eq!(rows.map(|row| row.author.name()), kinds);
+        let corpus = build(dir.path(), &config("auto", name, "dedup_url = true"));
+        assert_eq!(corpus.kept().count(), 1, "{name}");
+        let drop = "drop = ['metadata.author_kind == \"human\"']";
+        assert_eq!(build(dir.path(), &config("auto", name, drop)).id(1), "b");
+        assert_eq!(build(dir.path(), &config("auto", name, drop)).kept().collect::<Vec<_>>(), [1], "{name}");
+    }
+    let bad =
+        table(&format!("message m {{ {both} {fields} }}"), &[texts[0], texts[1], licences, ["x", "y"], urls]);
+    let (message, _) = fault(&[("x.parquet", &bad)], &config("auto", "x.parquet", ""));
+    assert!(message.contains("`x.parquet`, row 1") && message.contains("author_kind"), "{message}");
+}
+
+#[test]
+fn pages_of_tables_stay_within_the_memory() {
+    // One cell that packs to nothing.
+    use ::parquet::basic::{Compression, ZstdLevel};
+    let schema = "message m { required binary id (UTF8); required binary text (UTF8); }";
+    let properties = ::parquet::file::properties::WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_dictionary_enabled(false);
+    let schema = parse_message_type(schema).unwrap().into();
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, properties.build().into()).unwrap();
+    let mut rows = writer.next_row_group().unwrap();
+    for value in ["a".into(), "x ".repeat(10 << 20)] {
+        let mut column = rows.next_column().unwrap().unwrap();
+        column.typed::<ByteArrayType>().write_batch(&[ByteArray::from(value.as_str())], None, None).unwrap();
+        column.close().unwrap();
+    }
+    rows.close().unwrap();
+    let file = writer.into_inner().unwrap();
+    assert!(file.len() < 100_000);
+    let of = |memory: u64| config("auto", "x.parquet", &format!("memory = {memory}"));
+    let (message, hint) = fault(&[("x.parquet", &file)], &of(50_000_000));
+    assert!(message.starts_with("`x.parquet` has a page of 21.0 MB; at most 12.5 MB fit"), "{message}");
+    assert!(hint.contains("--memory 84MB") && hint.contains("smaller pages"), "{hint}");
+    // The page fits, the text does not.
+    let (message, _) = fault(&[("x.parquet", &file)], &of(100_000_000));
+    assert!(message.starts_with("`x.parquet`, row 1: longer than the "), "{message}");
+    let dir = project(&[("x.parquet", &file)]);
+    assert_eq!(build(dir.path(), &of(400_000_000)).kept().count(), 1);
+}
+
 #[test]
 fn texts_of_tables_that_are_not_utf8_are_treated_as_the_recipe_says() {
-    use ::parquet::data_type::{ByteArray, ByteArrayType};
-    use ::parquet::file::writer::SerializedFileWriter;
-    use ::parquet::schema::parser::parse_message_type;
-
     for kind in ["(UTF8)", ""] {
         let schema = format!("message m {{ required binary id (UTF8); required binary text {kind}; }}");
         let schema = parse_message_type(&schema).unwrap().into();

@@ -148,7 +148,10 @@ fn licence_files_count_only_if_the_source_names_them_and_change_the_corpus() {
 #[test]
 fn an_archive_is_a_tree_of_its_own() {
     let mut builder = tar::Builder::new(Vec::new());
-    for (path, content) in tree() {
+    // As in a folder, what is hidden is not there.
+    let hidden =
+        ["t/.hidden.py", "t/src/.github/x.py", "t/.git/config"].map(|path| (path, b"print(1)\n".to_vec()));
+    for (path, content) in hidden.into_iter().chain(tree()) {
         let mut header = tar::Header::new_gnu();
         header.set_size(content.len() as u64);
         header.set_mode(0o644);
