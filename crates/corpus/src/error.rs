@@ -331,6 +331,14 @@ pub enum Error {
         /// One of the files.
         file: String,
     },
+    /// A file for JSON lines whose name says that it is something else.
+    #[error("`{file}` is for JSON lines, but its name ends in `.{ending}`")]
+    NoRows {
+        /// The file.
+        file: String,
+        /// The end of its name.
+        ending: String,
+    },
     /// What is to be written is what is read.
     #[error("`{output}` is read here, and would be written over")]
     OverInput {
@@ -589,6 +597,9 @@ impl Hint for Error {
             }
             Error::NoSpans { .. } => "`regimen corpus taggers NAME` shows which attributes are spans".into(),
             Error::NotEmpty { .. } => "name another folder, or take away what an earlier run left there".into(),
+            Error::NoRows { .. } => {
+                "let the name end in .jsonl, .jsonl.gz or .jsonl.zst; no other format or packing is written".into()
+            }
             Error::OverInput { .. } => "name another file or folder; what is read stays as it is".into(),
             Error::OverDocuments { .. } => {
                 "leave out --to, so that they go to `attributes` beside it, or name another folder".into()

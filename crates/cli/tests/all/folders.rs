@@ -333,6 +333,10 @@ fn samples_and_contaminated_documents() {
     project.run_with(&same, &[("REGIMEN_THREADS", "3")]).fine();
     assert_eq!(project.read("s/rows.jsonl"), rows.stdout);
     project.run(&["corpus", "sample", "wiki", "--fraction", "2"]).refused(&["--fraction 2"]);
+    // Before it is looked whether there are documents at all.
+    let other = ["corpus", "sample", "nowhere", "--fraction", "1", "--to", "s/x.parquet"];
+    project.run(&other).refused(&["`s/x.parquet`", "`.parquet`", ".jsonl.gz"]);
+    assert!(!project.path("s/x.parquet").exists());
     project.run(&["corpus", "sample", "wiki/documents", "--fraction", "1", "--json"]).refused(&["--to"]);
     let none = project.run(&["corpus", "sample", "wiki"]);
     assert_eq!(none.code, Some(2), "{}", none.stderr);

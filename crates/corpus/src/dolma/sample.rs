@@ -7,7 +7,7 @@
 
 use std::collections::BinaryHeap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -46,12 +46,35 @@ impl Amount {
     }
 }
 
+/// Ends of names that say another format than JSON lines, or a packing that is not written: who read such a file by its name,
+/// this program too, would be wrong about it. Of any other end nothing is known.
+const OTHER: [&str; 37] = [
+    "7z", "arrow", "avro", "br", "bz2", "csv", "feather", "gz", "gzip", "htm", "html", "ipc", "lz4", "lzma",
+    "md", "orc", "parquet", "pq", "rar", "snappy", "sqlite", "tar", "tgz", "toml", "tsv", "txt", "warc",
+    "wat", "wet", "xhtml", "xlsx", "xml", "xz", "yaml", "zip", "zst", "zstd",
+];
+
 /// Where rows go.
 pub enum To {
     /// A file, packed as its name says; it appears when it is whole.
     File(PathBuf),
     /// Somewhere else, such as the standard output.
     Writer(Box<dyn Write + Send>),
+}
+
+impl To {
+    /// A file at `path`.
+    ///
+    /// # Errors
+    /// [`Error::NoRows`] for a name that says another format.
+    pub fn file(path: &Path) -> Result<To> {
+        let name = path.to_string_lossy();
+        let ending = Path::new(Packing::of_name(&name).1).extension().and_then(|ending| ending.to_str());
+        match ending.filter(|ending| OTHER.contains(&&*ending.to_ascii_lowercase())) {
+            Some(ending) => Err(Error::NoRows { file: name.to_string(), ending: ending.into() }),
+            None => Ok(To::File(path.into())),
+        }
+    }
 }
 
 /// What was taken.

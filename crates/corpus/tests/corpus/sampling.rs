@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
-use regimen_base::Cancel;
+use regimen_base::{Cancel, Hint};
 use regimen_corpus::dolma::sample::{Amount, Options, Sampled, To, sample};
 use regimen_corpus::dolma::tag::Progress;
 use regimen_recipe::input_files;
@@ -131,4 +131,42 @@ fn rows_of_tables_become_json_lines() {
     let told = sample(&files, &options, to, &Progress::default(), &Cancel::new());
     let told = told.unwrap_err().to_string();
     assert!(told.contains("a.parquet`, row 2: the row has no text field `text`"), "{told}");
+}
+
+#[test]
+fn a_file_whose_name_says_another_format_is_refused() {
+    for (name, ending) in [
+        ("a.parquet", "parquet"),
+        ("b/c.PARQUET", "PARQUET"),
+        ("a.csv.gz", "csv"),
+        ("a.arrow", "arrow"),
+        ("a.txt.zst", "txt"),
+        ("a.jsonl.bz2", "bz2"),
+        ("a.jsonl.zstd", "zstd"),
+        // Packed as the end says it is only where that is written small, and once.
+        ("a.jsonl.GZ", "GZ"),
+        ("a.jsonl.zst.gz", "zst"),
+    ] {
+        let error = To::file(Path::new(name)).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            format!("`{name}` is for JSON lines, but its name ends in `.{ending}`")
+        );
+        assert!(error.hint().unwrap().contains(".jsonl.zst"));
+    }
+    // An end that says nothing, or none, is as good as `.jsonl`.
+    for name in [
+        "a.jsonl",
+        "a.jsonl.gz",
+        "a.json",
+        "a.ndjson.zst",
+        "a",
+        "a.v2",
+        "csv",
+        "a.csv/b",
+        "a.gz",
+        "/dev/stdout",
+    ] {
+        assert!(To::file(Path::new(name)).is_ok(), "{name}");
+    }
 }

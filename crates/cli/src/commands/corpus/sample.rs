@@ -25,11 +25,9 @@ pub fn sample(context: &Context, args: &SampleArgs) -> anyhow::Result<u8> {
         (_, Some(number), _) => Amount::Documents(number),
         (_, _, bytes) => Amount::Bytes(bytes.unwrap_or(0)),
     };
-    let files = files(&args.documents)?;
-    let options = Options { amount, seed: args.seed, memory: args.memory };
     // As elsewhere, `-` is the standard output.
     let to = match args.to.as_ref().filter(|path| path.as_os_str() != "-") {
-        Some(path) => To::File(path.clone()),
+        Some(path) => To::file(path).explain()?,
         None if context.global.json => {
             return Err(Fault::new(
                 "the sums and the rows cannot both go to the standard output",
@@ -38,6 +36,8 @@ pub fn sample(context: &Context, args: &SampleArgs) -> anyhow::Result<u8> {
         }
         None => To::Writer(Box::new(std::io::stdout())),
     };
+    let files = files(&args.documents)?;
+    let options = Options { amount, seed: args.seed, memory: args.memory };
     let progress = Progress::default();
     let cancel = interrupt::install(context.global.quiet)?;
     let total = amount.passes() * files.iter().map(|file| file.bytes).sum::<u64>();
