@@ -96,7 +96,7 @@ static NEAR: &[Field] = &[
         "keep",
         Ty::OneOf(&["first", "last", "longest", "newest", "source-order"]),
         "\"first\"",
-        "Which document of a cluster stays; between equals the first in document order.",
+        "Which document of a cluster stays (the newest by the day of `created`); between equals the first in document order.",
     ),
 ];
 

@@ -39,7 +39,7 @@ Document order is the order of the files' paths and of their rows. Of equal thin
     /// Filter and edit documents by their attributes, and take sources in wanted shares
     #[command(after_help = "Examples:
   regimen corpus mix wiki/documents --attributes rules,dup_para --drop 'gopher_v1.word_count < 50' --edit dup_para --to mixed
-  regimen corpus mix wiki/documents --attributes pii --edit 'pii.EMAIL_ADDRESS=|||EMAIL|||' --budget 2GB --to mixed
+  regimen corpus mix wiki/documents --attributes pii --edit 'pii_dolma.EMAIL_ADDRESS=|||EMAIL|||' --budget 2GB --to mixed
   regimen corpus mix --config mix.toml
 
 Several sources with weights stand in a file; docs/corpus.md has one. Files that are done already are passed over.")]

@@ -75,7 +75,8 @@ pub fn normalise(url: &str) -> String {
 pub fn key(url: &str) -> Option<u128> {
     let normal = normalise(url);
     let behind = normal.split_once("://").map_or(&*normal, |(_, behind)| behind);
-    behind.contains(char::is_alphanumeric).then(|| hash128(normal.as_bytes(), 0))
+    let named = behind.split('#').next().unwrap_or_default().contains(char::is_alphanumeric);
+    named.then(|| hash128(normal.as_bytes(), 0))
 }
 
 /// What may stand behind a host without being a part of it.
