@@ -25,7 +25,7 @@ const BATCH: usize = 16 << 20;
 pub(crate) static TOKENS: StageKind = StageKind {
     kind: "tokens",
     version: 1,
-    about: "Encode the documents and pack them into memory-mapped shards that know the address of every token. A special token spelled out in a text is encoded as text; nothing but the end token is put to a document, no begin token either.",
+    about: "Encode the documents and pack them into memory-mapped shards that know the address of every token.",
     seeded: false,
     shared: false,
     inputs: &[

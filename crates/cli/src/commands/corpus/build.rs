@@ -45,10 +45,13 @@ pub fn build(context: &Context, args: &BuildArgs) -> anyhow::Result<u8> {
             "name a stage of the kind `corpus` with --until",
         ));
     }
-    let store = Objects::open(url).explain()?;
+    // What tasks share of one corpus fills a place; of several, each has one of its own.
+    let several = whole.stages.iter().filter(|stage| stage.kind.kind == "corpus").count() > 1;
     let mut made = 0;
     let mut prepared = BTreeMap::new();
     for stage in corpora {
+        let place = if several { format!("{}/{}", url.trim_end_matches('/'), stage.name) } else { url.clone() };
+        let store = Objects::open(&place).explain()?;
         match one(context, args, &whole, stage, &store, &cancel) {
             Err(regimen_corpus::Error::Interrupted) => {
                 say(&context.global, "stopped; what is whole is kept");
