@@ -134,18 +134,29 @@ pub(crate) fn tidy(paths: &[PathBuf]) {
     folders.iter().filter(|folder| folder.is_dir()).for_each(|folder| fs::remove_leftovers(folder));
 }
 
-/// Hold the folder of the file at `path` for one process; it is free again when the file given back is dropped.
+/// A folder held for one process.
+#[derive(Debug)]
+pub(crate) struct Held(std::fs::File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Not by closing it alone: a child that another thread just starts has the file, too, until it runs its program.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Hold the folder of the file at `path` for one process, until what is given back is dropped.
 ///
 /// # Errors
 /// [`Error::InUse`] if another process holds it.
-pub(crate) fn hold(path: &Path) -> Result<std::fs::File> {
+pub(crate) fn hold(path: &Path) -> Result<Held> {
     let folder = path.with_file_name(".regimen");
     fs::create_dir_all(&folder)?;
     let lock = folder.join("lock");
     let file = std::fs::File::options().create(true).truncate(false).write(true).open(&lock);
     let file = file.map_err(|e| fs::Error::new("open", &lock, e))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Held(file)),
         Err(std::fs::TryLockError::WouldBlock) => {
             let folder = path.parent().unwrap_or(path).display().to_string();
             Err(Error::InUse { folder })
@@ -190,8 +201,11 @@ mod tests {
         let path = dir.path().join("a/b.gz");
         let held = hold(&path).unwrap();
         assert!(matches!(hold(&path), Err(Error::InUse { .. })));
+        // As a child has it that does not run its program yet.
+        let copy = held.0.try_clone().unwrap();
         drop(held);
         assert!(hold(&path).is_ok());
+        drop(copy);
         // No process has this number: the greatest that Linux gives is 2^22.
         let left = dir.path().join("a/.regimen/b.gz.tmp99999999");
         std::fs::write(&left, "half").unwrap();

@@ -31,7 +31,7 @@ use crate::build::{self, Files, Ground};
 use crate::config::{Config, Dedup, FIELDS, ParagraphDedup};
 use crate::error::{Error, Result};
 use crate::flow;
-use crate::output::hold;
+use crate::output::{Held, hold};
 use crate::task::depot::Depot;
 use crate::task::meter::Meter;
 use crate::task::plan::Plan;
@@ -177,7 +177,7 @@ struct Work<'w> {
     depot: Depot<'w>,
     plan: Plan,
     scratch: PathBuf,
-    held: std::fs::File,
+    held: Held,
     facts: OnceCell<Facts>,
     /// Whether others were waited for in vain.
     alone: Cell<bool>,

@@ -349,7 +349,7 @@ fn a_record_is_found_again_at_the_bytes_that_the_corpus_keeps() {
         })
         .collect();
     let members: Vec<u8> = records.iter().flat_map(|record| gzip(record)).collect();
-    let frames: Vec<u8> = records.iter().flat_map(|record| crate::common::zstd(record)).collect();
+    let frames: Vec<u8> = records.iter().flat_map(|record| zstd(record)).collect();
     let files: [(&str, Vec<u8>); 4] = [
         ("c/a.warc", records.concat()),
         ("c/b.warc.gz", members),

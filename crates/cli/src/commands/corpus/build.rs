@@ -50,7 +50,8 @@ pub fn build(context: &Context, args: &BuildArgs) -> anyhow::Result<u8> {
     let mut made = 0;
     let mut prepared = BTreeMap::new();
     for stage in corpora {
-        let place = if several { format!("{}/{}", url.trim_end_matches('/'), stage.name) } else { url.clone() };
+        let place =
+            if several { format!("{}/{}", url.trim_end_matches('/'), stage.name) } else { url.clone() };
         let store = Objects::open(&place).explain()?;
         match one(context, args, &whole, stage, &store, &cancel) {
             Err(regimen_corpus::Error::Interrupted) => {
