@@ -104,10 +104,14 @@ class Bench:
         """The same documents packed by zstd."""
         path = os.path.join(self.work, "packed/documents")
         if not os.path.exists(path):
-            os.makedirs(path)
+            making = path + ".new"
+            shutil.rmtree(making, ignore_errors=True)
+            os.makedirs(making)
             for file in sorted(glob.glob(self.full + "/*.gz")):
                 name = os.path.basename(file).removesuffix(".gz")
-                subprocess.run(f"gzip -dc '{file}' | zstd -q -3 -o '{path}/{name}.zst'", shell=True, check=True)
+                with gzip.open(file) as text:
+                    subprocess.run(["zstd", "-q", "-3", "-o", f"{making}/{name}.zst"], input=text.read(), check=True)
+            os.rename(making, path)
         return path
 
     def clean(self, *paths):

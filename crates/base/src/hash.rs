@@ -58,7 +58,9 @@ macro_rules! hex_id {
     };
 }
 
-/// Bytes of a file that are read at once where several threads hash it.
+/// Readers of a file that several threads hash, at most.
+const READERS: u64 = 4;
+/// Bytes of a file that each of them reads at once.
 const PIECE: usize = 2 << 20;
 
 hex_id!(
@@ -110,8 +112,8 @@ impl Hash256 {
         if pieces < 2 {
             return Hash256::of_file(path);
         }
-        // One for each thread, so that each has a place of its own in the file.
-        let mut readers = (0..pieces.min(rayon::current_num_threads() as u64))
+        // Each has a place of its own in the file. Files are shared at the same time, so none has many.
+        let mut readers = (0..pieces.min(rayon::current_num_threads() as u64).min(READERS))
             .map(|_| Ok((fs::open(path)?, Vec::new())))
             .collect::<Result<Vec<(std::fs::File, Vec<u8>)>, fs::Error>>()?;
         let mut hasher = blake3::Hasher::new();
@@ -137,11 +139,11 @@ impl Hash256 {
     }
 
     /// How each of many files is hashed best: threads that share a file wait for each other, those with a file each do not. So
-    /// only a file that has more than a quarter of what a thread gets is shared.
+    /// only a file that has more than a thread's part of all is shared.
     pub fn of_each(paths: &[impl AsRef<Path>]) -> impl Fn(&Path) -> Result<(Hash256, u64), fs::Error> + Sync {
         // A file that cannot be read says so in its turn.
         let all: u64 = paths.iter().map(|path| fs::size(path.as_ref()).unwrap_or(0)).sum();
-        let share = all / (4 * rayon::current_num_threads() as u64);
+        let share = all / rayon::current_num_threads() as u64;
         move |path| match fs::size(path)? {
             bytes if bytes <= share => Hash256::of_file(path),
             _ => Hash256::of_file_shared(path),

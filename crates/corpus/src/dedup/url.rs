@@ -74,7 +74,8 @@ pub fn normalise(url: &str) -> String {
 /// What is compared of a URL; none if it names nothing, as an empty one or a scheme alone.
 pub fn key(url: &str) -> Option<u128> {
     let normal = normalise(url);
-    let behind = normal.split_once("://").map_or(&*normal, |(_, behind)| behind);
+    let parts = normal.split_once("://").filter(|(scheme, _)| is_scheme(scheme));
+    let behind = parts.map_or(&*normal, |(_, behind)| behind);
     let named = behind.split('#').next().unwrap_or_default().contains(char::is_alphanumeric);
     named.then(|| hash128(normal.as_bytes(), 0))
 }
@@ -131,7 +132,7 @@ mod tests {
             assert_eq!(key(none), None, "{none}");
         }
         assert_eq!(key("HTTP://www.a.b/"), key("a.b"));
-        assert!(key("a.b").is_some());
+        assert!(key("a.b").is_some() && key("http://a.b/share?u=http://").is_some());
     }
     use proptest::prelude::*;
 

@@ -168,13 +168,13 @@ impl Headers {
         if whole > self.left {
             return refuse(format!("a page of {packed} bytes, where {} are left", self.left - header));
         }
-        if bytes.max(packed) > self.page.most {
-            self.page.refused.store(bytes.max(packed), Ordering::Relaxed);
-            return refuse(format!("a page of {packed} bytes that become {bytes}"));
-        }
         if bytes > most(self.compression, packed) {
             let reason = format!("a page of {packed} bytes that become {bytes}: {} cannot", self.compression);
             return refuse(reason);
+        }
+        if bytes.max(packed) > self.page.most {
+            self.page.refused.store(bytes.max(packed), Ordering::Relaxed);
+            return refuse(format!("a page of {packed} bytes that become {bytes}"));
         }
         if self.seen.is_none()
             && matches!(self.compression, Compression::GZIP(_))

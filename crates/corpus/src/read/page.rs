@@ -271,7 +271,8 @@ impl Pages {
                 None => None,
                 Some(parquet::Item::TooLarge { bytes, .. }) => return Err(self.too_long(number, bytes)),
                 Some(parquet::Item::Row(row)) => {
-                    let size = row.text.as_ref().map_or(0, String::len);
+                    let other = row.other.values().map(bytes_of).sum::<usize>();
+                    let size = row.text.as_ref().map_or(0, String::len) + other;
                     let date = row.other.get("created").and_then(Value::as_str).map(Into::into);
                     let repaired = row.invalid.is_some();
                     let body = row.text.map_or(Body::None, |text| Body::Text(text, repaired));
@@ -284,6 +285,19 @@ impl Pages {
                 Some(mut stream) => {
                     let (mut bytes, most) = (Vec::new(), self.within.0.longest());
                     stream.append(&mut bytes, usize::try_from(most).unwrap_or(usize::MAX - 1) + 1)?;
+                    if bytes.len() as u64 > most {
+                        // How long it is, without holding it.
+                        let mut all = bytes.len() as u64;
+                        loop {
+                            bytes.clear();
+                            match stream.append(&mut bytes, CHUNK)? {
+                                0 => return Err(self.too_long(number, all)),
+                                more => all += more as u64,
+                            }
+                        }
+                    }
+                    // Most pages are smaller than the room that was made.
+                    bytes.shrink_to_fit();
                     let size = bytes.len();
                     Some((Raw::new(Body::Html(bytes, None)), size))
                 }
@@ -305,16 +319,28 @@ impl Pages {
     }
 }
 
+/// Bytes that a value takes, about.
+fn bytes_of(value: &Value) -> usize {
+    size_of::<Value>()
+        + match value {
+            Value::String(text) => text.len(),
+            Value::Array(all) => all.iter().map(bytes_of).sum(),
+            Value::Object(all) => all.iter().map(|(name, value)| name.len() + bytes_of(value)).sum(),
+            _ => 0,
+        }
+}
+
 /// The columns of a row with what its column `metadata` holds, be it a group or an object as text, as rows of JSON have it.
 fn flat(mut columns: Map<String, Value>) -> Map<String, Value> {
     let inner = match columns.get("metadata") {
         Some(Value::Object(inner)) => Some(inner.clone()),
-        Some(Value::String(text)) if text.starts_with('{') => serde_json::from_str(text).ok(),
+        Some(Value::String(text)) if text.trim_start().starts_with('{') => serde_json::from_str(text).ok(),
         _ => None,
     };
     if let Some(inner) = inner {
         columns.remove("metadata");
-        columns.extend(inner);
+        // A group has all its fields in every row; what is null says nothing.
+        columns.extend(inner.into_iter().filter(|(_, value)| !value.is_null()));
     }
     columns
 }

@@ -170,8 +170,12 @@ fn packed_pages_are_unpacked_and_long_ones_refused() {
     let long = gzip(&vec![b'a'; 20 << 20]);
     let config = config("auto", "a.html.gz", "memory = 50_000_000");
     let (message, hint) = fault(&[("a.html.gz", &long)], &config);
-    assert!(message.starts_with("`a.html.gz`: longer than the "), "{message}");
-    assert!(hint.contains("memory"), "{hint}");
+    assert!(
+        message
+            .starts_with("`a.html.gz`: longer than the 4.69 MB that fit into the memory (21.0 MB or more)"),
+        "{message}"
+    );
+    assert!(hint.contains("--memory 224MB"), "{hint}");
 }
 
 #[test]
