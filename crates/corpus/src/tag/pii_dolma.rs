@@ -106,6 +106,8 @@ struct Match {
     end: usize,
     /// Where the run of characters of the first class ends in which the match begins.
     run: usize,
+    /// Where its paragraph ends, and every run of it.
+    paragraph: usize,
     /// The part before `@` lies in that run.
     inside: bool,
     /// Dolma counts it.
@@ -130,6 +132,9 @@ fn emails(found: &mut Found, offsets: &mut Vec<u32>) {
         let at = at as usize;
         if at < free {
             continue;
+        }
+        if let Some(last) = waiting.take_if(|last| last.paragraph <= at) {
+            free = take(found, &last);
         }
         let mut next = email(found, at, free, waiting.as_ref());
         if let Some(first) = waiting.take() {
@@ -184,7 +189,7 @@ fn email(found: &Found, at: usize, free: usize, waiting: Option<&Match>) -> Opti
     };
     let only_parenthesis = address == "(" || (inside && before.ends_with('('));
     let counts = !only_parenthesis && domain.contains('.');
-    Some(Match { start: first, end: at + 1 + length, run, inside, counts })
+    Some(Match { start: first, end: at + 1 + length, run, paragraph: end, inside, counts })
 }
 
 /// The shortest domain with which the rest of the expression matches, and the bytes up to the end of the match. `run` is
@@ -364,6 +369,13 @@ mod tests {
         assert_eq!(number("pii@dolma", "doc_count", text), 5.0);
         assert_eq!(number("pii@dolma", "doc_frac", ""), -1.0);
         assert_eq!(number("pii@dolma", "doc_frac", "at 1.1.1.1"), 1.7);
+    }
+
+    #[test]
+    fn no_match_goes_from_one_paragraph_to_the_next() {
+        for text in [".@..\nx@y.z@ ", " .@.\n@..\n", ".@..\n.@..\n", ".@..\n@x@y.z \n"] {
+            assert_eq!(ours(text), by_expression(text), "{text:?}");
+        }
     }
 
     proptest! {
