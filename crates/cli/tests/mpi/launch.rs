@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
@@ -12,8 +13,13 @@ use crate::common::{Done, Project};
 /// for a checkpoint on a busy machine.
 const KILL_AFTER: &str = "4";
 
+/// One group of processes at a time: on a machine with more processes than processors `mpirun` answers late, and a
+/// process that waited 2 seconds for its leave goes without (PMIx 4; adjustable since openpmix/openpmix#3650), which
+/// `mpirun` calls "exiting improperly".
+static ONE: Mutex<()> = Mutex::new(());
+
 /// The launcher, where there is one.
-pub struct Mpirun(PathBuf);
+pub struct Mpirun(PathBuf, #[allow(dead_code, reason = "held")] MutexGuard<'static, ()>);
 
 impl Mpirun {
     /// Look for it; say aloud that a test is skipped without it.
@@ -25,7 +31,7 @@ impl Mpirun {
             let test = std::thread::current().name().unwrap_or("a test").to_string();
             writeln!(std::io::stderr(), "SKIPPED {test}: there is no `mpirun` here").unwrap();
         }
-        found.map(Mpirun)
+        found.map(|path| Mpirun(path, ONE.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// `processes` of the binary with `args`, each as the words before it say (`env A=B`).
