@@ -141,7 +141,7 @@ class Bench:
                      "peer_mib": max(r["mib"] for r in theirs)}
         print(json.dumps(line), flush=True)
         ratio = f", {line['ratio']:.1f} times {peer_name}" if theirs else ""
-        print(f"{name}: {line['ours']:.1f} MB/s (goal {goal}){ratio}, {line['ours_mib']:.0f} MiB", file=sys.stderr)
+        print(f"{name}: {line['ours']:.1f} MB/s{f' (goal {goal})' if goal else ''}{ratio}, {line['ours_mib']:.0f} MiB", file=sys.stderr)
         return mine
 
     def tag(self, tagger, folder, threads):
@@ -171,9 +171,9 @@ class Bench:
         how = {"paragraph": ["--bloom", "20000000", "--rate", "1e-6"], "document": []}[by]
         return [self.ours, "corpus", "dedup", folder, "--by", by, *how, "--name", by, "--threads", str(threads), "--quiet"]
 
-    def dolma_dedup(self, what, threads):
-        config = {"documents": ["full/documents/*.gz"], "dedupe": {"name": "dup", "skip_empty": True, **what},
-                  "bloom_filter": {"file": "full/bloom.bin", "read_only": False, "estimated_doc_count": 20_000_000,
+    def dolma_dedup(self, what, threads, folder="full", keys=20_000_000):
+        config = {"documents": [f"{folder}/documents/*.gz"], "dedupe": {"name": "dup", "skip_empty": True, **what},
+                  "bloom_filter": {"file": "full/bloom.bin", "read_only": False, "estimated_doc_count": keys,
                                    "desired_false_positive_rate": 1e-6},
                   "processes": threads}
         with open(os.path.join(self.work, f"dedup{threads}.yaml"), "w") as f:
@@ -195,6 +195,17 @@ class Bench:
             self.row(f"paragraph-dedup-{threads}", self.full, ours, peer, "dolma 1.2.1", clean, [90, 170][threads - 1], threads)
             ours = self.dedup("paragraph", self.packed(), threads)
             self.row(f"paragraph-dedup-zst-{threads}", self.full, ours, None, None, clean, [120, 230][threads - 1], threads)
+
+    def ngram_dedup(self):
+        """Paragraphs half of whose n-grams came before."""
+        clean = ["full/attributes", "half/attributes", "full/bloom.bin"]
+        ngrams = {"ngram_length": 8, "stride": 3, "overlap_threshold": 0.5, "skip_short_paragraphs": True}
+        peer = self.dolma_dedup({"paragraphs": {"attribute_name": "dup", "by_ngram": ngrams}}, 1, "half", 40_000_000)
+        for threads in (1, 2):
+            ours = [self.ours, "corpus", "dedup", self.full, "--by", "ngram", "--words", "8", "--stride", "3", "--overlap", "0.5",
+                    "--skip-short", "--bloom", "40000000", "--rate", "1e-6", "--name", "dup", "--threads", str(threads), "--quiet"]
+            peer = peer if threads == 1 else None
+            self.row(f"ngram-dedup-{threads}", self.half, ours, peer, "dolma 1.2.1", clean, None, threads, ours_folder=self.full)
 
     def decontaminate(self):
         """Against some 14,000 sentences of Moby Dick and of speeches, with the time of reading taken off too."""
@@ -319,7 +330,7 @@ tokenizer = "tokenizer"
         print(f"startup: {line['ours']:.1f} ms (goal below 20)", file=sys.stderr)
 
 
-ROWS = ["read", "gopher", "c4", "pii", "document-dedup", "paragraph-dedup", "decontaminate", "minhash", "tokenize", "chain", "scaling", "startup"]
+ROWS = ["read", "gopher", "c4", "pii", "document-dedup", "paragraph-dedup", "ngram-dedup", "decontaminate", "minhash", "tokenize", "chain", "scaling", "startup"]
 
 
 def main():

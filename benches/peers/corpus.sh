@@ -4,8 +4,8 @@
 #     benches/peers/corpus.sh --corpus DIR [--work DIR] [--quick] [--runs N] [ROW...]
 #
 # DIR holds Dolma documents (*.jsonl.gz), of which the first file is split in four for the slow peers. Rows: read
-# gopher c4 pii document-dedup paragraph-dedup decontaminate minhash tokenize chain scaling startup (all by default; read, dedup and
-# decontaminate want the program zstd). One JSON line a row on stdout: megabytes of text
+# gopher c4 pii document-dedup paragraph-dedup ngram-dedup decontaminate minhash tokenize chain scaling startup (all by default; read,
+# dedup and decontaminate want the program zstd). One JSON line a row on stdout: megabytes of text
 # a second of ours and of the peer, their ratio, peak memory of the whole process tree, CPU seconds. Installs the peers into
 # environments of their own at the first call (a few minutes).
 set -eu

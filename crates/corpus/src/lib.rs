@@ -5,6 +5,7 @@
 mod arena;
 mod author;
 pub mod batch;
+mod bounds;
 mod build;
 pub mod code;
 mod config;

@@ -28,10 +28,11 @@ On several machines, with nothing between them but a folder that all see or an o
 
 Files that are done already, by the same taggers from the same content, are passed over.")]
     Tag(TagArgs),
-    /// Mark what came before: documents, URLs, paragraphs, or nearly the same texts
+    /// Mark what came before: documents, URLs, paragraphs, paragraphs by their n-grams, or nearly the same texts
     #[command(after_help = "Examples:
   regimen corpus dedup 'wiki/documents/*.gz' --by paragraph --name dup_para
   regimen corpus dedup wiki/documents --by paragraph --bloom 20000000 --rate 1e-6 --name dup_para
+  regimen corpus dedup wiki/documents --by ngram --words 8 --overlap 0.5 --name dup_ngrams
   regimen corpus dedup wiki/documents --by near --preset fineweb --keep longest --name near
 
 Document order is the order of the files' paths and of their rows. Of equal things the first stays unmarked.")]
@@ -311,7 +312,7 @@ pub struct DedupArgs {
     #[arg(required = true, value_name = "DOCUMENTS")]
     pub documents: Vec<String>,
     /// What is compared
-    #[arg(long, value_parser = ["document", "url", "paragraph", "near"])]
+    #[arg(long, value_parser = ["document", "url", "paragraph", "ngram", "near"])]
     pub by: String,
     /// Name of the attribute and of its folder
     #[arg(long, value_name = "NAME")]
@@ -322,12 +323,24 @@ pub struct DedupArgs {
     /// Paragraphs of fewer bytes are not compared [default: 0]
     #[arg(long, value_name = "BYTES")]
     pub min_bytes: Option<u32>,
-    /// Compare paragraphs by a Bloom filter for N of them, in less memory
+    /// Compare paragraphs or n-grams by a Bloom filter for N of them, in less memory
     #[arg(long, value_name = "N")]
     pub bloom: Option<u64>,
     /// Rate of false positives of the Bloom filter [default: 1e-6]
     #[arg(long, requires = "bloom", value_name = "R")]
     pub rate: Option<f64>,
+    /// Words of an n-gram [default: 13]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    pub words: Option<u32>,
+    /// Words from the begin of an n-gram to that of the next [default: 1]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    pub stride: Option<u32>,
+    /// Mark paragraphs of whose n-grams at least this share came before, 0 to 1 [default: 1]
+    #[arg(long, value_name = "SHARE")]
+    pub overlap: Option<f32>,
+    /// Do not compare as a whole what has fewer than two n-grams
+    #[arg(long)]
+    pub skip_short: bool,
     /// Parameters of MinHash [default: fineweb]
     #[arg(long, value_parser = ["fineweb", "dolma3", "nemo", "duplodocus"])]
     pub preset: Option<String>,

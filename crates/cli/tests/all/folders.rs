@@ -260,12 +260,17 @@ fn options_that_do_not_fit_are_refused() {
         ("url", "--min-bytes", "5", "--by paragraph"),
         ("near", "--min-bytes", "5", "--by paragraph"),
         ("paragraph", "--keep", "longest", "--by near"),
+        ("paragraph", "--words", "5", "--by ngram"),
+        ("near", "--overlap", "0.5", "--by ngram"),
     ] {
         dedup(&["--by", by, option, value]).refused(&[&format!("`{option}`"), by, fits]);
     }
     assert_eq!(dedup(&["--by", "paragraph", "--rate", "0.1"]).code, Some(2), "there is no filter");
     for rate in ["0", "-1", "NaN"] {
         dedup(&["--by", "paragraph", "--bloom", "50", "--rate", rate]).refused(&["`--rate ", "1e-15 to 0.5"]);
+    }
+    for share in ["-0.1", "1.1", "NaN"] {
+        dedup(&["--by", "ngram", "--overlap", share]).refused(&["`--overlap ", "from 0 to 1"]);
     }
     // Numbers and expressions below 0 come to those who know what they should be.
     let done = dedup(&["--by", "paragraph", "--min-bytes", "-1"]);

@@ -1,5 +1,5 @@
 //! Deduplicating the files of a Dolma folder: `documents/REST` in, `attributes/NAME/REST` out, one span for everything that
-//! came before: the paragraph, or the whole document. As in Dolma, the spans' score is 1 and a mixer removes them; unlike
+//! came before: the paragraph, or the whole document. As in Dolma, the spans' score is 1 (or a share of n-grams) and a mixer removes them; unlike
 //! there, "before" means document order (files sorted by path, then rows), so the result is always the same.
 //!
 //! Two passes: the first reads all files on all threads and leaves hashes behind, file by file; then everything is decided in
@@ -7,6 +7,7 @@
 
 mod frames;
 mod marks;
+mod ngrams;
 mod record;
 mod write;
 
@@ -20,6 +21,7 @@ use regimen_recipe::InputFile;
 
 use frames::{Head, total};
 use marks::decide;
+pub use ngrams::Ngrams;
 use write::write;
 
 use super::folder::attributes_of;
@@ -52,6 +54,15 @@ pub enum By {
         /// Shorter ones are not compared.
         min_bytes: u32,
         /// A Bloom filter for so many paragraphs with this rate of false positives; exact if there is none.
+        bloom: Option<(u64, f64)>,
+    },
+    /// Lines as with [`By::Paragraph`], by the share of their n-grams.
+    Ngram {
+        /// Which n-grams, and which share.
+        ngrams: Ngrams,
+        /// Shorter lines are not compared.
+        min_bytes: u32,
+        /// A Bloom filter for so many n-grams with this rate of false positives; exact if there is none.
         bloom: Option<(u64, f64)>,
     },
     /// Texts that are nearly the same, by MinHash.
@@ -87,6 +98,27 @@ pub struct Found {
     pub compared: u64,
     /// Those that came before.
     pub duplicates: u64,
+    /// Spans that were written: documents or paragraphs that are marked.
+    pub marked: u64,
+}
+
+impl By {
+    /// The Bloom filter that is asked for.
+    fn bloom(self) -> Option<(u64, f64)> {
+        match self {
+            By::Paragraph { bloom, .. } | By::Ngram { bloom, .. } => bloom,
+            By::Document | By::Url | By::Near { .. } => None,
+        }
+    }
+
+    /// What is compared, several of it.
+    fn things(self) -> &'static str {
+        match self {
+            By::Document | By::Url | By::Near { .. } => "documents",
+            By::Paragraph { .. } => "paragraphs",
+            By::Ngram { .. } => "n-grams",
+        }
+    }
 }
 
 /// Mark what came before in all documents of `files`, which are in document order.
@@ -106,7 +138,7 @@ pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel
         _ => None,
     };
     let memory = Arc::new(Memory::new(options.memory));
-    if let By::Paragraph { bloom: Some((expected, rate)), .. } = options.by {
+    if let Some((expected, rate)) = options.by.bloom() {
         memory.check_filter(expected, rate)?;
     }
     let kept = AtomicU64::new(0);
@@ -127,7 +159,7 @@ pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel
         ..Found::default()
     };
     let mut marks = decide(&parts, options, &memory, &work, all.compared, &mut found)?;
-    write(&parts, &outputs, options, &memory, &mut marks, cancel)?;
+    found.marked = write(&parts, &outputs, options, &memory, &mut marks, cancel)?;
     // To give back what the system holds of them takes its time.
     parts.par_iter().with_max_len(1).try_for_each(|part| fs::remove_file(part))?;
     fs::remove_dir_all(&work)?;
@@ -150,6 +182,7 @@ struct Hashing<'h> {
 struct Room {
     offsets: Offsets,
     work: Work,
+    words: Vec<[u8; 8]>,
 }
 
 impl Hashing<'_> {
@@ -242,7 +275,7 @@ struct Created {
 
 impl Hashing<'_> {
     /// Append the record of a row: lengths of what follows, id, source, code points of the text, its day, and what is
-    /// compared: for paragraphs hash, start and end of each, else hashes alone. Gives back how many these are.
+    /// compared: for paragraphs and their n-grams hash, start and end of each, else hashes alone. Gives back how many these are.
     fn hash(&self, row: &Row, room: &mut Room, out: &mut Vec<u8>) -> u32 {
         let text = row.text();
         let source = row.source.map_or("", |source| source.get());
@@ -294,6 +327,13 @@ impl Hashing<'_> {
                     record[12..].copy_from_slice(&end.to_le_bytes());
                     out.extend_from_slice(&record);
                     number += 1;
+                }
+            }
+            By::Ngram { ngrams, min_bytes, .. } => {
+                let mut points = room.offsets.cursor(text);
+                for paragraph in paragraphs(text, min_bytes) {
+                    let range = (points.to(paragraph.start), points.to(paragraph.end));
+                    number += ngrams.items(&paragraph, range, &mut room.words, out);
                 }
             }
             By::Near { .. } => {

@@ -13,6 +13,7 @@
 //!
 //! A number that a document lacks (an n-gram share of a text without n-grams, a missing key) makes a comparison false.
 
+mod field;
 mod lex;
 mod parse;
 mod visit;
@@ -185,7 +186,7 @@ impl Number {
                     Fold::Covered => Some(covered(spans, facts.bytes)),
                 }
             }
-            Number::Metadata(key) => metadata(facts.metadata, key).and_then(|value| match value {
+            Number::Metadata(key) => field::field(facts.metadata, key).and_then(|value| match value {
                 serde_json::Value::Number(n) => n.as_f64(),
                 serde_json::Value::String(text) => text.trim().parse().ok(),
                 _ => None,
@@ -205,12 +206,6 @@ impl Number {
     }
 }
 
-/// A key of a metadata object.
-fn metadata(object: &str, key: &str) -> Option<serde_json::Value> {
-    let mut value: serde_json::Map<String, serde_json::Value> = serde_json::from_str(object).ok()?;
-    value.remove(key)
-}
-
 impl Text {
     fn with<T>(&self, facts: &Facts, then: impl FnOnce(&str) -> T) -> Option<T> {
         let text = match self {
@@ -221,7 +216,7 @@ impl Text {
             Text::Field(Field::Licence) => facts.licence,
             Text::Field(Field::Author) => facts.author,
             Text::Metadata(key) => {
-                return match metadata(facts.metadata, key)? {
+                return match field::field(facts.metadata, key)? {
                     serde_json::Value::String(text) => Some(then(&text)),
                     serde_json::Value::Null => None,
                     other => Some(then(&other.to_string())),
@@ -238,7 +233,9 @@ impl Truth {
         match self {
             Truth::Literal(truth) => *truth,
             Truth::Flag(slot) | Truth::Has(slot) => !facts.tags.spans(*slot).is_empty(),
-            Truth::HasMetadata(key) => metadata(facts.metadata, key).is_some_and(|value| !value.is_null()),
+            Truth::HasMetadata(key) => {
+                field::field(facts.metadata, key).is_some_and(|value| !value.is_null())
+            }
             Truth::Numbers(op, a, b) => match (a.of(facts), b.of(facts)) {
                 (Some(a), Some(b)) => op.holds(&a, &b),
                 _ => false,

@@ -29,7 +29,7 @@ static ODDS: [Attribute; 2] = [
 pub(super) static LANGUAGE: Kind = Kind {
     name: "language",
     aliases: &[],
-    version: 2,
+    version: 3,
     about: "Whether the text is in the language `label` (en), by the built-in identifier or the fastText file `model`.",
     attributes: &CLASS,
     make: |params| {

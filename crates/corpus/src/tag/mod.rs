@@ -111,7 +111,8 @@ pub(crate) trait Tagger: Send + Sync {
 pub(crate) struct Document<'d> {
     /// The text, its words and its lines.
     pub view: View<'d>,
-    /// The JSON object `metadata` of its row, as it was written; empty if there is none.
+    /// The JSON object `metadata` of its row, as it was written; of a row without one the row itself, whose fields say the same;
+    /// empty if nothing is known.
     pub metadata: &'d str,
 }
 
@@ -141,8 +142,8 @@ pub struct Room {
 }
 
 impl Set {
-    /// What the taggers find in a text. `metadata` is the JSON object of that name in its row, as it was written; empty
-    /// if there is none.
+    /// What the taggers find in a text. `metadata` is the JSON object of that name in its row, as it was written; of a row
+    /// without one the row itself; empty if nothing is known.
     pub fn tags<'r>(&self, text: &str, metadata: &str, room: &'r mut Room) -> &'r Tags {
         self.tag(text, metadata, &mut room.buffers, &mut room.scratch, &mut room.tags);
         &room.tags

@@ -37,7 +37,7 @@ static ATTRIBUTES: [Attribute; 5] = [
 pub(super) static KIND: Kind = Kind {
     name: "pii@dolma",
     aliases: &["pii_regex_with_counts_fast_v2"],
-    version: 1,
+    version: 2,
     about: "E-mail addresses, phone numbers and IPv4 addresses as Dolma's pii_regex_with_counts_fast_v2 marks them.",
     attributes: &ATTRIBUTES,
     make: |params| {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use regimen_base::Cancel;
 use regimen_corpus::dedup::{Keep, Preset};
-use regimen_corpus::dolma::dedup::{By, Found, Options, dedup};
+use regimen_corpus::dolma::dedup::{By, Found, Ngrams, Options, dedup};
 use regimen_corpus::dolma::tag::Progress;
 use regimen_recipe::input_files;
 
@@ -137,4 +137,91 @@ fn many_paragraphs_are_marked_for_any_number_of_threads() {
     }
     // Packed alike, too.
     assert!(bytes.chunks(3).all(|files| files == &bytes[..3]));
+}
+
+/// First and last code point of every marked paragraph with its score, by the book: texts in sets, one row after the other.
+fn by_the_book(texts: &[&str], ngrams: Ngrams) -> Vec<Vec<(u64, u64, f64)>> {
+    let (length, stride) = (ngrams.length as usize, ngrams.stride as usize);
+    let mut known = std::collections::HashSet::new();
+    let mut of = |text: &&str| {
+        let (mut at, mut found) = (0, Vec::new());
+        for line in text.split_inclusive('\n') {
+            let (start, words) = (at, line.split_whitespace().collect::<Vec<_>>());
+            at += line.chars().count() as u64;
+            let (mut last, mut count, mut seen) = (0, 0, 0);
+            for i in 0..(words.len() + 1).saturating_sub(length) {
+                if last == 0 || i - last >= stride {
+                    (last, count) = (i, count + 1);
+                    seen += u32::from(!known.insert(words[i..i + length].join(" ")));
+                }
+            }
+            if words.is_empty() {
+                continue;
+            }
+            if count < 2 && !ngrams.skip_short {
+                (count, seen) = (1, u32::from(!known.insert(format!("whole {}", line.trim()))));
+            }
+            if count > 0 && seen as f32 / count as f32 >= ngrams.share {
+                found.push((start, at, f64::from(seen as f32 / count as f32)));
+            }
+        }
+        found
+    };
+    texts.iter().map(&mut of).collect()
+}
+
+#[test]
+fn paragraphs_are_marked_by_the_share_of_their_ngrams() {
+    let mut random = regimen_base::Philox::new(7, &["ngrams"]);
+    let mut number = |most: u32| random.next_u32() % most;
+    let mut texts = Vec::new();
+    for _ in 0..300 {
+        let mut text = String::new();
+        for _ in 0..number(8) {
+            let (from, words) = (number(60), number(25));
+            // Stretches of one long sentence, some of whose words are others.
+            let word =
+                |i: u32, other: bool| if other { "é".into() } else { format!("w{}", (from + i) * 7 % 97) };
+            let words = (0..words).map(|i| word(i, number(6) == 0)).collect::<Vec<_>>();
+            text += &words.join(" ");
+            text.push('\n');
+        }
+        texts.push(text);
+    }
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let rows = |texts: &[&str]| texts.iter().map(|text| row("r", text, "")).collect::<String>();
+    let files = texts.chunks(100).map(|texts| gzip(rows(texts).as_bytes())).collect::<Vec<_>>();
+    let names = ["c/documents/0.jsonl.gz", "c/documents/1.jsonl.gz", "c/documents/2.jsonl.gz"];
+    let given: Vec<(&str, &[u8])> = names.into_iter().zip(files.iter().map(Vec::as_slice)).collect();
+    for (length, stride, share, skip_short) in
+        [(3, 1, 0.5, false), (4, 3, 0.0, false), (2, 2, 1.0, true), (5, 1, 0.3, true), (1, 1, 0.9, false)]
+    {
+        let ngrams = Ngrams { length, stride, share, skip_short };
+        let expected = by_the_book(&texts, ngrams);
+        let marked = expected.iter().map(|list| list.len() as u64).sum::<u64>();
+        assert!(marked > 100);
+        for (bloom, threads) in [(None, 1), (None, 3), (Some((200_000, 1e-12)), 3)] {
+            let dir = project(&given);
+            let found = run(dir.path(), By::Ngram { ngrams, min_bytes: 0, bloom }, threads);
+            assert_eq!(found.marked, marked);
+            let scored =
+                |path: &str| scored_spans(&dir.path().join(path.replace("documents", "attributes/dup")));
+            assert!(names.iter().flat_map(|name| scored(name)).eq(expected.iter().cloned()), "{ngrams:?}");
+        }
+    }
+}
+
+/// As [`spans`], with their scores and without ids.
+fn scored_spans(path: &Path) -> Vec<Vec<(u64, u64, f64)>> {
+    let mut text = String::new();
+    let bytes = std::fs::read(path).unwrap();
+    std::io::Read::read_to_string(&mut flate2::read::MultiGzDecoder::new(&bytes[..]), &mut text).unwrap();
+    let spans = |line: &str| {
+        let json: serde_json::Value = serde_json::from_str(line).unwrap();
+        let list = json["attributes"]["dup"].as_array().unwrap();
+        let span =
+            |s: &serde_json::Value| (s[0].as_u64().unwrap(), s[1].as_u64().unwrap(), s[2].as_f64().unwrap());
+        list.iter().map(span).collect()
+    };
+    text.lines().map(spans).collect()
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use regimen_base::{Cancel, units};
 use regimen_corpus::dedup::{Keep, Preset};
-use regimen_corpus::dolma::dedup::{By, Options, dedup as run};
+use regimen_corpus::dolma::dedup::{By, Ngrams, Options, dedup as run};
 use regimen_corpus::dolma::tag::Progress;
 
 use super::files;
@@ -18,34 +18,48 @@ const RATES: std::ops::RangeInclusive<f64> = 1e-15..=0.5;
 
 /// What is compared, and how.
 fn by(args: &DedupArgs) -> anyhow::Result<By> {
-    let paragraphs = [
-        ("--min-bytes", args.min_bytes.is_some()),
-        ("--bloom", args.bloom.is_some()),
-        ("--rate", args.rate.is_some()),
+    let options: [(&str, bool, &[&str]); 9] = [
+        ("--min-bytes", args.min_bytes.is_some(), &["paragraph", "ngram"]),
+        ("--bloom", args.bloom.is_some(), &["paragraph", "ngram"]),
+        ("--rate", args.rate.is_some(), &["paragraph", "ngram"]),
+        ("--words", args.words.is_some(), &["ngram"]),
+        ("--stride", args.stride.is_some(), &["ngram"]),
+        ("--overlap", args.overlap.is_some(), &["ngram"]),
+        ("--skip-short", args.skip_short, &["ngram"]),
+        ("--preset", args.preset.is_some(), &["near"]),
+        ("--keep", args.keep.is_some(), &["near"]),
     ];
-    let near = [("--preset", args.preset.is_some()), ("--keep", args.keep.is_some())];
-    for (of, options) in [("paragraph", &paragraphs[..]), ("near", &near[..])] {
-        if let Some((option, _)) = options.iter().find(|(_, given)| *given && args.by != of) {
-            return Err(Fault::new(
-                format!("`{option}` says nothing with `--by {}`", args.by),
-                format!("leave out {option}, or compare with --by {of}"),
-            ));
-        }
+    let idle = options.iter().find(|(_, given, of)| *given && !of.contains(&args.by.as_str()));
+    if let Some((option, _, of)) = idle {
+        return Err(Fault::new(
+            format!("`{option}` says nothing with `--by {}`", args.by),
+            format!("leave out {option}, or compare with --by {}", of.join(" or --by ")),
+        ));
     }
     let rate = args.rate.unwrap_or(1e-6);
     if !RATES.contains(&rate) {
         return Err(Fault::new(
             format!("`--rate {rate}` is not from 1e-15 to 0.5"),
-            "with --rate 1e-6 one of a million paragraphs is marked wrongly; leave out --bloom to compare exactly",
+            "with --rate 1e-6 one of a million is taken wrongly for one that came before; leave out --bloom to compare exactly",
         ));
     }
+    let share = args.overlap.unwrap_or(1.0);
+    if !(0.0..=1.0).contains(&share) {
+        return Err(Fault::new(
+            format!("`--overlap {share}` is not from 0 to 1"),
+            "with --overlap 0.5 a paragraph is marked if half of its n-grams came before",
+        ));
+    }
+    let (min_bytes, bloom) = (args.min_bytes.unwrap_or(0), args.bloom.map(|keys| (keys, rate)));
     Ok(match args.by.as_str() {
         "document" => By::Document,
         "url" => By::Url,
-        "paragraph" => By::Paragraph {
-            min_bytes: args.min_bytes.unwrap_or(0),
-            bloom: args.bloom.map(|keys| (keys, rate)),
-        },
+        "paragraph" => By::Paragraph { min_bytes, bloom },
+        "ngram" => {
+            let (length, stride) = (args.words.unwrap_or(13), args.stride.unwrap_or(1));
+            let ngrams = Ngrams { length, stride, share, skip_short: args.skip_short };
+            By::Ngram { ngrams, min_bytes, bloom }
+        }
         _ => {
             let name = args.preset.as_deref().unwrap_or("fineweb");
             let preset = Preset::by_name(name)
@@ -76,12 +90,17 @@ pub fn dedup(context: &Context, args: &DedupArgs) -> anyhow::Result<u8> {
         kept => format!(", with what was kept of {}", units::plural(kept, "file")),
     };
     let share = 100.0 * found.duplicates as f64 / found.compared.max(1) as f64;
+    let (thing, marked) = match args.by.as_str() {
+        "paragraph" => ("paragraph", String::new()),
+        "ngram" => ("n-gram", format!(", {} marked", units::plural(found.marked, "paragraph"))),
+        _ => ("document", String::new()),
+    };
     say(
         &context.global,
         format!(
-            "{} of {} came before ({share:.1} %), in {}; {} of text in {}{speed}",
+            "{} of {} came before ({share:.1} %){marked}, in {}; {} of text in {}{speed}",
             found.duplicates,
-            units::plural(found.compared, if args.by == "paragraph" { "paragraph" } else { "document" }),
+            units::plural(found.compared, thing),
             units::plural(found.summary.documents, "document"),
             units::bytes(found.summary.text_bytes),
             units::duration(seconds),

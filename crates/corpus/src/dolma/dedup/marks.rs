@@ -9,16 +9,16 @@ use crate::dedup::{Batch, Bloom, Budget, ExactKeys, ExactParagraphs, Facts, Kept
 use crate::error::{Error, Result};
 use crate::memory::Memory;
 
-/// Paragraphs that are looked up in a Bloom filter at once.
+/// Keys that are looked up in a Bloom filter at once.
 const BATCH: usize = 1 << 18;
 
 /// What came before, in document order.
 pub(super) enum Marks {
     /// Whole documents.
     Documents(Vec<bool>),
-    /// Ordinal and number of the paragraph, sorted.
+    /// Ordinal and number of the paragraph or n-gram, sorted.
     Exact { all: Box<crate::dedup::Paragraphs>, next: Option<(u32, Vec<u32>)> },
-    /// A bit for each paragraph.
+    /// A bit for each paragraph or n-gram.
     Bits { bits: Vec<u64>, at: usize },
 }
 
@@ -81,7 +81,7 @@ pub(super) fn decide(
             found.duplicates = kept.dropped();
             Ok(Marks::Documents((0..count).map(|ordinal| !kept.is_kept(ordinal)).collect()))
         }
-        By::Paragraph { bloom: None, .. } => {
+        By::Paragraph { bloom: None, .. } | By::Ngram { bloom: None, .. } => {
             let mut all = ExactParagraphs::new(&budget(options.memory))?;
             each(&mut |ordinal, record| {
                 for (index, paragraph) in (0u32..).zip(record.compared.chunks(16)) {
@@ -97,12 +97,14 @@ pub(super) fn decide(
             let next = all.next()?.map(|(ordinal, list)| (ordinal, list.to_vec()));
             Ok(Marks::Exact { all, next })
         }
-        By::Paragraph { bloom: Some((expected, rate)), .. } => {
+        By::Paragraph { bloom: Some((expected, rate)), .. }
+        | By::Ngram { bloom: Some((expected, rate)), .. } => {
             let sizing = Sizing::new(expected, rate)?;
-            // A bit tells of each paragraph whether it came before.
+            // A bit tells of each one whether it came before.
             let marks = compared.div_ceil(64) * 8;
             if sizing.bytes() + marks > options.memory {
-                let what = format!("a Bloom filter of {expected} keys beside {compared} paragraphs");
+                let things = options.by.things();
+                let what = format!("a Bloom filter of {expected} keys beside {compared} {things}");
                 let instead = "compare them without --bloom, which takes files where memory ends";
                 let (needed, allowed) = (sizing.bytes() + marks, options.memory);
                 return Err(Error::StepMemory { what, needed, allowed, instead });
@@ -161,7 +163,7 @@ impl Bits {
     }
 }
 
-/// The hashes of all paragraphs, in document order.
+/// The hashes of all paragraphs or n-grams, in document order.
 struct Hashes<'h> {
     records: Records<'h>,
 }

@@ -30,8 +30,11 @@ struct Piece {
     /// Ids and sources of one row after the other.
     text: Vec<u8>,
     /// What came before in one row after the other.
-    spans: Vec<(u32, u32)>,
+    spans: Vec<Span>,
 }
+
+/// First and last code point, and the score.
+type Span = (u32, u32, f32);
 
 /// A row: the ends of its id and its source in the text of its piece, and of its own among the spans.
 struct Row {
@@ -59,16 +62,21 @@ impl Form {
         Ok(pack(packing, out).map_err(|e| fs::Error::new("pack", path, e))?)
     }
 
-    fn row(&self, id: &[u8], source: &[u8], spans: &[(u32, u32)], out: &mut Vec<u8>) {
+    fn row(&self, id: &[u8], source: &[u8], spans: &[Span], out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"id\":");
         out.extend_from_slice(id);
         out.extend_from_slice(self.head.as_bytes());
-        for (i, &(start, end)) in spans.iter().enumerate() {
+        for (i, &(start, end, score)) in spans.iter().enumerate() {
             out.extend_from_slice(if i == 0 { b"[" } else { b",[" });
             decimal(u64::from(start), out);
             out.push(b',');
             decimal(u64::from(end), out);
-            out.extend_from_slice(b",1.0]");
+            if score == 1.0 {
+                out.extend_from_slice(b",1.0]");
+            } else {
+                // As Dolma writes a 32-bit score.
+                out.extend_from_slice(format!(",{:?}]", f64::from(score)).as_bytes());
+            }
         }
         out.extend_from_slice(b"]}");
         if !source.is_empty() {
@@ -93,6 +101,8 @@ struct Pieces<'p> {
     /// Ordinal of the next document.
     ordinal: u32,
     numbers: Vec<u32>,
+    /// Spans that were gathered.
+    marked: u64,
 }
 
 impl Pieces<'_> {
@@ -101,7 +111,7 @@ impl Pieces<'_> {
         let (mut pieces, mut bytes) = (Vec::new(), 0);
         while pieces.len() < 4 * rayon::current_num_threads() && bytes <= self.most {
             let Some(piece) = self.piece()? else { break };
-            bytes += piece.text.len() + size_of::<(u32, u32)>() * piece.spans.len();
+            bytes += piece.text.len() + size_of::<Span>() * piece.spans.len();
             pieces.push(piece);
         }
         Ok(pieces)
@@ -116,7 +126,7 @@ impl Pieces<'_> {
             (self.begun, self.begins) = (true, self.ordinal);
         }
         let mut piece = Piece { file: self.file, begins: self.begins, ..Piece::default() };
-        let (whole, width) = (!matches!(self.by, By::Paragraph { .. }), self.by.width());
+        let width = self.by.width();
         let mut size = 0;
         while size < PIECE
             && let Some(record) = self.records.here()?
@@ -126,13 +136,25 @@ impl Pieces<'_> {
             piece.text.extend_from_slice(record.id.as_bytes());
             let id = piece.text.len();
             piece.text.extend_from_slice(record.source.as_bytes());
-            let spans = self
-                .numbers
-                .iter()
-                .map(|&number| if whole { (0, record.code_points) } else { record.range(number) });
-            piece.spans.extend(spans);
+            let (numbers, before) = (self.numbers.iter(), piece.spans.len());
+            match self.by {
+                By::Document | By::Url | By::Near { .. } => {
+                    piece.spans.extend(numbers.map(|_| (0, record.code_points, 1.0)));
+                }
+                By::Paragraph { .. } => piece.spans.extend(numbers.map(|&number| {
+                    let (start, end) = record.range(number);
+                    (start, end, 1.0)
+                })),
+                By::Ngram { ngrams, .. } => {
+                    ngrams.marked(record.compared, &self.numbers, |(start, end), score| {
+                        piece.spans.push((start, end, score));
+                    });
+                }
+            }
+            let spans = piece.spans.len() - before;
+            self.marked += spans as u64;
             // About what it will be.
-            size += 50 + record.id.len() + record.source.len() + 16 * self.numbers.len();
+            size += 50 + record.id.len() + record.source.len() + 16 * spans;
             piece.rows.push(Row { id, source: piece.text.len(), spans: piece.spans.len() });
         }
         piece.last = !self.records.more()?;
@@ -152,7 +174,7 @@ struct Packed {
 }
 
 /// Write the attributes of all files: pieces are packed on all threads while the next ones are gathered, and a thread of its own,
-/// which computes next to nothing, writes them and waits for the disk.
+/// which computes next to nothing, writes them and waits for the disk. Gives back the number of spans.
 pub(super) fn write(
     parts: &[PathBuf],
     outputs: &[PathBuf],
@@ -160,12 +182,13 @@ pub(super) fn write(
     memory: &Memory,
     marks: &mut Marks,
     cancel: &Cancel,
-) -> Result<()> {
+) -> Result<u64> {
     let form = &Form { head: format!(",\"attributes\":{{\"{}\":[", name(&options.name)) };
     let (records, by) = (Records::new(parts, options.by), options.by);
     let most = memory.in_flight(rayon::current_num_threads()) as usize;
     let numbers = Vec::new();
-    let rest = Pieces { records, by, most, marks, file: 0, begun: false, begins: 0, ordinal: 0, numbers };
+    let rest =
+        Pieces { records, by, most, marks, file: 0, begun: false, begins: 0, ordinal: 0, numbers, marked: 0 };
     let (send, packed) = sync_channel(2 * rayon::current_num_threads());
     std::thread::scope(|scope| {
         let writing = scope.spawn(move || put_all(packed, outputs, &options.name, cancel));
@@ -176,7 +199,7 @@ pub(super) fn write(
     })
 }
 
-/// Pack all pieces, in their order, until nobody takes them any more. That this ends with `send` tells who writes that none follow.
+/// Pack all pieces, in their order, until nobody takes them any more; gives back how many spans they have. That this ends with `send` tells who writes that none follow.
 #[allow(clippy::needless_pass_by_value)]
 fn pack_all(
     mut rest: Pieces,
@@ -184,7 +207,7 @@ fn pack_all(
     outputs: &[PathBuf],
     send: SyncSender<Packed>,
     cancel: &Cancel,
-) -> Result<()> {
+) -> Result<u64> {
     let mut pieces = rest.some()?;
     while !pieces.is_empty() {
         cancel.check()?;
@@ -199,12 +222,12 @@ fn pack_all(
         let (packed, next) = rayon::join(pack, || rest.some());
         for piece in packed {
             if send.send(piece?).is_err() {
-                return Ok(());
+                return Ok(rest.marked);
             }
         }
         pieces = next?;
     }
-    Ok(())
+    Ok(rest.marked)
 }
 
 /// Write pieces into their files. A file whose last piece does not come stays unfinished.
