@@ -205,6 +205,20 @@ pub enum Error {
         /// Bytes that are allowed.
         most: u64,
     },
+    /// More things of one document than the memory allows.
+    #[error("{place}: {number} {what} or more, where {most} of one document fit into the memory")]
+    Crowded {
+        /// Where.
+        place: Place,
+        /// What they are.
+        what: &'static str,
+        /// How many were found.
+        number: u64,
+        /// How many are allowed.
+        most: u64,
+        /// Bytes of a document for which one counts.
+        weight: u64,
+    },
     /// A page of a Parquet file longer than the memory allows.
     #[error("`{file}` has a page of {}; at most {} fit into the memory", units::bytes(*.bytes), units::bytes(*.most))]
     LongPage {

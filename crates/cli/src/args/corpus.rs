@@ -323,22 +323,23 @@ pub struct DedupArgs {
     /// Paragraphs of fewer bytes are not compared [default: 0]
     #[arg(long, value_name = "BYTES")]
     pub min_bytes: Option<u32>,
-    /// Compare paragraphs or n-grams by a Bloom filter for N of them, in less memory
+    /// Compare paragraphs, or n-grams and short paragraphs, by a Bloom filter for N of them, in less memory
     #[arg(long, value_name = "N")]
     pub bloom: Option<u64>,
     /// Rate of false positives of the Bloom filter [default: 1e-6]
     #[arg(long, requires = "bloom", value_name = "R")]
     pub rate: Option<f64>,
-    /// Words of an n-gram [default: 13]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    /// Words of an n-gram, at most 1000 [default: 13]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
     pub words: Option<u32>,
-    /// Words from the begin of an n-gram to that of the next [default: 1]
+    /// Words from the begin of an n-gram to that of the next, from the second on: the first two begin at the first two words
+    /// [default: 1]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     pub stride: Option<u32>,
     /// Mark paragraphs of whose n-grams at least this share came before, 0 to 1 [default: 1]
     #[arg(long, value_name = "SHARE")]
     pub overlap: Option<f32>,
-    /// Do not compare as a whole what has fewer than two n-grams
+    /// Do not compare paragraphs with fewer than two n-grams as a whole: one n-gram decides alone, and none marks nothing
     #[arg(long)]
     pub skip_short: bool,
     /// Parameters of MinHash [default: fineweb]

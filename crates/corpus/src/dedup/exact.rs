@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
+use super::distinct::Distinct;
 use super::error::{Error, Result};
 use super::forest::{Clusters, Forest};
 use super::hash::mix;
@@ -140,11 +141,21 @@ impl ExactParagraphs {
             })
         };
         self.records.by_size().into_par_iter().with_max_len(1).try_for_each(|part| -> Result<()> {
-            let records = self.records.records_of(part);
-            let passes = passes(records, 12, share(quarter));
+            let mut keys = self.records.records_of(part);
+            if passes(keys, 12, share(quarter)) > 1 {
+                // A table has room for a key once, however often it occurs.
+                let mut different = Distinct::default();
+                self.records.for_each(part, |record| {
+                    let [key @ .., _, _, _, _, _, _, _, _] = record;
+                    different.add(u128::from(u64::from_le_bytes(*key)));
+                    Ok(())
+                })?;
+                keys = keys.min(different.at_most());
+            }
+            let passes = passes(keys, 12, share(quarter));
             let mut held = Vec::new();
             for pass in 0..passes {
-                let mut table = Firsts::<u64>::new(records.div_ceil(passes));
+                let mut table = Firsts::<u64>::new(keys.div_ceil(passes));
                 self.records.for_each(part, |record| {
                     let ([key @ .., _, _, _, _, _, _, _, _], [.., a, b, c, d, e, f, g, h]) = (record, record);
                     let key = u64::from_le_bytes(*key);

@@ -11,6 +11,7 @@ mod ngrams;
 mod record;
 mod write;
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,6 +42,8 @@ use crate::read::chunk::{Chunk, Chunks};
 
 /// Bytes of a document for which a paragraph counts: marks of many short ones take more than their text.
 const MARK: u64 = 12;
+/// The same for an n-gram, of which nothing else is held.
+const NGRAM: u64 = 4;
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -111,6 +114,14 @@ impl By {
         }
     }
 
+    /// Bytes of a document for which one of them counts.
+    fn weight(self) -> u64 {
+        match self {
+            By::Ngram { .. } => NGRAM,
+            By::Document | By::Url | By::Paragraph { .. } | By::Near { .. } => MARK,
+        }
+    }
+
     /// What is compared, several of it.
     fn things(self) -> &'static str {
         match self {
@@ -158,7 +169,7 @@ pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel
         },
         ..Found::default()
     };
-    let mut marks = decide(&parts, options, &memory, &work, all.compared, &mut found)?;
+    let mut marks = decide(&parts, options, &memory, &work, all.compared, &mut found, cancel)?;
     found.marked = write(&parts, &outputs, options, &memory, &mut marks, cancel)?;
     // To give back what the system holds of them takes its time.
     parts.par_iter().with_max_len(1).try_for_each(|part| fs::remove_file(part))?;
@@ -182,7 +193,7 @@ struct Hashing<'h> {
 struct Room {
     offsets: Offsets,
     work: Work,
-    words: Vec<[u8; 8]>,
+    words: VecDeque<u64>,
 }
 
 impl Hashing<'_> {
@@ -200,7 +211,7 @@ impl Job for Hashing<'_> {
     fn open(&self, number: usize) -> Result<Option<(Chunks, Output)>> {
         let file = &self.files[number];
         let mut hasher = blake3::Hasher::new();
-        hasher.update(format!("dedup 3 {:?}", self.options.by).as_bytes());
+        hasher.update(format!("dedup 4 {:?}", self.options.by).as_bytes());
         hasher.update(&file.blake3.0);
         match Output::begin(&self.path(number), Hash256(*hasher.finalize().as_bytes()))? {
             Some(output) => {
@@ -232,10 +243,10 @@ impl Job for Hashing<'_> {
         let (mut out, mut head) = (Vec::new(), Head::default());
         chunk.rows(&file.path, |line, place: &dyn Fn() -> Place| {
             let row = Row::parse(line, place)?;
-            let number = u64::from(self.hash(&row, room, &mut out));
-            let (bytes, most) = (MARK * number, self.memory.longest());
-            if bytes > most {
-                return Err(Error::LongDocument { place: place(), bytes, most });
+            let number = self.hash(&row, room, &mut out);
+            if number > self.most() {
+                let (what, most, weight) = (self.options.by.things(), self.most(), self.options.by.weight());
+                return Err(Error::Crowded { place: place(), what, number, most, weight });
             }
             head.compared += number;
             head.documents += 1;
@@ -274,9 +285,15 @@ struct Created {
 }
 
 impl Hashing<'_> {
+    /// Things of one document that may be compared.
+    fn most(&self) -> u64 {
+        self.memory.longest() / self.options.by.weight()
+    }
+
     /// Append the record of a row: lengths of what follows, id, source, code points of the text, its day, and what is
-    /// compared: for paragraphs and their n-grams hash, start and end of each, else hashes alone. Gives back how many these are.
-    fn hash(&self, row: &Row, room: &mut Room, out: &mut Vec<u8>) -> u32 {
+    /// compared: for paragraphs and their n-grams hash, start and end of each, else hashes alone. Gives back how many these are; of more
+    /// than [`Hashing::most`] n-grams not all are appended.
+    fn hash(&self, row: &Row, room: &mut Room, out: &mut Vec<u8>) -> u64 {
         let text = row.text();
         let source = row.source.map_or("", |source| source.get());
         let put = |n: u32, out: &mut Vec<u8>| out.extend_from_slice(&n.to_le_bytes());
@@ -297,7 +314,7 @@ impl Hashing<'_> {
         put(day as u32, out);
         let count = out.len();
         put(0, out);
-        let mut number = 0u32;
+        let mut number = 0;
         match self.options.by {
             By::Document => {
                 if !text.is_empty() {
@@ -330,10 +347,24 @@ impl Hashing<'_> {
                 }
             }
             By::Ngram { ngrams, min_bytes, .. } => {
+                let most = self.most();
+                if is_long(text.len()) {
+                    let mut all = 0;
+                    for paragraph in paragraphs(text, min_bytes) {
+                        all += ngrams.number(&paragraph);
+                        if all > most {
+                            return all;
+                        }
+                    }
+                    out.reserve_exact(16 * all as usize);
+                }
                 let mut points = room.offsets.cursor(text);
                 for paragraph in paragraphs(text, min_bytes) {
                     let range = (points.to(paragraph.start), points.to(paragraph.end));
-                    number += ngrams.items(&paragraph, range, &mut room.words, out);
+                    number += ngrams.items(&paragraph, range, most - number, &mut room.words, out);
+                    if number > most {
+                        break;
+                    }
                 }
             }
             By::Near { .. } => {
@@ -347,7 +378,7 @@ impl Hashing<'_> {
                 }
             }
         }
-        out[count..count + 4].copy_from_slice(&number.to_le_bytes());
+        out[count..count + 4].copy_from_slice(&(number as u32).to_le_bytes());
         number
     }
 }

@@ -108,6 +108,14 @@ impl Hint for Error {
                      several; plain text is cut by `blocks` in its source"
                 )
             }
+            Error::Crowded { what, number, weight, .. } => {
+                let enough = Memory::for_longest(number.saturating_mul(*weight)).div_ceil(1_000_000);
+                let fewer = match *what {
+                    "n-grams" => "take fewer n-grams with a larger --stride",
+                    _ => "pass over short paragraphs with --min-bytes",
+                };
+                format!("allow more with --memory {enough}MB, or {fewer}")
+            }
             Error::LongPage { bytes, .. } => {
                 let enough = Memory::for_page(*bytes).div_ceil(1_000_000);
                 format!(

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use regimen_base::Cancel;
+use regimen_base::{Cancel, Hint};
 use regimen_corpus::dedup::{Keep, Preset};
 use regimen_corpus::dolma::dedup::{By, Found, Ngrams, Options, dedup};
 use regimen_corpus::dolma::tag::Progress;
@@ -224,4 +224,22 @@ fn scored_spans(path: &Path) -> Vec<Vec<(u64, u64, f64)>> {
         list.iter().map(span).collect()
     };
     text.lines().map(spans).collect()
+}
+
+#[test]
+fn more_ngrams_of_a_document_than_the_memory_bears_are_an_error() {
+    let dir = project(&[("c/documents/a.jsonl", row("a", &"!".repeat(2_000_000), "").as_bytes())]);
+    let files = input_files(dir.path(), "c/documents").unwrap();
+    let of = |stride| {
+        let ngrams = Ngrams { length: 2, stride, share: 0.5, skip_short: false };
+        let by = By::Ngram { ngrams, min_bytes: 0, bloom: None };
+        let options = Options { by, name: "dup".into(), to: None, memory: 1 << 24 };
+        dedup(&files, &options, &Progress::default(), &Cancel::new())
+    };
+    let error = of(1).unwrap_err();
+    assert!(error.to_string().contains("n-grams or more, where 1048576 of one document fit"), "{error}");
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("--memory ") && hint.contains("--stride"), "{hint}");
+    let found = of(2).unwrap();
+    assert_eq!((found.compared, found.duplicates, found.marked), (1_000_000, 999_999, 1));
 }

@@ -6,9 +6,9 @@
 Sentences have at least 50 characters and come from programs' message catalogues, manual pages, Firefox's and Thunderbird's language
 packs, and the help of LibreOffice and GNOME. Those of a quarter of the files, by the hash of their names, are for testing:
 OUT/test-pages.tsv, test-catalogues.tsv, test-packs.tsv and test-helps.tsv, up to 1,000 a language; OUT/train.tsv has up to 60,000 of
-the others. To these come 20,000 English paragraphs as they stand in three quarters of the documents in `data/`, with code, tables
-and names: translators' sentences alone make a classifier that takes a sixth of such lines for other languages. Those of the other
-quarter are OUT/test-documents.tsv. Lines are language, tab, sentence, as the example `classify` reads them:
+the others. To these come 20,000 English lines of three quarters of the texts in `data/`, with their code, tables and names:
+translators' sentences alone make a classifier that takes a sixth of such lines for other languages. Those of the other quarter are
+OUT/test-documents.tsv. Lines are language, tab, sentence, as the example `classify` reads them:
 
     classify train OUT/train.tsv MODEL dim=16 minn=2 maxn=5 bucket=65536 min_count=1000000 epochs=12 lr=0.4
     classify quantise MODEL SMALL.ftz
@@ -17,7 +17,7 @@ quarter are OUT/test-documents.tsv. Lines are language, tab, sentence, as the ex
 What is left out, in training and in tests alike, and without asking any model:
 
 - Catalogues of a variant (`sr@latin`), and Bosnian, whose sentences are mostly Croatian ones, too. Countries are one language
-  (`pt_BR` is `pt`), and so are `no` and `nb`. Low German, whose catalogues are partly German.
+  (`pt_BR` is `pt`), and so are `no` and `nb`. Low German, whose catalogues are partly German; Serbo-Croatian and Klingon.
 - What is the same in every language is cut out: formats, options, paths, addresses, identifiers, markup, words in capitals.
 - Less than 70 % letters; words of 30 letters and more (alphabets); lists, with two signs `;` or `|`.
 - Sentences of which half of the words begin with a capital: names and titles.
@@ -45,9 +45,9 @@ import zlib
 from pathlib import Path
 
 LEAST, MOST = 50, 400
-# Sentences of a language for training; those of a language with fewer than FEW are repeated.
+# Sentences of a language for training; those of a language with at most half of FEW are repeated, four times at most.
 FEWEST, FEW, MANY = 550, 5000, 60000
-# English paragraphs of documents for training and for tests.
+# English lines of documents for training and for tests.
 DOCUMENTS = 20000
 
 # Letters of languages that are not written in Latin ones: ranges of characters.
@@ -326,12 +326,14 @@ def training(train):
 
 
 def documents(data):
-    """English paragraphs of documents as they are: those for training and those for tests."""
+    """English lines of documents, up to MOST characters: those for training and those for tests."""
     train, tests = {}, {}
     for path in sorted(data.glob("*/*.zst")):
         for line in subprocess.run(["zstd", "-dc", path], check=True, stdout=subprocess.PIPE).stdout.splitlines():
             document = json.loads(line)
-            to = tests if zlib.crc32(document["id"].encode()) % 4 == 0 else train
+            # Parts of one text stay together.
+            of = re.sub(r"/\d+$", "", document["id"])
+            to = tests if zlib.crc32(of.encode()) % 4 == 0 else train
             for paragraph in document["text"].split("\n"):
                 paragraph = " ".join(paragraph.split())[:MOST]
                 if len(paragraph) >= LEAST:

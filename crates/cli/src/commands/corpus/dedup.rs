@@ -92,7 +92,11 @@ pub fn dedup(context: &Context, args: &DedupArgs) -> anyhow::Result<u8> {
     let share = 100.0 * found.duplicates as f64 / found.compared.max(1) as f64;
     let (thing, marked) = match args.by.as_str() {
         "paragraph" => ("paragraph", String::new()),
-        "ngram" => ("n-gram", format!(", {} marked", units::plural(found.marked, "paragraph"))),
+        "ngram" => {
+            // The short ones are compared whole, and counted with the others.
+            let thing = if args.skip_short { "n-gram" } else { "n-gram and short paragraph" };
+            (thing, format!(", {} marked", units::plural(found.marked, "paragraph")))
+        }
         _ => ("document", String::new()),
     };
     say(

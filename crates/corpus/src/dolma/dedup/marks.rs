@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use regimen_base::Cancel;
+
 use super::frames::Records;
 use super::record::Record;
 use super::{By, Found, Options};
@@ -35,6 +37,7 @@ pub(super) fn decide(
     work: &Path,
     compared: u64,
     found: &mut Found,
+    cancel: &Cancel,
 ) -> Result<Marks> {
     let documents = found.summary.documents;
     let budget = |memory| Budget { memory, dir: work.join("spill") };
@@ -45,6 +48,7 @@ pub(super) fn decide(
     let each = |then: &mut dyn FnMut(u32, &Record) -> Result<()>| -> Result<()> {
         let (mut ordinal, mut records) = (0, Records::new(parts, options.by));
         while let Some(record) = records.next()? {
+            cancel.check()?;
             then(ordinal, &record)?;
             ordinal += 1;
         }
@@ -121,6 +125,7 @@ pub(super) fn decide(
             }
             // While some are looked up, the next ones are gathered.
             while !batch.is_empty() {
+                cancel.check()?;
                 let look = || bloom.insert_batch(batch, &mut seen);
                 let gather = || {
                     bits.extend(&before);

@@ -5,6 +5,8 @@
 //! stride, as in Dolma); each counts as one that came before if it stood anywhere earlier, in its own paragraph, too. A paragraph
 //! with fewer than two n-grams is compared as a whole, unless `skip_short`.
 
+use std::collections::VecDeque;
+
 use crate::bounds::each_word;
 use crate::dedup::hash::hash64;
 use crate::paragraphs::Paragraph;
@@ -14,7 +16,7 @@ use crate::paragraphs::Paragraph;
 pub struct Ngrams {
     /// Words of an n-gram, at least 1.
     pub length: u32,
-    /// Words from the begin of one n-gram to that of the next.
+    /// Words from the begin of one n-gram to that of the next, from the second on.
     pub stride: u32,
     /// Paragraphs are marked of whose n-grams at least so many came before, from 0 to 1. With 0 all are, for their scores.
     pub share: f32,
@@ -23,68 +25,90 @@ pub struct Ngrams {
     pub skip_short: bool,
 }
 
-/// One thing of a paragraph that is compared: hash, start and end of the paragraph in code points.
+/// One thing of a paragraph that is compared: hash, start and end of the paragraph in code points; end and start if the hash is
+/// that of the whole paragraph.
 const ITEM: usize = 16;
-/// Set in the end: the hash is that of the whole paragraph. Texts of a row are far shorter.
-const WHOLE: u32 = 1 << 31;
+/// Base of the polynomial that is an n-gram's value: odd, of any 128 bits (those of pi behind its point).
+const BASE: u128 = 0x243f_6a88_85a3_08d3_1319_8a2e_0370_7345;
+
+fn put(hash: u64, from: u32, to: u32, out: &mut Vec<u8>) {
+    out.extend_from_slice(&hash.to_le_bytes());
+    out.extend_from_slice(&from.to_le_bytes());
+    out.extend_from_slice(&to.to_le_bytes());
+}
 
 impl Ngrams {
-    /// Append the items of a paragraph whose code points are `range`; gives back how many. `words` is room for its words.
+    /// How many things are compared of a paragraph.
+    pub(super) fn number(&self, paragraph: &Paragraph) -> u64 {
+        let mut words = 0;
+        each_word(paragraph.core, |_| words += 1);
+        let places = (words + 1u64).saturating_sub(u64::from(self.length));
+        let ngrams = if places < 2 { places } else { 2 + (places - 2) / u64::from(self.stride.max(1)) };
+        ngrams + u64::from(ngrams < 2 && !self.skip_short)
+    }
+
+    /// Append the items of a paragraph whose code points are `range`; gives back how many. There may be more than `most`, which
+    /// are not all appended. `last` is room for words.
     pub(super) fn items(
         &self,
         paragraph: &Paragraph,
         (start, end): (u32, u32),
-        words: &mut Vec<[u8; 8]>,
+        most: u64,
+        last: &mut VecDeque<u64>,
         out: &mut Vec<u8>,
-    ) -> u32 {
-        words.clear();
-        each_word(paragraph.core, |word| words.push(hash64(word.as_bytes(), 0).to_le_bytes()));
-        let mut number = 0;
-        let mut put = |hash: u64, end: u32| {
-            let mut item = [0; ITEM];
-            item[..8].copy_from_slice(&hash.to_le_bytes());
-            item[8..12].copy_from_slice(&start.to_le_bytes());
-            item[12..].copy_from_slice(&end.to_le_bytes());
-            out.extend_from_slice(&item);
-            number += 1;
-            number
-        };
-        let (mut last, mut made) = (0, 0);
-        for (at, ngram) in words.windows(self.length.max(1) as usize).enumerate() {
-            if last == 0 || at - last >= self.stride as usize {
-                last = at;
-                made = put(hash64(ngram.as_flattened(), 0), end);
+    ) -> u64 {
+        let (length, stride) = (self.length.max(1), u64::from(self.stride));
+        let power = BASE.wrapping_pow(length);
+        let (mut value, mut place, mut before, mut number) = (0u128, 0u64, 0u64, 0u64);
+        last.clear();
+        each_word(paragraph.core, |word| {
+            let hash = hash64(word.as_bytes(), 0);
+            value = value.wrapping_mul(BASE).wrapping_add(u128::from(hash));
+            last.push_back(hash);
+            if last.len() > length as usize
+                && let Some(gone) = last.pop_front()
+            {
+                value = value.wrapping_sub(u128::from(gone).wrapping_mul(power));
             }
-        }
-        if made < 2 && !self.skip_short {
+            if last.len() == length as usize {
+                if (before == 0 || place - before >= stride) && number <= most {
+                    (before, number) = (place, number + 1);
+                    put(hash64(&value.to_le_bytes(), 0), start, end, out);
+                }
+                place += 1;
+            }
+        });
+        if number < 2 && !self.skip_short {
             // By another seed, so that no n-gram is like a paragraph.
-            made = put(hash64(paragraph.core.as_bytes(), 1), end | WHOLE);
+            put(hash64(paragraph.core.as_bytes(), 1), end, start, out);
+            number += 1;
         }
-        made
+        number
     }
 
     /// The paragraphs that are marked, with their scores: of the items of a document those with the numbers `before`, in order,
     /// came before.
     pub(super) fn marked(&self, items: &[u8], before: &[u32], mut found: impl FnMut((u32, u32), f32)) {
         let number = |bytes: &[u8]| bytes.iter().rev().fold(0u32, |n, &b| n << 8 | u32::from(b));
+        let range = |item: &[u8; ITEM]| (number(&item[8..12]), number(&item[12..]));
+        let place = |item: &[u8; ITEM]| range(item).0.min(range(item).1);
         let (mut at, mut before) = (0, before.iter().peekable());
-        let items = items.as_chunks::<ITEM>().0;
-        for paragraph in items.chunk_by(|a, b| a[8..12] == b[8..12]) {
-            let (mut count, mut seen, mut end) = (0u32, 0u32, 0);
+        for paragraph in items.as_chunks::<ITEM>().0.chunk_by(|a, b| place(a) == place(b)) {
+            let (mut count, mut seen, mut span) = (0u32, 0u32, (0, 0));
             for item in paragraph {
                 let came_before = before.next_if(|&&number| number == at).is_some();
                 at += 1;
-                end = number(&item[12..]);
-                if end & WHOLE != 0 {
+                span = range(item);
+                if span.0 > span.1 {
                     // The whole one has the say, whatever its only n-gram said.
-                    (count, seen) = (0, 0);
+                    (count, seen, span) = (0, 0, (span.1, span.0));
                 }
                 count += 1;
                 seen += u32::from(came_before);
             }
             let score = seen as f32 / count as f32;
             if score >= self.share {
-                found((number(&paragraph[0][8..12]), end & !WHOLE), score);
+                found(span, score);
             }
         }
     }
@@ -98,11 +122,36 @@ mod tests {
     const SOME: Ngrams = Ngrams { length: 3, stride: 1, share: 0.0, skip_short: false };
 
     fn items(ngrams: Ngrams, text: &str) -> Vec<u8> {
-        let (mut out, mut words) = (Vec::new(), Vec::new());
+        let (mut out, mut words) = (Vec::new(), VecDeque::new());
         for p in paragraphs(text, 0) {
-            ngrams.items(&p, (p.start, p.end), &mut words, &mut out);
+            let number = ngrams.items(&p, (p.start, p.end), u64::MAX, &mut words, &mut out);
+            assert_eq!(number, ngrams.number(&p), "{ngrams:?}");
         }
         out
+    }
+
+    #[test]
+    fn equal_words_and_only_they_have_equal_values() {
+        let text = "a b c a b c b a c a b c c b a";
+        let words: Vec<&str> = text.split(' ').collect();
+        for length in 1..6 {
+            let list = items(Ngrams { length, ..SOME }, text);
+            let values: Vec<&[u8]> = list.as_chunks::<ITEM>().0.iter().map(|item| &item[..8]).collect();
+            let ngrams: Vec<&[&str]> = words.windows(length as usize).collect();
+            assert_eq!(values.len(), ngrams.len());
+            for i in 0..values.len() {
+                for j in 0..i {
+                    assert_eq!(values[i] == values[j], ngrams[i] == ngrams[j], "{length} {i} {j}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_more_are_made_than_fit() {
+        let text = "a ".repeat(1000);
+        let (mut out, p) = (Vec::new(), paragraphs(&text, 0).next().unwrap());
+        assert!(SOME.items(&p, (0, 2000), 10, &mut VecDeque::new(), &mut out) > 10 && out.len() < 20 * ITEM);
     }
 
     #[test]
