@@ -19,7 +19,10 @@ const KILL_AFTER: &str = "4";
 static ONE: Mutex<()> = Mutex::new(());
 
 /// The launcher, where there is one.
-pub struct Mpirun(PathBuf, #[allow(dead_code, reason = "held")] MutexGuard<'static, ()>);
+pub struct Mpirun {
+    path: PathBuf,
+    _turn: MutexGuard<'static, ()>,
+}
 
 impl Mpirun {
     /// Look for it; say aloud that a test is skipped without it.
@@ -31,13 +34,13 @@ impl Mpirun {
             let test = std::thread::current().name().unwrap_or("a test").to_string();
             writeln!(std::io::stderr(), "SKIPPED {test}: there is no `mpirun` here").unwrap();
         }
-        found.map(|path| Mpirun(path, ONE.lock().unwrap_or_else(PoisonError::into_inner)))
+        found.map(|path| Mpirun { path, _turn: ONE.lock().unwrap_or_else(PoisonError::into_inner) })
     }
 
     /// `processes` of the binary with `args`, each as the words before it say (`env A=B`).
     pub fn command(&self, project: &Project, processes: &[&[&str]], args: &[&str]) -> Command {
         let plain = project.command(args);
-        let mut command = Command::new(&self.0);
+        let mut command = Command::new(&self.path);
         command
             // More processes than processors, by whoever runs the tests.
             .args(["--oversubscribe", "--mca", "odls_base_sigkill_timeout", KILL_AFTER])

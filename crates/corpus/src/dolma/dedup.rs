@@ -1,6 +1,6 @@
 //! Deduplicating the files of a Dolma folder: `documents/REST` in, `attributes/NAME/REST` out, one span for everything that
-//! came before: the paragraph, or the whole document. As in Dolma, the spans' score is 1 (or a share of n-grams) and a mixer removes them; unlike
-//! there, "before" means document order (files sorted by path, then rows), so the result is always the same.
+//! came before: the paragraph, or the whole document. As in Dolma, the spans' score is 1 (or a share of n-grams) and a mixer
+//! removes them; unlike there, "before" means document order (files sorted by path, then rows), so the result is always the same.
 //!
 //! Two passes: the first reads all files on all threads and leaves hashes behind, file by file; then everything is decided in
 //! document order; the second writes the attributes.
@@ -291,8 +291,8 @@ impl Hashing<'_> {
     }
 
     /// Append the record of a row: lengths of what follows, id, source, code points of the text, its day, and what is
-    /// compared: for paragraphs and their n-grams hash, start and end of each, else hashes alone. Gives back how many these are; of more
-    /// than [`Hashing::most`] n-grams not all are appended.
+    /// compared: for paragraphs and their n-grams hash, start and end of each, else hashes alone. Gives back how many these
+    /// are; of more n-grams than [`Hashing::most`] not all are appended.
     fn hash(&self, row: &Row, room: &mut Room, out: &mut Vec<u8>) -> u64 {
         let text = row.text();
         let source = row.source.map_or("", |source| source.get());

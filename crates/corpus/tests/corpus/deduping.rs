@@ -21,18 +21,28 @@ fn row(id: &str, text: &str, more: &str) -> String {
     format!("{{\"id\":\"{id}\",\"text\":{},\"source\":\"s\"{more}}}\n", serde_json::json!(text))
 }
 
-/// The spans of every row of an attributes file.
-fn spans(path: &Path) -> Vec<(String, Vec<(u64, u64)>)> {
+/// Ids and spans with their scores of every row of an attributes file.
+fn scored(path: &Path) -> Vec<(String, Vec<(u64, u64, f64)>)> {
     let mut text = String::new();
     let bytes = std::fs::read(path).unwrap();
     std::io::Read::read_to_string(&mut flate2::read::MultiGzDecoder::new(&bytes[..]), &mut text).unwrap();
     let row = |line: &str| {
         let json: serde_json::Value = serde_json::from_str(line).unwrap();
         let list = json["attributes"]["dup"].as_array().unwrap();
-        let span = |s: &serde_json::Value| (s[0].as_u64().unwrap(), s[1].as_u64().unwrap());
+        let span =
+            |s: &serde_json::Value| (s[0].as_u64().unwrap(), s[1].as_u64().unwrap(), s[2].as_f64().unwrap());
         (json["id"].as_str().unwrap().to_string(), list.iter().map(span).collect())
     };
     text.lines().map(row).collect()
+}
+
+/// The same without scores, which are all 1.
+fn spans(path: &Path) -> Vec<(String, Vec<(u64, u64)>)> {
+    let plain = |list: Vec<(u64, u64, f64)>| {
+        assert!(list.iter().all(|span| span.2 == 1.0));
+        list.into_iter().map(|(start, end, _)| (start, end)).collect()
+    };
+    scored(path).into_iter().map(|(id, list)| (id, plain(list))).collect()
 }
 
 #[test]
@@ -204,26 +214,11 @@ fn paragraphs_are_marked_by_the_share_of_their_ngrams() {
             let dir = project(&given);
             let found = run(dir.path(), By::Ngram { ngrams, min_bytes: 0, bloom }, threads);
             assert_eq!(found.marked, marked);
-            let scored =
-                |path: &str| scored_spans(&dir.path().join(path.replace("documents", "attributes/dup")));
-            assert!(names.iter().flat_map(|name| scored(name)).eq(expected.iter().cloned()), "{ngrams:?}");
+            let of = |path: &str| scored(&dir.path().join(path.replace("documents", "attributes/dup")));
+            let all = names.iter().flat_map(|name| of(name)).map(|(_, spans)| spans);
+            assert!(all.eq(expected.iter().cloned()), "{ngrams:?}");
         }
     }
-}
-
-/// As [`spans`], with their scores and without ids.
-fn scored_spans(path: &Path) -> Vec<Vec<(u64, u64, f64)>> {
-    let mut text = String::new();
-    let bytes = std::fs::read(path).unwrap();
-    std::io::Read::read_to_string(&mut flate2::read::MultiGzDecoder::new(&bytes[..]), &mut text).unwrap();
-    let spans = |line: &str| {
-        let json: serde_json::Value = serde_json::from_str(line).unwrap();
-        let list = json["attributes"]["dup"].as_array().unwrap();
-        let span =
-            |s: &serde_json::Value| (s[0].as_u64().unwrap(), s[1].as_u64().unwrap(), s[2].as_f64().unwrap());
-        list.iter().map(span).collect()
-    };
-    text.lines().map(spans).collect()
 }
 
 #[test]

@@ -199,7 +199,8 @@ pub(super) fn write(
     })
 }
 
-/// Pack all pieces, in their order, until nobody takes them any more; gives back how many spans they have. That this ends with `send` tells who writes that none follow.
+/// Pack all pieces, in their order, until nobody takes them any more; gives back how many spans they have. That this ends with
+/// `send` tells who writes that none follow.
 #[allow(clippy::needless_pass_by_value)]
 fn pack_all(
     mut rest: Pieces,
