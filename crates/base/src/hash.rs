@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::str::FromStr;
 
+use blake3::hazmat::{ChainingValue, HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
 use rayon::prelude::*;
 
 use crate::fs;
@@ -58,10 +59,10 @@ macro_rules! hex_id {
     };
 }
 
-/// Readers of a file that several threads hash, at most.
-const READERS: u64 = 4;
-/// Bytes of a file that each of them reads at once.
-const PIECE: usize = 2 << 20;
+/// Bytes of a file that one thread hashes at a time where several share it: a power of two of blake3's chunks.
+const PIECE: u64 = 4 << 20;
+/// Bytes that are read at once; they stay in a core's own cache.
+const BUFFER: usize = 128 << 10;
 
 hex_id!(
     /// A blake3 hash, written as 64 hexadecimal digits.
@@ -89,11 +90,11 @@ impl Hash256 {
         Hash256(*blake3::hash(bytes).as_bytes())
     }
 
-    /// The hash and length in bytes of a file's content, read in 1 MiB pieces.
+    /// The hash and length in bytes of a file's content.
     pub fn of_file(path: &Path) -> Result<(Hash256, u64), fs::Error> {
         let mut file = fs::open(path)?;
         let mut hasher = blake3::Hasher::new();
-        let mut buffer = vec![0u8; 1 << 20];
+        let mut buffer = vec![0u8; BUFFER];
         let mut length = 0;
         loop {
             let n = file.read(&mut buffer).map_err(|e| fs::Error::new("read", path, e))?;
@@ -105,54 +106,67 @@ impl Hash256 {
         }
     }
 
-    /// The same, on all threads of the pool: each reads a piece, then all hash all of them.
+    /// The same, on all threads of the pool: each reads and hashes pieces of the file, whose hashes are joined as blake3 joins
+    /// those of its chunks.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or that loses bytes meanwhile; those that it gains are left out.
     pub fn of_file_shared(path: &Path) -> Result<(Hash256, u64), fs::Error> {
-        let wrong = |e| fs::Error::new("read", path, e);
-        let pieces = fs::size(path)?.div_ceil(PIECE as u64);
-        if pieces < 2 {
+        let length = fs::size(path)?;
+        if length <= PIECE {
             return Hash256::of_file(path);
         }
-        // Each has a place of its own in the file. Files are shared at the same time, so none has many.
-        let mut readers = (0..pieces.min(rayon::current_num_threads() as u64).min(READERS))
-            .map(|_| Ok((fs::open(path)?, Vec::new())))
-            .collect::<Result<Vec<(std::fs::File, Vec<u8>)>, fs::Error>>()?;
-        let mut hasher = blake3::Hasher::new();
-        let mut length = 0;
-        loop {
-            let fill = |(at, (file, piece)): (u64, &mut (std::fs::File, Vec<u8>))| {
-                piece.clear();
-                file.seek(SeekFrom::Start(length + at * PIECE as u64))?;
-                file.by_ref().take(PIECE as u64).read_to_end(piece)
-            };
-            let each = readers.par_iter_mut().with_max_len(1).enumerate();
-            each.map(|(at, reader)| fill((at as u64, reader)).map(drop))
-                .collect::<Result<(), _>>()
-                .map_err(wrong)?;
-            for (_, piece) in &readers {
-                hasher.update_rayon(piece);
-                length += piece.len() as u64;
-                if piece.len() < PIECE {
-                    return Ok((Hash256(*hasher.finalize().as_bytes()), length));
-                }
-            }
-        }
-    }
-
-    /// How each of many files is hashed best: threads that share a file wait for each other, those with a file each do not. So
-    /// only a file that has more than a thread's part of all is shared.
-    pub fn of_each(paths: &[impl AsRef<Path>]) -> impl Fn(&Path) -> Result<(Hash256, u64), fs::Error> + Sync {
-        // A file that cannot be read says so in its turn.
-        let all: u64 = paths.iter().map(|path| fs::size(path.as_ref()).unwrap_or(0)).sum();
-        let share = all / rayon::current_num_threads() as u64;
-        move |path| match fs::size(path)? {
-            bytes if bytes <= share => Hash256::of_file(path),
-            _ => Hash256::of_file_shared(path),
-        }
+        let count = length.div_ceil(PIECE) as usize;
+        let each = (0..count).into_par_iter().with_max_len(1);
+        let pieces: Vec<Result<_, _>> = each.map(|at| piece(path, at as u64, length)).collect();
+        let pieces = pieces.into_iter().collect::<Result<Vec<ChainingValue>, fs::Error>>()?;
+        let (left, right) = pieces.split_at(left_pieces(pieces.len()));
+        let root = merge_subtrees_root(&joined(left), &joined(right), Mode::Hash);
+        Ok((Hash256(*root.as_bytes()), length))
     }
 
     /// The first eight digits, enough to name an artifact on a screen.
     pub fn short(&self) -> String {
         self.to_string()[..8].to_string()
+    }
+}
+
+/// The chaining value of piece `at` of a file that has `length` bytes.
+fn piece(path: &Path, at: u64, length: u64) -> Result<ChainingValue, fs::Error> {
+    let wrong = |e| fs::Error::new("read", path, e);
+    let begin = at * PIECE;
+    let mut hasher = blake3::Hasher::new();
+    hasher.set_input_offset(begin);
+    let mut file = fs::open(path)?;
+    file.seek(SeekFrom::Start(begin)).map_err(wrong)?;
+    let mut buffer = vec![0u8; BUFFER];
+    let mut left = PIECE.min(length - begin);
+    while left > 0 {
+        let most = left.min(BUFFER as u64) as usize;
+        let n = file.read(&mut buffer[..most]).map_err(wrong)?;
+        if n == 0 {
+            let why = "it became shorter while it was read";
+            return Err(wrong(io::Error::new(io::ErrorKind::UnexpectedEof, why)));
+        }
+        hasher.update(&buffer[..n]);
+        left -= n as u64;
+    }
+    Ok(hasher.finalize_non_root())
+}
+
+/// Of two pieces or more, those below the left child of the node above all: the greatest power of two that leaves some.
+fn left_pieces(pieces: usize) -> usize {
+    pieces.div_ceil(2).next_power_of_two()
+}
+
+/// The chaining value of the node above some pieces.
+fn joined(pieces: &[ChainingValue]) -> ChainingValue {
+    match pieces {
+        [one] => *one,
+        pieces => {
+            let (left, right) = pieces.split_at(left_pieces(pieces.len()));
+            merge_subtrees_non_root(&joined(left), &joined(right), Mode::Hash)
+        }
     }
 }
 
@@ -197,10 +211,11 @@ mod tests {
     fn a_file_has_one_hash_however_many_threads_read_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x");
-        for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE + 12_345] {
+        let few = [0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE];
+        for length in few.into_iter().chain((2..9).map(|pieces| pieces * PIECE + 12_345)) {
             let bytes: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
             fs::write(&path, &bytes).unwrap();
-            let want = (Hash256::of(&bytes), length as u64);
+            let want = (Hash256::of(&bytes), length);
             assert_eq!(Hash256::of_file(&path).unwrap(), want);
             for threads in [1, 2, 5] {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

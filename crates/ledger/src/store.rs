@@ -158,20 +158,12 @@ impl Store {
     /// The hash and the length in bytes of a file's content. The hash is remembered by device, inode, length and time
     /// of change, so a file is read once. All threads of the pool hash.
     pub fn hash_file(&self, path: &Path) -> Result<(Hash256, u64)> {
-        self.known_or(path, Hash256::of_file_shared)
-    }
-
-    fn known_or(
-        &self,
-        path: &Path,
-        hash: impl Fn(&Path) -> std::result::Result<(Hash256, u64), fs::Error>,
-    ) -> Result<(Hash256, u64)> {
         let (before, bytes) = FileState::of(path)?;
         if let Some(hash) = self.index().known_hash(before)? {
             return Ok((hash, bytes));
         }
         // Not while the index is held: a thread that waits for others in the pool may take up the next file meanwhile.
-        let (hash, length) = hash(path)?;
+        let (hash, length) = Hash256::of_file_shared(path)?;
         if FileState::of(path)?.0 == before && before.settled() {
             self.index().remember_hash(before, hash)?;
         }
@@ -183,8 +175,7 @@ impl Store {
     /// # Errors
     /// That of the first file that cannot be read.
     pub fn hash_files<P: AsRef<Path> + Sync>(&self, paths: &[P]) -> Result<Vec<(Hash256, u64)>> {
-        let hash = Hash256::of_each(paths);
-        let each = |path: &P| self.known_or(path.as_ref(), &hash);
+        let each = |path: &P| self.hash_file(path.as_ref());
         let hashed: Vec<Result<_>> = paths.par_iter().with_max_len(1).map(each).collect();
         hashed.into_iter().collect()
     }

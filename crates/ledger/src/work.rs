@@ -210,9 +210,8 @@ fn visible_files(dir: &Path) -> Result<Vec<String>> {
 fn hash_and_sync(dir: &Path, files: &[String]) -> fs::Result<Vec<(Hash256, u64)>> {
     std::thread::scope(|scope| {
         let synced = scope.spawn(|| make_durable(dir, files));
-        let paths: Vec<PathBuf> = files.iter().map(|file| dir.join(file)).collect();
-        let hash = Hash256::of_each(&paths);
-        let hashed: Vec<fs::Result<_>> = paths.par_iter().with_max_len(1).map(|path| hash(path)).collect();
+        let hash = |file: &String| Hash256::of_file_shared(&dir.join(file));
+        let hashed: Vec<fs::Result<_>> = files.par_iter().with_max_len(1).map(hash).collect();
         let hashed: fs::Result<Vec<_>> = hashed.into_iter().collect();
         let synced = synced.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         hashed.and_then(|hashed| synced.map(|()| hashed))

@@ -85,7 +85,7 @@ impl Tokenizer {
         let bad = |what: &dyn std::fmt::Display| Error::tokenizer(path, what);
         let json = Json::read(&text).map_err(|e| bad(&e))?;
         guard::merges(&json).map_err(|what| bad(&what))?;
-        let mut outer = guard::foreign(|| Outer::from_bytes(&text)).map_err(|what| bad(&what))?;
+        let mut outer = shape::outer(&text, &json.rest).map_err(|what| bad(&what))?;
         // Text is data: a special token spelled out in it is encoded as any other text.
         outer.set_encode_special_tokens(true);
         // Whole documents are encoded, each without padding, whatever the file's author cut them to.

@@ -22,7 +22,8 @@ use tokenizers::models::bpe::BPE;
 use tokenizers::pre_tokenizers::split::SplitPattern;
 use tokenizers::tokenizer::SplitDelimiterBehavior;
 use tokenizers::{
-    ModelWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer as Outer,
+    DecoderWrapper, ModelWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper,
+    Tokenizer as Outer, TokenizerImpl,
 };
 
 use super::added::Added;
@@ -91,6 +92,20 @@ impl Characters {
             out.extend(bytes.map(|byte| self.bytes[usize::from(byte)]));
         }
     }
+}
+
+/// What the `tokenizers` crate makes of a file whose bytes are `text`.
+///
+/// A model that calls itself a BPE is read as one: to find out what it is, the crate would copy its vocabulary three times.
+pub(crate) fn outer(text: &[u8], json: &Value) -> Result<Outer, String> {
+    type Bpe =
+        TokenizerImpl<BPE, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
+    if json["model"]["type"] == "BPE"
+        && let Ok(read) = guard::foreign(|| Bpe::from_bytes(text))
+    {
+        return Ok(read.into());
+    }
+    guard::foreign(|| Outer::from_bytes(text))
 }
 
 /// The codec for a tokenizer and its tokens by id, or what is wrong with it. The token `end` stands for no text, however
