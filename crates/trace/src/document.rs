@@ -1,8 +1,10 @@
 //! The fate of one document: what the corpus made of it, and every step that saw it.
 
+use regimen_corpus::inspect::{Verdict, verdicts};
 use regimen_corpus::tag::Shape;
 use regimen_corpus::warc::Span;
 use regimen_corpus::{Corpus, KeptRange};
+use regimen_ledger::Artifact;
 use serde::Serialize;
 
 use crate::error::Result;
@@ -36,12 +38,15 @@ pub struct DocumentTrace {
     pub split: Option<String>,
     /// Why it was dropped, if it was.
     pub dropped: Option<String>,
-    /// The kept document with the same text, if this one was dropped as its copy.
+    /// `source:id` of the kept document with the same text, if this one was dropped as its copy.
     pub representative: Option<String>,
-    /// Ids of the dropped copies of this document.
+    /// `source:id` of the dropped copies of this document.
     pub copies: Vec<String>,
     /// Its value on every rule of the filter.
     pub rules: Vec<Rule>,
+    /// What each threshold of the stage's `drop` expressions says of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub drops: Vec<Verdict>,
     /// What the taggers gave it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<TagValue>,
@@ -160,7 +165,7 @@ pub fn document(view: &View, ordinal: u32) -> Result<DocumentTrace> {
         dropped: row
             .dropped
             .map(|reason| format!("{}: {}", corpus.reason_name(reason), corpus.reason_text(reason))),
-        representative: representative.map(|r| corpus.id(r).to_string()),
+        representative: representative.map(|r| corpus.name(r)),
         copies: copies(corpus, ordinal),
         rules: corpus
             .rules(ordinal)
@@ -172,6 +177,7 @@ pub fn document(view: &View, ordinal: u32) -> Result<DocumentTrace> {
                 passed: rule.passed,
             })
             .collect(),
+        drops: verdicts(corpus, &Artifact::open(corpus.dir())?.manifest.config, ordinal)?,
         tags: tags(corpus, ordinal)?,
         kept_ranges: corpus.keep_map(ordinal)?.map(|map| kept_ranges(corpus, &map)),
         slots,
@@ -220,7 +226,7 @@ fn kept_ranges(corpus: &Corpus, map: &[KeptRange]) -> Vec<Kept> {
 fn copies(corpus: &Corpus, ordinal: u32) -> Vec<String> {
     (0..corpus.len() as u32)
         .filter(|&other| other != ordinal && corpus.row(other).representative == Some(ordinal))
-        .map(|other| corpus.id(other).to_string())
+        .map(|other| corpus.name(other))
         .collect()
 }
 

@@ -15,6 +15,9 @@ pub enum Error {
     /// A corpus could not be read.
     #[error(transparent)]
     Corpus(#[from] regimen_corpus::Error),
+    /// The rules of a corpus could not be told.
+    #[error(transparent)]
+    Inspect(#[from] regimen_corpus::inspect::Error),
     /// Token shards could not be read.
     #[error(transparent)]
     Tokens(#[from] regimen_tokens::Error),
@@ -64,6 +67,7 @@ impl Hint for Error {
             Error::File(e) => e.hint(),
             Error::Ledger(e) => e.hint(),
             Error::Corpus(e) => e.hint(),
+            Error::Inspect(e) => e.hint(),
             Error::Tokens(e) => e.hint(),
             Error::Untraceable { .. } => Some("name a model, tokens or a corpus that a recipe made".into()),
             Error::Gone { .. } => Some("run the recipe again to remake them".into()),

@@ -180,10 +180,10 @@ fn a_dropped_copy_points_to_the_document_that_was_seen() {
     let copy = view.corpus.find("s:d7").unwrap();
     let kept = view.corpus.find("s:d2").unwrap();
     let (of_copy, of_kept) = (document(&view, copy).unwrap(), document(&view, kept).unwrap());
-    assert_eq!(of_copy.representative.as_deref(), Some("d2"));
+    assert_eq!(of_copy.representative.as_deref(), Some("s:d2"));
     assert!(of_copy.dropped.is_some() && of_copy.split.is_none());
     assert_eq!(of_copy.runs[0].seen, of_kept.runs[0].seen);
-    assert_eq!(of_kept.copies, ["d7", "d21"]);
+    assert_eq!(of_kept.copies, ["s:d7", "s:d21"]);
 }
 
 #[test]

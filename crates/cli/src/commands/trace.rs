@@ -102,11 +102,18 @@ fn document(d: &DocumentTrace) -> String {
             lines.push(format!("    {:<28} {:>12.4}  {:<18} {mark}", rule.name, rule.value, rule.threshold));
         }
     }
+    if !d.drops.is_empty() {
+        lines.push("  drop rules".into());
+        for verdict in &d.drops {
+            let mark = if verdict.passed { "passed" } else { "FAILED" };
+            let (name, limit) = (format!("{} {}", verdict.rule, verdict.measure), &verdict.threshold);
+            lines.push(format!("    {name:<60} {:>12}  {limit:<18} {mark}", number(verdict.value)));
+        }
+    }
     if !d.tags.is_empty() {
         lines.push("  tags".into());
         for tag in &d.tags {
-            let number = tag.number.map_or("-".into(), |n| format!("{n:.4}"));
-            let number = number.strip_suffix(".0000").unwrap_or(&number);
+            let number = number(tag.number);
             let spans: Vec<String> =
                 tag.spans.iter().take(LISTED).map(|(start, end, _)| format!("{start}..{end}")).collect();
             let more = if tag.spans.len() > LISTED { ", .." } else { "" };
@@ -145,6 +152,12 @@ fn document(d: &DocumentTrace) -> String {
         }
     }
     lines.join("\n")
+}
+
+/// A number in four digits behind the point, if it has a fraction; `-` if it is not known.
+fn number(x: Option<f64>) -> String {
+    let digits = x.map_or("-".into(), |x| format!("{x:.4}"));
+    digits.strip_suffix(".0000").unwrap_or(&digits).into()
 }
 
 /// `3 times, at steps 4 (row 2, tokens 0..128), ...`.

@@ -164,7 +164,7 @@ fn a_trace_from_document_to_step_and_back() {
     }
     // Every copy of a text leads to the one that was learned.
     let copy = doc("letters:copy-of-3");
-    assert_eq!((&copy["representative"], &copy["split"]), (&"letter-3".into(), &Value::Null));
+    assert_eq!((&copy["representative"], &copy["split"]), (&"letters:letter-3".into(), &Value::Null));
 }
 
 #[test]

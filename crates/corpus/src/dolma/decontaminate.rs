@@ -40,7 +40,7 @@ const ITEMS: [u64; 2] = [16, 64];
 /// Sets that need no more are always taken.
 const LEAST_ITEMS: u64 = 64 << 20;
 /// Attributes that the tagger has.
-const ATTRIBUTES: usize = 4;
+const ATTRIBUTES: usize = 5;
 
 /// An evaluation set.
 #[derive(Clone, Debug, PartialEq)]
@@ -282,7 +282,7 @@ fn config(set: &Set, options: &Options) -> blake3::Hasher {
         hasher.update(&(text.len() as u64).to_le_bytes());
         hasher.update(text.as_bytes());
     };
-    add("decontaminate 1");
+    add("decontaminate 2");
     add(&options.experiment);
     add(&format!("{:?}", options.least.to_bits()));
     set.identity(&mut add);
@@ -440,9 +440,10 @@ impl Holding<'_> {
         let (mut hits, mut contaminated) = (0, false);
         for (number, set) in self.sets.iter().enumerate() {
             let base = ATTRIBUTES * number;
-            let overlap = tags.spans(base + 1).first().map_or(0.0, |span| span.score);
-            let of_ngrams = tags.spans(base).iter().map(|span| (NGRAMS, span));
-            for (kind, span) in of_ngrams.chain(tags.spans(base + 3).iter().map(|span| (WHOLE, span))) {
+            let of_ngrams = tags.spans(base).iter().zip(tags.spans(base + 4));
+            let of_ngrams = of_ngrams.map(|(span, share)| (NGRAMS, span, share.score));
+            let whole = tags.spans(base + 3).iter().map(|span| (WHOLE, span, 1.0));
+            for (kind, span, overlap) in of_ngrams.chain(whole) {
                 let item = span.score as usize;
                 let id = item.checked_sub(1).and_then(|i| self.ids[number].get(i)).and_then(Option::as_deref);
                 let text = row.text();

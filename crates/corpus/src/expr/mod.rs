@@ -11,17 +11,20 @@
 //! - `and`, `or`, `not`, `==`, `!=`, `<`, `<=`, `>`, `>=`, `in [..]`, `+`, `-`, `*`, `/`, parentheses,
 //!   `contains(TEXT, "part")`, `matches(TEXT, "regular expression")`, `has(NAME)`; `text` is the text
 //!
+//! A threshold beyond all values that an attribute declares (`> 10` of a share) is an error too: such a rule never fires, or always.
+//!
 //! A number that a document lacks (an n-gram share of a text without n-grams, a missing key) makes a comparison false.
 
 mod field;
 mod lex;
+mod limits;
 mod parse;
 mod visit;
 
 use regex_automata::meta::Regex;
 
 use crate::error::Result;
-use crate::tag::{Set, Shape, Span, Tags};
+use crate::tag::{ANY, Set, Shape, Span, Tags};
 
 pub(crate) use lex::names;
 pub(crate) use parse::parse;
@@ -34,11 +37,29 @@ pub(crate) trait Known {
     /// # Errors
     /// [`crate::Error::UnknownAttribute`].
     fn slot(&self, name: &str) -> Result<(usize, Shape)>;
+
+    /// The least and the greatest value of the attribute in a slot, where that is declared.
+    fn range(&self, _slot: usize) -> (f64, f64) {
+        ANY
+    }
 }
 
 impl Known for Set {
     fn slot(&self, name: &str) -> Result<(usize, Shape)> {
         Set::slot(self, name)
+    }
+
+    fn range(&self, slot: usize) -> (f64, f64) {
+        self.attributes().get(slot).map_or(ANY, |one| one.attribute.range)
+    }
+}
+
+/// A set whose attributes may be compared with anything, for expressions that were checked when they ran.
+pub(crate) struct Loose<'s>(pub &'s Set);
+
+impl Known for Loose<'_> {
+    fn slot(&self, name: &str) -> Result<(usize, Shape)> {
+        self.0.slot(name)
     }
 }
 

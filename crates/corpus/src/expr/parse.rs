@@ -4,6 +4,7 @@ use regex_automata::meta::Regex;
 use regimen_base::suggest;
 
 use super::lex::{Token, fault, tokens};
+use super::limits::pointless;
 use super::{Field, Fold, Known, Number, Op, Text, Truth};
 use crate::error::{Error, Result};
 use crate::tag::Shape;
@@ -224,6 +225,10 @@ impl Parser<'_> {
             }
             _ => {
                 let (a, b) = (self.number(left, place)?, self.number(right, behind)?);
+                if let Some(reason) = pointless(op, &a, &b, self.set) {
+                    let hint = "give a threshold that documents lie on both sides of, or leave the rule out";
+                    return Err(fault(self.text, place, reason, hint));
+                }
                 Ok(Any::Truth(Truth::Numbers(op, a, b)))
             }
         }
@@ -412,7 +417,7 @@ impl Parser<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::expr::Facts;
+    use crate::expr::{Facts, Loose};
     use crate::tag::{Set, Wanted};
     use proptest::prelude::*;
     use regimen_base::Hint;
@@ -452,9 +457,22 @@ mod tests {
             ("matches(source, id)", "written out"),
             ("true and 3", "not a condition"),
             ("not c4@dolma.has_javascript == 1", "true or false is no number"),
+            ("gopher_v1.symbol_to_word_ratio > 10", "never so: its values lie from 0 to 1"),
+            ("1 < gopher_v1.symbol_to_word_ratio", "never so"),
+            ("gopher_v1.symbol_to_word_ratio <= 10", "always so"),
+            ("gopher_v1.word_count < 0", "never so: its values begin at 0"),
+            ("count(c4@dolma.has_javascript) >= -1", "the count is always so"),
+            ("covered(c4@dolma.has_javascript) == 2", "never so"),
+            ("bytes != -1", "always so"),
         ] {
             assert!(told(text).contains(part), "{text}: {}", told(text));
         }
+        for fine in
+            ["gopher_v1.word_count >= 0", "0 < gopher_v1.word_count", "gopher_v1.symbol_to_word_ratio == 1"]
+        {
+            assert!(parse(fine, &set).is_ok(), "{fine}");
+        }
+        assert!(parse("gopher_v1.word_count < 0", &Loose(&set)).is_ok());
         assert!(told(&format!("{}true", "not ".repeat(1000))).contains("too deeply"));
         for part in ["true and ", "1 < 2 or ", "1 + "] {
             let end = if part.ends_with("+ ") { "1 > 0" } else { "true" };

@@ -1,6 +1,10 @@
 //! What documents are measured by: rules, attributes, and what expressions make of them, each with the numbers at which
 //! the stage cuts.
 
+use std::path::Path;
+
+use serde_json::Value;
+
 use super::error::Result;
 use super::originals::Originals;
 use crate::corpus::Corpus;
@@ -154,6 +158,55 @@ pub fn values(corpus: &Corpus, measures: &[Measure], ordinal: u32) -> Result<Vec
         Kind::Number(number) => of(number, tags.as_ref()?, length),
     };
     Ok(measures.iter().map(|measure| of(measure).filter(|x| x.is_finite())).collect())
+}
+
+/// What one threshold of a `drop` expression says of a document.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Verdict {
+    /// Name of the reason for the drop, such as `drop_3`.
+    pub rule: String,
+    /// What is compared: `TAGGER.ATTRIBUTE` or an expression.
+    pub measure: String,
+    /// The document's number; none if it is not known.
+    pub value: Option<f64>,
+    /// The threshold in words.
+    pub threshold: String,
+    /// Whether the document passed. Where more than this number decides, it failed only if it was dropped for it.
+    pub passed: bool,
+}
+
+/// What the `drop` expressions of the stage that made the corpus with this config say of a document, threshold by threshold.
+/// Comparisons with metadata and texts are not among them: the corpus does not keep what they look at.
+///
+/// # Errors
+/// [`super::Error::Config`] for a config that is not that of a corpus, [`super::Error::Corpus`] for a damaged corpus or an
+/// expression that this version of the program does not understand.
+pub fn verdicts(corpus: &Corpus, config: &Value, ordinal: u32) -> Result<Vec<Verdict>> {
+    // No source file is read.
+    let originals = Originals::new(config, Path::new(""))?;
+    let measures = measures(corpus, &originals)?;
+    let values = values(corpus, &measures, ordinal)?;
+    let dropped = corpus.row(ordinal).dropped.map(|reason| corpus.reason_name(reason));
+    let mut found = Vec::new();
+    for (measure, value) in measures.iter().zip(values) {
+        if matches!(measure.kind, Kind::Rule(_)) {
+            continue;
+        }
+        for limit in &measure.limits {
+            let here = dropped == Some(limit.reason.as_str());
+            let falls = value.map_or(here, |x| limit.falls(x));
+            found.push(Verdict {
+                rule: limit.reason.clone(),
+                measure: measure.name.clone(),
+                value,
+                threshold: limit.text(),
+                passed: !(falls && (limit.alone || here)),
+            });
+        }
+    }
+    let number = |verdict: &Verdict| verdict.rule.strip_prefix("drop_").and_then(|n| n.parse::<u32>().ok());
+    found.sort_by_key(number);
+    Ok(found)
 }
 
 /// The number for a document with these tags and source text of this length.

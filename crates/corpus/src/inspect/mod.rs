@@ -21,7 +21,7 @@ mod task;
 pub use error::{Error, Result};
 pub use filter::{Filter, matching};
 pub use histogram::{Histogram, Scale, histograms};
-pub use measure::{Limit, Measure, measures, values};
+pub use measure::{Limit, Measure, Verdict, measures, values, verdicts};
 pub use ngrams::{Counted, Counting, Ngram, ngrams};
 pub use originals::{Absent, Originals};
 pub use page::page;

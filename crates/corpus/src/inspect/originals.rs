@@ -15,7 +15,7 @@ use super::task::Task;
 use crate::build::how;
 use crate::config::{Config, InvalidLicence, Near, Paragraphs};
 use crate::corpus::Corpus;
-use crate::expr::{Truth, parse};
+use crate::expr::{Loose, Truth, parse};
 use crate::memory::Memory;
 use crate::pipeline::{Pipeline, Room};
 use crate::quality::{Quality, Rules, Thresholds};
@@ -91,7 +91,7 @@ impl Originals {
     /// [`Error::Corpus`] for one that this version of the program does not understand.
     pub(crate) fn drops(&self, corpus: &Corpus) -> Result<Vec<(String, Truth)>> {
         let set = self.set(corpus)?;
-        let named = |(i, rule): (usize, &String)| Ok((format!("drop_{}", i + 1), parse(rule, &set)?));
+        let named = |(i, rule): (usize, &String)| Ok((format!("drop_{}", i + 1), parse(rule, &Loose(&set))?));
         self.drop.iter().enumerate().map(named).collect()
     }
 

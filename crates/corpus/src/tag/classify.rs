@@ -10,7 +10,7 @@
 
 use std::cell::RefCell;
 
-use super::{Attribute, Document, Kind, Params, Scratch, Tagger, Tags, flag, value};
+use super::{Attribute, Document, Kind, Params, Scratch, Tagger, Tags, flag, signed, value};
 use crate::error::{Error, Result};
 use crate::language::{Identifier, LIMIT};
 use crate::{fasttext, kenlm};
@@ -23,7 +23,7 @@ static CLASS: [Attribute; 3] = [
 
 static ODDS: [Attribute; 2] = [
     value("perplexity", "perplexity by token; words and ends of lines are tokens"),
-    value("log10", "log10 probability of the whole text"),
+    signed("log10", "log10 probability of the whole text"),
 ];
 
 pub(super) static LANGUAGE: Kind = Kind {

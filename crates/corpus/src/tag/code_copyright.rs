@@ -8,12 +8,12 @@
 
 use memchr::memmem;
 
-use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, spans, value};
+use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, signed, spans};
 
 static ATTRIBUTES: [Attribute; 3] = [
     spans("copyright_notice", "the first block comment, if it holds the word copyright"),
     spans("comment_block", "line comments at the head of a text without block comments"),
-    value("doc", "characters of the span and one, by those of the text"),
+    signed("doc", "characters of the span and one, by those of the text; -1 of an empty one"),
 ];
 
 pub(super) static KIND: Kind = Kind {

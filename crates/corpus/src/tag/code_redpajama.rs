@@ -7,12 +7,12 @@
 
 use super::c4::split_lines;
 use super::classes::{LETTER, NUMBER, WORDLY, of};
-use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, value};
+use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, fraction, value};
 
 static ATTRIBUTES: [Attribute; 4] = [
     value("max_line_length_doc", "characters of the longest line"),
     value("avg_line_length_doc", "mean characters of a line"),
-    value("alnum_prop_doc", "share of letters and digits among the characters"),
+    fraction("alnum_prop_doc", "share of letters and digits among the characters"),
     value("alpha_token_prop_doc", "letters by tokens (and one)"),
 ];
 

@@ -7,25 +7,27 @@
 //! - `code_to_text_ratio_html_doc`: for HTML the characters that are shown by all, 0 if they are at most 100 (kept: at
 //!   least 0.2); 1 for others
 //!
-//! The language is told by `ext` of the metadata. Dolma parses Python with Python, Java and JavaScript with Pygments, and
+//! The language is told by `ext` of the metadata or, without one, by the end of `path`, which trees of source code have. Dolma parses Python with Python, Java and JavaScript with Pygments, and
 //! HTML with BeautifulSoup; here [`super::comments`] scans them, so that files that these cannot parse (Python 2) differ.
+
+use std::path::Path;
 
 use serde::Deserialize;
 
 use super::comments;
-use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, value};
+use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, fraction, value};
 
 static ATTRIBUTES: [Attribute; 4] = [
-    value("has_xml_template_doc", "1 if the head declares XML"),
+    fraction("has_xml_template_doc", "1 if the head declares XML"),
     value("num_github_stars_doc", "stars of the repository"),
-    value("code_to_comment_ratio_doc", "characters of comments and docstrings by all; 0.5 if not known"),
+    fraction("code_to_comment_ratio_doc", "characters of comments and docstrings by all; 0.5 if not known"),
     value("code_to_text_ratio_html_doc", "characters of HTML that are shown by all; 1 for other languages"),
 ];
 
 pub(super) static KIND: Kind = Kind {
     name: "code@starcoder",
     aliases: &["code_starcoder_taggers_v2"],
-    version: 1,
+    version: 2,
     about: "StarCoder's rules for code (Li et al. 2023): XML heads, stars, comments, text in HTML.",
     attributes: &ATTRIBUTES,
     make: |params| {
@@ -40,6 +42,19 @@ struct Metadata {
     max_stars_count: Option<serde_json::Value>,
     #[serde(default)]
     ext: Option<serde_json::Value>,
+    #[serde(default)]
+    path: Option<serde_json::Value>,
+}
+
+impl Metadata {
+    /// The end of the file's name, without the dot; empty if it is not known.
+    fn extension(&self) -> &str {
+        let of_path = || {
+            let path = self.path.as_ref()?.as_str()?;
+            Path::new(path).extension()?.to_str()
+        };
+        self.ext.as_ref().and_then(|ext| ext.as_str()).or_else(of_path).unwrap_or("")
+    }
 }
 
 /// Endings of files, as GitHub's Linguist lists them.
@@ -61,8 +76,8 @@ impl Tagger for StarCoder {
         let metadata: Metadata = serde_json::from_str(document.metadata).unwrap_or_default();
         let head = view.text.char_indices().nth(100).map_or(view.text.len(), |(at, _)| at);
         out.value(0, f64::from(u8::from(view.text[..head].contains("<?xml version="))));
-        out.value(1, metadata.max_stars_count.and_then(|stars| stars.as_f64()).unwrap_or(0.0));
-        let extension = metadata.ext.as_ref().and_then(|ext| ext.as_str()).unwrap_or("");
+        out.value(1, metadata.max_stars_count.as_ref().and_then(|stars| stars.as_f64()).unwrap_or(0.0));
+        let extension = metadata.extension();
         let share = |part: usize| part as f64 / f64::from(view.characters.max(1));
         let comments = match extension {
             "java" => share(comments::java(view.text)),
@@ -97,6 +112,9 @@ mod tests {
         let page = format!("<p>{}</p>", "é".repeat(101));
         assert_eq!(of(&page, r#"{"ext":"html"}"#), [0.0, 0.0, 0.5, 101.0 / 108.0]);
         assert_eq!(of("<p>x</p>", r#"{"ext":"htm"}"#)[3], 0.0);
+        assert_eq!(of("# ab\nx", r#"{"path":"a.b/c.py"}"#)[2], 2.0 / 6.0);
+        assert_eq!(of("# ab\nx", r#"{"path":"a.py","ext":"java"}"#)[2], 0.0);
+        assert_eq!(of("# ab\nx", r#"{"path":"a.py/Makefile"}"#)[2], 0.5);
         for odd in ["", "[]", r#"{"ext":3,"max_stars_count":"x"}"#] {
             assert_eq!(of("", odd), [0.0, 0.0, 0.5, 1.0]);
         }

@@ -11,6 +11,8 @@
 //! - `items`: how many items have a hit
 //! - `exact`: with `exact = true`, stretches that are the whole text of an item (of at least 20 characters, without the white
 //!   space around it), character for character; the score is the item's number
+//! - `shares`: the stretches of `hits` in the same order; the score is the share of the item's different n-grams that occur in
+//!   the document
 //!
 //! n-grams are told apart by 64 bits. Cost: a look at one bit for each word, which tells whether an n-gram of an item may begin
 //! there; only then one into a table for each length of n-gram.
@@ -27,7 +29,7 @@ use regimen_recipe::InputFile;
 
 use runs::{Beginnings, Sums, pieces, power};
 
-use super::{Attribute, Document, Kind, Params, Scratch, Tagger, Tags, spans, value};
+use super::{Attribute, Document, Kind, Params, Scratch, Tagger, Tags, fraction, spans, value};
 use crate::error::{Error, Result};
 use crate::read::chunk::{Chunks, How};
 use crate::read::row::{Fields, Scalar, parse};
@@ -39,17 +41,18 @@ const LEAST: usize = 5;
 /// The same of characters, for whole items.
 const LEAST_CHARACTERS: usize = 20;
 
-static ATTRIBUTES: [Attribute; 4] = [
+static ATTRIBUTES: [Attribute; 5] = [
     spans("hits", "stretches of words shared with an item; the score is the item's number"),
-    value("overlap", "greatest share of an item's n-grams that occur here"),
+    fraction("overlap", "greatest share of an item's n-grams that occur here"),
     value("items", "items with a hit"),
     spans("exact", "whole items, if `exact` asks for them; the score is the item's number"),
+    spans("shares", "the stretches of `hits`; the score is the share of the item's n-grams that occur here"),
 ];
 
 pub(super) static KIND: Kind = Kind {
     name: "decontaminate",
     aliases: &[],
-    version: 2,
+    version: 3,
     about: "Overlap with the evaluation items of the file `items` by n-grams of words (`n`, 13; text in `field`), and whole items.",
     attributes: &ATTRIBUTES,
     make: |params| {
@@ -249,21 +252,23 @@ impl Tagger for Index {
         for of_item in found.chunk_by(|a, b| a.0 == b.0) {
             let item = of_item[0].0;
             let different = of_item.chunk_by(|a, b| a.1 == b.1).count();
-            overlap = overlap.max(different as f64 / f64::from(self.sizes[item as usize]));
+            let share = different as f64 / f64::from(self.sizes[item as usize]);
+            overlap = overlap.max(share);
             items += 1;
             let mut ranges: Vec<(u32, u32)> =
                 of_item.iter().map(|&(_, _, start, end)| (start, end)).collect();
             ranges.sort_unstable();
             for (start, end) in ranges {
                 match marked.last_mut() {
-                    Some((of, _, last)) if *of == item && start < *last => *last = end.max(*last),
-                    _ => marked.push((item, start, end)),
+                    Some((of, _, last, _)) if *of == item && start < *last => *last = end.max(*last),
+                    _ => marked.push((item, start, end, share)),
                 }
             }
         }
-        marked.sort_unstable_by_key(|&(item, start, _)| (start, item));
-        for (item, start, end) in marked {
+        marked.sort_unstable_by_key(|&(item, start, ..)| (start, item));
+        for (item, start, end, share) in marked {
             out.span(0, start..end, f64::from(item + 1));
+            out.span(4, start..end, share);
         }
         out.value(1, overlap);
         out.value(2, f64::from(items));
@@ -282,7 +287,7 @@ mod tests {
     fn found(index: &Index, text: &str) -> (Vec<(u32, String)>, f64, f64) {
         let mut buffers = super::super::Buffers::default();
         let mut out = Tags::default();
-        out.begin(4, text.len() as u32);
+        out.begin(ATTRIBUTES.len(), text.len() as u32);
         index.tag(&Document { view: buffers.view(text), metadata: "" }, &mut Scratch::default(), &mut out);
         let hits =
             out.spans(0).iter().map(|s| (s.score as u32, text[s.start as usize..s.end as usize].into()));
@@ -332,7 +337,7 @@ mod tests {
         index.whole = Some(Whole::new(&items).unwrap());
         let exact = |text: &str| {
             let (mut buffers, mut out) = (super::super::Buffers::default(), Tags::default());
-            out.begin(4, text.len() as u32);
+            out.begin(ATTRIBUTES.len(), text.len() as u32);
             index.tag(
                 &Document { view: buffers.view(text), metadata: "" },
                 &mut Scratch::default(),
@@ -371,6 +376,20 @@ mod tests {
         );
         let none = Set::new(&[Wanted::named("decontaminate")]).err().unwrap().to_string();
         assert!(none.contains("items"), "{none}");
+    }
+
+    #[test]
+    fn every_hit_has_the_share_of_its_own_item() {
+        let index = Index::new(&words(&["a b c d e f g h", "p q r s t u"]), 5);
+        let mut buffers = super::super::Buffers::default();
+        let mut out = Tags::default();
+        let text = "x p q r s t u y a b c d e f z a b c d e";
+        out.begin(ATTRIBUTES.len(), text.len() as u32);
+        index.tag(&Document { view: buffers.view(text), metadata: "" }, &mut Scratch::default(), &mut out);
+        let each: Vec<(f64, f64)> =
+            out.spans(0).iter().zip(out.spans(4)).map(|(hit, share)| (hit.score, share.score)).collect();
+        assert_eq!(each, [(2.0, 1.0), (1.0, 0.5), (1.0, 0.5)]);
+        assert!(out.spans(0).iter().zip(out.spans(4)).all(|(a, b)| (a.start, a.end) == (b.start, b.end)));
     }
 
     proptest! {

@@ -10,14 +10,14 @@ use std::sync::LazyLock;
 
 use regex_syntax::hir::{Class, HirKind};
 
-use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, value};
+use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, fraction, value};
 
 const SHORT: u32 = 30;
 
 static ATTRIBUTES: [Attribute; 4] = [
-    value("line_punct_ratio", "share of lines that end in terminal punctuation"),
-    value("short_line_ratio", "share of lines of at most 30 characters"),
-    value("char_dup_ratio", "characters of lines that came before, by all but line feeds"),
+    fraction("line_punct_ratio", "share of lines that end in terminal punctuation"),
+    fraction("short_line_ratio", "share of lines of at most 30 characters"),
+    fraction("char_dup_ratio", "characters of lines that came before, by all but line feeds"),
     value("list_ratio", "line feeds by words"),
 ];
 

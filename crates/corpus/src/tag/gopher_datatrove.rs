@@ -17,7 +17,7 @@ use super::gopher_dolma::required;
 use super::lines::Repeated;
 use super::spacy::{Cut, Cuts};
 use super::view::{HAS_LETTER, PLAIN, Word};
-use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, View, value};
+use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, View, fraction, value};
 use crate::hash::hash;
 
 static ATTRIBUTES: [Attribute; 21] = [
@@ -25,16 +25,16 @@ static ATTRIBUTES: [Attribute; 21] = [
     value("mean_word_length", "their mean length in characters (kept: 3 to 10)"),
     value("hash_ratio", "# by words (at most 0.1)"),
     value("ellipsis_ratio", "... and ellipsis characters by words (at most 0.1)"),
-    value("bullet_lines", "share of lines that begin with a bullet (at most 0.9)"),
-    value("ellipsis_lines", "share of lines that end with an ellipsis (at most 0.3)"),
-    value("alphabetic_words", "share of words with a letter (at least 0.8)"),
+    fraction("bullet_lines", "share of lines that begin with a bullet (at most 0.9)"),
+    fraction("ellipsis_lines", "share of lines that end with an ellipsis (at most 0.3)"),
+    fraction("alphabetic_words", "share of words with a letter (at least 0.8)"),
     value("stop_words", "different stop words (at least 2)"),
-    value("duplicate_paragraphs", "share of paragraphs that came before (at most 0.3)"),
+    fraction("duplicate_paragraphs", "share of paragraphs that came before (at most 0.3)"),
     value(
         "duplicate_paragraph_characters",
         "characters of paragraphs that came before, by all (at most 0.2)",
     ),
-    value("duplicate_lines", "share of lines that came before (at most 0.3)"),
+    fraction("duplicate_lines", "share of lines that came before (at most 0.3)"),
     value("duplicate_line_characters", "characters of lines that came before, by all (at most 0.2)"),
     value("top_2gram", "characters in the most frequent 2-gram, by all (at most 0.20)"),
     value("top_3gram", "characters in the most frequent 3-gram, by all (at most 0.18)"),

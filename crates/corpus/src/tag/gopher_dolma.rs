@@ -17,27 +17,27 @@
 //! An attribute of n-grams is absent where the text has fewer than n words, as in Dolma.
 
 use super::view::{HAS_ELLIPSIS, HAS_HASH, HAS_LETTER};
-use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, value};
+use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, fraction, value};
 
 static ATTRIBUTES: [Attribute; 19] = [
     value("fraction_of_characters_in_most_common_2grams", "share of characters in the most frequent 2-gram"),
     value("fraction_of_characters_in_most_common_3grams", "share of characters in the most frequent 3-gram"),
     value("fraction_of_characters_in_most_common_4grams", "share of characters in the most frequent 4-gram"),
-    value("fraction_of_characters_in_duplicate_5grams", "share of characters in repeated 5-grams"),
-    value("fraction_of_characters_in_duplicate_6grams", "share of characters in repeated 6-grams"),
-    value("fraction_of_characters_in_duplicate_7grams", "share of characters in repeated 7-grams"),
-    value("fraction_of_characters_in_duplicate_8grams", "share of characters in repeated 8-grams"),
-    value("fraction_of_characters_in_duplicate_9grams", "share of characters in repeated 9-grams"),
-    value("fraction_of_characters_in_duplicate_10grams", "share of characters in repeated 10-grams"),
+    fraction("fraction_of_characters_in_duplicate_5grams", "share of characters in repeated 5-grams"),
+    fraction("fraction_of_characters_in_duplicate_6grams", "share of characters in repeated 6-grams"),
+    fraction("fraction_of_characters_in_duplicate_7grams", "share of characters in repeated 7-grams"),
+    fraction("fraction_of_characters_in_duplicate_8grams", "share of characters in repeated 8-grams"),
+    fraction("fraction_of_characters_in_duplicate_9grams", "share of characters in repeated 9-grams"),
+    fraction("fraction_of_characters_in_duplicate_10grams", "share of characters in repeated 10-grams"),
     value("character_count", "characters"),
     value("word_count", "words"),
     value("median_word_length", "median length of a word in characters"),
-    value("symbol_to_word_ratio", "share of words with # or an ellipsis character"),
-    value("fraction_of_words_with_alpha_character", "share of words with a letter"),
+    fraction("symbol_to_word_ratio", "share of words with # or an ellipsis character"),
+    fraction("fraction_of_words_with_alpha_character", "share of words with a letter"),
     value("required_word_count", "occurrences of the eight stop words in lower case"),
-    value("fraction_of_lines_starting_with_bullet_point", "share of lines that begin with * or -"),
-    value("fraction_of_lines_ending_with_ellipsis", "share of lines that end with an ellipsis character"),
-    value("fraction_of_duplicate_lines", "share of lines that occur more than once"),
+    fraction("fraction_of_lines_starting_with_bullet_point", "share of lines that begin with * or -"),
+    fraction("fraction_of_lines_ending_with_ellipsis", "share of lines that end with an ellipsis character"),
+    fraction("fraction_of_duplicate_lines", "share of lines that occur more than once"),
     value(
         "fraction_of_characters_in_duplicate_lines",
         "characters of lines that occur more than once, by those of all words",

@@ -67,21 +67,36 @@ pub struct Attribute {
     pub shape: Shape,
     /// What its numbers count or measure, with the unit.
     pub doc: &'static str,
+    /// The least and the greatest number that it can give; of spans their scores.
+    pub range: (f64, f64),
 }
 
-/// Short for an attribute that is one number.
+/// Where nothing is known of the numbers.
+pub(crate) const ANY: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
+
+/// Short for an attribute that is one number from 0 up.
 const fn value(name: &'static str, doc: &'static str) -> Attribute {
-    Attribute { name, shape: Shape::Value, doc }
+    Attribute { name, shape: Shape::Value, doc, range: (0.0, f64::INFINITY) }
+}
+
+/// Short for an attribute that is one number from 0 to 1.
+const fn fraction(name: &'static str, doc: &'static str) -> Attribute {
+    Attribute { range: (0.0, 1.0), ..value(name, doc) }
+}
+
+/// Short for an attribute that is one number, whichever.
+const fn signed(name: &'static str, doc: &'static str) -> Attribute {
+    Attribute { range: ANY, ..value(name, doc) }
 }
 
 /// Short for an attribute that marks ranges.
 const fn spans(name: &'static str, doc: &'static str) -> Attribute {
-    Attribute { name, shape: Shape::Spans, doc }
+    Attribute { name, shape: Shape::Spans, doc, range: ANY }
 }
 
 /// Short for an attribute that marks the document.
 const fn flag(name: &'static str, doc: &'static str) -> Attribute {
-    Attribute { name, shape: Shape::Flag, doc }
+    Attribute { name, shape: Shape::Flag, doc, range: (0.0, 1.0) }
 }
 
 /// A kind of tagger, as it stands in the table [`TAGGERS`].

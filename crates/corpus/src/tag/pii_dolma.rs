@@ -17,7 +17,7 @@
 use memchr::memchr_iter;
 
 use super::classes::{is_decimal, is_space};
-use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, View, spans, value};
+use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, View, signed, spans, value};
 
 const EMAIL: usize = 0;
 const PHONE: usize = 1;
@@ -31,7 +31,7 @@ static ATTRIBUTES: [Attribute; 5] = [
     spans("PHONE_NUMBER", "phone numbers of ten digits, with the white space before them"),
     spans("IP_ADDRESS", "IPv4 addresses"),
     value("doc_count", "number of spans"),
-    value("doc_frac", "characters of all spans and of the text, by those of the text"),
+    signed("doc_frac", "characters of all spans and of the text, by those of the text; -1 of an empty one"),
 ];
 
 pub(super) static KIND: Kind = Kind {

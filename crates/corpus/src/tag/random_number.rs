@@ -4,9 +4,9 @@
 //! from the text and `seed`: the upper 53 bits of the BLAKE3 hash of the seed (8 bytes, little-endian) and the text.
 //! Equal texts get equal numbers.
 
-use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, value};
+use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, fraction};
 
-static ATTRIBUTES: [Attribute; 1] = [value("random", "evenly distributed from 0 to below 1")];
+static ATTRIBUTES: [Attribute; 1] = [fraction("random", "evenly distributed from 0 to below 1")];
 
 pub(super) static KIND: Kind = Kind {
     name: "random_number",

@@ -9,11 +9,11 @@
 //! `e`, `es` or `ed` at the end, and at least one a word. Of a text without words nothing is told.
 
 use super::view::HAS_LETTER;
-use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, value};
+use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, signed, value};
 
 static ATTRIBUTES: [Attribute; 5] = [
-    value("flesch_reading_ease", "about 0 (hard) to 100 (easy)"),
-    value("flesch_kincaid_grade", "years of school in the United States"),
+    signed("flesch_reading_ease", "about 0 (hard) to 100 (easy)"),
+    signed("flesch_kincaid_grade", "years of school in the United States"),
     value("words", "words"),
     value("sentences", "sentences, at least 1"),
     value("syllables", "syllables"),

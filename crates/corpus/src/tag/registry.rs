@@ -7,7 +7,7 @@ use regimen_base::{Hash256, fs, suggest};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Attribute, Buffers, Document, Kind, Scratch, Shape, Tagger, Tags};
+use super::{ANY, Attribute, Buffers, Document, Kind, Scratch, Shape, Tagger, Tags};
 use crate::error::{Error, Result};
 
 /// All taggers, in the order in which they are listed.
@@ -176,8 +176,8 @@ fn interned(name: &str, shape: Shape) -> &'static Attribute {
         return found;
     }
     let doc = "from the attribute files of the documents";
-    let made: &'static Attribute =
-        Box::leak(Box::new(Attribute { name: Box::leak(name.to_string().into_boxed_str()), shape, doc }));
+    let name = Box::leak(name.to_string().into_boxed_str());
+    let made: &'static Attribute = Box::leak(Box::new(Attribute { name, shape, doc, range: ANY }));
     known.push(made);
     made
 }
@@ -346,7 +346,70 @@ impl Set {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use regimen_base::Hint;
+
+    /// Texts of few words and lines, so that much is repeated, and of anything.
+    fn texts() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "the ",
+            "of",
+            " and\n",
+            "\n",
+            "\r\n",
+            "#",
+            "...",
+            "\u{2026}",
+            "- a\n",
+            "* b\n",
+            "1.5 ",
+            "/* x */\n",
+            "# c\n",
+            "<p>",
+            "</p>",
+            "\u{e9}",
+            "\u{4e2d}",
+            "\u{a0}",
+            "?\n",
+            "me@x.org ",
+            "\u{0}",
+            "a\u{301}",
+            "{",
+            "555 123 4567 ",
+            "<!--",
+            "&amp;",
+            "\"\"\"",
+            "javascript ",
+        ]);
+        prop_oneof![
+            prop::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat()),
+            "\\PC{0,80}",
+            "[ab \n]{0,200}",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn values_lie_where_their_attributes_say(
+            text in texts(), ext in prop::sample::select(vec!["py", "js", "java", "html", "x"]),
+        ) {
+            // Some need a file.
+            let alone = |wanted: &Wanted| Set::new(std::slice::from_ref(wanted)).is_ok();
+            let wanted: Vec<Wanted> =
+                TAGGERS.iter().map(|kind| Wanted::named(kind.name)).filter(alone).collect();
+            prop_assert!(wanted.len() > 15);
+            let set = Set::new(&wanted).unwrap();
+            let mut room = crate::tag::Room::default();
+            let tags = set.tags(&text, &format!("{{\"ext\":\"{ext}\"}}"), &mut room);
+            for (slot, one) in set.attributes().iter().enumerate() {
+                let (least, most) = one.attribute.range;
+                for span in tags.spans(slot) {
+                    let inside = (least..=most).contains(&span.score);
+                    prop_assert!(inside, "{}.{}: {}", one.tagger, one.attribute.name, span.score);
+                }
+            }
+        }
+    }
 
     #[test]
     fn names_are_unique_and_attributes_too() {

@@ -5,7 +5,7 @@
 //! sequence of that period. What lies within another sequence is left out (as in `tokenizer_repetitions_v2r2`). Words are
 //! told apart by 64 bits; one pass a period.
 
-use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, spans, value};
+use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, fraction, spans, value};
 
 const LONGEST_PERIOD: usize = 13;
 const LEAST_TIMES: usize = 3;
@@ -14,7 +14,7 @@ static ATTRIBUTES: [Attribute; 4] = [
     spans("repetition", "sequences of words that repeat, with the number of whole repetitions"),
     value("doc_max_score_repetition", "the most repetitions of a sequence"),
     value("doc_max_length_repetition", "characters of the longest of them"),
-    value("doc_frac_repetition", "share of characters in any of them"),
+    fraction("doc_frac_repetition", "share of characters in any of them"),
 ];
 
 pub(super) static KIND: Kind = Kind {

@@ -2,7 +2,7 @@
 
 use regimen_corpus::inspect::{
     Counting, Error, Filter, Match, Originals, Pattern, Piece, Task, clusters, export, histograms, matching,
-    measures, ngrams, page, pieces, search, search_dropped, stats, values,
+    measures, ngrams, page, pieces, search, search_dropped, stats, values, verdicts,
 };
 use regimen_corpus::tag::Shape;
 use regimen_corpus::{Corpus, source_of};
@@ -263,6 +263,22 @@ fn thresholds_of_rules_and_expressions_stand_where_documents_are_told_apart() {
     assert_eq!(told("bytes"), ["drop_3: dropped if > 700, and more is so"]);
     assert_eq!(told("c4.has_javascript"), ["drop_3: dropped if > 0, and more is so"]);
     assert!(told("pii.EMAIL_ADDRESS").is_empty());
+    // Of one document: every threshold with its number.
+    for ordinal in 0..corpus.len() as u32 {
+        let verdicts = verdicts(&corpus, &artifact.manifest.config, ordinal).unwrap();
+        let rules: Vec<&str> = verdicts.iter().map(|verdict| verdict.rule.as_str()).collect();
+        assert_eq!(rules, ["drop_1", "drop_2", "drop_3", "drop_3", "drop_3"]);
+        assert_eq!(verdicts[1].measure, sum);
+        assert_eq!(verdicts[0].passed, verdicts[0].value.is_none_or(|words| words <= 150.0));
+        let row = corpus.row(ordinal);
+        let reason = row.dropped.map(|reason| corpus.reason_name(reason));
+        if row.kept() {
+            assert!(verdicts.iter().all(|verdict| verdict.passed), "{verdicts:?}");
+        }
+        if let Some(reason) = reason.filter(|reason| reason.starts_with("drop_")) {
+            assert!(verdicts.iter().any(|verdict| verdict.rule == reason && !verdict.passed), "{verdicts:?}");
+        }
+    }
     // Every document is counted once, and those that a rule dropped lie on its side.
     let task = Task::default();
     let mut pictures = Vec::new();
