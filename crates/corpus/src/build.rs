@@ -102,6 +102,7 @@ impl<'g> Ground<'g> {
             missing_text: self.config.missing_text,
             invalid_row: self.config.invalid_row,
             invalid_licence: self.config.invalid_licence,
+            metadata: &self.names.metadata,
             memory: &self.memory,
         }
     }
@@ -326,8 +327,19 @@ fn names(config: &Config, plan: &[Planned], rules: &Rules, pipeline: &Pipeline) 
         replacements: pipeline.replacements.clone(),
         edited: !config.edit.is_empty() || config.paragraphs.wanted() || config.substrings.wanted(),
         placed: plan.iter().any(|file| file.how == How::Pages(PageKind::Warc)),
+        metadata: if plan.iter().any(|file| has_metadata(config, file)) {
+            config.metadata.clone()
+        } else {
+            Vec::new()
+        },
     };
     (names, Given { of_copies: Reasons { url, text, near, mixed }, paragraphs, substrings })
+}
+
+/// Whether documents of a file have metadata: all but plain texts have.
+fn has_metadata(config: &Config, file: &Planned) -> bool {
+    let plain = matches!(file.how, How::Whole | How::Blocks(_));
+    !plain || config.sources[usize::from(file.source)].format == Format::Markdown
 }
 
 /// Neighbouring files that make a part together.
@@ -356,7 +368,7 @@ fn identity(config: &Config, pipeline: &Pipeline, beside: &Beside) -> blake3::Ha
         hasher.update(&(text.len() as u64).to_le_bytes());
         hasher.update(text.as_bytes());
     };
-    add("part 2");
+    add("part 3");
     // Debug output names every field; a config that changes makes the work be done again.
     let local = Config { memory: 0, limit_bytes: 0, validation: 0.0, ..config.clone() };
     add(&format!("{local:?}"));

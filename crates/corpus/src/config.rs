@@ -198,6 +198,14 @@ pub(crate) static FIELDS: &[Field] = &[
     )
     .later(),
     Field::new(
+        "metadata",
+        Ty::List(&Ty::Str),
+        "[\"url\"]",
+        "Keys of the metadata of rows and pages that the corpus keeps beside the texts, for `trace doc`, `inspect`, exports and \
+         expressions over the finished corpus; `*` is all of them but the text and the id.",
+    )
+    .later(),
+    Field::new(
         "dedup_url",
         Ty::Bool,
         "false",
@@ -290,6 +298,8 @@ pub(crate) struct Config {
     pub drop: Vec<String>,
     #[serde(default)]
     pub edit: Vec<Edit>,
+    #[serde(default = "metadata")]
+    pub metadata: Vec<String>,
     #[serde(default)]
     pub dedup_url: bool,
     #[serde(default)]
@@ -315,6 +325,10 @@ pub(crate) struct Config {
 
 fn memory() -> u64 {
     4_000_000_000
+}
+
+fn metadata() -> Vec<String> {
+    vec!["url".into()]
 }
 
 impl Config {

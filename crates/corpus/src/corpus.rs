@@ -43,6 +43,7 @@ pub struct Corpus {
     tags: Option<(Mmap, Index)>,
     keep: Option<(Mmap, Index)>,
     place: Option<(Mmap, Index)>,
+    metadata: Option<(Mmap, Index)>,
     names: Names,
 }
 
@@ -108,6 +109,7 @@ impl Corpus {
         };
         let (tags, keep) = (arena(!names.attributes.is_empty(), "tags")?, arena(names.edited, "keep")?);
         let place = arena(names.placed, "place")?;
+        let metadata = arena(!names.metadata.is_empty(), "meta")?;
         Ok(Corpus {
             dir: dir.into(),
             table,
@@ -119,6 +121,7 @@ impl Corpus {
             tags,
             keep,
             place,
+            metadata,
             names,
         })
     }
@@ -240,6 +243,19 @@ impl Corpus {
             None => Ok(None),
             Some((data, index)) => warc::Span::decode(&data[index.range(ordinal as usize)]),
         }
+    }
+
+    /// What is kept of the metadata of a document's row: a JSON object; none if it had none of the keys.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if the artifact is damaged.
+    pub fn metadata(&self, ordinal: u32) -> Result<Option<&str>> {
+        let Some((data, index)) = &self.metadata else { return Ok(None) };
+        let bytes = &data[index.range(ordinal as usize)];
+        let text = std::str::from_utf8(bytes).map_err(|_| {
+            Error::damaged(&self.dir.join("meta.bin"), format!("that of document {ordinal} is not UTF-8"))
+        })?;
+        Ok((!text.is_empty()).then_some(text))
     }
 
     /// The kept documents of one split, in document order.

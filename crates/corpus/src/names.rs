@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::author::Author;
 use crate::tag::Shape;
 
+/// Stands for all keys of the metadata.
+pub(crate) const ALL: &str = "*";
+
 /// The dictionaries of a corpus.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Names {
@@ -30,6 +33,9 @@ pub struct Names {
     /// Whether `place.bin` says at which bytes of their files documents lie: there are records of crawls.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub placed: bool,
+    /// The keys of the rows' metadata that stand in `meta.bin`, `*` being all; none if nothing is kept of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metadata: Vec<String>,
 }
 
 /// An attribute that a tagger gave.

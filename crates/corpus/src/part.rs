@@ -50,6 +50,7 @@ pub(crate) fn put(document: &Incoming, licence: &str, values: &[f32], out: &mut 
         &document.tags,
         &document.keep,
         &document.place,
+        document.metadata.as_bytes(),
         document.text.as_bytes(),
     ] {
         out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
@@ -214,6 +215,7 @@ impl<'b> Reader<'b> {
         }
         let (id, licence) = (r.text()?, r.text()?);
         let (tags, keep, place) = (r.bytes()?.into(), r.bytes()?.into(), r.bytes()?.into());
+        let metadata = r.text()?.into();
         let text = r.bytes()?;
         let document = Incoming {
             id: id.into(),
@@ -236,6 +238,7 @@ impl<'b> Reader<'b> {
             tags,
             keep,
             place,
+            metadata,
         };
         Ok(Some((document, licence)))
     }

@@ -52,6 +52,8 @@ pub(crate) struct Incoming<'t, T = Cow<'t, str>> {
     pub keep: Cow<'t, [u8]>,
     /// Where it lies in its file as bytes; empty where only the number of its row is known.
     pub place: Cow<'t, [u8]>,
+    /// What is kept of its metadata: a JSON object, or nothing.
+    pub metadata: Cow<'t, str>,
 }
 
 /// Name of the reason for documents whose text came before.
@@ -110,6 +112,7 @@ pub(crate) struct Writer {
     tags: Option<arena::Writer>,
     keep: Option<arena::Writer>,
     place: Option<arena::Writer>,
+    metadata: Option<arena::Writer>,
     licences: HashMap<String, u16>,
     tally: Tally,
 }
@@ -128,6 +131,7 @@ impl Writer {
         let arena = |wanted: bool, name: &str| wanted.then(|| arena::Writer::create(dir, name)).transpose();
         let (tags, keep) = (arena(!names.attributes.is_empty(), "tags")?, arena(names.edited, "keep")?);
         let place = arena(names.placed, "place")?;
+        let metadata = arena(!names.metadata.is_empty(), "meta")?;
         let tally = Tally::new(names.reasons.len(), names.sources.len());
         Ok(Writer {
             dir: dir.into(),
@@ -143,6 +147,7 @@ impl Writer {
             tags,
             keep,
             place,
+            metadata,
             licences: HashMap::new(),
             tally,
         })
@@ -240,6 +245,9 @@ impl Writer {
         if let Some(place) = &mut self.place {
             place.push(&document.place)?;
         }
+        if let Some(metadata) = &mut self.metadata {
+            metadata.push(document.metadata.as_bytes())?;
+        }
         self.text.push(if row.kept() { document.text } else { b"" })?;
         self.ids.push(document.id.as_bytes())?;
         if !values.is_empty() {
@@ -268,8 +276,8 @@ impl Writer {
             });
         }
         let mut files = Vec::new();
-        for arena in [Some(self.text), self.tags, self.keep, self.place, Some(self.ids)].into_iter().flatten()
-        {
+        let arenas = [Some(self.text), self.tags, self.keep, self.place, self.metadata, Some(self.ids)];
+        for arena in arenas.into_iter().flatten() {
             files.push(arena.finish()?);
         }
         self.rules.close()?;

@@ -6,6 +6,7 @@ use regimen_corpus::warc::Span;
 use regimen_corpus::{Corpus, KeptRange};
 use regimen_ledger::Artifact;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::error::Result;
 use crate::view::{RunView, View};
@@ -29,6 +30,9 @@ pub struct DocumentTrace {
     /// Those bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub span: Option<Span>,
+    /// What the corpus keeps of the metadata of its row, such as its URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Box<RawValue>>,
     /// Bytes of text.
     pub bytes: u64,
     /// Whether the text was brought into Unicode NFC, so that its bytes are not those of the source.
@@ -159,6 +163,7 @@ pub fn document(view: &View, ordinal: u32) -> Result<DocumentTrace> {
             None => corpus.place(ordinal).to_string(),
         },
         span,
+        metadata: metadata(corpus, ordinal)?,
         bytes: u64::from(row.bytes),
         normalised: row.normalised,
         split: row.kept().then(|| row.split.name().to_string()),
@@ -193,6 +198,12 @@ pub fn document(view: &View, ordinal: u32) -> Result<DocumentTrace> {
             })
             .collect(),
     })
+}
+
+fn metadata(corpus: &Corpus, ordinal: u32) -> Result<Option<Box<RawValue>>> {
+    let damaged = |_| regimen_corpus::Error::Record { what: "the metadata of a document" };
+    let written = corpus.metadata(ordinal)?.map(|text| RawValue::from_string(text.into()));
+    Ok(written.transpose().map_err(damaged)?)
 }
 
 fn tags(corpus: &Corpus, ordinal: u32) -> Result<Vec<TagValue>> {

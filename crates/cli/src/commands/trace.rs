@@ -95,6 +95,9 @@ fn document(d: &DocumentTrace) -> String {
     if !d.copies.is_empty() {
         lines.push(format!("  copies   {}", d.copies.join(", ")));
     }
+    if let Some(metadata) = &d.metadata {
+        lines.push(format!("  metadata {}", metadata.get()));
+    }
     if !d.rules.is_empty() {
         lines.push("  rules".into());
         for rule in &d.rules {

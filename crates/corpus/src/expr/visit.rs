@@ -1,5 +1,7 @@
 //! Walking through an expression: what it looks at, and at which numbers it cuts.
 
+use std::collections::BTreeSet;
+
 use super::{Field, Fold, Number, Op, Text, Truth};
 
 /// How a part of an expression bears on the whole.
@@ -79,7 +81,7 @@ impl Number {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Uses {
     /// Keys of the metadata.
-    pub metadata: bool,
+    pub metadata: BTreeSet<String>,
     /// The words of the text.
     pub text: bool,
     /// The length of the text.
@@ -114,7 +116,7 @@ impl Visitor for Uses {
     fn truth(&mut self, truth: &Truth, _: Sense) {
         match truth {
             Truth::Flag(slot) | Truth::Has(slot) => self.slot(*slot),
-            Truth::HasMetadata(_) => self.metadata = true,
+            Truth::HasMetadata(key) => drop(self.metadata.insert(key.clone())),
             _ => {}
         }
     }
@@ -127,7 +129,7 @@ impl Visitor for Uses {
                 self.length |= *fold == Fold::Covered;
             }
             Number::Bytes => self.length = true,
-            Number::Metadata(_) => self.metadata = true,
+            Number::Metadata(key) => drop(self.metadata.insert(key.clone())),
             Number::Literal(_) | Number::Negative(_) | Number::Two(..) => {}
         }
     }
@@ -135,7 +137,7 @@ impl Visitor for Uses {
     fn text(&mut self, text: &Text) {
         match text {
             Text::Field(field) => self.text |= *field == Field::Text,
-            Text::Metadata(_) => self.metadata = true,
+            Text::Metadata(key) => drop(self.metadata.insert(key.clone())),
             Text::Literal(_) => {}
         }
     }
@@ -381,13 +383,14 @@ mod tests {
         let uses = |expression: &str| Uses::of(&parse(expression, &set).unwrap());
         // The word in a text is no look at the metadata.
         assert_eq!(uses("contains(id, \"Metadata(text)\")"), Uses::default());
-        assert!(uses("not metadata.stars < 3").metadata && uses("has(metadata.url)").metadata);
-        assert!(uses("contains(metadata.url, id)").metadata && uses("metadata.a in [\"b\"]").metadata);
+        let keys = |text: &str| uses(text).metadata.into_iter().collect::<Vec<_>>();
+        assert_eq!(keys("not metadata.stars < 3 or has(metadata.url)"), ["stars", "url"]);
+        assert_eq!(keys("contains(metadata.url, id) and metadata.a in [\"b\"]"), ["a", "url"]);
         assert!(uses("true and matches(text, \"a\")").text && !uses("matches(id, \"a\")").text);
         assert!(uses("bytes / 2 > 3").length && uses("-covered(pii@dolma.IP_ADDRESS) < 0").length);
         let both =
             uses("length.bytes > 1 and (length.words + length.bytes > 2 or has(pii@dolma.EMAIL_ADDRESS))");
         assert_eq!(both.slots.len(), 3);
-        assert!(!both.length && !both.text && !both.metadata);
+        assert!(!both.length && !both.text && both.metadata.is_empty());
     }
 }

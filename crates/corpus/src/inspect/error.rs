@@ -48,10 +48,12 @@ pub enum Error {
     #[error("stopped")]
     Stopped,
     /// An expression asks for what a finished corpus does not hold.
-    #[error("`{expression}` asks for metadata, which a finished corpus does not hold")]
+    #[error("`{expression}` asks for `metadata.{key}`, which the corpus does not hold")]
     NoMetadata {
         /// The expression.
         expression: String,
+        /// The key.
+        key: String,
     },
     /// A table file could not be written.
     #[error("cannot write `{}`: {reason}", .path.display())]
@@ -81,7 +83,9 @@ impl Hint for Error {
             }
             Error::Stopped => return None,
             Error::Setting { .. } => "correct it".into(),
-            Error::NoMetadata { .. } => "ask for attributes, `source`, `id`, `licence`, `author`, `bytes` or `text`".into(),
+            Error::NoMetadata { key, .. } => format!(
+                "the stage keeps keys of the metadata that its field `metadata` names: write metadata = [\"{key}\"] and run it again"
+            ),
             Error::Table { .. } => "check the free space and the rights of the folder".into(),
             Error::NothingToDescribe { .. } => "export the data first, or both at once: --format parquet,card".into(),
         })

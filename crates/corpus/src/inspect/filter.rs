@@ -8,6 +8,7 @@ use super::search::Pattern;
 use super::task::Task;
 use crate::corpus::Corpus;
 use crate::expr::{Facts, Truth, Uses, parse};
+use crate::names::ALL;
 use crate::tag::Tags;
 
 /// Documents that are looked at between two words on how far the work is.
@@ -44,8 +45,10 @@ pub fn matching(
         None => None,
         Some(expression) => {
             let truth = parse(expression, &originals.set(corpus)?)?;
-            if Uses::of(&truth).metadata {
-                return Err(Error::NoMetadata { expression: expression.clone() });
+            let kept = &corpus.names().metadata;
+            let lacks = |key: &String| !kept.contains(key) && !kept.iter().any(|one| one == ALL);
+            if let Some(key) = Uses::of(&truth).metadata.into_iter().find(lacks) {
+                return Err(Error::NoMetadata { expression: expression.clone(), key });
             }
             Some(truth)
         }
@@ -119,7 +122,7 @@ fn holds(corpus: &Corpus, truth: &Truth, ordinal: u32, text: &str) -> Result<boo
         id: corpus.id(ordinal),
         licence: corpus.licence_name(row.licence),
         author: row.author.name(),
-        metadata: "",
+        metadata: corpus.metadata(ordinal)?.unwrap_or_default(),
         tags: &tags,
     };
     Ok(truth.of(&facts))

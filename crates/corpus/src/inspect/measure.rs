@@ -119,7 +119,7 @@ pub fn measures(corpus: &Corpus, originals: &Originals) -> Result<Vec<Measure>> 
     }
     for (reason, truth) in originals.drops(corpus)? {
         for Cut { number, op, at, alone } in cuts(&truth) {
-            if Uses::of_number(&number).metadata {
+            if !Uses::of_number(&number).metadata.is_empty() {
                 continue;
             }
             let limit = Limit { reason: reason.clone(), at, alone, op };

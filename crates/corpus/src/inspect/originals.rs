@@ -216,6 +216,7 @@ impl Originals {
             missing_text: self.config.missing_text,
             invalid_row: self.config.invalid_row,
             invalid_licence: self.config.invalid_licence,
+            metadata: &[],
             memory: &Arc::new(Memory::unlimited()),
         };
         let mut chunks =

@@ -24,6 +24,7 @@ use crate::read::attributes::missing_row;
 use crate::read::beside::Beside;
 use crate::read::chunk::{Chunk, lines};
 use crate::read::front_matter;
+use crate::read::metadata;
 use crate::read::page::Body;
 use crate::read::row::Scalar;
 use crate::read::source_code;
@@ -74,6 +75,8 @@ pub(crate) struct Reading<'r> {
     pub missing_text: MissingText,
     pub invalid_row: InvalidRow,
     pub invalid_licence: InvalidLicence,
+    /// Keys of the metadata that are kept.
+    pub metadata: &'r [String],
     pub memory: &'r Arc<Memory>,
 }
 
@@ -408,6 +411,8 @@ impl<'r> Maker<'r, '_> {
         if let Some(span) = about.span {
             span.encode(&mut place);
         }
+        let elsewhere = [self.source.text_field.as_str(), &self.source.id_field];
+        let metadata = metadata::kept(about.metadata, self.reading.metadata, elsewhere);
         let document = Incoming {
             key: DocKey::new(&self.source.name, &id),
             content,
@@ -429,6 +434,7 @@ impl<'r> Maker<'r, '_> {
             tags: outcome.tags.into(),
             keep: outcome.keep.into(),
             place: place.into(),
+            metadata: metadata.into(),
         };
         put_hashes(&Fate::of(&document), &self.room.hashes, &mut self.out.hashes);
         self.out.documents.push(document);

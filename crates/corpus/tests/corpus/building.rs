@@ -210,7 +210,17 @@ fn the_same_input_gives_the_same_payload_whatever_the_threads() {
     assert_eq!(one.payload, four.payload);
     assert_eq!(one.summary["dropped"]["duplicate"], 1000);
     let names: Vec<&str> = one.files.iter().map(|file| file.path.as_str()).collect();
-    let expected =
-        ["docs.tbl", "funnel.json", "ids.bin", "ids.idx", "names.json", "rules.bin", "text.bin", "text.idx"];
+    let expected = [
+        "docs.tbl",
+        "funnel.json",
+        "ids.bin",
+        "ids.idx",
+        "meta.bin",
+        "meta.idx",
+        "names.json",
+        "rules.bin",
+        "text.bin",
+        "text.idx",
+    ];
     assert_eq!(names, expected);
 }

@@ -23,6 +23,8 @@ mod holding;
 #[cfg(test)]
 mod inspecting;
 #[cfg(test)]
+mod metadata;
+#[cfg(test)]
 mod mixing;
 #[cfg(test)]
 mod pages;

@@ -91,6 +91,7 @@ fn records_of_a_crawl_become_documents_with_their_place_and_day() {
     assert_eq!(corpus.place(2).to_string(), "`c/x.warc.gz`, record 3");
     // 2020-05-06.
     assert_eq!(corpus.row(0).created, Some(18_388));
+    assert_eq!(corpus.metadata(0).unwrap(), Some(r#"{"url":"http://a.org/"}"#));
 }
 
 #[test]

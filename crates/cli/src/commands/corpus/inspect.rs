@@ -154,8 +154,11 @@ fn about(corpus: &Corpus, ordinal: u32, text: &Text) -> anyhow::Result<serde_jso
         };
         tags.insert(name, value);
     }
+    let metadata = corpus.metadata(ordinal).explain()?;
+    // What no program can hold (1e999) is shown as it is written.
+    let metadata = metadata.map(|text| serde_json::from_str(text).unwrap_or_else(|_| json!(text)));
     Ok(json!({
-        "document": corpus.name(ordinal), "ordinal": ordinal, "key": row.key, "place": corpus.place(ordinal).to_string(),
+        "metadata": metadata, "document": corpus.name(ordinal), "ordinal": ordinal, "key": row.key, "place": corpus.place(ordinal).to_string(),
         "licence": corpus.licence_name(row.licence), "author": row.author, "bytes": row.bytes,
         "split": row.kept().then_some(row.split), "dropped": row.dropped.map(|reason| corpus.reason_name(reason)),
         "representative": row.representative.map(|r| corpus.name(r)),
@@ -180,6 +183,9 @@ fn document(corpus: &Corpus, ordinal: u32, text: &Text) -> anyhow::Result<String
             row.author
         ),
     ];
+    if let Some(metadata) = corpus.metadata(ordinal).explain()? {
+        lines.push(format!("  {metadata}"));
+    }
     if let Some(representative) = row.representative {
         lines.push(format!("  copy of {}", corpus.name(representative)));
     }

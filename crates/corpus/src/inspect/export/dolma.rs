@@ -4,8 +4,11 @@
 //! text, a span is what is left of it, and one of which nothing is left is left out (and counted). Values and marks are
 //! those of the source text, as spans over the whole exported text.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+
+use serde_json::value::RawValue;
 
 use super::Exported;
 use super::shards::{field, json, name, shards, write};
@@ -57,6 +60,20 @@ pub fn dolma(corpus: &Corpus, key: &str, dir: &Path, experiment: &str, shard: u6
     Ok(out)
 }
 
+/// Fields of the metadata that say what the corpus knows.
+const OWN: [&str; 10] = [
+    "license",
+    "author_kind",
+    "split",
+    "regimen_key",
+    "file",
+    "line",
+    "offset",
+    "length",
+    "within",
+    "copies",
+];
+
 fn document(corpus: &Corpus, ordinal: u32, out: &mut Vec<u8>) -> Result<()> {
     let row = corpus.row(ordinal);
     out.extend_from_slice(b"{\"id\":");
@@ -83,7 +100,24 @@ fn document(corpus: &Corpus, ordinal: u32, out: &mut Vec<u8>) -> Result<()> {
             let _ = write!(out, ",\"within\":{}", span.within);
         }
     }
-    let _ = writeln!(out, ",\"copies\":{}}}}}", row.copies);
+    let _ = write!(out, ",\"copies\":{}", row.copies);
+    if let Some(metadata) = corpus.metadata(ordinal)? {
+        others(metadata, out)?;
+    }
+    out.extend_from_slice(b"}}\n");
+    Ok(())
+}
+
+/// Append the fields of the metadata of a document's row that are not said already.
+fn others(metadata: &str, out: &mut Vec<u8>) -> Result<()> {
+    let damaged = |_| crate::Error::Record { what: "the metadata of a document" };
+    let fields: BTreeMap<String, &RawValue> = serde_json::from_str(metadata).map_err(damaged)?;
+    for (key, value) in fields.iter().filter(|(key, _)| !OWN.contains(&key.as_str())) {
+        out.push(b',');
+        json(key, out);
+        out.push(b':');
+        out.extend_from_slice(value.get().as_bytes());
+    }
     Ok(())
 }
 
