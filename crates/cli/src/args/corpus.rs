@@ -345,11 +345,11 @@ pub struct DedupArgs {
     /// Parameters of MinHash [default: fineweb]
     #[arg(long, value_parser = ["fineweb", "dolma3", "nemo", "duplodocus"])]
     pub preset: Option<String>,
-    /// Which of nearly the same texts stays [default: first]
+    /// Which of several copies of a document stays [default: first]
     #[arg(long, value_parser = ["first", "last", "longest", "newest"])]
     pub keep: Option<String>,
-    /// Bytes that what grows with the input may take, such as 500MB: records and tables (beyond it files are used), and 10 bytes
-    /// a document (90 with --by near)
+    /// Bytes that what grows with the input may take, such as 500MB: records and tables (beyond it files are used), and 16 bytes
+    /// a document where documents are compared (32 with --keep longest or newest)
     #[arg(long, default_value = MEMORY, value_parser = memory, value_name = "BYTES")]
     pub memory: u64,
 }

@@ -148,6 +148,38 @@ fn a_dedup_that_was_killed_or_had_no_room_goes_on_to_the_same_bytes() {
     }
 }
 
+#[test]
+fn marks_that_say_whose_copy_a_document_is_are_read_by_every_step() {
+    let project = tagged();
+    let dedup = |more: &[&str]| project.run(&[&["corpus", "dedup", "web"][..], more].concat()).fine();
+    dedup(&["--by", "document", "--name", "copy"]);
+    dedup(&["--by", "near", "--name", "last", "--keep", "last"]);
+    let row = |name: &str, file: u32, line: usize| -> serde_json::Value {
+        let text = project.read(&format!("web/attributes/{name}/{file}.jsonl"));
+        serde_json::from_str(text.lines().nth(line).unwrap()).unwrap()
+    };
+    // Every seventh text is the same in all three files.
+    let copy = row("copy", 2, 14);
+    assert_eq!(copy["attributes"]["copy"], json!([[0, 9, 1.0]]));
+    let stays = json!({"id": "web0-14", "source": "web", "file": "web/documents/0.jsonl", "cluster_size": 3});
+    assert_eq!(copy["copy_of"], stays);
+    assert!(row("copy", 0, 14)["copy_of"].is_null() && row("copy", 2, 13)["copy_of"].is_null());
+    assert_eq!(row("last", 0, 14)["copy_of"]["file"], "web/documents/2.jsonl");
+    let mixed = project
+        .run(&["corpus", "mix", "web", "--attributes", "copy", "--edit", "copy", "--to", "out"])
+        .fine();
+    assert!(mixed.stdout.contains("18 documents"), "{}", mixed.stdout);
+    project.write(
+        "web.toml",
+        "name = \"w\"\n[corpus]\nkind = \"corpus\"\nfilter = { quality = \"none\" }\ndedup = \"none\"\n\
+         sources = [{ name = \"web\", path = \"web/documents\", format = \"dolma\", attributes = \"web/attributes/copy\" }]\n\
+         drop = [\"max(attributes.copy) > 0.5\"]\n",
+    );
+    project.run(&["corpus", "build", "web.toml"]).fine();
+    let shown = project.run(&["show", "corpus", "--json"]).fine().json();
+    assert_eq!(shown["summary"]["documents"]["kept"], 162, "{shown}");
+}
+
 /// All files below a folder.
 fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = regimen_base::fs::files_below(folder).unwrap_or_default();
@@ -259,7 +291,7 @@ fn options_that_do_not_fit_are_refused() {
         ("document", "--preset", "dolma3", "--by near"),
         ("url", "--min-bytes", "5", "--by paragraph"),
         ("near", "--min-bytes", "5", "--by paragraph"),
-        ("paragraph", "--keep", "longest", "--by near"),
+        ("paragraph", "--keep", "longest", "--by document or --by url or --by near"),
         ("paragraph", "--words", "5", "--by ngram"),
         ("near", "--overlap", "0.5", "--by ngram"),
     ] {

@@ -1,10 +1,12 @@
 //! Deduplicating the files of a Dolma folder: `documents/REST` in, `attributes/NAME/REST` out, one span for everything that
 //! came before: the paragraph, or the whole document. As in Dolma, the spans' score is 1 (or a share of n-grams) and a mixer
 //! removes them; unlike there, "before" means document order (files sorted by path, then rows), so the result is always the same.
+//! Beside the span of a whole document stands whose copy it is.
 //!
 //! Two passes: the first reads all files on all threads and leaves hashes behind, file by file; then everything is decided in
 //! document order; the second writes the attributes.
 
+mod copies;
 mod frames;
 mod marks;
 mod ngrams;
@@ -20,7 +22,7 @@ use rayon::prelude::*;
 use regimen_base::{Cancel, Hash256, fs};
 use regimen_recipe::InputFile;
 
-use frames::{Head, total};
+use frames::{Head, Parts};
 use marks::decide;
 pub use ngrams::Ngrams;
 use write::write;
@@ -49,9 +51,15 @@ const NGRAM: u64 = 4;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum By {
     /// Whole texts.
-    Document,
+    Document {
+        /// Which of several copies stays.
+        keep: Keep,
+    },
     /// `metadata.url` in one spelling.
-    Url,
+    Url {
+        /// Which of several copies stays.
+        keep: Keep,
+    },
     /// Lines of at least so many bytes, without the white space around them.
     Paragraph {
         /// Shorter ones are not compared.
@@ -72,7 +80,7 @@ pub enum By {
     Near {
         /// Its parameters.
         preset: Preset,
-        /// Which document of a cluster stays.
+        /// Which of several copies stays.
         keep: Keep,
     },
 }
@@ -110,7 +118,15 @@ impl By {
     fn bloom(self) -> Option<(u64, f64)> {
         match self {
             By::Paragraph { bloom, .. } | By::Ngram { bloom, .. } => bloom,
-            By::Document | By::Url | By::Near { .. } => None,
+            By::Document { .. } | By::Url { .. } | By::Near { .. } => None,
+        }
+    }
+
+    /// Which of several copies of a document stays.
+    fn keep(self) -> Option<Keep> {
+        match self {
+            By::Document { keep } | By::Url { keep } | By::Near { keep, .. } => Some(keep),
+            By::Paragraph { .. } | By::Ngram { .. } => None,
         }
     }
 
@@ -118,14 +134,14 @@ impl By {
     fn weight(self) -> u64 {
         match self {
             By::Ngram { .. } => NGRAM,
-            By::Document | By::Url | By::Paragraph { .. } | By::Near { .. } => MARK,
+            By::Document { .. } | By::Url { .. } | By::Paragraph { .. } | By::Near { .. } => MARK,
         }
     }
 
     /// What is compared, several of it.
     fn things(self) -> &'static str {
         match self {
-            By::Document | By::Url | By::Near { .. } => "documents",
+            By::Document { .. } | By::Url { .. } | By::Near { .. } => "documents",
             By::Paragraph { .. } => "paragraphs",
             By::Ngram { .. } => "n-grams",
         }
@@ -155,24 +171,20 @@ pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel
     let kept = AtomicU64::new(0);
     let job = Hashing { files, options, work: &work, hasher, progress, kept, memory: &memory };
     flow::run(files.len(), &job, cancel)?;
-    let parts: Vec<PathBuf> = (0..files.len()).map(|i| job.path(i)).collect();
-    // Of all parts, those that a run before left too.
-    let totals = parts.par_iter().with_max_len(1).map(|part| total(part)).collect::<Result<Vec<Head>>>()?;
-    let mut all = Head::default();
-    totals.into_iter().for_each(|head| all.add(head));
+    let parts = Parts::new(files, (0..files.len()).map(|i| job.path(i)).collect())?;
     let mut found = Found {
         summary: Summary {
             files: files.len() as u64,
             skipped: job.kept.load(Ordering::Relaxed),
-            documents: all.documents,
-            text_bytes: all.text,
+            documents: parts.all.documents,
+            text_bytes: parts.all.text,
         },
         ..Found::default()
     };
-    let mut marks = decide(&parts, options, &memory, &work, all.compared, &mut found, cancel)?;
-    found.marked = write(&parts, &outputs, options, &memory, &mut marks, cancel)?;
+    let mut marks = decide(&parts, options, &memory, &work, &mut found, cancel)?;
+    found.marked = write(&parts.paths, &outputs, options, &memory, &mut marks, cancel)?;
     // To give back what the system holds of them takes its time.
-    parts.par_iter().with_max_len(1).try_for_each(|part| fs::remove_file(part))?;
+    parts.paths.par_iter().with_max_len(1).try_for_each(|part| fs::remove_file(part))?;
     fs::remove_dir_all(&work)?;
     Ok(found)
 }
@@ -211,7 +223,7 @@ impl Job for Hashing<'_> {
     fn open(&self, number: usize) -> Result<Option<(Chunks, Output)>> {
         let file = &self.files[number];
         let mut hasher = blake3::Hasher::new();
-        hasher.update(format!("dedup 4 {:?}", self.options.by).as_bytes());
+        hasher.update(format!("dedup 5 {:?}", self.options.by).as_bytes());
         hasher.update(&file.blake3.0);
         match Output::begin(&self.path(number), Hash256(*hasher.finalize().as_bytes()))? {
             Some(output) => {
@@ -304,8 +316,7 @@ impl Hashing<'_> {
         out.extend_from_slice(source.as_bytes());
         put(room.offsets.code_points(text, text.len() as u32), out);
         put(text.len() as u32, out);
-        let newest = matches!(self.options.by, By::Near { keep: Keep::Newest, .. });
-        let day = if newest {
+        let day = if self.options.by.keep() == Some(Keep::Newest) {
             let created = serde_json::from_str::<Created>(row.line()).ok().and_then(|c| c.created);
             created.and_then(|c| date::days(&c)).unwrap_or(i32::MIN)
         } else {
@@ -316,13 +327,13 @@ impl Hashing<'_> {
         put(0, out);
         let mut number = 0;
         match self.options.by {
-            By::Document => {
+            By::Document { .. } => {
                 if !text.is_empty() {
                     out.extend_from_slice(&hash128(text.as_bytes(), 0).to_le_bytes());
                     number = 1;
                 }
             }
-            By::Url => {
+            By::Url { .. } => {
                 if let Ok(Metadata { url: Some(address) }) = serde_json::from_str(row.metadata())
                     && let Some(key) = url::key(&address)
                 {

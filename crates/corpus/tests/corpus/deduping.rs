@@ -87,12 +87,106 @@ fn documents_urls_and_near_texts_are_marked_whole() {
         assert_eq!(ids.len() as u64, found.duplicates);
         ids
     };
-    assert_eq!(marked(By::Document), ["c"]);
-    assert_eq!(marked(By::Url), ["b"]);
+    assert_eq!(marked(By::Document { keep: Keep::First }), ["c"]);
+    assert_eq!(marked(By::Document { keep: Keep::Last }), ["a"]);
+    assert_eq!(marked(By::Document { keep: Keep::Newest }), ["c"], "the other one has no day");
+    assert_eq!(marked(By::Url { keep: Keep::First }), ["b"]);
+    assert_eq!(marked(By::Url { keep: Keep::Newest }), ["a"]);
+    assert_eq!(marked(By::Url { keep: Keep::Longest }), ["a"]);
     let near = |keep| By::Near { preset: Preset::by_name("fineweb").unwrap(), keep };
     assert_eq!(marked(near(Keep::First)), ["b", "c"]);
     assert_eq!(marked(near(Keep::Longest)), ["a", "c"]);
     assert_eq!(marked(near(Keep::Newest)), ["a", "c"]);
+}
+
+/// What every row of an attributes file says about the document that stays instead.
+fn copies(path: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["copy_of"].clone())
+        .collect()
+}
+
+#[test]
+fn a_copy_knows_the_document_that_stays_instead() {
+    let a = row("a1", "one", "") + &row("a2", "two", "") + &row("a3", "one", "");
+    // An id that is a number, and a row without a source.
+    let b = "{\"id\":7,\"text\":\"longer\"}\n".to_string() + &row("b2", "two", "") + &row("b3", "one", "");
+    let c = row("c\\n", "longer", "") + &row("c2", "alone", "");
+    let files = [
+        ("c/documents/a.jsonl", a),
+        ("c/documents/b.jsonl", String::new()),
+        ("c/documents/d/c.jsonl", b + &c),
+    ];
+    let given: Vec<(&str, &[u8])> = files.iter().map(|(path, text)| (*path, text.as_bytes())).collect();
+    let of = |id: serde_json::Value, file: &str, size: u32, source: bool| {
+        let mut name =
+            serde_json::json!({"id": id, "file": format!("c/documents/{file}"), "cluster_size": size});
+        if source {
+            name["source"] = "s".into();
+        }
+        name
+    };
+    let none = serde_json::Value::Null;
+    for threads in [1, 3] {
+        let dir = project(&given);
+        let found = run(dir.path(), By::Document { keep: Keep::First }, threads);
+        assert_eq!((found.compared, found.duplicates), (8, 4));
+        let all = |file: &str| copies(&dir.path().join("c/attributes/dup").join(file));
+        let one = of("a1".into(), "a.jsonl", 3, true);
+        let seven = of(7.into(), "d/c.jsonl", 2, false);
+        assert_eq!(all("a.jsonl"), [none.clone(), none.clone(), one.clone()]);
+        assert_eq!(all("b.jsonl"), [none.clone(); 0]);
+        let two = of("a2".into(), "a.jsonl", 2, true);
+        assert_eq!(all("d/c.jsonl"), [none.clone(), two, one, seven, none.clone()]);
+
+        let dir = project(&given);
+        run(dir.path(), By::Document { keep: Keep::Last }, threads);
+        let all = |file: &str| copies(&dir.path().join("c/attributes/dup").join(file));
+        let (one, two) = (of("b3".into(), "d/c.jsonl", 3, true), of("b2".into(), "d/c.jsonl", 2, true));
+        let last = of("c\n".into(), "d/c.jsonl", 2, true);
+        assert_eq!(all("a.jsonl"), [one.clone(), two, one]);
+        assert_eq!(all("d/c.jsonl"), [last, none.clone(), none.clone(), none.clone(), none.clone()]);
+    }
+}
+
+/// Many clusters whose names do not fit the memory, against the book.
+#[test]
+fn names_of_what_stays_go_to_files_and_come_back() {
+    let name = |i: usize| format!("{i:06}{}", "x".repeat(400));
+    let rows: String = (0..3000).map(|i| row(&name(i), &format!("text {}", i * i % 1009), "")).collect();
+    let mut first = std::collections::HashMap::new();
+    let mut sizes = std::collections::HashMap::new();
+    for i in 0..3000 {
+        first.entry(i * i % 1009).or_insert(i);
+        *sizes.entry(i * i % 1009).or_insert(0) += 1;
+    }
+    let mut bytes = Vec::new();
+    for memory in [1 << 18, 1 << 28] {
+        for threads in [1, 2] {
+            let dir = project(&[("c/documents/a.jsonl", rows.as_bytes())]);
+            let files = input_files(dir.path(), "c/documents").unwrap();
+            let by = By::Document { keep: Keep::First };
+            let options = Options { by, name: "dup".into(), to: None, memory };
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| dedup(&files, &options, &Progress::default(), &Cancel::new()).unwrap());
+            let path = dir.path().join("c/attributes/dup/a.jsonl");
+            for (i, copy) in copies(&path).iter().enumerate() {
+                let (first, size) = (first[&(i * i % 1009)], sizes[&(i * i % 1009)]);
+                match first == i {
+                    true => assert!(copy.is_null()),
+                    false => {
+                        assert_eq!(
+                            (copy["id"].as_str(), copy["cluster_size"].as_u64()),
+                            (Some(&*name(first)), Some(size))
+                        );
+                    }
+                }
+            }
+            bytes.push(std::fs::read(path).unwrap());
+        }
+    }
+    assert!(bytes.windows(2).all(|two| two[0] == two[1]));
 }
 
 /// Files of several pieces and several batches of keys, against the book.

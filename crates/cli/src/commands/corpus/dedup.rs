@@ -27,7 +27,7 @@ fn by(args: &DedupArgs) -> anyhow::Result<By> {
         ("--overlap", args.overlap.is_some(), &["ngram"]),
         ("--skip-short", args.skip_short, &["ngram"]),
         ("--preset", args.preset.is_some(), &["near"]),
-        ("--keep", args.keep.is_some(), &["near"]),
+        ("--keep", args.keep.is_some(), &["document", "url", "near"]),
     ];
     let idle = options.iter().find(|(_, given, of)| *given && !of.contains(&args.by.as_str()));
     if let Some((option, _, of)) = idle {
@@ -50,10 +50,11 @@ fn by(args: &DedupArgs) -> anyhow::Result<By> {
             "with --overlap 0.5 a paragraph is marked if half of its n-grams came before",
         ));
     }
+    let keep = args.keep.as_deref().and_then(Keep::by_name).unwrap_or_default();
     let (min_bytes, bloom) = (args.min_bytes.unwrap_or(0), args.bloom.map(|keys| (keys, rate)));
     Ok(match args.by.as_str() {
-        "document" => By::Document,
-        "url" => By::Url,
+        "document" => By::Document { keep },
+        "url" => By::Url { keep },
         "paragraph" => By::Paragraph { min_bytes, bloom },
         "ngram" => {
             let (length, stride) = (args.words.unwrap_or(13), args.stride.unwrap_or(1));
@@ -64,7 +65,7 @@ fn by(args: &DedupArgs) -> anyhow::Result<By> {
             let name = args.preset.as_deref().unwrap_or("fineweb");
             let preset = Preset::by_name(name)
                 .ok_or_else(|| Fault::new(format!("there is no preset `{name}`"), "`--help` lists them"))?;
-            By::Near { preset, keep: args.keep.as_deref().and_then(Keep::by_name).unwrap_or_default() }
+            By::Near { preset, keep }
         }
     })
 }

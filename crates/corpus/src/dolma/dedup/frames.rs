@@ -4,7 +4,9 @@
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use regimen_base::fs;
+use regimen_recipe::InputFile;
 
 use super::By;
 use super::record::{Record, next};
@@ -62,7 +64,7 @@ fn cut() -> Error {
 }
 
 /// The sum of the heads of a file.
-pub(super) fn total(path: &Path) -> Result<Head> {
+fn total(path: &Path) -> Result<Head> {
     let mut file = BufReader::with_capacity(HEAD, fs::open(path)?);
     let mut all = Head::default();
     while let Some(head) = Head::read(&mut file, path)? {
@@ -71,6 +73,30 @@ pub(super) fn total(path: &Path) -> Result<Head> {
         file.seek_relative(length).map_err(|e| fs::Error::new("read", path, e))?;
     }
     Ok(all)
+}
+
+/// What the first pass left.
+pub(super) struct Parts<'f> {
+    /// The files of documents.
+    pub files: &'f [InputFile],
+    /// The file of the records of each.
+    pub paths: Vec<PathBuf>,
+    /// How many documents each has.
+    pub documents: Vec<u64>,
+    /// The sum of all heads.
+    pub all: Head,
+}
+
+impl Parts<'_> {
+    /// The files of records at `paths`, those that a run before left too.
+    pub fn new(files: &[InputFile], paths: Vec<PathBuf>) -> Result<Parts<'_>> {
+        let totals =
+            paths.par_iter().with_max_len(1).map(|part| total(part)).collect::<Result<Vec<Head>>>()?;
+        let documents = totals.iter().map(|head| head.documents).collect();
+        let mut all = Head::default();
+        totals.into_iter().for_each(|head| all.add(head));
+        Ok(Parts { files, paths, documents, all })
+    }
 }
 
 /// The records of some files, one file after the other.
@@ -146,6 +172,7 @@ impl<'p> Records<'p> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dedup::Keep;
 
     /// A record without source whose id is `id`, with one hash.
     fn record(id: u32) -> Vec<u8> {
@@ -179,7 +206,7 @@ mod tests {
         file(&paths[1], &[]);
         file(&paths[2], std::slice::from_ref(&(9..10)));
         file(&paths[3], std::slice::from_ref(&(10..10)));
-        let mut records = Records::new(&paths, By::Document);
+        let mut records = Records::new(&paths, By::Document { keep: Keep::First });
         let mut ids = Vec::new();
         while let Some(record) = records.next().unwrap() {
             ids.push(record.id.parse::<u32>().unwrap());
@@ -192,7 +219,7 @@ mod tests {
         let whole = std::fs::read(&paths[2]).unwrap();
         for length in 1..whole.len() {
             std::fs::write(&paths[2], &whole[..length]).unwrap();
-            let mut records = Records::new(&paths[2..3], By::Document);
+            let mut records = Records::new(&paths[2..3], By::Document { keep: Keep::First });
             assert!(records.next().is_err(), "{length}");
         }
     }

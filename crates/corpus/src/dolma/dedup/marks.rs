@@ -1,10 +1,11 @@
 //! Deciding, in document order, what came before.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use regimen_base::Cancel;
 
-use super::frames::Records;
+use super::copies::Copies;
+use super::frames::{Parts, Records};
 use super::record::Record;
 use super::{By, Found, Options};
 use crate::dedup::{Batch, Bloom, Budget, ExactKeys, ExactParagraphs, Facts, Kept, Lsh, Sizing};
@@ -17,36 +18,35 @@ const BATCH: usize = 1 << 18;
 /// What came before, in document order.
 pub(super) enum Marks {
     /// Whole documents.
-    Documents(Vec<bool>),
+    Documents(Copies),
     /// Ordinal and number of the paragraph or n-gram, sorted.
     Exact { all: Box<crate::dedup::Paragraphs>, next: Option<(u32, Vec<u32>)> },
     /// A bit for each paragraph or n-gram.
     Bits { bits: Vec<u64>, at: usize },
 }
 
-/// Bytes that are held of a document when documents are compared: its number in two tables, and its fate.
-const HELD: u64 = 9;
-/// The same when one of several is chosen, while they are compared and in the end.
-const CHOSEN: [u64; 2] = [8 + size_of::<Facts>() as u64, 72 + size_of::<Facts>() as u64];
+/// Bytes that are held of a document when documents are compared: what stays instead of it, and tables of clusters.
+const HELD: u64 = 16;
+/// The same of what a policy may ask about it.
+const FACTS: u64 = size_of::<Facts>() as u64;
 
 /// Decide about the `compared` things that the records in `parts` hold.
 pub(super) fn decide(
-    parts: &[PathBuf],
+    parts: &Parts,
     options: &Options,
     memory: &Memory,
     work: &Path,
-    compared: u64,
     found: &mut Found,
     cancel: &Cancel,
 ) -> Result<Marks> {
-    let documents = found.summary.documents;
+    let (documents, compared) = (parts.all.documents, parts.all.compared);
     let budget = |memory| Budget { memory, dir: work.join("spill") };
     let count = u32::try_from(documents)
         .ok()
         .filter(|&n| n < u32::MAX)
         .ok_or(Error::TooMany { what: "documents", most: u64::from(u32::MAX) })?;
     let each = |then: &mut dyn FnMut(u32, &Record) -> Result<()>| -> Result<()> {
-        let (mut ordinal, mut records) = (0, Records::new(parts, options.by));
+        let (mut ordinal, mut records) = (0, Records::new(&parts.paths, options.by));
         while let Some(record) = records.next()? {
             cancel.check()?;
             then(ordinal, &record)?;
@@ -58,32 +58,38 @@ pub(super) fn decide(
         record.compared.as_chunks::<8>().0.iter().map(|w| u64::from_le_bytes(*w)).collect::<Vec<u64>>()
     };
     match options.by {
-        By::Document | By::Url => {
-            let mut keys = ExactKeys::new("keys", &budget(memory.for_documents(documents, HELD, HELD)?))?;
-            each(&mut |ordinal, record| {
-                if let Some(key) = record.compared.first_chunk::<16>() {
-                    found.compared += 1;
-                    keys.push(ordinal, u128::from_le_bytes(*key))?;
-                }
-                Ok(())
-            })?;
-            let clusters = keys.finish(count)?;
-            let gone = (0u32..).zip(clusters.firsts()).map(|(ordinal, &first)| first != ordinal);
-            let gone: Vec<bool> = gone.collect();
-            found.duplicates = gone.iter().filter(|&&g| g).count() as u64;
-            Ok(Marks::Documents(gone))
-        }
-        By::Near { keep, .. } => {
-            let mut lsh = Lsh::new(&budget(memory.for_documents(documents, CHOSEN[1], CHOSEN[0])?))?;
-            let mut facts = Vec::with_capacity(count as usize);
-            each(&mut |ordinal, record| {
+        By::Document { keep } | By::Url { keep } | By::Near { keep, .. } => {
+            let asked = if keep.asks() { FACTS } else { 0 };
+            let left = memory.for_documents(documents, HELD + asked, asked)?;
+            let mut facts = Vec::with_capacity(if keep.asks() { count as usize } else { 0 });
+            let mut note = |record: &Record| {
                 found.compared += u64::from(!record.compared.is_empty());
-                facts.push(Facts { bytes: record.bytes, day: record.day, rank: 0 });
-                Ok(lsh.push(ordinal, &words(record))?)
-            })?;
-            let kept = Kept::new(&lsh.finish(count)?, keep, |ordinal| facts[ordinal as usize]);
+                if keep.asks() {
+                    facts.push(Facts { bytes: record.bytes, day: record.day, rank: 0 });
+                }
+            };
+            let clusters = if let By::Near { .. } = options.by {
+                let mut lsh = Lsh::new(&budget(left))?;
+                each(&mut |ordinal, record| {
+                    note(record);
+                    Ok(lsh.push(ordinal, &words(record))?)
+                })?;
+                lsh.finish(count)?
+            } else {
+                let mut keys = ExactKeys::new("keys", &budget(left))?;
+                each(&mut |ordinal, record| {
+                    note(record);
+                    match record.compared.first_chunk::<16>() {
+                        Some(key) => Ok(keys.push(ordinal, u128::from_le_bytes(*key))?),
+                        None => Ok(()),
+                    }
+                })?;
+                keys.finish(count)?
+            };
+            let kept = Kept::new(&clusters, keep, |ordinal| facts[ordinal as usize]);
+            drop(clusters);
             found.duplicates = kept.dropped();
-            Ok(Marks::Documents((0..count).map(|ordinal| !kept.is_kept(ordinal)).collect()))
+            Ok(Marks::Documents(Copies::new(kept, parts, options.by, left / 4, work, cancel)?))
         }
         By::Paragraph { bloom: None, .. } | By::Ngram { bloom: None, .. } => {
             let mut all = ExactParagraphs::new(&budget(options.memory))?;
@@ -114,7 +120,7 @@ pub(super) fn decide(
                 return Err(Error::StepMemory { what, needed, allowed, instead });
             }
             let mut bloom = Bloom::new(sizing, options.memory - marks)?;
-            let mut hashes = Hashes { records: Records::new(parts, options.by) };
+            let mut hashes = Hashes { records: Records::new(&parts.paths, options.by) };
             let mut bits =
                 Bits { words: Vec::with_capacity(compared.div_ceil(64) as usize), ..Bits::default() };
             let mut keys = Vec::new();
@@ -137,7 +143,7 @@ pub(super) fn decide(
             bits.extend(&before);
             (found.compared, found.duplicates) = (bits.length, bits.set);
             bloom.check::<Error>(|all| {
-                let mut hashes = Hashes { records: Records::new(parts, options.by) };
+                let mut hashes = Hashes { records: Records::new(&parts.paths, options.by) };
                 while !hashes.batch(&sizing, &mut keys)?.is_empty() {
                     keys.iter().for_each(|&key| all.add(key));
                 }
@@ -191,8 +197,8 @@ impl Marks {
     pub(super) fn of(&mut self, ordinal: u32, count: usize, out: &mut Vec<u32>) -> Result<()> {
         out.clear();
         match self {
-            Marks::Documents(gone) => {
-                if gone[ordinal as usize] {
+            Marks::Documents(copies) => {
+                if copies.is_copy(ordinal) {
                     out.push(0);
                 }
             }

@@ -29,7 +29,7 @@ impl Record<'_> {
 impl By {
     pub(super) fn width(self) -> usize {
         match self {
-            By::Document | By::Url | By::Paragraph { .. } | By::Ngram { .. } => 16,
+            By::Document { .. } | By::Url { .. } | By::Paragraph { .. } | By::Ngram { .. } => 16,
             By::Near { .. } => 8,
         }
     }
