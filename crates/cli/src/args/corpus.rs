@@ -320,9 +320,19 @@ pub struct DedupArgs {
     /// Folder for the attributes (default: `attributes/NAME` beside `documents`)
     #[arg(long, value_name = "DIR")]
     pub to: Option<PathBuf>,
-    /// Paragraphs of fewer bytes are not compared [default: 0]
+    /// Compare the text or number in this field of a row, such as id or metadata.url, instead of the text
+    #[arg(long, value_name = "FIELD")]
+    pub key: Option<String>,
+    /// Documents (what of them is compared) or paragraphs of fewer bytes are no copies of others [default: 0]
     #[arg(long, value_name = "BYTES")]
     pub min_bytes: Option<u32>,
+    /// The same for fewer words, between Unicode's word boundaries [default: 0]
+    #[arg(long, value_name = "N")]
+    pub min_words: Option<u32>,
+    /// What stands between two paragraphs, where \n is a line feed, \t a tab, \r a carriage return and \\ a backslash
+    /// [default: \n]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub separator: Option<String>,
     /// Compare paragraphs, or n-grams and short paragraphs, by a Bloom filter for N of them, in less memory
     #[arg(long, value_name = "N")]
     pub bloom: Option<u64>,

@@ -7,12 +7,14 @@
 //! document order; the second writes the attributes.
 
 mod copies;
+mod field;
 mod frames;
 mod marks;
 mod ngrams;
 mod record;
 mod write;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,7 +41,7 @@ use crate::error::{Error, Place, Result};
 use crate::flow::{self, Job};
 use crate::memory::{Memory, is_long};
 use crate::output::{Output, hold, tidy};
-use crate::paragraphs::paragraphs;
+pub use crate::paragraphs::{Cut, Least};
 use crate::read::chunk::{Chunk, Chunks};
 
 /// Bytes of a document for which a paragraph counts: marks of many short ones take more than their text.
@@ -48,10 +50,14 @@ const MARK: u64 = 12;
 const NGRAM: u64 = 4;
 
 /// What is compared.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum By {
     /// Whole texts.
     Document {
+        /// The field that is compared instead of the text, such as `metadata.url`.
+        key: Option<String>,
+        /// Shorter ones are not compared.
+        least: Least,
         /// Which of several copies stays.
         keep: Keep,
     },
@@ -60,19 +66,19 @@ pub enum By {
         /// Which of several copies stays.
         keep: Keep,
     },
-    /// Lines of at least so many bytes, without the white space around them.
+    /// Paragraphs, without the white space around them.
     Paragraph {
-        /// Shorter ones are not compared.
-        min_bytes: u32,
+        /// What they are.
+        cut: Cut,
         /// A Bloom filter for so many paragraphs with this rate of false positives; exact if there is none.
         bloom: Option<(u64, f64)>,
     },
-    /// Lines as with [`By::Paragraph`], by the share of their n-grams.
+    /// Paragraphs as with [`By::Paragraph`], by the share of their n-grams.
     Ngram {
         /// Which n-grams, and which share.
         ngrams: Ngrams,
-        /// Shorter lines are not compared.
-        min_bytes: u32,
+        /// What paragraphs are.
+        cut: Cut,
         /// A Bloom filter for so many n-grams with this rate of false positives; exact if there is none.
         bloom: Option<(u64, f64)>,
     },
@@ -115,23 +121,23 @@ pub struct Found {
 
 impl By {
     /// The Bloom filter that is asked for.
-    fn bloom(self) -> Option<(u64, f64)> {
+    fn bloom(&self) -> Option<(u64, f64)> {
         match self {
-            By::Paragraph { bloom, .. } | By::Ngram { bloom, .. } => bloom,
+            By::Paragraph { bloom, .. } | By::Ngram { bloom, .. } => *bloom,
             By::Document { .. } | By::Url { .. } | By::Near { .. } => None,
         }
     }
 
     /// Which of several copies of a document stays.
-    fn keep(self) -> Option<Keep> {
+    fn keep(&self) -> Option<Keep> {
         match self {
-            By::Document { keep } | By::Url { keep } | By::Near { keep, .. } => Some(keep),
+            By::Document { keep, .. } | By::Url { keep } | By::Near { keep, .. } => Some(*keep),
             By::Paragraph { .. } | By::Ngram { .. } => None,
         }
     }
 
     /// Bytes of a document for which one of them counts.
-    fn weight(self) -> u64 {
+    fn weight(&self) -> u64 {
         match self {
             By::Ngram { .. } => NGRAM,
             By::Document { .. } | By::Url { .. } | By::Paragraph { .. } | By::Near { .. } => MARK,
@@ -139,7 +145,7 @@ impl By {
     }
 
     /// What is compared, several of it.
-    fn things(self) -> &'static str {
+    fn things(&self) -> &'static str {
         match self {
             By::Document { .. } | By::Url { .. } | By::Near { .. } => "documents",
             By::Paragraph { .. } => "paragraphs",
@@ -160,7 +166,7 @@ pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel
     // The same folder each time, so that a run that was stopped goes on.
     let work = first.with_file_name(".regimen").join("work");
     fs::create_dir_all(&work)?;
-    let hasher = match options.by {
+    let hasher = match &options.by {
         By::Near { preset, .. } => Some(MinHasher::new(preset.minhash)?),
         _ => None,
     };
@@ -172,6 +178,12 @@ pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel
     let job = Hashing { files, options, work: &work, hasher, progress, kept, memory: &memory };
     flow::run(files.len(), &job, cancel)?;
     let parts = Parts::new(files, (0..files.len()).map(|i| job.path(i)).collect())?;
+    if let By::Document { key: Some(field), .. } = &options.by
+        && parts.all.documents > 0
+        && parts.all.compared == 0
+    {
+        return Err(Error::NoKey { field: field.clone(), documents: parts.all.documents });
+    }
     let mut found = Found {
         summary: Summary {
             files: files.len() as u64,
@@ -255,7 +267,7 @@ impl Job for Hashing<'_> {
         let (mut out, mut head) = (Vec::new(), Head::default());
         chunk.rows(&file.path, |line, place: &dyn Fn() -> Place| {
             let row = Row::parse(line, place)?;
-            let number = self.hash(&row, room, &mut out);
+            let number = self.hash(&row, room, &mut out, place)?;
             if number > self.most() {
                 let (what, most, weight) = (self.options.by.things(), self.most(), self.options.by.weight());
                 return Err(Error::Crowded { place: place(), what, number, most, weight });
@@ -305,7 +317,7 @@ impl Hashing<'_> {
     /// Append the record of a row: lengths of what follows, id, source, code points of the text, its day, and what is
     /// compared: for paragraphs and their n-grams hash, start and end of each, else hashes alone. Gives back how many these
     /// are; of more n-grams than [`Hashing::most`] not all are appended.
-    fn hash(&self, row: &Row, room: &mut Room, out: &mut Vec<u8>) -> u64 {
+    fn hash(&self, row: &Row, room: &mut Room, out: &mut Vec<u8>, place: &dyn Fn() -> Place) -> Result<u64> {
         let text = row.text();
         let source = row.source.map_or("", |source| source.get());
         let put = |n: u32, out: &mut Vec<u8>| out.extend_from_slice(&n.to_le_bytes());
@@ -326,9 +338,13 @@ impl Hashing<'_> {
         let count = out.len();
         put(0, out);
         let mut number = 0;
-        match self.options.by {
-            By::Document { .. } => {
-                if !text.is_empty() {
+        match &self.options.by {
+            By::Document { key, least, .. } => {
+                let compared = match key {
+                    None => Some(Cow::Borrowed(text)),
+                    Some(key) => field::value(row, key, place)?,
+                };
+                if let Some(text) = compared.filter(|text| !text.is_empty() && least.met(text)) {
                     out.extend_from_slice(&hash128(text.as_bytes(), 0).to_le_bytes());
                     number = 1;
                 }
@@ -341,13 +357,13 @@ impl Hashing<'_> {
                     number = 1;
                 }
             }
-            By::Paragraph { min_bytes, .. } => {
+            By::Paragraph { cut, .. } => {
                 if is_long(text.len()) {
                     // Short paragraphs take more than their text, and no more than that.
-                    out.reserve_exact(16 * paragraphs(text, min_bytes).count());
+                    out.reserve_exact(16 * cut.paragraphs(text).count());
                 }
                 let mut points = room.offsets.cursor(text);
-                for paragraph in paragraphs(text, min_bytes) {
+                for paragraph in cut.paragraphs(text) {
                     let (start, end) = (points.to(paragraph.start), points.to(paragraph.end));
                     let mut record = [0; 16];
                     record[..8].copy_from_slice(&paragraph.hash().to_le_bytes());
@@ -357,20 +373,20 @@ impl Hashing<'_> {
                     number += 1;
                 }
             }
-            By::Ngram { ngrams, min_bytes, .. } => {
+            By::Ngram { ngrams, cut, .. } => {
                 let most = self.most();
                 if is_long(text.len()) {
                     let mut all = 0;
-                    for paragraph in paragraphs(text, min_bytes) {
+                    for paragraph in cut.paragraphs(text) {
                         all += ngrams.number(&paragraph);
                         if all > most {
-                            return all;
+                            return Ok(all);
                         }
                     }
                     out.reserve_exact(16 * all as usize);
                 }
                 let mut points = room.offsets.cursor(text);
-                for paragraph in paragraphs(text, min_bytes) {
+                for paragraph in cut.paragraphs(text) {
                     let range = (points.to(paragraph.start), points.to(paragraph.end));
                     number += ngrams.items(&paragraph, range, most - number, &mut room.words, out);
                     if number > most {
@@ -390,6 +406,6 @@ impl Hashing<'_> {
             }
         }
         out[count..count + 4].copy_from_slice(&(number as u32).to_le_bytes());
-        number
+        Ok(number)
     }
 }

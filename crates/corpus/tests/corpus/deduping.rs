@@ -4,7 +4,7 @@ use std::path::Path;
 
 use regimen_base::{Cancel, Hint};
 use regimen_corpus::dedup::{Keep, Preset};
-use regimen_corpus::dolma::dedup::{By, Found, Ngrams, Options, dedup};
+use regimen_corpus::dolma::dedup::{By, Cut, Found, Least, Ngrams, Options, dedup};
 use regimen_corpus::dolma::tag::Progress;
 use regimen_recipe::input_files;
 
@@ -15,6 +15,11 @@ fn run(dir: &Path, by: By, threads: usize) -> Found {
     let options = Options { by, name: "dup".into(), to: None, memory: 1 << 24 };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| dedup(&files, &options, &Progress::default(), &Cancel::new()).unwrap())
+}
+
+/// Whole texts.
+fn document(keep: Keep) -> By {
+    By::Document { key: None, least: Least::default(), keep }
 }
 
 fn row(id: &str, text: &str, more: &str) -> String {
@@ -55,7 +60,7 @@ fn paragraphs_that_came_before_are_marked_in_code_points() {
                 ("c/documents/a.jsonl.gz", &gzip(a.as_bytes())),
                 ("c/documents/b.jsonl.gz", &gzip(b.as_bytes())),
             ]);
-            let found = run(dir.path(), By::Paragraph { min_bytes: 0, bloom }, threads);
+            let found = run(dir.path(), By::Paragraph { cut: Cut::default(), bloom }, threads);
             assert_eq!((found.compared, found.duplicates, found.summary.documents), (8, 3, 3));
             let of = |name: &str| spans(&dir.path().join("c/attributes/dup").join(name));
             assert_eq!(of("a.jsonl.gz"), [("a1".into(), vec![(11, 17)]), ("a2".into(), vec![])]);
@@ -87,9 +92,9 @@ fn documents_urls_and_near_texts_are_marked_whole() {
         assert_eq!(ids.len() as u64, found.duplicates);
         ids
     };
-    assert_eq!(marked(By::Document { keep: Keep::First }), ["c"]);
-    assert_eq!(marked(By::Document { keep: Keep::Last }), ["a"]);
-    assert_eq!(marked(By::Document { keep: Keep::Newest }), ["c"], "the other one has no day");
+    assert_eq!(marked(document(Keep::First)), ["c"]);
+    assert_eq!(marked(document(Keep::Last)), ["a"]);
+    assert_eq!(marked(document(Keep::Newest)), ["c"], "the other one has no day");
     assert_eq!(marked(By::Url { keep: Keep::First }), ["b"]);
     assert_eq!(marked(By::Url { keep: Keep::Newest }), ["a"]);
     assert_eq!(marked(By::Url { keep: Keep::Longest }), ["a"]);
@@ -97,6 +102,60 @@ fn documents_urls_and_near_texts_are_marked_whole() {
     assert_eq!(marked(near(Keep::First)), ["b", "c"]);
     assert_eq!(marked(near(Keep::Longest)), ["a", "c"]);
     assert_eq!(marked(near(Keep::Newest)), ["a", "c"]);
+}
+
+#[test]
+fn documents_are_compared_by_any_field() {
+    let of = |id: &str, more: &str| row(id, &format!("text of {id}"), more);
+    let rows = of("a", ",\"metadata\":{\"hash\":\"one two\",\"n\":12}")
+        + &of("b", ",\"metadata\":{\"hash\":\"one two\",\"n\":\"12\"}")
+        + &of("c", ",\"metadata\":{\"hash\":\"\"}")
+        + &of("d", ",\"metadata\":{\"hash\":\"\"}")
+        + &of("e", "")
+        + &of("f", "");
+    let try_by = |key: &str, least: Least| {
+        let dir = project(&[("c/documents/a.jsonl.gz", &gzip(rows.as_bytes()))]);
+        let files = input_files(dir.path(), "c/documents").unwrap();
+        let by = By::Document { key: Some(key.into()), least, keep: Keep::First };
+        let options = Options { by, name: "dup".into(), to: None, memory: 1 << 24 };
+        let found = dedup(&files, &options, &Progress::default(), &Cancel::new())?;
+        let list = spans(&dir.path().join("c/attributes/dup/a.jsonl.gz"));
+        let marked: Vec<String> = list.into_iter().filter(|(_, s)| !s.is_empty()).map(|(id, _)| id).collect();
+        // The span is that of the text, whatever was compared.
+        Ok::<_, regimen_corpus::Error>((found.compared, marked.join(" ")))
+    };
+    let by = |key, bytes, words| try_by(key, Least { bytes, words }).unwrap();
+    // Empty values are like no other.
+    assert_eq!(by("metadata.hash", 0, 0), (2, "b".into()));
+    assert_eq!(by("metadata.n", 0, 0), (2, "b".into()));
+    assert_eq!(by("source", 0, 0), (6, "b c d e f".into()));
+    assert_eq!(by("id", 0, 0), (6, String::new()));
+    assert_eq!(by("text", 9, 3), (6, String::new()));
+    let error = try_by("metadata.hsah", Least::default()).unwrap_err();
+    assert!(
+        error.to_string().contains("`metadata.hsah`") && error.hint().unwrap().contains("--key"),
+        "{error}"
+    );
+    assert!(try_by("metadata.hash", Least { bytes: 8, words: 0 }).is_err());
+    assert!(try_by("metadata.hash", Least { bytes: 0, words: 3 }).is_err());
+    let error = try_by("metadata", Least::default()).unwrap_err().to_string();
+    assert!(error.contains("line 1") && error.contains("`metadata`"), "{error}");
+}
+
+#[test]
+fn paragraphs_are_cut_at_any_text_and_short_ones_passed_over() {
+    let rows = row("a", "one two\n\nné\n\n one two", "") + &row("b", "né\n\none\ntwo\n\none two\n\n", "");
+    let marked = |separator: &str, words: u32| {
+        let dir = project(&[("c/documents/a.jsonl.gz", &gzip(rows.as_bytes()))]);
+        let cut = Cut { separator: separator.into(), least: Least { bytes: 0, words } };
+        let found = run(dir.path(), By::Paragraph { cut, bloom: None }, 2);
+        let all = spans(&dir.path().join("c/attributes/dup/a.jsonl.gz"));
+        (found.compared, all.into_iter().map(|(_, list)| list).collect::<Vec<_>>())
+    };
+    assert_eq!(marked("\n\n", 0), (6, vec![vec![(13, 21)], vec![(0, 4), (13, 22)]]));
+    assert_eq!(marked("\n\n", 2), (4, vec![vec![(13, 21)], vec![(13, 22)]]));
+    assert_eq!(marked("\n", 0), (7, vec![vec![(13, 21)], vec![(0, 3), (13, 21)]]));
+    assert_eq!(marked("two", 0).1, [vec![], vec![(11, 20)]]);
 }
 
 /// What every row of an attributes file says about the document that stays instead.
@@ -130,7 +189,7 @@ fn a_copy_knows_the_document_that_stays_instead() {
     let none = serde_json::Value::Null;
     for threads in [1, 3] {
         let dir = project(&given);
-        let found = run(dir.path(), By::Document { keep: Keep::First }, threads);
+        let found = run(dir.path(), document(Keep::First), threads);
         assert_eq!((found.compared, found.duplicates), (8, 4));
         let all = |file: &str| copies(&dir.path().join("c/attributes/dup").join(file));
         let one = of("a1".into(), "a.jsonl", 3, true);
@@ -141,7 +200,7 @@ fn a_copy_knows_the_document_that_stays_instead() {
         assert_eq!(all("d/c.jsonl"), [none.clone(), two, one, seven, none.clone()]);
 
         let dir = project(&given);
-        run(dir.path(), By::Document { keep: Keep::Last }, threads);
+        run(dir.path(), document(Keep::Last), threads);
         let all = |file: &str| copies(&dir.path().join("c/attributes/dup").join(file));
         let (one, two) = (of("b3".into(), "d/c.jsonl", 3, true), of("b2".into(), "d/c.jsonl", 2, true));
         let last = of("c\n".into(), "d/c.jsonl", 2, true);
@@ -166,7 +225,7 @@ fn names_of_what_stays_go_to_files_and_come_back() {
         for threads in [1, 2] {
             let dir = project(&[("c/documents/a.jsonl", rows.as_bytes())]);
             let files = input_files(dir.path(), "c/documents").unwrap();
-            let by = By::Document { keep: Keep::First };
+            let by = document(Keep::First);
             let options = Options { by, name: "dup".into(), to: None, memory };
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| dedup(&files, &options, &Progress::default(), &Cancel::new()).unwrap());
@@ -226,7 +285,7 @@ fn many_paragraphs_are_marked_for_any_number_of_threads() {
                 files.iter().map(|(path, bytes)| (&path[..], &bytes[..])).collect();
             let dir = project(&given);
             let files = input_files(dir.path(), "c/documents").unwrap();
-            let by = By::Paragraph { min_bytes: 0, bloom };
+            let by = By::Paragraph { cut: Cut::default(), bloom };
             let options = Options { by, name: "dup".into(), to: None, memory: 1 << 28 };
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let found =
@@ -306,7 +365,7 @@ fn paragraphs_are_marked_by_the_share_of_their_ngrams() {
         assert!(marked > 100);
         for (bloom, threads) in [(None, 1), (None, 3), (Some((200_000, 1e-12)), 3)] {
             let dir = project(&given);
-            let found = run(dir.path(), By::Ngram { ngrams, min_bytes: 0, bloom }, threads);
+            let found = run(dir.path(), By::Ngram { ngrams, cut: Cut::default(), bloom }, threads);
             assert_eq!(found.marked, marked);
             let of = |path: &str| scored(&dir.path().join(path.replace("documents", "attributes/dup")));
             let all = names.iter().flat_map(|name| of(name)).map(|(_, spans)| spans);
@@ -321,7 +380,7 @@ fn more_ngrams_of_a_document_than_the_memory_bears_are_an_error() {
     let files = input_files(dir.path(), "c/documents").unwrap();
     let of = |stride| {
         let ngrams = Ngrams { length: 2, stride, share: 0.5, skip_short: false };
-        let by = By::Ngram { ngrams, min_bytes: 0, bloom: None };
+        let by = By::Ngram { ngrams, cut: Cut::default(), bloom: None };
         let options = Options { by, name: "dup".into(), to: None, memory: 1 << 24 };
         dedup(&files, &options, &Progress::default(), &Cancel::new())
     };

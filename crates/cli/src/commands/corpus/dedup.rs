@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use regimen_base::{Cancel, units};
 use regimen_corpus::dedup::{Keep, Preset};
-use regimen_corpus::dolma::dedup::{By, Ngrams, Options, dedup as run};
+use regimen_corpus::dolma::dedup::{By, Cut, Least, Ngrams, Options, dedup as run};
 use regimen_corpus::dolma::tag::Progress;
 
 use super::files;
@@ -18,8 +18,11 @@ const RATES: std::ops::RangeInclusive<f64> = 1e-15..=0.5;
 
 /// What is compared, and how.
 fn by(args: &DedupArgs) -> anyhow::Result<By> {
-    let options: [(&str, bool, &[&str]); 9] = [
-        ("--min-bytes", args.min_bytes.is_some(), &["paragraph", "ngram"]),
+    let options: [(&str, bool, &[&str]); 12] = [
+        ("--key", args.key.is_some(), &["document"]),
+        ("--min-bytes", args.min_bytes.is_some(), &["document", "paragraph", "ngram"]),
+        ("--min-words", args.min_words.is_some(), &["document", "paragraph", "ngram"]),
+        ("--separator", args.separator.is_some(), &["paragraph", "ngram"]),
         ("--bloom", args.bloom.is_some(), &["paragraph", "ngram"]),
         ("--rate", args.rate.is_some(), &["paragraph", "ngram"]),
         ("--words", args.words.is_some(), &["ngram"]),
@@ -51,15 +54,18 @@ fn by(args: &DedupArgs) -> anyhow::Result<By> {
         ));
     }
     let keep = args.keep.as_deref().and_then(Keep::by_name).unwrap_or_default();
-    let (min_bytes, bloom) = (args.min_bytes.unwrap_or(0), args.bloom.map(|keys| (keys, rate)));
+    let bloom = args.bloom.map(|keys| (keys, rate));
+    let least = Least { bytes: args.min_bytes.unwrap_or(0), words: args.min_words.unwrap_or(0) };
+    let separator = args.separator.as_deref().map_or(Ok("\n".into()), separator)?;
+    let cut = Cut { separator, least };
     Ok(match args.by.as_str() {
-        "document" => By::Document { keep },
+        "document" => By::Document { key: args.key.as_deref().map(key).transpose()?, least, keep },
         "url" => By::Url { keep },
-        "paragraph" => By::Paragraph { min_bytes, bloom },
+        "paragraph" => By::Paragraph { cut, bloom },
         "ngram" => {
             let (length, stride) = (args.words.unwrap_or(13), args.stride.unwrap_or(1));
             let ngrams = Ngrams { length, stride, share, skip_short: args.skip_short };
-            By::Ngram { ngrams, min_bytes, bloom }
+            By::Ngram { ngrams, cut, bloom }
         }
         _ => {
             let name = args.preset.as_deref().unwrap_or("fineweb");
@@ -68,6 +74,48 @@ fn by(args: &DedupArgs) -> anyhow::Result<By> {
             By::Near { preset, keep }
         }
     })
+}
+
+/// A field of a row as it is named; `$.` before it, as in Dolma's JSON paths, says nothing.
+fn key(text: &str) -> anyhow::Result<String> {
+    let path = text.strip_prefix("$.").unwrap_or(text);
+    if path.split('.').any(str::is_empty) || path.contains(['$', '[', '*']) {
+        return Err(Fault::new(
+            format!("`--key {text}` is no field of a row"),
+            "name one field, with dots between the names if it lies deeper, such as id or metadata.url",
+        ));
+    }
+    Ok(path.into())
+}
+
+/// What stands between two paragraphs, with its escapes resolved.
+fn separator(text: &str) -> anyhow::Result<String> {
+    let (mut out, mut characters) = (String::new(), text.chars());
+    while let Some(c) = characters.next() {
+        out.push(match c {
+            '\\' => match characters.next() {
+                Some('n') => '\n',
+                Some('t') => '\t',
+                Some('r') => '\r',
+                Some('\\') => '\\',
+                other => {
+                    let escape = other.map_or("\\".into(), |c| format!("\\{c}"));
+                    return Err(Fault::new(
+                        format!("`--separator {text}` has the escape `{escape}`, which stands for nothing"),
+                        "write \\n for a line feed, \\t for a tab, \\r for a carriage return, \\\\ for a backslash",
+                    ));
+                }
+            },
+            c => c,
+        });
+    }
+    if out.is_empty() {
+        return Err(Fault::new(
+            "`--separator` is empty",
+            "say what stands between two paragraphs, such as --separator '\\n\\n'; --by document compares whole texts",
+        ));
+    }
+    Ok(out)
 }
 
 pub fn dedup(context: &Context, args: &DedupArgs) -> anyhow::Result<u8> {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use regimen_base::{Cancel, fs};
 
-use super::By;
 use super::frames::{Parts, Records};
 use crate::dedup::Kept;
 use crate::dolma::attributes::decimal;
@@ -25,7 +24,7 @@ impl Copies {
     pub fn new(kept: Kept, parts: &Parts, by: By, most: u64, work: &Path, cancel: &Cancel) -> Result<Copies> {
         let mut names = Names::new(work.join("names"), most, kept.clusters().len());
         let mut wanted = kept.clusters().iter().map(|&(ordinal, _)| ordinal).peekable();
-        let (mut ordinal, mut records) = (0, Records::new(&parts.paths, by));
+        let (mut ordinal, mut records) = (0, Records::new(&parts.paths, width));
         while wanted.peek().is_some()
             && let Some(record) = records.next()?
         {

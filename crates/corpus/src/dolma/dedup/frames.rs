@@ -8,7 +8,6 @@ use rayon::prelude::*;
 use regimen_base::fs;
 use regimen_recipe::InputFile;
 
-use super::By;
 use super::record::{Record, next};
 use crate::error::{Error, Result};
 
@@ -102,7 +101,8 @@ impl Parts<'_> {
 /// The records of some files, one file after the other.
 pub(super) struct Records<'p> {
     paths: std::slice::Iter<'p, PathBuf>,
-    by: By,
+    /// Bytes of each thing that a record compares.
+    width: usize,
     /// The file at hand, if one has begun.
     open: Option<(&'p Path, std::fs::File)>,
     frame: Vec<u8>,
@@ -111,8 +111,8 @@ pub(super) struct Records<'p> {
 }
 
 impl<'p> Records<'p> {
-    pub fn new(paths: &'p [PathBuf], by: By) -> Records<'p> {
-        Records { paths: paths.iter(), by, open: None, frame: Vec::new(), at: 0 }
+    pub fn new(paths: &'p [PathBuf], width: usize) -> Records<'p> {
+        Records { paths: paths.iter(), width, open: None, frame: Vec::new(), at: 0 }
     }
 
     /// Go to the next file; whether there is one.
@@ -153,7 +153,7 @@ impl<'p> Records<'p> {
             return Ok(None);
         }
         let mut left = &self.frame[self.at..];
-        let record = next(&mut left, self.by)?;
+        let record = next(&mut left, self.width)?;
         self.at = self.frame.len() - left.len();
         Ok(record)
     }
@@ -172,7 +172,6 @@ impl<'p> Records<'p> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dedup::Keep;
 
     /// A record without source whose id is `id`, with one hash.
     fn record(id: u32) -> Vec<u8> {
@@ -206,7 +205,7 @@ mod tests {
         file(&paths[1], &[]);
         file(&paths[2], std::slice::from_ref(&(9..10)));
         file(&paths[3], std::slice::from_ref(&(10..10)));
-        let mut records = Records::new(&paths, By::Document { keep: Keep::First });
+        let mut records = Records::new(&paths, 16);
         let mut ids = Vec::new();
         while let Some(record) = records.next().unwrap() {
             ids.push(record.id.parse::<u32>().unwrap());
@@ -219,7 +218,7 @@ mod tests {
         let whole = std::fs::read(&paths[2]).unwrap();
         for length in 1..whole.len() {
             std::fs::write(&paths[2], &whole[..length]).unwrap();
-            let mut records = Records::new(&paths[2..3], By::Document { keep: Keep::First });
+            let mut records = Records::new(&paths[2..3], 16);
             assert!(records.next().is_err(), "{length}");
         }
     }

@@ -46,7 +46,7 @@ pub(super) fn decide(
         .filter(|&n| n < u32::MAX)
         .ok_or(Error::TooMany { what: "documents", most: u64::from(u32::MAX) })?;
     let each = |then: &mut dyn FnMut(u32, &Record) -> Result<()>| -> Result<()> {
-        let (mut ordinal, mut records) = (0, Records::new(&parts.paths, options.by));
+        let (mut ordinal, mut records) = (0, Records::new(&parts.paths, options.by.width()));
         while let Some(record) = records.next()? {
             cancel.check()?;
             then(ordinal, &record)?;
@@ -57,8 +57,9 @@ pub(super) fn decide(
     let words = |record: &Record| {
         record.compared.as_chunks::<8>().0.iter().map(|w| u64::from_le_bytes(*w)).collect::<Vec<u64>>()
     };
-    match options.by {
-        By::Document { keep } | By::Url { keep } | By::Near { keep, .. } => {
+    match &options.by {
+        By::Document { keep, .. } | By::Url { keep } | By::Near { keep, .. } => {
+            let keep = *keep;
             let asked = if keep.asks() { FACTS } else { 0 };
             let left = memory.for_documents(documents, HELD + asked, asked)?;
             let mut facts = Vec::with_capacity(if keep.asks() { count as usize } else { 0 });
@@ -89,7 +90,7 @@ pub(super) fn decide(
             let kept = Kept::new(&clusters, keep, |ordinal| facts[ordinal as usize]);
             drop(clusters);
             found.duplicates = kept.dropped();
-            Ok(Marks::Documents(Copies::new(kept, parts, options.by, left / 4, work, cancel)?))
+            Ok(Marks::Documents(Copies::new(kept, parts, options.by.width(), left / 4, work, cancel)?))
         }
         By::Paragraph { bloom: None, .. } | By::Ngram { bloom: None, .. } => {
             let mut all = ExactParagraphs::new(&budget(options.memory))?;
@@ -109,7 +110,7 @@ pub(super) fn decide(
         }
         By::Paragraph { bloom: Some((expected, rate)), .. }
         | By::Ngram { bloom: Some((expected, rate)), .. } => {
-            let sizing = Sizing::new(expected, rate)?;
+            let sizing = Sizing::new(*expected, *rate)?;
             // A bit tells of each one whether it came before.
             let marks = compared.div_ceil(64) * 8;
             if sizing.bytes() + marks > options.memory {
@@ -120,7 +121,7 @@ pub(super) fn decide(
                 return Err(Error::StepMemory { what, needed, allowed, instead });
             }
             let mut bloom = Bloom::new(sizing, options.memory - marks)?;
-            let mut hashes = Hashes { records: Records::new(&parts.paths, options.by) };
+            let mut hashes = Hashes { records: Records::new(&parts.paths, options.by.width()) };
             let mut bits =
                 Bits { words: Vec::with_capacity(compared.div_ceil(64) as usize), ..Bits::default() };
             let mut keys = Vec::new();
@@ -143,7 +144,7 @@ pub(super) fn decide(
             bits.extend(&before);
             (found.compared, found.duplicates) = (bits.length, bits.set);
             bloom.check::<Error>(|all| {
-                let mut hashes = Hashes { records: Records::new(&parts.paths, options.by) };
+                let mut hashes = Hashes { records: Records::new(&parts.paths, options.by.width()) };
                 while !hashes.batch(&sizing, &mut keys)?.is_empty() {
                     keys.iter().for_each(|&key| all.add(key));
                 }

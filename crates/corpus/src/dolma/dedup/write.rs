@@ -96,7 +96,7 @@ impl Form {
 /// The records of all files, piece by piece.
 struct Pieces<'p> {
     records: Records<'p>,
-    by: By,
+    by: &'p By,
     /// Bytes of pieces that are gathered at once.
     most: usize,
     marks: &'p mut Marks,
@@ -195,7 +195,7 @@ pub(super) fn write(
     cancel: &Cancel,
 ) -> Result<u64> {
     let form = &Form { head: format!(",\"attributes\":{{\"{}\":[", name(&options.name)) };
-    let (records, by) = (Records::new(parts, options.by), options.by);
+    let (records, by) = (Records::new(parts, options.by.width()), &options.by);
     let most = memory.in_flight(rayon::current_num_threads()) as usize;
     let numbers = Vec::new();
     let rest =
