@@ -355,6 +355,18 @@ pub struct DedupArgs {
     /// Parameters of MinHash [default: fineweb]
     #[arg(long, value_parser = ["fineweb", "dolma3", "nemo", "duplodocus"])]
     pub preset: Option<String>,
+    /// Bands of MinHash instead of the preset's: more find more
+    #[arg(long, value_name = "B")]
+    pub bands: Option<usize>,
+    /// Hash functions of a band instead of the preset's: more ask for more likeness
+    #[arg(long, value_name = "R")]
+    pub rows: Option<usize>,
+    /// Words of a shingle (with --preset nemo characters) instead of the preset's
+    #[arg(long, value_name = "N")]
+    pub ngram: Option<usize>,
+    /// Seed of the hash functions [default: 1]
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
     /// Which of several copies of a document stays [default: first]
     #[arg(long, value_parser = ["first", "last", "longest", "newest"])]
     pub keep: Option<String>,

@@ -36,7 +36,7 @@ use super::tag::{Progress, Summary};
 use super::within;
 use crate::date;
 use crate::dedup::hash::hash128;
-use crate::dedup::{Keep, MinHasher, Preset, Work, url};
+use crate::dedup::{Keep, MinHash, MinHasher, Work, url};
 use crate::error::{Error, Place, Result};
 use crate::flow::{self, Job};
 use crate::memory::{Memory, is_long};
@@ -85,7 +85,7 @@ pub enum By {
     /// Texts that are nearly the same, by MinHash.
     Near {
         /// Its parameters.
-        preset: Preset,
+        minhash: MinHash,
         /// Which of several copies stays.
         keep: Keep,
     },
@@ -167,7 +167,7 @@ pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel
     let work = first.with_file_name(".regimen").join("work");
     fs::create_dir_all(&work)?;
     let hasher = match &options.by {
-        By::Near { preset, .. } => Some(MinHasher::new(preset.minhash)?),
+        By::Near { minhash, .. } => Some(MinHasher::new(*minhash)?),
         _ => None,
     };
     let memory = Arc::new(Memory::new(options.memory));

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use regimen_base::{Cancel, Hint};
-use regimen_corpus::dedup::{Keep, Preset};
+use regimen_corpus::dedup::{Keep, Own, Preset};
 use regimen_corpus::dolma::dedup::{By, Cut, Found, Least, Ngrams, Options, dedup};
 use regimen_corpus::dolma::tag::Progress;
 use regimen_recipe::input_files;
@@ -98,10 +98,14 @@ fn documents_urls_and_near_texts_are_marked_whole() {
     assert_eq!(marked(By::Url { keep: Keep::First }), ["b"]);
     assert_eq!(marked(By::Url { keep: Keep::Newest }), ["a"]);
     assert_eq!(marked(By::Url { keep: Keep::Longest }), ["a"]);
-    let near = |keep| By::Near { preset: Preset::by_name("fineweb").unwrap(), keep };
+    let near = |keep| By::Near { minhash: Preset::by_name("fineweb").unwrap().minhash, keep };
     assert_eq!(marked(near(Keep::First)), ["b", "c"]);
     assert_eq!(marked(near(Keep::Longest)), ["a", "c"]);
     assert_eq!(marked(near(Keep::Newest)), ["a", "c"]);
+    // So many rows find equal texts alone.
+    let minhash = Preset::by_name("fineweb").unwrap().minhash;
+    let own = Own { bands: Some(1), rows: Some(600), ..Own::default() };
+    assert_eq!(marked(By::Near { minhash: minhash.with(&own).unwrap(), keep: Keep::First }), ["c"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use regimen_base::{Cancel, units};
-use regimen_corpus::dedup::{Keep, Preset};
+use regimen_corpus::dedup::{Keep, Own, Preset};
 use regimen_corpus::dolma::dedup::{By, Cut, Least, Ngrams, Options, dedup as run};
 use regimen_corpus::dolma::tag::Progress;
 
@@ -11,14 +11,14 @@ use super::files;
 use super::step::step;
 use crate::Context;
 use crate::args::DedupArgs;
-use crate::output::{Fault, INTERRUPTED, print_json, say};
+use crate::output::{Explain as _, Fault, INTERRUPTED, print_json, say};
 
 /// Rates that a Bloom filter may have.
 const RATES: std::ops::RangeInclusive<f64> = 1e-15..=0.5;
 
 /// What is compared, and how.
 fn by(args: &DedupArgs) -> anyhow::Result<By> {
-    let options: [(&str, bool, &[&str]); 12] = [
+    let options: [(&str, bool, &[&str]); 16] = [
         ("--key", args.key.is_some(), &["document"]),
         ("--min-bytes", args.min_bytes.is_some(), &["document", "paragraph", "ngram"]),
         ("--min-words", args.min_words.is_some(), &["document", "paragraph", "ngram"]),
@@ -30,6 +30,10 @@ fn by(args: &DedupArgs) -> anyhow::Result<By> {
         ("--overlap", args.overlap.is_some(), &["ngram"]),
         ("--skip-short", args.skip_short, &["ngram"]),
         ("--preset", args.preset.is_some(), &["near"]),
+        ("--bands", args.bands.is_some(), &["near"]),
+        ("--rows", args.rows.is_some(), &["near"]),
+        ("--ngram", args.ngram.is_some(), &["near"]),
+        ("--seed", args.seed.is_some(), &["near"]),
         ("--keep", args.keep.is_some(), &["document", "url", "near"]),
     ];
     let idle = options.iter().find(|(_, given, of)| *given && !of.contains(&args.by.as_str()));
@@ -71,7 +75,8 @@ fn by(args: &DedupArgs) -> anyhow::Result<By> {
             let name = args.preset.as_deref().unwrap_or("fineweb");
             let preset = Preset::by_name(name)
                 .ok_or_else(|| Fault::new(format!("there is no preset `{name}`"), "`--help` lists them"))?;
-            By::Near { preset, keep }
+            let own = Own { bands: args.bands, rows: args.rows, ngram: args.ngram, seed: args.seed };
+            By::Near { minhash: preset.minhash.with(&own).explain()?, keep }
         }
     })
 }
