@@ -159,7 +159,7 @@ pub(crate) fn attribute_names(
 /// Refuse what the memory cannot hold, as far as it is known before anything is read.
 fn fits(config: &Config, plan: &[Planned], memory: &Memory) -> Result<()> {
     if config.paragraphs.dedup == ParagraphDedup::Bloom {
-        memory.check_filter(config.paragraphs.expected, config.paragraphs.rate)?;
+        memory.check_filter(&Sizing::new(config.paragraphs.expected, config.paragraphs.rate)?)?;
     }
     let whole =
         |file: &&Planned| file.how == How::Whole && Packing::of_name(&file.input.path).0 == Packing::Plain;

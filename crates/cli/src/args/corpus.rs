@@ -339,6 +339,15 @@ pub struct DedupArgs {
     /// Rate of false positives of the Bloom filter [default: 1e-6]
     #[arg(long, requires = "bloom", value_name = "R")]
     pub rate: Option<f64>,
+    /// Begin with the Bloom filter that an earlier run wrote: what is in it came before
+    #[arg(long, conflicts_with = "bloom", value_name = "FILE")]
+    pub bloom_from: Option<PathBuf>,
+    /// Write the Bloom filter to this file, which is another one than it was read from, so that a run can be repeated
+    #[arg(long, value_name = "FILE")]
+    pub bloom_to: Option<PathBuf>,
+    /// Put nothing into the filter of --bloom-from: mark what is in it, and not what comes twice in these documents
+    #[arg(long, requires = "bloom_from", conflicts_with = "bloom_to")]
+    pub read_only: bool,
     /// Words of an n-gram, at most 1000 [default: 13]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
     pub words: Option<u32>,

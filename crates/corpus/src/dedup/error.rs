@@ -80,6 +80,16 @@ pub enum Error {
         /// The rate asked for.
         configured: f64,
     },
+    /// A saved Bloom filter holds something else.
+    #[error("`{}` holds {found}, not {wanted}", .path.display())]
+    OtherKeys {
+        /// The file.
+        path: PathBuf,
+        /// What its keys are.
+        found: String,
+        /// What was to be looked up.
+        wanted: String,
+    },
     /// A saved file is not what it should be.
     #[error("`{}` is damaged: {what}", .path.display())]
     Damaged {
@@ -123,7 +133,8 @@ impl Hint for Error {
                 "size the filter for {enough} keys (--bloom {enough}; in a recipe `expected = {enough}`), or compare \
                  exactly: leave out --bloom; in a recipe `dedup = \"exact\"`"
             ),
-            Error::Damaged { .. } => "delete the file and make it again".into(),
+            Error::OtherKeys { .. } => "compare as the filter was made, or name another file".into(),
+            Error::Damaged { .. } => "name another file, or make this one again".into(),
         })
     }
 }

@@ -8,6 +8,7 @@
 
 mod copies;
 mod field;
+mod filter;
 mod frames;
 mod marks;
 mod ngrams;
@@ -24,6 +25,7 @@ use rayon::prelude::*;
 use regimen_base::{Cancel, Hash256, fs};
 use regimen_recipe::InputFile;
 
+pub use filter::{Filter, Origin};
 use frames::{Head, Parts};
 use marks::decide;
 pub use ngrams::Ngrams;
@@ -70,8 +72,8 @@ pub enum By {
     Paragraph {
         /// What they are.
         cut: Cut,
-        /// A Bloom filter for so many paragraphs with this rate of false positives; exact if there is none.
-        bloom: Option<(u64, f64)>,
+        /// A Bloom filter for paragraphs; exact if there is none.
+        bloom: Option<Filter>,
     },
     /// Paragraphs as with [`By::Paragraph`], by the share of their n-grams.
     Ngram {
@@ -79,8 +81,8 @@ pub enum By {
         ngrams: Ngrams,
         /// What paragraphs are.
         cut: Cut,
-        /// A Bloom filter for so many n-grams with this rate of false positives; exact if there is none.
-        bloom: Option<(u64, f64)>,
+        /// A Bloom filter for n-grams; exact if there is none.
+        bloom: Option<Filter>,
     },
     /// Texts that are nearly the same, by MinHash.
     Near {
@@ -121,9 +123,9 @@ pub struct Found {
 
 impl By {
     /// The Bloom filter that is asked for.
-    fn bloom(&self) -> Option<(u64, f64)> {
+    fn bloom(&self) -> Option<&Filter> {
         match self {
-            By::Paragraph { bloom, .. } | By::Ngram { bloom, .. } => *bloom,
+            By::Paragraph { bloom, .. } | By::Ngram { bloom, .. } => bloom.as_ref(),
             By::Document { .. } | By::Url { .. } | By::Near { .. } => None,
         }
     }
@@ -141,6 +143,14 @@ impl By {
         match self {
             By::Ngram { .. } => NGRAM,
             By::Document { .. } | By::Url { .. } | By::Paragraph { .. } | By::Near { .. } => MARK,
+        }
+    }
+
+    /// What the keys of a Bloom filter are: others are never found in it.
+    fn keys(&self) -> String {
+        match self {
+            By::Ngram { ngrams, .. } => format!("n-grams of {} words", ngrams.length),
+            other => other.things().into(),
         }
     }
 
@@ -171,8 +181,9 @@ pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel
         _ => None,
     };
     let memory = Arc::new(Memory::new(options.memory));
-    if let Some((expected, rate)) = options.by.bloom() {
-        memory.check_filter(expected, rate)?;
+    if let Some(filter) = options.by.bloom() {
+        filter.check(files, &outputs)?;
+        memory.check_filter(&filter.sizing(&options.by.keys())?)?;
     }
     let kept = AtomicU64::new(0);
     let job = Hashing { files, options, work: &work, hasher, progress, kept, memory: &memory };

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use regimen_base::{Cancel, Hint};
 use regimen_corpus::dedup::{Keep, Own, Preset};
-use regimen_corpus::dolma::dedup::{By, Cut, Found, Least, Ngrams, Options, dedup};
+use regimen_corpus::dolma::dedup::{By, Cut, Filter, Found, Least, Ngrams, Options, Origin, dedup};
 use regimen_corpus::dolma::tag::Progress;
 use regimen_recipe::input_files;
 
@@ -54,13 +54,13 @@ fn spans(path: &Path) -> Vec<(String, Vec<(u64, u64)>)> {
 fn paragraphs_that_came_before_are_marked_in_code_points() {
     let a = row("a1", "né\nfooter\n\nfooter", "") + &row("a2", "one\ntwo\n", "");
     let b = row("b1", " footer \nthree\nné", "");
-    for bloom in [None, Some((1000, 1e-9))] {
+    for bloom in [None, Some(Filter::new(1000, 1e-9))] {
         for threads in [1, 3] {
             let dir = project(&[
                 ("c/documents/a.jsonl.gz", &gzip(a.as_bytes())),
                 ("c/documents/b.jsonl.gz", &gzip(b.as_bytes())),
             ]);
-            let found = run(dir.path(), By::Paragraph { cut: Cut::default(), bloom }, threads);
+            let found = run(dir.path(), By::Paragraph { cut: Cut::default(), bloom: bloom.clone() }, threads);
             assert_eq!((found.compared, found.duplicates, found.summary.documents), (8, 3, 3));
             let of = |name: &str| spans(&dir.path().join("c/attributes/dup").join(name));
             assert_eq!(of("a.jsonl.gz"), [("a1".into(), vec![(11, 17)]), ("a2".into(), vec![])]);
@@ -252,6 +252,70 @@ fn names_of_what_stays_go_to_files_and_come_back() {
     assert!(bytes.windows(2).all(|two| two[0] == two[1]));
 }
 
+#[test]
+fn a_saved_filter_marks_what_an_earlier_run_read() {
+    let dir = project(&[
+        ("old/documents/a.jsonl.gz", &gzip(row("a", "one\ntwo\ntwo", "").as_bytes())),
+        (
+            "c/documents/a.jsonl.gz",
+            &gzip((row("b", "two\nthree", "") + &row("c", "three\nfour", "")).as_bytes()),
+        ),
+    ]);
+    let [seen, more, other] = ["seen", "more", "other"].map(|name| dir.path().join(format!("{name}.bloom")));
+    let try_run = |folder: &str, filter: Filter, threads: usize| {
+        let files = input_files(dir.path(), &format!("{folder}/documents")).unwrap();
+        let by = By::Paragraph { cut: Cut::default(), bloom: Some(filter) };
+        let options = Options { by, name: "dup".into(), to: None, memory: 1 << 24 };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let found = pool.install(|| dedup(&files, &options, &Progress::default(), &Cancel::new()))?;
+        let list = spans(&dir.path().join(folder).join("attributes/dup/a.jsonl.gz"));
+        Ok::<_, regimen_corpus::Error>((
+            found.duplicates,
+            list.into_iter().map(|(_, s)| s).collect::<Vec<_>>(),
+        ))
+    };
+    let run = |folder: &str, filter: Filter, threads| try_run(folder, filter, threads).unwrap();
+    let first = Filter { to: Some(seen.clone()), ..Filter::new(100, 1e-9) };
+    assert_eq!(run("old", first.clone(), 1), (1, vec![vec![(8, 11)]]));
+    let saved = std::fs::read(&seen).unwrap();
+    // A run that is repeated, on any number of threads, marks the same and leaves the same.
+    assert_eq!(run("old", first, 3), (1, vec![vec![(8, 11)]]));
+    assert_eq!(std::fs::read(&seen).unwrap(), saved);
+    let from = |to: Option<&Path>, read_only| Filter {
+        origin: Origin::File(seen.clone()),
+        to: to.map(Path::to_path_buf),
+        read_only,
+    };
+    for threads in [1, 3] {
+        // What comes twice in the new documents is no copy where nothing is put in.
+        assert_eq!(run("c", from(None, true), threads), (1, vec![vec![(0, 4)], vec![]]));
+        assert_eq!(run("c", from(Some(&more), false), threads), (2, vec![vec![(0, 4)], vec![(0, 6)]]));
+    }
+    assert_eq!(std::fs::read(&seen).unwrap(), saved, "what is read stays");
+    // All of both are in the new one.
+    let all = Filter { origin: Origin::File(more), to: None, read_only: true };
+    assert_eq!(run("old", all.clone(), 2).0, 3);
+    assert_eq!(run("c", all, 2).0, 4);
+    // Over itself, of other keys, and overfull.
+    let error = try_run("c", from(Some(&seen), false), 1).unwrap_err();
+    assert!(matches!(error, regimen_corpus::Error::OverInput { .. }), "{error}");
+    let files = input_files(dir.path(), "c/documents").unwrap();
+    let ngrams = Ngrams { length: 2, stride: 1, share: 0.5, skip_short: false };
+    let by = By::Ngram { ngrams, cut: Cut::default(), bloom: Some(from(None, true)) };
+    let options = Options { by, name: "dup".into(), to: None, memory: 1 << 24 };
+    let error = dedup(&files, &options, &Progress::default(), &Cancel::new()).unwrap_err();
+    assert!(error.to_string().contains("holds paragraphs, not n-grams of 2 words"), "{error}");
+    let small = Filter { to: Some(other.clone()), ..Filter::new(1, 1e-9) };
+    let many: String = (0..2000).map(|i| row("r", &format!("text {i}"), "")).collect();
+    std::fs::write(dir.path().join("old/documents/a.jsonl.gz"), gzip(many.as_bytes())).unwrap();
+    let error = try_run("old", small, 1).unwrap_err().to_string();
+    assert!(error.contains("sized for 1 keys") && !other.exists(), "{error}");
+    let error = try_run("old", from(None, false), 1).unwrap_err().to_string();
+    assert!(error.contains("sized for 100 keys"), "{error}");
+    let missing = Filter { origin: Origin::File(other), to: None, read_only: true };
+    assert!(try_run("c", missing, 1).unwrap_err().to_string().contains("other.bloom"));
+}
+
 /// Files of several pieces and several batches of keys, against the book.
 #[test]
 fn many_paragraphs_are_marked_for_any_number_of_threads() {
@@ -283,13 +347,13 @@ fn many_paragraphs_are_marked_for_any_number_of_threads() {
     }
     let duplicates = expected.iter().flatten().map(|(_, list)| list.len() as u64).sum::<u64>();
     let mut bytes = Vec::new();
-    for bloom in [None, Some((400_000, 1e-15))] {
+    for bloom in [None, Some(Filter::new(400_000, 1e-15))] {
         for threads in [1, 2, 5] {
             let given: Vec<(&str, &[u8])> =
                 files.iter().map(|(path, bytes)| (&path[..], &bytes[..])).collect();
             let dir = project(&given);
             let files = input_files(dir.path(), "c/documents").unwrap();
-            let by = By::Paragraph { cut: Cut::default(), bloom };
+            let by = By::Paragraph { cut: Cut::default(), bloom: bloom.clone() };
             let options = Options { by, name: "dup".into(), to: None, memory: 1 << 28 };
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let found =
@@ -367,9 +431,10 @@ fn paragraphs_are_marked_by_the_share_of_their_ngrams() {
         let expected = by_the_book(&texts, ngrams);
         let marked = expected.iter().map(|list| list.len() as u64).sum::<u64>();
         assert!(marked > 100);
-        for (bloom, threads) in [(None, 1), (None, 3), (Some((200_000, 1e-12)), 3)] {
+        for (bloom, threads) in [(None, 1), (None, 3), (Some(Filter::new(200_000, 1e-12)), 3)] {
             let dir = project(&given);
-            let found = run(dir.path(), By::Ngram { ngrams, cut: Cut::default(), bloom }, threads);
+            let found =
+                run(dir.path(), By::Ngram { ngrams, cut: Cut::default(), bloom: bloom.clone() }, threads);
             assert_eq!(found.marked, marked);
             let of = |path: &str| scored(&dir.path().join(path.replace("documents", "attributes/dup")));
             let all = names.iter().flat_map(|name| of(name)).map(|(_, spans)| spans);

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use regimen_base::{Cancel, units};
 use regimen_corpus::dedup::{Keep, Own, Preset};
-use regimen_corpus::dolma::dedup::{By, Cut, Least, Ngrams, Options, dedup as run};
+use regimen_corpus::dolma::dedup::{By, Cut, Filter, Least, Ngrams, Options, Origin, dedup as run};
 use regimen_corpus::dolma::tag::Progress;
 
 use super::files;
@@ -18,12 +18,15 @@ const RATES: std::ops::RangeInclusive<f64> = 1e-15..=0.5;
 
 /// What is compared, and how.
 fn by(args: &DedupArgs) -> anyhow::Result<By> {
-    let options: [(&str, bool, &[&str]); 16] = [
+    let options: [(&str, bool, &[&str]); 19] = [
         ("--key", args.key.is_some(), &["document"]),
         ("--min-bytes", args.min_bytes.is_some(), &["document", "paragraph", "ngram"]),
         ("--min-words", args.min_words.is_some(), &["document", "paragraph", "ngram"]),
         ("--separator", args.separator.is_some(), &["paragraph", "ngram"]),
         ("--bloom", args.bloom.is_some(), &["paragraph", "ngram"]),
+        ("--bloom-from", args.bloom_from.is_some(), &["paragraph", "ngram"]),
+        ("--bloom-to", args.bloom_to.is_some(), &["paragraph", "ngram"]),
+        ("--read-only", args.read_only, &["paragraph", "ngram"]),
         ("--rate", args.rate.is_some(), &["paragraph", "ngram"]),
         ("--words", args.words.is_some(), &["ngram"]),
         ("--stride", args.stride.is_some(), &["ngram"]),
@@ -58,7 +61,19 @@ fn by(args: &DedupArgs) -> anyhow::Result<By> {
         ));
     }
     let keep = args.keep.as_deref().and_then(Keep::by_name).unwrap_or_default();
-    let bloom = args.bloom.map(|keys| (keys, rate));
+    let origin = match (&args.bloom_from, args.bloom) {
+        (Some(path), _) => Some(Origin::File(path.clone())),
+        (None, Some(expected)) => Some(Origin::New { expected, rate }),
+        (None, None) if args.bloom_to.is_some() => {
+            return Err(Fault::new(
+                "`--bloom-to` has no Bloom filter to write",
+                "make one with --bloom N for N paragraphs or n-grams, or read one with --bloom-from FILE",
+            ));
+        }
+        (None, None) => None,
+    };
+    let (to, read_only) = (args.bloom_to.clone(), args.read_only);
+    let bloom = origin.map(|origin| Filter { origin, to, read_only });
     let least = Least { bytes: args.min_bytes.unwrap_or(0), words: args.min_words.unwrap_or(0) };
     let separator = args.separator.as_deref().map_or(Ok("\n".into()), separator)?;
     let cut = Cut { separator, least };
@@ -153,10 +168,11 @@ pub fn dedup(context: &Context, args: &DedupArgs) -> anyhow::Result<u8> {
         }
         _ => ("document", String::new()),
     };
+    let before = if args.read_only { "are in the filter" } else { "came before" };
     say(
         &context.global,
         format!(
-            "{} of {} came before ({share:.1} %){marked}, in {}; {} of text in {}{speed}",
+            "{} of {} {before} ({share:.1} %){marked}, in {}; {} of text in {}{speed}",
             found.duplicates,
             units::plural(found.compared, thing),
             units::plural(found.summary.documents, "document"),

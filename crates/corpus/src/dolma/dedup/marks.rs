@@ -8,12 +8,9 @@ use super::copies::Copies;
 use super::frames::{Parts, Records};
 use super::record::Record;
 use super::{By, Found, Options};
-use crate::dedup::{Batch, Bloom, Budget, ExactKeys, ExactParagraphs, Facts, Kept, Lsh, Sizing};
+use crate::dedup::{Budget, ExactKeys, ExactParagraphs, Facts, Kept, Lsh};
 use crate::error::{Error, Result};
 use crate::memory::Memory;
-
-/// Keys that are looked up in a Bloom filter at once.
-const BATCH: usize = 1 << 18;
 
 /// What came before, in document order.
 pub(super) enum Marks {
@@ -39,7 +36,7 @@ pub(super) fn decide(
     found: &mut Found,
     cancel: &Cancel,
 ) -> Result<Marks> {
-    let (documents, compared) = (parts.all.documents, parts.all.compared);
+    let documents = parts.all.documents;
     let budget = |memory| Budget { memory, dir: work.join("spill") };
     let count = u32::try_from(documents)
         .ok()
@@ -108,88 +105,11 @@ pub(super) fn decide(
             let next = all.next()?.map(|(ordinal, list)| (ordinal, list.to_vec()));
             Ok(Marks::Exact { all, next })
         }
-        By::Paragraph { bloom: Some((expected, rate)), .. }
-        | By::Ngram { bloom: Some((expected, rate)), .. } => {
-            let sizing = Sizing::new(*expected, *rate)?;
-            // A bit tells of each one whether it came before.
-            let marks = compared.div_ceil(64) * 8;
-            if sizing.bytes() + marks > options.memory {
-                let things = options.by.things();
-                let what = format!("a Bloom filter of {expected} keys beside {compared} {things}");
-                let instead = "compare them without --bloom, which takes files where memory ends";
-                let (needed, allowed) = (sizing.bytes() + marks, options.memory);
-                return Err(Error::StepMemory { what, needed, allowed, instead });
-            }
-            let mut bloom = Bloom::new(sizing, options.memory - marks)?;
-            let mut hashes = Hashes { records: Records::new(&parts.paths, options.by.width()) };
-            let mut bits =
-                Bits { words: Vec::with_capacity(compared.div_ceil(64) as usize), ..Bits::default() };
-            let mut keys = Vec::new();
-            let (mut seen, mut before) = (Vec::new(), Vec::new());
-            let mut batch = hashes.batch(&sizing, &mut keys)?;
-            if batch.len() >= BATCH {
-                bloom.touch();
-            }
-            // While some are looked up, the next ones are gathered.
-            while !batch.is_empty() {
-                cancel.check()?;
-                let look = || bloom.insert_batch(batch, &mut seen);
-                let gather = || {
-                    bits.extend(&before);
-                    hashes.batch(&sizing, &mut keys)
-                };
-                batch = rayon::join(look, gather).1?;
-                std::mem::swap(&mut seen, &mut before);
-            }
-            bits.extend(&before);
+        By::Paragraph { bloom: Some(filter), .. } | By::Ngram { bloom: Some(filter), .. } => {
+            let bits = filter.look(parts, options, cancel)?;
             (found.compared, found.duplicates) = (bits.length, bits.set);
-            bloom.check::<Error>(|all| {
-                let mut hashes = Hashes { records: Records::new(&parts.paths, options.by.width()) };
-                while !hashes.batch(&sizing, &mut keys)?.is_empty() {
-                    keys.iter().for_each(|&key| all.add(key));
-                }
-                Ok(())
-            })?;
             Ok(Marks::Bits { bits: bits.words, at: 0 })
         }
-    }
-}
-
-/// Bits one after the other.
-#[derive(Default)]
-struct Bits {
-    words: Vec<u64>,
-    length: u64,
-    /// How many of them are set.
-    set: u64,
-}
-
-impl Bits {
-    fn extend(&mut self, bits: &[bool]) {
-        self.words.resize((self.length as usize + bits.len()).div_ceil(64), 0);
-        for &bit in bits {
-            self.words[(self.length / 64) as usize] |= u64::from(bit) << (self.length % 64);
-            self.length += 1;
-            self.set += u64::from(bit);
-        }
-    }
-}
-
-/// The hashes of all paragraphs or n-grams, in document order.
-struct Hashes<'h> {
-    records: Records<'h>,
-}
-
-impl Hashes<'_> {
-    /// The next [`BATCH`] or a few more; none at the end. `keys` is room for them.
-    fn batch(&mut self, sizing: &Sizing, keys: &mut Vec<u128>) -> Result<Batch> {
-        keys.clear();
-        while keys.len() < BATCH {
-            let Some(record) = self.records.next()? else { break };
-            let hashes = record.compared.chunks(16).filter_map(|p| p.first_chunk::<8>());
-            keys.extend(hashes.map(|hash| u128::from(u64::from_le_bytes(*hash))));
-        }
-        Ok(Batch::new(sizing, keys))
     }
 }
 
