@@ -12,6 +12,7 @@ use regimen_base::{Cancel, Hash256, fs};
 use regimen_recipe::InputFile;
 
 use crate::config::{Config, Dedup, Format, ParagraphDedup, Source};
+use crate::dedup::Sizing;
 use crate::error::{Error, Place, Result};
 use crate::first::First;
 use crate::flow;

@@ -113,7 +113,9 @@ impl Bloom {
         let header = header(self, label)?;
         let mut hasher = blake3::Hasher::new();
         hasher.update(&header);
-        self.blocks.chunks(AT_ONCE).for_each(|blocks| drop(hasher.update(&bytes_of(blocks))));
+        for blocks in self.blocks.chunks(AT_ONCE) {
+            hasher.update(&bytes_of(blocks));
+        }
         put(&header)?;
         put(&hasher.finalize().as_bytes()[..HEADER - HASHED])?;
         self.blocks.chunks(AT_ONCE).try_for_each(|blocks| put(&bytes_of(blocks)))

@@ -21,7 +21,14 @@ pub(super) struct Copies {
 
 impl Copies {
     /// Read the names of the documents that stay instead of others; beyond `most` bytes they go to a file in `work`.
-    pub fn new(kept: Kept, parts: &Parts, by: By, most: u64, work: &Path, cancel: &Cancel) -> Result<Copies> {
+    pub fn new(
+        kept: Kept,
+        parts: &Parts,
+        width: usize,
+        most: u64,
+        work: &Path,
+        cancel: &Cancel,
+    ) -> Result<Copies> {
         let mut names = Names::new(work.join("names"), most, kept.clusters().len());
         let mut wanted = kept.clusters().iter().map(|&(ordinal, _)| ordinal).peekable();
         let (mut ordinal, mut records) = (0, Records::new(&parts.paths, width));
