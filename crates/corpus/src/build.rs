@@ -12,6 +12,7 @@ use regimen_base::{Cancel, Hash256, fs};
 use regimen_recipe::InputFile;
 
 use crate::config::{Config, Dedup, Format, ParagraphDedup, Source};
+use crate::dedup::Sizing;
 use crate::error::{Error, Place, Result};
 use crate::first::First;
 use crate::flow;
@@ -160,7 +161,7 @@ pub(crate) fn attribute_names(
 /// Refuse what the memory cannot hold, as far as it is known before anything is read.
 fn fits(config: &Config, plan: &[Planned], memory: &Memory) -> Result<()> {
     if config.paragraphs.dedup == ParagraphDedup::Bloom {
-        memory.check_filter(config.paragraphs.expected, config.paragraphs.rate)?;
+        memory.check_filter(&Sizing::new(config.paragraphs.expected, config.paragraphs.rate)?)?;
     }
     let whole =
         |file: &&Planned| file.how == How::Whole && Packing::of_name(&file.input.path).0 == Packing::Plain;

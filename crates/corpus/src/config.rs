@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use regimen_base::Hint;
 use regimen_recipe::{Field, Problem, Ty};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::dedup::{MinHash, Own, Preset};
 use crate::licence;
 use crate::mix::Mix;
 use crate::pipeline::{Pipeline, Taggers};
@@ -98,6 +100,28 @@ static NEAR: &[Field] = &[
         "\"first\"",
         "Which document of a cluster stays (the newest by the day of `created`); between equals the first in document order.",
     ),
+    Field::new(
+        "bands",
+        Ty::Maybe(&Ty::POSITIVE),
+        "null",
+        "Bands, instead of those of the preset: more find more.",
+    )
+    .later(),
+    Field::new(
+        "rows",
+        Ty::Maybe(&Ty::POSITIVE),
+        "null",
+        "Hash functions of a band, instead of those of the preset: more ask for more likeness.",
+    )
+    .later(),
+    Field::new(
+        "ngram",
+        Ty::Maybe(&Ty::Int { min: 1, max: 1024 }),
+        "null",
+        "Words of a shingle (with nemo characters), instead of those of the preset.",
+    )
+    .later(),
+    Field::new("seed", Ty::Maybe(&Ty::COUNT), "null", "Seed of the hash functions; 1 if left out.").later(),
 ];
 
 /// Fields of the table `paragraphs`.
@@ -361,11 +385,20 @@ pub(crate) struct Edit {
 pub(crate) struct Near {
     pub preset: String,
     pub keep: String,
+    #[serde(flatten)]
+    pub own: Own,
+}
+
+impl Near {
+    /// The parameters of MinHash, if near duplicates are looked for.
+    pub fn minhash(&self) -> crate::dedup::Result<Option<MinHash>> {
+        Preset::by_name(&self.preset).map(|preset| preset.minhash.with(&self.own)).transpose()
+    }
 }
 
 impl Default for Near {
     fn default() -> Near {
-        Near { preset: "none".into(), keep: "first".into() }
+        Near { preset: "none".into(), keep: "first".into(), own: Own::default() }
     }
 }
 
@@ -506,7 +539,19 @@ pub(crate) fn check(config: &Value) -> Result<(), Problem> {
     }
     // What does not fit the types has been refused before; the tests of this function give sources alone.
     match serde_json::from_value::<Config>(config.clone()) {
-        Ok(config) => Pipeline::check(&config),
+        Ok(config) => {
+            if config.near.preset == "none" && config.near.own != Own::default() {
+                return problem(
+                    "near".into(),
+                    "parameters of MinHash say nothing where near duplicates are kept".into(),
+                    "name a preset whose other parameters hold, such as preset = \"fineweb\"",
+                );
+            }
+            if let Err(error) = config.near.minhash() {
+                return problem("near".into(), error.to_string(), &error.hint().unwrap_or_default());
+            }
+            Pipeline::check(&config)
+        }
         Err(_) => Ok(()),
     }
 }
@@ -518,6 +563,21 @@ mod tests {
 
     fn source(name: &str, licence: &str) -> Value {
         json!({"name": name, "path": "x", "licence": licence})
+    }
+
+    #[test]
+    fn own_parameters_of_minhash_need_a_preset_and_sense() {
+        let mut config = json!({
+            "sources": [{"name": "a", "path": "x", "licence": "MIT"}],
+            "near": {"preset": "fineweb", "keep": "first", "bands": 20, "rows": null},
+        });
+        let near = |config: &Value| serde_json::from_value::<Near>(config["near"].clone()).unwrap();
+        let minhash = near(&config).minhash().unwrap().unwrap();
+        assert_eq!((minhash.bands, minhash.rows, minhash.seed), (20, 8, 1));
+        config["near"]["rows"] = 1.into();
+        assert!(near(&config).minhash().is_err());
+        config["near"] = json!({"preset": "none", "keep": "first"});
+        assert!(near(&config).minhash().unwrap().is_none());
     }
 
     #[test]

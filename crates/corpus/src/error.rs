@@ -124,6 +124,14 @@ pub enum Error {
         /// What it is.
         found: String,
     },
+    /// No row has the field that should be compared.
+    #[error("none of {documents} documents has anything to compare in the field `{field}`")]
+    NoKey {
+        /// The field.
+        field: String,
+        /// How many documents there are.
+        documents: u64,
+    },
     /// Two rows of one source share an id.
     #[error("source `{source_name}` has the id `{id}` twice: {first} and {second}")]
     DuplicateId {

@@ -126,10 +126,10 @@ impl Memory {
     }
 
     /// Refuse a filter that cannot fit, before anything is read.
-    pub fn check_filter(&self, expected: u64, rate: f64) -> Result<()> {
-        let needed = Sizing::new(expected, rate)?.bytes();
+    pub fn check_filter(&self, sizing: &Sizing) -> Result<()> {
+        let needed = sizing.bytes();
         if needed > self.all {
-            let what = format!("a Bloom filter for {expected} keys at a rate of {rate:e}");
+            let what = format!("a Bloom filter for {} keys at a rate of {:e}", sizing.expected, sizing.rate);
             return Err(Error::Memory { what, needed, allowed: self.all }.into());
         }
         Ok(())

@@ -1,5 +1,8 @@
-//! Paragraphs, as deduplication compares them: lines that are not blank.
+//! Paragraphs, as deduplication compares them: lines that are not blank, or what stands between other separators.
 
+use memchr::memmem::Finder;
+
+use crate::bounds::each_word;
 use crate::dedup::hash::hash64;
 
 /// A paragraph of a text.
@@ -7,7 +10,7 @@ use crate::dedup::hash::hash64;
 pub(crate) struct Paragraph<'t> {
     /// Its first byte.
     pub start: u32,
-    /// The byte behind its line feed.
+    /// The byte behind its line feed or separator.
     pub end: u32,
     /// What is compared: itself without the white space around it.
     pub core: &'t str,
@@ -20,15 +23,88 @@ impl Paragraph<'_> {
     }
 }
 
-/// The paragraphs of a text that are compared: those that have at least `least` bytes without the white space around them.
+/// How long a text must be to be compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Least {
+    /// Bytes, of a paragraph without the white space around it.
+    pub bytes: u32,
+    /// Words between Unicode's word boundaries (UAX 29), marks included, white space not.
+    pub words: u32,
+}
+
+impl Least {
+    /// Whether a text is long enough.
+    pub(crate) fn met(self, text: &str) -> bool {
+        let mut words = 0;
+        if self.words > 0 {
+            each_word(text, |_| words += 1);
+        }
+        text.len() >= self.bytes as usize && words >= self.words
+    }
+}
+
+/// How a text is cut into paragraphs, and which of them are compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cut {
+    /// What stands between two paragraphs; it belongs to the first of them and is not compared.
+    pub separator: String,
+    /// Paragraphs below that are not compared, and empty ones never.
+    pub least: Least,
+}
+
+impl Default for Cut {
+    /// All lines.
+    fn default() -> Cut {
+        Cut { separator: "\n".into(), least: Least::default() }
+    }
+}
+
+impl Cut {
+    /// The paragraphs of a text that are compared.
+    pub(crate) fn paragraphs<'t>(&'t self, text: &'t str) -> impl Iterator<Item = Paragraph<'t>> {
+        pieces(text, Separator::new(&self.separator), self.least)
+    }
+}
+
+/// The lines of a text that are compared: those that have at least `least` bytes without the white space around them.
 pub(crate) fn paragraphs(text: &str, least: u32) -> impl Iterator<Item = Paragraph<'_>> {
+    pieces(text, Separator::Byte(b'\n'), Least { bytes: least, words: 0 })
+}
+
+/// What stands between two paragraphs.
+enum Separator<'s> {
+    Byte(u8),
+    Text(Box<Finder<'s>>, usize),
+}
+
+impl Separator<'_> {
+    fn new(text: &str) -> Separator<'_> {
+        match text.as_bytes() {
+            [byte] => Separator::Byte(*byte),
+            bytes => Separator::Text(Box::new(Finder::new(bytes)), bytes.len()),
+        }
+    }
+
+    /// Where the next one begins and ends; at the end of the text if there is none. An empty one is nowhere.
+    fn next(&self, text: &str) -> (usize, usize) {
+        let found = match self {
+            Separator::Byte(byte) => memchr::memchr(*byte, text.as_bytes()).map(|at| (at, at + 1)),
+            Separator::Text(_, 0) => None,
+            Separator::Text(finder, length) => finder.find(text.as_bytes()).map(|at| (at, at + length)),
+        };
+        found.unwrap_or((text.len(), text.len()))
+    }
+}
+
+fn pieces<'t>(text: &'t str, separator: Separator<'t>, least: Least) -> impl Iterator<Item = Paragraph<'t>> {
     let mut at = 0;
     std::iter::from_fn(move || {
         while at < text.len() {
             let start = at;
-            at = memchr::memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |i| start + i + 1);
-            let core = trim(&text[start..at]);
-            if !core.is_empty() && core.len() >= least as usize {
+            let (end, next) = separator.next(&text[start..]);
+            at = start + next;
+            let core = trim(&text[start..start + end]);
+            if !core.is_empty() && least.met(core) {
                 return Some(Paragraph { start: start as u32, end: at as u32, core });
             }
         }
@@ -66,7 +142,35 @@ mod tests {
         assert_eq!(paragraphs("", 0).count(), 0);
     }
 
+    #[test]
+    fn separators_are_any_text_and_short_paragraphs_are_passed_over() {
+        let of = |separator: &str, text: &'static str, words| {
+            let cut = Cut { separator: separator.into(), least: Least { bytes: 0, words } };
+            cut.paragraphs(text)
+                .map(|p| (&text[p.start as usize..p.end as usize], p.core.to_string()))
+                .collect::<Vec<_>>()
+        };
+        let own =
+            |list: &[(&'static str, &str)]| list.iter().map(|(a, b)| (*a, b.to_string())).collect::<Vec<_>>();
+        let text = "one\ntwo, three\n\n four\n\n\nfive";
+        let two = [("one\ntwo, three\n\n", "one\ntwo, three"), (" four\n\n", "four"), ("\nfive", "five")];
+        assert_eq!(of("\n\n", text, 0), own(&two));
+        // A mark is a word.
+        assert_eq!(of("\n\n", text, 4), own(&two[..1]));
+        assert_eq!(of("\n\n", text, 5), []);
+        assert_eq!(of("\n", text, 2), own(&[("two, three\n", "two, three")]));
+        assert_eq!(of("é--", "aé--bé-é--", 0), own(&[("aé--", "a"), ("bé-é--", "bé-")]));
+        assert_eq!(of("|", "a|| b |c", 0), own(&[("a|", "a"), (" b |", "b"), ("c", "c")]));
+        assert_eq!(of("zz", "a b", 0), own(&[("a b", "a b")]));
+    }
+
     proptest! {
+        #[test]
+        fn lines_are_those_of_the_standard_library(text in "[a b\n]{0,40}", least in 0u32..4) {
+            let lines = text.split('\n').map(str::trim).filter(|l| !l.is_empty() && l.len() >= least as usize);
+            prop_assert!(paragraphs(&text, least).map(|p| p.core).eq(lines));
+        }
+
         #[test]
         fn white_space_is_that_of_unicode(line in "[ a\u{b}\u{1c}\u{85}\u{a0}\u{2003}\u{3000}é\t\r\n]{0,12}") {
             prop_assert_eq!(trim(&line), line.trim());

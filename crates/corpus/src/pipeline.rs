@@ -7,7 +7,7 @@ use regimen_recipe::Problem;
 use serde::Deserialize;
 
 use crate::config::{Config, Source};
-use crate::dedup::{Keep, MinHasher, Preset, Work, url};
+use crate::dedup::{Keep, MinHasher, Work, url};
 use crate::edit::{Cut, apply, encode};
 use crate::error::{Error, Result};
 use crate::expr::{Facts, Truth, parse};
@@ -176,10 +176,10 @@ impl Pipeline {
                 replacement: replacement as u8,
             });
         }
-        let near = match Preset::by_name(&config.near.preset) {
+        let near = match config.near.minhash()? {
             None => None,
-            Some(preset) => {
-                Some((MinHasher::new(preset.minhash)?, Keep::by_name(&config.near.keep).unwrap_or_default()))
+            Some(minhash) => {
+                Some((MinHasher::new(minhash)?, Keep::by_name(&config.near.keep).unwrap_or_default()))
             }
         };
         Ok(Pipeline {

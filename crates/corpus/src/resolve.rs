@@ -250,7 +250,7 @@ pub(crate) fn resolve(
                 true => found.put(ordinal, index),
                 false => Ok(()),
             })?;
-            bloom.check(|keys| {
+            bloom.check(0, |keys| {
                 each_paragraph(parts, &all, |_, _, hash| {
                     keys.add(u128::from(hash));
                     Ok(())

@@ -90,7 +90,8 @@ fn memory(config: &Config, text: f64, documents: f64) -> f64 {
     let flying = 6.0 * text.min(2.0 * threads * threads * CHUNK as f64);
     let mut compared = STANDING as f64 * documents;
     // Records and tables: of each band of a document, of each paragraph of a few words.
-    compared += if config.near.preset == "none" { 0.0 } else { 20.0 * 44.0 * documents };
+    let bands = config.near.own.bands.unwrap_or(20) as f64;
+    compared += if config.near.preset == "none" { 0.0 } else { bands * 44.0 * documents };
     compared += match config.paragraphs.dedup {
         ParagraphDedup::None => 0.0,
         ParagraphDedup::Exact => text / 60.0 * 48.0,

@@ -320,15 +320,34 @@ pub struct DedupArgs {
     /// Folder for the attributes (default: `attributes/NAME` beside `documents`)
     #[arg(long, value_name = "DIR")]
     pub to: Option<PathBuf>,
-    /// Paragraphs of fewer bytes are not compared [default: 0]
+    /// Compare the text or number in this field of a row, such as id or metadata.url, instead of the text
+    #[arg(long, value_name = "FIELD")]
+    pub key: Option<String>,
+    /// Documents (what of them is compared) or paragraphs of fewer bytes are no copies of others [default: 0]
     #[arg(long, value_name = "BYTES")]
     pub min_bytes: Option<u32>,
+    /// The same for fewer words, between Unicode's word boundaries [default: 0]
+    #[arg(long, value_name = "N")]
+    pub min_words: Option<u32>,
+    /// What stands between two paragraphs, where \n is a line feed, \t a tab, \r a carriage return and \\ a backslash
+    /// [default: \n]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub separator: Option<String>,
     /// Compare paragraphs, or n-grams and short paragraphs, by a Bloom filter for N of them, in less memory
     #[arg(long, value_name = "N")]
     pub bloom: Option<u64>,
     /// Rate of false positives of the Bloom filter [default: 1e-6]
     #[arg(long, requires = "bloom", value_name = "R")]
     pub rate: Option<f64>,
+    /// Begin with the Bloom filter that an earlier run wrote: what is in it came before
+    #[arg(long, conflicts_with = "bloom", value_name = "FILE")]
+    pub bloom_from: Option<PathBuf>,
+    /// Write the Bloom filter to this file, which is another one than it was read from, so that a run can be repeated
+    #[arg(long, value_name = "FILE")]
+    pub bloom_to: Option<PathBuf>,
+    /// Put nothing into the filter of --bloom-from: mark what is in it, and not what comes twice in these documents
+    #[arg(long, requires = "bloom_from", conflicts_with = "bloom_to")]
+    pub read_only: bool,
     /// Words of an n-gram, at most 1000 [default: 13]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
     pub words: Option<u32>,
@@ -345,11 +364,23 @@ pub struct DedupArgs {
     /// Parameters of MinHash [default: fineweb]
     #[arg(long, value_parser = ["fineweb", "dolma3", "nemo", "duplodocus"])]
     pub preset: Option<String>,
-    /// Which of nearly the same texts stays [default: first]
+    /// Bands of MinHash instead of the preset's: more find more
+    #[arg(long, value_name = "B")]
+    pub bands: Option<usize>,
+    /// Hash functions of a band instead of the preset's: more ask for more likeness
+    #[arg(long, value_name = "R")]
+    pub rows: Option<usize>,
+    /// Words of a shingle (with --preset nemo characters) instead of the preset's
+    #[arg(long, value_name = "N")]
+    pub ngram: Option<usize>,
+    /// Seed of the hash functions [default: 1]
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Which of several copies of a document stays [default: first]
     #[arg(long, value_parser = ["first", "last", "longest", "newest"])]
     pub keep: Option<String>,
-    /// Bytes that what grows with the input may take, such as 500MB: records and tables (beyond it files are used), and 10 bytes
-    /// a document (90 with --by near)
+    /// Bytes that what grows with the input may take, such as 500MB: records and tables (beyond it files are used), and 16 bytes
+    /// a document where documents are compared (32 with --keep longest or newest)
     #[arg(long, default_value = MEMORY, value_parser = memory, value_name = "BYTES")]
     pub memory: u64,
 }

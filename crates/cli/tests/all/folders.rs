@@ -117,6 +117,7 @@ fn a_dedup_that_was_killed_or_had_no_room_goes_on_to_the_same_bytes() {
     for by in [
         &["--by", "paragraph"][..],
         &["--by", "paragraph", "--bloom", "1000", "--rate", "1e-6"],
+        &["--by", "paragraph", "--bloom", "1000", "--bloom-to", "out/seen.bloom"],
         &["--by", "near"],
         &["--by", "document"],
     ] {
@@ -146,6 +147,106 @@ fn a_dedup_that_was_killed_or_had_no_room_goes_on_to_the_same_bytes() {
         }
         std::fs::remove_dir_all(project.path("out")).unwrap();
     }
+}
+
+#[test]
+fn marks_that_say_whose_copy_a_document_is_are_read_by_every_step() {
+    let project = tagged();
+    let dedup = |more: &[&str]| project.run(&[&["corpus", "dedup", "web"][..], more].concat()).fine();
+    dedup(&["--by", "document", "--name", "copy"]);
+    dedup(&["--by", "near", "--name", "last", "--keep", "last"]);
+    let row = |name: &str, file: u32, line: usize| -> serde_json::Value {
+        let text = project.read(&format!("web/attributes/{name}/{file}.jsonl"));
+        serde_json::from_str(text.lines().nth(line).unwrap()).unwrap()
+    };
+    // Every seventh text is the same in all three files.
+    let copy = row("copy", 2, 14);
+    assert_eq!(copy["attributes"]["copy"], json!([[0, 9, 1.0]]));
+    let stays = json!({"id": "web0-14", "source": "web", "file": "web/documents/0.jsonl", "cluster_size": 3});
+    assert_eq!(copy["copy_of"], stays);
+    assert!(row("copy", 0, 14)["copy_of"].is_null() && row("copy", 2, 13)["copy_of"].is_null());
+    assert_eq!(row("last", 0, 14)["copy_of"]["file"], "web/documents/2.jsonl");
+    let mixed = project
+        .run(&["corpus", "mix", "web", "--attributes", "copy", "--edit", "copy", "--to", "out"])
+        .fine();
+    assert!(mixed.stdout.contains("18 documents"), "{}", mixed.stdout);
+    project.write(
+        "web.toml",
+        "name = \"w\"\n[corpus]\nkind = \"corpus\"\nfilter = { quality = \"none\" }\ndedup = \"none\"\n\
+         sources = [{ name = \"web\", path = \"web/documents\", format = \"dolma\", attributes = \"web/attributes/copy\" }]\n\
+         drop = [\"max(attributes.copy) > 0.5\"]\n",
+    );
+    project.run(&["corpus", "build", "web.toml"]).fine();
+    let shown = project.run(&["show", "corpus", "--json"]).fine().json();
+    assert_eq!(shown["summary"]["documents"]["kept"], 162, "{shown}");
+}
+
+#[test]
+fn a_saved_filter_finds_the_same_however_often_it_is_read() {
+    let project = tagged();
+    let dedup = |of: &str, more: &[&str]| {
+        project.run(&[&["corpus", "dedup", of, "--by", "paragraph", "--name", "seen"], more].concat()).fine()
+    };
+    dedup("wiki", &["--bloom", "5000", "--bloom-to", "wiki.bloom"]);
+    let marks = |name: &str| tree(&project.path(&format!("{name}/attributes/seen")));
+    let told = dedup("wiki", &["--bloom-from", "wiki.bloom", "--read-only"]).stderr;
+    assert!(told.contains("(100.0 %)") && told.contains("are in the filter"), "{told}");
+    let next = ["--bloom-from", "wiki.bloom", "--bloom-to", "both.bloom"];
+    dedup("web", &next);
+    let (expected, both) = (marks("web"), std::fs::read(project.path("both.bloom")).unwrap());
+    dedup("web", &next);
+    assert!(marks("web") == expected && std::fs::read(project.path("both.bloom")).unwrap() == both);
+    let over =
+        ["--bloom-from", "both.bloom", "--bloom-to", "./both.bloom", "--by", "paragraph", "--name", "x"];
+    project.run(&[&["corpus", "dedup", "web"][..], &over].concat()).refused(&["both.bloom", "another file"]);
+    assert_eq!(std::fs::read(project.path("both.bloom")).unwrap(), both);
+}
+
+#[test]
+fn documents_and_paragraphs_are_compared_as_dolma_can() {
+    let project = tagged();
+    let marked = |more: &[&str]| {
+        let dedup = ["corpus", "dedup", "web", "--name", "x", "--json"];
+        project.run(&[&dedup[..], more].concat()).fine().json()["marked"].as_u64().unwrap()
+    };
+    assert_eq!(marked(&["--by", "document", "--key", "$.source"]), 179);
+    assert_eq!(marked(&["--by", "document", "--key", "id"]), 0);
+    assert_eq!(marked(&["--by", "document"]), 18);
+    assert_eq!(marked(&["--by", "document", "--min-words", "3"]), 0, "the copies have two words");
+    assert_eq!(marked(&["--by", "document", "--min-bytes", "9"]), 14, "two of nine have 8 bytes");
+    // Between line feeds, all of the texts that are one line, and whole texts.
+    let lines = marked(&["--by", "paragraph"]);
+    assert!(lines > 180, "{lines}");
+    assert_eq!(marked(&["--by", "paragraph", "--separator", "\\n"]), lines);
+    assert_eq!(marked(&["--by", "paragraph", "--separator", "\\n\\n"]), 18);
+    let own = ["--by", "near", "--bands", "1", "--rows", "600", "--ngram", "2", "--seed", "9"];
+    assert!((18..180).contains(&marked(&own)));
+}
+
+#[test]
+fn a_recipe_has_parameters_of_minhash_of_its_own() {
+    let project = tagged();
+    let plan = |near: &str| {
+        let source = "{ name = \"web\", path = \"web/documents\", format = \"dolma\" }";
+        project.write(
+            "near.toml",
+            format!("name = \"w\"\n[corpus]\nkind = \"corpus\"\nsources = [{source}]\nnear = {near}\n"),
+        );
+        project.run(&["plan", "near.toml", "--json"])
+    };
+    let key = |near: &str| plan(near).fine().json()["stages"][0]["key"].clone();
+    let preset = key("{ preset = \"fineweb\" }");
+    for own in ["bands = 20", "rows = 5", "ngram = 7", "seed = 2"] {
+        assert_ne!(key(&format!("{{ preset = \"fineweb\", {own} }}")), preset, "{own}");
+    }
+    plan("{ preset = \"fineweb\", bands = 50, rows = 1 }").refused(&[
+        "near",
+        "50 bands of 1 rows",
+        "take more rows",
+    ]);
+    plan("{ bands = 50 }").refused(&["near", "name a preset"]);
+    plan("{ preset = \"nemo\", ngram = 2000 }").refused(&["ngram", "1024"]);
+    plan("{ preset = \"nemo\", bands = 0 }").refused(&["bands", "at least 1"]);
 }
 
 /// All files below a folder.
@@ -259,9 +360,15 @@ fn options_that_do_not_fit_are_refused() {
         ("document", "--preset", "dolma3", "--by near"),
         ("url", "--min-bytes", "5", "--by paragraph"),
         ("near", "--min-bytes", "5", "--by paragraph"),
-        ("paragraph", "--keep", "longest", "--by near"),
+        ("paragraph", "--keep", "longest", "--by document or --by url or --by near"),
         ("paragraph", "--words", "5", "--by ngram"),
         ("near", "--overlap", "0.5", "--by ngram"),
+        ("url", "--key", "id", "--by document"),
+        ("near", "--min-words", "5", "--by document or --by paragraph or --by ngram"),
+        ("document", "--separator", "x", "--by paragraph"),
+        ("paragraph", "--bands", "5", "--by near"),
+        ("ngram", "--seed", "5", "--by near"),
+        ("document", "--bloom-from", "x", "--by paragraph"),
     ] {
         dedup(&["--by", by, option, value]).refused(&[&format!("`{option}`"), by, fits]);
     }
@@ -272,6 +379,31 @@ fn options_that_do_not_fit_are_refused() {
     for share in ["-0.1", "1.1", "NaN"] {
         dedup(&["--by", "ngram", "--overlap", share]).refused(&["`--overlap ", "from 0 to 1"]);
     }
+    for (key, says) in [("", "no field"), ("a..b", "no field"), ("$.list[0]", "no field")] {
+        dedup(&["--by", "document", "--key", key]).refused(&[
+            &format!("`--key {key}`"),
+            says,
+            "metadata.url",
+        ]);
+    }
+    dedup(&["--by", "document", "--key", "no.such"]).refused(&[
+        "`no.such`",
+        "none of 180 documents",
+        "--key",
+    ]);
+    dedup(&["--by", "paragraph", "--separator", ""]).refused(&["`--separator` is empty"]);
+    dedup(&["--by", "paragraph", "--separator", "a\\x"]).refused(&["`\\x`", "line feed"]);
+    dedup(&["--by", "near", "--bands", "50", "--rows", "1"])
+        .refused(&["50 bands of 1 rows", "take more rows"]);
+    dedup(&["--by", "near", "--bands", "0"]).refused(&["bands x rows = 0 x 8", "16384"]);
+    dedup(&["--by", "paragraph", "--bloom-to", "x"]).refused(&["`--bloom-to`", "--bloom-from"]);
+    assert_eq!(
+        dedup(&["--by", "paragraph", "--bloom", "5", "--read-only"]).code,
+        Some(2),
+        "nothing was saved"
+    );
+    dedup(&["--by", "paragraph", "--bloom-from", "none.bloom"]).refused(&["none.bloom"]);
+    dedup(&["--by", "paragraph", "--bloom-from", "mix.toml"]).refused(&["mix.toml", "no Bloom filter"]);
     // Numbers and expressions below 0 come to those who know what they should be.
     let done = dedup(&["--by", "paragraph", "--min-bytes", "-1"]);
     assert!(done.code == Some(2) && done.stderr.contains("-1 is not in 0.."), "{}", done.stderr);

@@ -320,12 +320,13 @@ impl Bloom {
     }
 
     /// An error if it is overfull. A full filter takes most keys for such that were there before, so `count` counts them
-    /// all once more, to say how many there are.
+    /// all once more, to say how many there are; so many were `inside` before them.
     ///
     /// # Errors
     /// [`Error::OverFull`], and what `count` says.
     pub fn check<E: From<Error>>(
         &self,
+        inside: u64,
         count: impl FnOnce(&mut Distinct) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
         if !self.is_overfull() {
@@ -333,9 +334,9 @@ impl Bloom {
         }
         let mut all = Distinct::default();
         count(&mut all)?;
-        let keys = all.estimate().max(self.keys);
+        let keys = (all.estimate() + inside).max(self.keys);
         let Sizing { expected, rate: configured, .. } = self.sizing;
-        let (enough, rate) = (all.at_most().max(keys), self.sizing.rate_at(keys));
+        let (enough, rate) = ((all.at_most() + inside).max(keys), self.sizing.rate_at(keys));
         Err(Error::OverFull { keys, enough, expected, rate, configured }.into())
     }
 }
@@ -433,7 +434,7 @@ mod tests {
             (0..80_000).for_each(|i| set.add(key(i)));
             Ok(())
         };
-        let error = bloom.check::<Error>(all).unwrap_err();
+        let error = bloom.check::<Error>(0, all).unwrap_err();
         let Error::OverFull { keys, enough, expected: 1000, .. } = error else { panic!("{error}") };
         assert!((78_000..82_000).contains(&keys) && (80_000..90_000).contains(&enough), "{keys} {enough}");
         let hint = regimen_base::Hint::hint(&error).unwrap();

@@ -24,6 +24,19 @@ pub enum Error {
         /// What it may be.
         allowed: &'static str,
     },
+    /// Bands and rows that would find next to everything alike, or nothing.
+    #[error(
+        "{bands} bands of {rows} rows find every second pair of texts that share {:.1} % of their shingles: that is no near copy",
+        100.0 * .half
+    )]
+    Likeness {
+        /// Bands.
+        bands: usize,
+        /// Hash functions of a band.
+        rows: usize,
+        /// The similarity at which every second pair is found.
+        half: f64,
+    },
     /// A document came after a later one.
     #[error("document {ordinal} was pushed after document {after}")]
     Order {
@@ -67,6 +80,16 @@ pub enum Error {
         /// The rate asked for.
         configured: f64,
     },
+    /// A saved Bloom filter holds something else.
+    #[error("`{}` holds {found}, not {wanted}", .path.display())]
+    OtherKeys {
+        /// The file.
+        path: PathBuf,
+        /// What its keys are.
+        found: String,
+        /// What was to be looked up.
+        wanted: String,
+    },
     /// A saved file is not what it should be.
     #[error("`{}` is damaged: {what}", .path.display())]
     Damaged {
@@ -96,6 +119,11 @@ impl Hint for Error {
         Some(match self {
             Error::File(error) => return error.hint(),
             Error::Option { option, .. } => format!("give `{option}` a value in its range"),
+            Error::Likeness { half, .. } if *half < 0.5 => {
+                "take more rows for texts that are more alike, or fewer bands: 14 bands of 8 rows find every second pair at 68 %"
+                    .into()
+            }
+            Error::Likeness { .. } => "take fewer rows, more bands, or compare by the whole text".into(),
             Error::Order { .. } => {
                 "documents must come in document order: the first copy is defined by it".into()
             }
@@ -105,7 +133,8 @@ impl Hint for Error {
                 "size the filter for {enough} keys (--bloom {enough}; in a recipe `expected = {enough}`), or compare \
                  exactly: leave out --bloom; in a recipe `dedup = \"exact\"`"
             ),
-            Error::Damaged { .. } => "delete the file and make it again".into(),
+            Error::OtherKeys { .. } => "compare as the filter was made, or name another file".into(),
+            Error::Damaged { .. } => "name another file, or make this one again".into(),
         })
     }
 }

@@ -85,6 +85,9 @@ pub const PRESETS: [Preset; 4] = [
     },
 ];
 
+/// Where [`MinHash::threshold`] makes sense: below, texts that share a few words are copies; above, only equal ones are.
+const HALVES: std::ops::RangeInclusive<f64> = 0.1..=0.999;
+
 impl Preset {
     /// The preset of this name.
     pub fn by_name(name: &str) -> Option<Preset> {
@@ -92,7 +95,55 @@ impl Preset {
     }
 }
 
+/// Parameters that stand instead of those of a preset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+pub struct Own {
+    /// Bands.
+    #[serde(default)]
+    pub bands: Option<usize>,
+    /// Hash functions of a band.
+    #[serde(default)]
+    pub rows: Option<usize>,
+    /// Words or characters of a shingle.
+    #[serde(default)]
+    pub ngram: Option<usize>,
+    /// Which functions of the family.
+    #[serde(default)]
+    pub seed: Option<u64>,
+}
+
 impl MinHash {
+    /// The same with some parameters of one's own.
+    ///
+    /// # Errors
+    /// What [`MinHasher::new`] says, and [`Error::Likeness`].
+    pub fn with(self, own: &Own) -> Result<MinHash> {
+        let length = own.ngram.unwrap_or(self.shingles.length());
+        let minhash = MinHash {
+            shingles: self.shingles.of_length(length),
+            bands: own.bands.unwrap_or(self.bands),
+            rows: own.rows.unwrap_or(self.rows),
+            seed: own.seed.unwrap_or(self.seed),
+            ..self
+        };
+        minhash.check()?;
+        let half = minhash.threshold();
+        if !HALVES.contains(&half) {
+            return Err(Error::Likeness { bands: minhash.bands, rows: minhash.rows, half });
+        }
+        Ok(minhash)
+    }
+
+    fn check(&self) -> Result<()> {
+        self.shingles.check()?;
+        let functions = self.bands.saturating_mul(self.rows);
+        if functions == 0 || functions > MinHash::MOST {
+            let value = format!("{} x {}", self.bands, self.rows);
+            return Err(Error::option("bands x rows", value, "1 to 16384 hash functions"));
+        }
+        Ok(())
+    }
+
     /// The most hash functions.
     pub const MOST: usize = 16_384;
 
@@ -150,12 +201,8 @@ impl Work {
 impl MinHasher {
     /// An error if a parameter is out of range.
     pub fn new(minhash: MinHash) -> Result<MinHasher> {
-        minhash.shingles.check()?;
-        let functions = minhash.bands.saturating_mul(minhash.rows);
-        if functions == 0 || functions > MinHash::MOST {
-            let value = format!("{} x {}", minhash.bands, minhash.rows);
-            return Err(Error::option("bands x rows", value, "1 to 16384 hash functions"));
-        }
+        minhash.check()?;
+        let functions = minhash.functions();
         let mut hasher =
             MinHasher { minhash, narrow: (Vec::new(), Vec::new()), wide: (Vec::new(), Vec::new()) };
         match minhash.family {
@@ -283,6 +330,36 @@ mod tests {
         assert!(MinHasher::new(MinHash { bands: 0, ..fineweb }).is_err());
         assert!(MinHasher::new(MinHash { bands: usize::MAX, ..fineweb }).is_err());
         assert!(MinHasher::new(MinHash { shingles: Shingles::Words(0), ..fineweb }).is_err());
+    }
+
+    #[test]
+    fn own_parameters_stand_instead_of_those_of_a_preset_if_they_make_sense() {
+        let nemo = Preset::by_name("nemo").unwrap().minhash;
+        assert_eq!(nemo.with(&Own::default()).unwrap(), nemo);
+        let own = Own { bands: Some(9), rows: None, ngram: Some(12), seed: Some(7) };
+        let expected = MinHash { bands: 9, shingles: Shingles::Characters(12), seed: 7, ..nemo };
+        assert_eq!(nemo.with(&own).unwrap(), expected);
+        let of =
+            |bands, rows, ngram| nemo.with(&Own { bands: Some(bands), rows: Some(rows), ngram, seed: None });
+        assert!(of(4, 1, None).is_ok() && of(1, 600, None).is_ok() && of(128, 128, None).is_ok());
+        assert!(matches!(of(20, 1, None), Err(Error::Likeness { bands: 20, rows: 1, half }) if half < 0.04));
+        assert!(matches!(of(1, 1000, None), Err(Error::Likeness { .. })));
+        for (bands, rows, ngram) in
+            [(0, 5, None), (5, 0, None), (128, 129, None), (5, 5, Some(0)), (5, 5, Some(1025))]
+        {
+            assert!(matches!(of(bands, rows, ngram), Err(Error::Option { .. })), "{bands} {rows} {ngram:?}");
+        }
+        // Another seed draws other functions.
+        let bands = |seed| {
+            let mut work = Work::default();
+            let own = Own { seed, ..Own::default() };
+            MinHasher::new(nemo.with(&own).unwrap())
+                .unwrap()
+                .sign("a text of some words and letters", &mut work);
+            work.bands().to_vec()
+        };
+        assert_eq!(bands(None), bands(Some(1)));
+        assert_ne!(bands(None), bands(Some(2)));
     }
 
     #[test]

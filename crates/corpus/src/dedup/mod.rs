@@ -40,7 +40,7 @@ pub use exact::{ExactKeys, ExactParagraphs, Paragraphs};
 pub use forest::Clusters;
 pub use keep::{Facts, Keep, Kept};
 pub use lsh::Lsh;
-pub use minhash::{Family, MinHash, MinHasher, Preset, Work};
+pub use minhash::{Family, MinHash, MinHasher, Own, Preset, Work};
 pub use partition::Budget;
 pub use shingle::Shingles;
 pub use substring::{Span, Substrings};

@@ -78,6 +78,15 @@ impl Shingles {
         }
     }
 
+    /// The same units in runs of `n`.
+    pub fn of_length(self, n: usize) -> Shingles {
+        match self {
+            Shingles::Words(_) => Shingles::Words(n),
+            Shingles::Spaced(_) => Shingles::Spaced(n),
+            Shingles::Characters(_) => Shingles::Characters(n),
+        }
+    }
+
     /// An error unless the length lies in 1..=1024.
     pub fn check(self) -> Result<Shingles> {
         match self.length() {

@@ -1,16 +1,21 @@
 //! Deduplicating the files of a Dolma folder: `documents/REST` in, `attributes/NAME/REST` out, one span for everything that
 //! came before: the paragraph, or the whole document. As in Dolma, the spans' score is 1 (or a share of n-grams) and a mixer
 //! removes them; unlike there, "before" means document order (files sorted by path, then rows), so the result is always the same.
+//! Beside the span of a whole document stands whose copy it is.
 //!
 //! Two passes: the first reads all files on all threads and leaves hashes behind, file by file; then everything is decided in
 //! document order; the second writes the attributes.
 
+mod copies;
+mod field;
+mod filter;
 mod frames;
 mod marks;
 mod ngrams;
 mod record;
 mod write;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +25,8 @@ use rayon::prelude::*;
 use regimen_base::{Cancel, Hash256, fs};
 use regimen_recipe::InputFile;
 
-use frames::{Head, total};
+pub use filter::{Filter, Origin};
+use frames::{Head, Parts};
 use marks::decide;
 pub use ngrams::Ngrams;
 use write::write;
@@ -32,12 +38,12 @@ use super::tag::{Progress, Summary};
 use super::within;
 use crate::date;
 use crate::dedup::hash::hash128;
-use crate::dedup::{Keep, MinHasher, Preset, Work, url};
+use crate::dedup::{Keep, MinHash, MinHasher, Work, url};
 use crate::error::{Error, Place, Result};
 use crate::flow::{self, Job};
 use crate::memory::{Memory, is_long};
 use crate::output::{Output, hold, tidy};
-use crate::paragraphs::paragraphs;
+pub use crate::paragraphs::{Cut, Least};
 use crate::read::chunk::{Chunk, Chunks};
 
 /// Bytes of a document for which a paragraph counts: marks of many short ones take more than their text.
@@ -46,33 +52,43 @@ const MARK: u64 = 12;
 const NGRAM: u64 = 4;
 
 /// What is compared.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum By {
     /// Whole texts.
-    Document,
-    /// `metadata.url` in one spelling.
-    Url,
-    /// Lines of at least so many bytes, without the white space around them.
-    Paragraph {
+    Document {
+        /// The field that is compared instead of the text, such as `metadata.url`.
+        key: Option<String>,
         /// Shorter ones are not compared.
-        min_bytes: u32,
-        /// A Bloom filter for so many paragraphs with this rate of false positives; exact if there is none.
-        bloom: Option<(u64, f64)>,
+        least: Least,
+        /// Which of several copies stays.
+        keep: Keep,
     },
-    /// Lines as with [`By::Paragraph`], by the share of their n-grams.
+    /// `metadata.url` in one spelling.
+    Url {
+        /// Which of several copies stays.
+        keep: Keep,
+    },
+    /// Paragraphs, without the white space around them.
+    Paragraph {
+        /// What they are.
+        cut: Cut,
+        /// A Bloom filter for paragraphs; exact if there is none.
+        bloom: Option<Filter>,
+    },
+    /// Paragraphs as with [`By::Paragraph`], by the share of their n-grams.
     Ngram {
         /// Which n-grams, and which share.
         ngrams: Ngrams,
-        /// Shorter lines are not compared.
-        min_bytes: u32,
-        /// A Bloom filter for so many n-grams with this rate of false positives; exact if there is none.
-        bloom: Option<(u64, f64)>,
+        /// What paragraphs are.
+        cut: Cut,
+        /// A Bloom filter for n-grams; exact if there is none.
+        bloom: Option<Filter>,
     },
     /// Texts that are nearly the same, by MinHash.
     Near {
         /// Its parameters.
-        preset: Preset,
-        /// Which document of a cluster stays.
+        minhash: MinHash,
+        /// Which of several copies stays.
         keep: Keep,
     },
 }
@@ -107,25 +123,41 @@ pub struct Found {
 
 impl By {
     /// The Bloom filter that is asked for.
-    fn bloom(self) -> Option<(u64, f64)> {
+    fn bloom(&self) -> Option<&Filter> {
         match self {
-            By::Paragraph { bloom, .. } | By::Ngram { bloom, .. } => bloom,
-            By::Document | By::Url | By::Near { .. } => None,
+            By::Paragraph { bloom, .. } | By::Ngram { bloom, .. } => bloom.as_ref(),
+            By::Document { .. } | By::Url { .. } | By::Near { .. } => None,
+        }
+    }
+
+    /// Which of several copies of a document stays.
+    fn keep(&self) -> Option<Keep> {
+        match self {
+            By::Document { keep, .. } | By::Url { keep } | By::Near { keep, .. } => Some(*keep),
+            By::Paragraph { .. } | By::Ngram { .. } => None,
         }
     }
 
     /// Bytes of a document for which one of them counts.
-    fn weight(self) -> u64 {
+    fn weight(&self) -> u64 {
         match self {
             By::Ngram { .. } => NGRAM,
-            By::Document | By::Url | By::Paragraph { .. } | By::Near { .. } => MARK,
+            By::Document { .. } | By::Url { .. } | By::Paragraph { .. } | By::Near { .. } => MARK,
+        }
+    }
+
+    /// What the keys of a Bloom filter are: others are never found in it.
+    fn keys(&self) -> String {
+        match self {
+            By::Ngram { ngrams, .. } => format!("n-grams of {} words", ngrams.length),
+            other => other.things().into(),
         }
     }
 
     /// What is compared, several of it.
-    fn things(self) -> &'static str {
+    fn things(&self) -> &'static str {
         match self {
-            By::Document | By::Url | By::Near { .. } => "documents",
+            By::Document { .. } | By::Url { .. } | By::Near { .. } => "documents",
             By::Paragraph { .. } => "paragraphs",
             By::Ngram { .. } => "n-grams",
         }
@@ -144,35 +176,38 @@ pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel
     // The same folder each time, so that a run that was stopped goes on.
     let work = first.with_file_name(".regimen").join("work");
     fs::create_dir_all(&work)?;
-    let hasher = match options.by {
-        By::Near { preset, .. } => Some(MinHasher::new(preset.minhash)?),
+    let hasher = match &options.by {
+        By::Near { minhash, .. } => Some(MinHasher::new(*minhash)?),
         _ => None,
     };
     let memory = Arc::new(Memory::new(options.memory));
-    if let Some((expected, rate)) = options.by.bloom() {
-        memory.check_filter(expected, rate)?;
+    if let Some(filter) = options.by.bloom() {
+        filter.check(files, &outputs)?;
+        memory.check_filter(&filter.sizing(&options.by.keys())?)?;
     }
     let kept = AtomicU64::new(0);
     let job = Hashing { files, options, work: &work, hasher, progress, kept, memory: &memory };
     flow::run(files.len(), &job, cancel)?;
-    let parts: Vec<PathBuf> = (0..files.len()).map(|i| job.path(i)).collect();
-    // Of all parts, those that a run before left too.
-    let totals = parts.par_iter().with_max_len(1).map(|part| total(part)).collect::<Result<Vec<Head>>>()?;
-    let mut all = Head::default();
-    totals.into_iter().for_each(|head| all.add(head));
+    let parts = Parts::new(files, (0..files.len()).map(|i| job.path(i)).collect())?;
+    if let By::Document { key: Some(field), .. } = &options.by
+        && parts.all.documents > 0
+        && parts.all.compared == 0
+    {
+        return Err(Error::NoKey { field: field.clone(), documents: parts.all.documents });
+    }
     let mut found = Found {
         summary: Summary {
             files: files.len() as u64,
             skipped: job.kept.load(Ordering::Relaxed),
-            documents: all.documents,
-            text_bytes: all.text,
+            documents: parts.all.documents,
+            text_bytes: parts.all.text,
         },
         ..Found::default()
     };
-    let mut marks = decide(&parts, options, &memory, &work, all.compared, &mut found, cancel)?;
-    found.marked = write(&parts, &outputs, options, &memory, &mut marks, cancel)?;
+    let mut marks = decide(&parts, options, &memory, &work, &mut found, cancel)?;
+    found.marked = write(&parts.paths, &outputs, options, &memory, &mut marks, cancel)?;
     // To give back what the system holds of them takes its time.
-    parts.par_iter().with_max_len(1).try_for_each(|part| fs::remove_file(part))?;
+    parts.paths.par_iter().with_max_len(1).try_for_each(|part| fs::remove_file(part))?;
     fs::remove_dir_all(&work)?;
     Ok(found)
 }
@@ -211,7 +246,7 @@ impl Job for Hashing<'_> {
     fn open(&self, number: usize) -> Result<Option<(Chunks, Output)>> {
         let file = &self.files[number];
         let mut hasher = blake3::Hasher::new();
-        hasher.update(format!("dedup 4 {:?}", self.options.by).as_bytes());
+        hasher.update(format!("dedup 5 {:?}", self.options.by).as_bytes());
         hasher.update(&file.blake3.0);
         match Output::begin(&self.path(number), Hash256(*hasher.finalize().as_bytes()))? {
             Some(output) => {
@@ -243,7 +278,7 @@ impl Job for Hashing<'_> {
         let (mut out, mut head) = (Vec::new(), Head::default());
         chunk.rows(&file.path, |line, place: &dyn Fn() -> Place| {
             let row = Row::parse(line, place)?;
-            let number = self.hash(&row, room, &mut out);
+            let number = self.hash(&row, room, &mut out, place)?;
             if number > self.most() {
                 let (what, most, weight) = (self.options.by.things(), self.most(), self.options.by.weight());
                 return Err(Error::Crowded { place: place(), what, number, most, weight });
@@ -293,7 +328,7 @@ impl Hashing<'_> {
     /// Append the record of a row: lengths of what follows, id, source, code points of the text, its day, and what is
     /// compared: for paragraphs and their n-grams hash, start and end of each, else hashes alone. Gives back how many these
     /// are; of more n-grams than [`Hashing::most`] not all are appended.
-    fn hash(&self, row: &Row, room: &mut Room, out: &mut Vec<u8>) -> u64 {
+    fn hash(&self, row: &Row, room: &mut Room, out: &mut Vec<u8>, place: &dyn Fn() -> Place) -> Result<u64> {
         let text = row.text();
         let source = row.source.map_or("", |source| source.get());
         let put = |n: u32, out: &mut Vec<u8>| out.extend_from_slice(&n.to_le_bytes());
@@ -304,8 +339,7 @@ impl Hashing<'_> {
         out.extend_from_slice(source.as_bytes());
         put(room.offsets.code_points(text, text.len() as u32), out);
         put(text.len() as u32, out);
-        let newest = matches!(self.options.by, By::Near { keep: Keep::Newest, .. });
-        let day = if newest {
+        let day = if self.options.by.keep() == Some(Keep::Newest) {
             let created = serde_json::from_str::<Created>(row.line()).ok().and_then(|c| c.created);
             created.and_then(|c| date::days(&c)).unwrap_or(i32::MIN)
         } else {
@@ -315,14 +349,18 @@ impl Hashing<'_> {
         let count = out.len();
         put(0, out);
         let mut number = 0;
-        match self.options.by {
-            By::Document => {
-                if !text.is_empty() {
+        match &self.options.by {
+            By::Document { key, least, .. } => {
+                let compared = match key {
+                    None => Some(Cow::Borrowed(text)),
+                    Some(key) => field::value(row, key, place)?,
+                };
+                if let Some(text) = compared.filter(|text| !text.is_empty() && least.met(text)) {
                     out.extend_from_slice(&hash128(text.as_bytes(), 0).to_le_bytes());
                     number = 1;
                 }
             }
-            By::Url => {
+            By::Url { .. } => {
                 if let Ok(Metadata { url: Some(address) }) = serde_json::from_str(row.metadata())
                     && let Some(key) = url::key(&address)
                 {
@@ -330,13 +368,13 @@ impl Hashing<'_> {
                     number = 1;
                 }
             }
-            By::Paragraph { min_bytes, .. } => {
+            By::Paragraph { cut, .. } => {
                 if is_long(text.len()) {
                     // Short paragraphs take more than their text, and no more than that.
-                    out.reserve_exact(16 * paragraphs(text, min_bytes).count());
+                    out.reserve_exact(16 * cut.paragraphs(text).count());
                 }
                 let mut points = room.offsets.cursor(text);
-                for paragraph in paragraphs(text, min_bytes) {
+                for paragraph in cut.paragraphs(text) {
                     let (start, end) = (points.to(paragraph.start), points.to(paragraph.end));
                     let mut record = [0; 16];
                     record[..8].copy_from_slice(&paragraph.hash().to_le_bytes());
@@ -346,20 +384,20 @@ impl Hashing<'_> {
                     number += 1;
                 }
             }
-            By::Ngram { ngrams, min_bytes, .. } => {
+            By::Ngram { ngrams, cut, .. } => {
                 let most = self.most();
                 if is_long(text.len()) {
                     let mut all = 0;
-                    for paragraph in paragraphs(text, min_bytes) {
+                    for paragraph in cut.paragraphs(text) {
                         all += ngrams.number(&paragraph);
                         if all > most {
-                            return all;
+                            return Ok(all);
                         }
                     }
                     out.reserve_exact(16 * all as usize);
                 }
                 let mut points = room.offsets.cursor(text);
-                for paragraph in paragraphs(text, min_bytes) {
+                for paragraph in cut.paragraphs(text) {
                     let range = (points.to(paragraph.start), points.to(paragraph.end));
                     number += ngrams.items(&paragraph, range, most - number, &mut room.words, out);
                     if number > most {
@@ -379,6 +417,6 @@ impl Hashing<'_> {
             }
         }
         out[count..count + 4].copy_from_slice(&(number as u32).to_le_bytes());
-        number
+        Ok(number)
     }
 }

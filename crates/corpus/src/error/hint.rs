@@ -81,7 +81,11 @@ impl Hint for Error {
             Error::MissingId { .. } => {
                 "set format = \"jsonl\" to name such rows by file and line, or name the field with `id_field`".into()
             }
-            Error::FieldType { .. } => "correct the row, or name another field in the source".into(),
+            Error::FieldType { .. } => "correct the row, or name another field".into(),
+            Error::NoKey { .. } => {
+                "name a field of the rows with --key, such as id or metadata.url; --min-bytes and --min-words pass over short ones"
+                    .into()
+            }
             Error::DuplicateId { .. } => {
                 "make the ids unique, or split the files into two sources with names of their own".into()
             }
@@ -112,7 +116,7 @@ impl Hint for Error {
                 let enough = Memory::for_longest(number.saturating_mul(*weight)).div_ceil(1_000_000);
                 let fewer = match *what {
                     "n-grams" => "take fewer n-grams with a larger --stride",
-                    _ => "pass over short paragraphs with --min-bytes",
+                    _ => "pass over short paragraphs with --min-bytes or --min-words",
                 };
                 format!("allow more with --memory {enough}MB, or {fewer}")
             }

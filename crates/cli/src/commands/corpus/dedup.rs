@@ -3,31 +3,41 @@
 use std::time::Instant;
 
 use regimen_base::{Cancel, units};
-use regimen_corpus::dedup::{Keep, Preset};
-use regimen_corpus::dolma::dedup::{By, Ngrams, Options, dedup as run};
+use regimen_corpus::dedup::{Keep, Own, Preset};
+use regimen_corpus::dolma::dedup::{By, Cut, Filter, Least, Ngrams, Options, Origin, dedup as run};
 use regimen_corpus::dolma::tag::Progress;
 
 use super::files;
 use super::step::step;
 use crate::Context;
 use crate::args::DedupArgs;
-use crate::output::{Fault, INTERRUPTED, print_json, say};
+use crate::output::{Explain as _, Fault, INTERRUPTED, print_json, say};
 
 /// Rates that a Bloom filter may have.
 const RATES: std::ops::RangeInclusive<f64> = 1e-15..=0.5;
 
 /// What is compared, and how.
 fn by(args: &DedupArgs) -> anyhow::Result<By> {
-    let options: [(&str, bool, &[&str]); 9] = [
-        ("--min-bytes", args.min_bytes.is_some(), &["paragraph", "ngram"]),
+    let options: [(&str, bool, &[&str]); 19] = [
+        ("--key", args.key.is_some(), &["document"]),
+        ("--min-bytes", args.min_bytes.is_some(), &["document", "paragraph", "ngram"]),
+        ("--min-words", args.min_words.is_some(), &["document", "paragraph", "ngram"]),
+        ("--separator", args.separator.is_some(), &["paragraph", "ngram"]),
         ("--bloom", args.bloom.is_some(), &["paragraph", "ngram"]),
+        ("--bloom-from", args.bloom_from.is_some(), &["paragraph", "ngram"]),
+        ("--bloom-to", args.bloom_to.is_some(), &["paragraph", "ngram"]),
+        ("--read-only", args.read_only, &["paragraph", "ngram"]),
         ("--rate", args.rate.is_some(), &["paragraph", "ngram"]),
         ("--words", args.words.is_some(), &["ngram"]),
         ("--stride", args.stride.is_some(), &["ngram"]),
         ("--overlap", args.overlap.is_some(), &["ngram"]),
         ("--skip-short", args.skip_short, &["ngram"]),
         ("--preset", args.preset.is_some(), &["near"]),
-        ("--keep", args.keep.is_some(), &["near"]),
+        ("--bands", args.bands.is_some(), &["near"]),
+        ("--rows", args.rows.is_some(), &["near"]),
+        ("--ngram", args.ngram.is_some(), &["near"]),
+        ("--seed", args.seed.is_some(), &["near"]),
+        ("--keep", args.keep.is_some(), &["document", "url", "near"]),
     ];
     let idle = options.iter().find(|(_, given, of)| *given && !of.contains(&args.by.as_str()));
     if let Some((option, _, of)) = idle {
@@ -50,23 +60,82 @@ fn by(args: &DedupArgs) -> anyhow::Result<By> {
             "with --overlap 0.5 a paragraph is marked if half of its n-grams came before",
         ));
     }
-    let (min_bytes, bloom) = (args.min_bytes.unwrap_or(0), args.bloom.map(|keys| (keys, rate)));
+    let keep = args.keep.as_deref().and_then(Keep::by_name).unwrap_or_default();
+    let origin = match (&args.bloom_from, args.bloom) {
+        (Some(path), _) => Some(Origin::File(path.clone())),
+        (None, Some(expected)) => Some(Origin::New { expected, rate }),
+        (None, None) if args.bloom_to.is_some() => {
+            return Err(Fault::new(
+                "`--bloom-to` has no Bloom filter to write",
+                "make one with --bloom N for N paragraphs or n-grams, or read one with --bloom-from FILE",
+            ));
+        }
+        (None, None) => None,
+    };
+    let (to, read_only) = (args.bloom_to.clone(), args.read_only);
+    let bloom = origin.map(|origin| Filter { origin, to, read_only });
+    let least = Least { bytes: args.min_bytes.unwrap_or(0), words: args.min_words.unwrap_or(0) };
+    let separator = args.separator.as_deref().map_or(Ok("\n".into()), separator)?;
+    let cut = Cut { separator, least };
     Ok(match args.by.as_str() {
-        "document" => By::Document,
-        "url" => By::Url,
-        "paragraph" => By::Paragraph { min_bytes, bloom },
+        "document" => By::Document { key: args.key.as_deref().map(key).transpose()?, least, keep },
+        "url" => By::Url { keep },
+        "paragraph" => By::Paragraph { cut, bloom },
         "ngram" => {
             let (length, stride) = (args.words.unwrap_or(13), args.stride.unwrap_or(1));
             let ngrams = Ngrams { length, stride, share, skip_short: args.skip_short };
-            By::Ngram { ngrams, min_bytes, bloom }
+            By::Ngram { ngrams, cut, bloom }
         }
         _ => {
             let name = args.preset.as_deref().unwrap_or("fineweb");
             let preset = Preset::by_name(name)
                 .ok_or_else(|| Fault::new(format!("there is no preset `{name}`"), "`--help` lists them"))?;
-            By::Near { preset, keep: args.keep.as_deref().and_then(Keep::by_name).unwrap_or_default() }
+            let own = Own { bands: args.bands, rows: args.rows, ngram: args.ngram, seed: args.seed };
+            By::Near { minhash: preset.minhash.with(&own).explain()?, keep }
         }
     })
+}
+
+/// A field of a row as it is named; `$.` before it, as in Dolma's JSON paths, says nothing.
+fn key(text: &str) -> anyhow::Result<String> {
+    let path = text.strip_prefix("$.").unwrap_or(text);
+    if path.split('.').any(str::is_empty) || path.contains(['$', '[', '*']) {
+        return Err(Fault::new(
+            format!("`--key {text}` is no field of a row"),
+            "name one field, with dots between the names if it lies deeper, such as id or metadata.url",
+        ));
+    }
+    Ok(path.into())
+}
+
+/// What stands between two paragraphs, with its escapes resolved.
+fn separator(text: &str) -> anyhow::Result<String> {
+    let (mut out, mut characters) = (String::new(), text.chars());
+    while let Some(c) = characters.next() {
+        out.push(match c {
+            '\\' => match characters.next() {
+                Some('n') => '\n',
+                Some('t') => '\t',
+                Some('r') => '\r',
+                Some('\\') => '\\',
+                other => {
+                    let escape = other.map_or("\\".into(), |c| format!("\\{c}"));
+                    return Err(Fault::new(
+                        format!("`--separator {text}` has the escape `{escape}`, which stands for nothing"),
+                        "write \\n for a line feed, \\t for a tab, \\r for a carriage return, \\\\ for a backslash",
+                    ));
+                }
+            },
+            c => c,
+        });
+    }
+    if out.is_empty() {
+        return Err(Fault::new(
+            "`--separator` is empty",
+            "say what stands between two paragraphs, such as --separator '\\n\\n'; --by document compares whole texts",
+        ));
+    }
+    Ok(out)
 }
 
 pub fn dedup(context: &Context, args: &DedupArgs) -> anyhow::Result<u8> {
@@ -99,10 +168,11 @@ pub fn dedup(context: &Context, args: &DedupArgs) -> anyhow::Result<u8> {
         }
         _ => ("document", String::new()),
     };
+    let before = if args.read_only { "are in the filter" } else { "came before" };
     say(
         &context.global,
         format!(
-            "{} of {} came before ({share:.1} %){marked}, in {}; {} of text in {}{speed}",
+            "{} of {} {before} ({share:.1} %){marked}, in {}; {} of text in {}{speed}",
             found.duplicates,
             units::plural(found.compared, thing),
             units::plural(found.summary.documents, "document"),

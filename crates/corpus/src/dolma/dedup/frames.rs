@@ -4,9 +4,10 @@
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use regimen_base::fs;
+use regimen_recipe::InputFile;
 
-use super::By;
 use super::record::{Record, next};
 use crate::error::{Error, Result};
 
@@ -62,7 +63,7 @@ fn cut() -> Error {
 }
 
 /// The sum of the heads of a file.
-pub(super) fn total(path: &Path) -> Result<Head> {
+fn total(path: &Path) -> Result<Head> {
     let mut file = BufReader::with_capacity(HEAD, fs::open(path)?);
     let mut all = Head::default();
     while let Some(head) = Head::read(&mut file, path)? {
@@ -73,10 +74,35 @@ pub(super) fn total(path: &Path) -> Result<Head> {
     Ok(all)
 }
 
+/// What the first pass left.
+pub(super) struct Parts<'f> {
+    /// The files of documents.
+    pub files: &'f [InputFile],
+    /// The file of the records of each.
+    pub paths: Vec<PathBuf>,
+    /// How many documents each has.
+    pub documents: Vec<u64>,
+    /// The sum of all heads.
+    pub all: Head,
+}
+
+impl Parts<'_> {
+    /// The files of records at `paths`, those that a run before left too.
+    pub fn new(files: &[InputFile], paths: Vec<PathBuf>) -> Result<Parts<'_>> {
+        let totals =
+            paths.par_iter().with_max_len(1).map(|part| total(part)).collect::<Result<Vec<Head>>>()?;
+        let documents = totals.iter().map(|head| head.documents).collect();
+        let mut all = Head::default();
+        totals.into_iter().for_each(|head| all.add(head));
+        Ok(Parts { files, paths, documents, all })
+    }
+}
+
 /// The records of some files, one file after the other.
 pub(super) struct Records<'p> {
     paths: std::slice::Iter<'p, PathBuf>,
-    by: By,
+    /// Bytes of each thing that a record compares.
+    width: usize,
     /// The file at hand, if one has begun.
     open: Option<(&'p Path, std::fs::File)>,
     frame: Vec<u8>,
@@ -85,8 +111,8 @@ pub(super) struct Records<'p> {
 }
 
 impl<'p> Records<'p> {
-    pub fn new(paths: &'p [PathBuf], by: By) -> Records<'p> {
-        Records { paths: paths.iter(), by, open: None, frame: Vec::new(), at: 0 }
+    pub fn new(paths: &'p [PathBuf], width: usize) -> Records<'p> {
+        Records { paths: paths.iter(), width, open: None, frame: Vec::new(), at: 0 }
     }
 
     /// Go to the next file; whether there is one.
@@ -127,7 +153,7 @@ impl<'p> Records<'p> {
             return Ok(None);
         }
         let mut left = &self.frame[self.at..];
-        let record = next(&mut left, self.by)?;
+        let record = next(&mut left, self.width)?;
         self.at = self.frame.len() - left.len();
         Ok(record)
     }
@@ -179,7 +205,7 @@ mod tests {
         file(&paths[1], &[]);
         file(&paths[2], std::slice::from_ref(&(9..10)));
         file(&paths[3], std::slice::from_ref(&(10..10)));
-        let mut records = Records::new(&paths, By::Document);
+        let mut records = Records::new(&paths, 16);
         let mut ids = Vec::new();
         while let Some(record) = records.next().unwrap() {
             ids.push(record.id.parse::<u32>().unwrap());
@@ -192,7 +218,7 @@ mod tests {
         let whole = std::fs::read(&paths[2]).unwrap();
         for length in 1..whole.len() {
             std::fs::write(&paths[2], &whole[..length]).unwrap();
-            let mut records = Records::new(&paths[2..3], By::Document);
+            let mut records = Records::new(&paths[2..3], 16);
             assert!(records.next().is_err(), "{length}");
         }
     }

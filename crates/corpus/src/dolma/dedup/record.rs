@@ -10,7 +10,7 @@ pub(super) struct Record<'r> {
     pub(super) code_points: u32,
     pub(super) bytes: u32,
     pub(super) day: Option<i32>,
-    /// As many as were compared, each of the width that [`By`] says.
+    /// As many as were compared, each of one width, which [`By::width`] says.
     pub(super) compared: &'r [u8],
 }
 
@@ -27,16 +27,16 @@ impl Record<'_> {
 }
 
 impl By {
-    pub(super) fn width(self) -> usize {
+    pub(super) fn width(&self) -> usize {
         match self {
-            By::Document | By::Url | By::Paragraph { .. } | By::Ngram { .. } => 16,
+            By::Document { .. } | By::Url { .. } | By::Paragraph { .. } | By::Ngram { .. } => 16,
             By::Near { .. } => 8,
         }
     }
 }
 
 /// The next record; none at the end.
-pub(super) fn next<'r>(left: &mut &'r [u8], by: By) -> Result<Option<Record<'r>>> {
+pub(super) fn next<'r>(left: &mut &'r [u8], width: usize) -> Result<Option<Record<'r>>> {
     if left.is_empty() {
         return Ok(None);
     }
@@ -55,7 +55,7 @@ pub(super) fn next<'r>(left: &mut &'r [u8], by: By) -> Result<Option<Record<'r>>
     let (code_points, bytes) = (number(take(4)?), number(take(4)?));
     let day = number(take(4)?) as i32;
     let count = number(take(4)?) as usize;
-    let compared = take(count * by.width())?;
+    let compared = take(count * width)?;
     let day = (day != i32::MIN).then_some(day);
     Ok(Some(Record { id, source, code_points, bytes, day, compared }))
 }

@@ -27,7 +27,7 @@ struct Piece {
     /// Whether the file ends with it.
     last: bool,
     rows: Vec<Row>,
-    /// Ids and sources of one row after the other.
+    /// Ids, sources, and whose copy it is, of one row after the other.
     text: Vec<u8>,
     /// What came before in one row after the other.
     spans: Vec<Span>,
@@ -36,10 +36,11 @@ struct Piece {
 /// First and last code point, and the score.
 type Span = (u32, u32, f32);
 
-/// A row: the ends of its id and its source in the text of its piece, and of its own among the spans.
+/// A row: the ends of its id, its source and whose copy it is in the text of its piece, and of its own among the spans.
 struct Row {
     id: usize,
     source: usize,
+    copy: usize,
     spans: usize,
 }
 
@@ -55,14 +56,15 @@ impl Form {
         let (mut text, mut spans) = (0, 0);
         for row in &piece.rows {
             let (id, source) = (&piece.text[text..row.id], &piece.text[row.id..row.source]);
-            self.row(id, source, &piece.spans[spans..row.spans], &mut out);
-            (text, spans) = (row.source, row.spans);
+            let copy = &piece.text[row.source..row.copy];
+            self.row(id, source, copy, &piece.spans[spans..row.spans], &mut out);
+            (text, spans) = (row.copy, row.spans);
         }
         let packing = Packing::of_name(&path.to_string_lossy()).0;
         Ok(pack(packing, out).map_err(|e| fs::Error::new("pack", path, e))?)
     }
 
-    fn row(&self, id: &[u8], source: &[u8], spans: &[Span], out: &mut Vec<u8>) {
+    fn row(&self, id: &[u8], source: &[u8], copy: &[u8], spans: &[Span], out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"id\":");
         out.extend_from_slice(id);
         out.extend_from_slice(self.head.as_bytes());
@@ -83,6 +85,10 @@ impl Form {
             out.extend_from_slice(b",\"source\":");
             out.extend_from_slice(source);
         }
+        if !copy.is_empty() {
+            out.extend_from_slice(b",\"copy_of\":");
+            out.extend_from_slice(copy);
+        }
         out.extend_from_slice(b"}\n");
     }
 }
@@ -90,7 +96,7 @@ impl Form {
 /// The records of all files, piece by piece.
 struct Pieces<'p> {
     records: Records<'p>,
-    by: By,
+    by: &'p By,
     /// Bytes of pieces that are gathered at once.
     most: usize,
     marks: &'p mut Marks,
@@ -132,13 +138,18 @@ impl Pieces<'_> {
             && let Some(record) = self.records.here()?
         {
             self.marks.of(self.ordinal, record.compared.len() / width, &mut self.numbers)?;
-            self.ordinal += 1;
             piece.text.extend_from_slice(record.id.as_bytes());
             let id = piece.text.len();
             piece.text.extend_from_slice(record.source.as_bytes());
+            let source = piece.text.len();
+            if let Marks::Documents(copies) = self.marks {
+                copies.name(self.ordinal, &mut piece.text)?;
+            }
+            let copy = piece.text.len();
+            self.ordinal += 1;
             let (numbers, before) = (self.numbers.iter(), piece.spans.len());
             match self.by {
-                By::Document | By::Url | By::Near { .. } => {
+                By::Document { .. } | By::Url { .. } | By::Near { .. } => {
                     piece.spans.extend(numbers.map(|_| (0, record.code_points, 1.0)));
                 }
                 By::Paragraph { .. } => piece.spans.extend(numbers.map(|&number| {
@@ -154,8 +165,8 @@ impl Pieces<'_> {
             let spans = piece.spans.len() - before;
             self.marked += spans as u64;
             // About what it will be.
-            size += 50 + record.id.len() + record.source.len() + 16 * spans;
-            piece.rows.push(Row { id, source: piece.text.len(), spans: piece.spans.len() });
+            size += 50 + record.id.len() + copy - id + 16 * spans;
+            piece.rows.push(Row { id, source, copy, spans: piece.spans.len() });
         }
         piece.last = !self.records.more()?;
         self.begun = !piece.last;
@@ -184,7 +195,7 @@ pub(super) fn write(
     cancel: &Cancel,
 ) -> Result<u64> {
     let form = &Form { head: format!(",\"attributes\":{{\"{}\":[", name(&options.name)) };
-    let (records, by) = (Records::new(parts, options.by), options.by);
+    let (records, by) = (Records::new(parts, options.by.width()), &options.by);
     let most = memory.in_flight(rayon::current_num_threads()) as usize;
     let numbers = Vec::new();
     let rest =
