@@ -334,14 +334,14 @@ mod tests {
             key: [u8; 16], content: [u8; 16], bytes: u32, file: u32, line: u32, source: u16, dropped in prop::option::of(1u16..),
             created in prop::option::of(NO_DAY + 1..), author in 0u8..4, own_id: bool, repaired: bool, normalised: bool, id: String, text: String,
             tags in prop::collection::vec(any::<u8>(), 0..9), keep in prop::collection::vec(any::<u8>(), 0..9),
-            place in prop::collection::vec(any::<u8>(), 0..9),
+            (place, metadata) in (prop::collection::vec(any::<u8>(), 0..9), any::<String>()),
         ) -> Incoming<'static> {
             let (id, text) = (id.into(), text.into());
-            let (tags, keep, place) = (tags.into(), keep.into(), place.into());
+            let (tags, keep, place, metadata) = (tags.into(), keep.into(), place.into(), metadata.into());
             Incoming {
                 id, own_id, key: DocKey(key), content: DocKey(content), text, bytes, source, file, line, licence: 0,
                 author: Author::from_code(author), created, repaired, normalised, dropped, representative: None, copies: 1, tags,
-                keep, place,
+                keep, place, metadata,
             }
         }
     }
