@@ -45,9 +45,13 @@ const SK: usize = 15;
 const JWT: usize = 16;
 const PEM: usize = 17;
 const PASSWORD: usize = 18;
-const COUNT: usize = 19;
+const GITLAB: usize = 19;
+const NPM: usize = 20;
+const PYPI: usize = 21;
+const HUGGING_FACE: usize = 22;
+const COUNT: usize = 23;
 
-static ATTRIBUTES: [Attribute; 20] = [
+static ATTRIBUTES: [Attribute; 24] = [
     spans("email", "e-mail addresses"),
     spans("phone", "phone numbers"),
     spans("ipv4", "public IPv4 addresses"),
@@ -67,13 +71,17 @@ static ATTRIBUTES: [Attribute; 20] = [
     spans("secret_jwt", "JSON web tokens"),
     spans("secret_private_key", "PEM private keys"),
     spans("secret_assignment", "values assigned to names such as password and api_key"),
+    spans("secret_gitlab", "GitLab access tokens"),
+    spans("secret_npm", "npm access tokens"),
+    spans("secret_pypi", "PyPI upload tokens"),
+    spans("secret_hugging_face", "Hugging Face access tokens"),
     value("count", "spans of all kinds"),
 ];
 
 pub(super) static KIND: Kind = Kind {
     name: "pii",
     aliases: &[],
-    version: 1,
+    version: 2,
     about: "Personal data and secrets, verified: e-mail, phone, IP, MAC, IBAN, card, keys, passwords.",
     attributes: &ATTRIBUTES,
     make: |params| {

@@ -3,10 +3,13 @@
 use memchr::memmem;
 
 use super::super::phrases::Phrases;
-use super::{AWS, GITHUB, GOOGLE, JWT, PASSWORD, PEM, SK, SLACK, STRIPE, at, before, run, wordy};
+use super::{
+    AWS, GITHUB, GITLAB, GOOGLE, HUGGING_FACE, JWT, NPM, PASSWORD, PEM, PYPI, SK, SLACK, STRIPE, at, before,
+    run, wordy,
+};
 
 /// How secrets begin, and what verifies them.
-const BEGINNINGS: [(&str, Verify); 35] = [
+const BEGINNINGS: [(&str, Verify); 39] = [
     ("AKIA", aws),
     ("ASIA", aws),
     ("ABIA", aws),
@@ -31,6 +34,10 @@ const BEGINNINGS: [(&str, Verify); 35] = [
     ("rk_test_", stripe),
     ("whsec_", stripe),
     ("sk-", sk),
+    ("glpat-", gitlab),
+    ("npm_", npm),
+    ("pypi-AgEIcHlwaS5vcmc", pypi),
+    ("hf_", hugging_face),
     ("eyJ", jwt),
     ("-----BEGIN ", never),
     ("password", word),
@@ -43,7 +50,7 @@ const BEGINNINGS: [(&str, Verify); 35] = [
     ("apikey", key),
     ("access_key", key),
 ];
-const PEM_BEGINS: usize = 25;
+const PEM_BEGINS: usize = 29;
 
 /// Where a secret lies whose beginning lies between two places.
 type Verify = fn(&[u8], usize, usize) -> Option<(usize, usize, usize)>;
@@ -138,6 +145,30 @@ fn google(bytes: &[u8], start: usize, end: usize) -> Option<(usize, usize, usize
 
 fn stripe(bytes: &[u8], start: usize, end: usize) -> Option<(usize, usize, usize)> {
     token(bytes, (start, end), (16, 255), letter_or_digit).map(|(start, end)| (STRIPE, start, end))
+}
+
+/// Personal access tokens of GitLab: 20 characters, or more with the routing that newer ones have.
+fn gitlab(bytes: &[u8], start: usize, end: usize) -> Option<(usize, usize, usize)> {
+    let of = |b: u8| base64url(b) || b == b'.';
+    let (start, to) = token(bytes, (start, end), (20, 300), of)?;
+    bytes[end..to].iter().any(u8::is_ascii_digit).then_some((GITLAB, start, to))
+}
+
+/// 36 letters and digits, checksum included.
+fn npm(bytes: &[u8], start: usize, end: usize) -> Option<(usize, usize, usize)> {
+    token(bytes, (start, end), (36, 36), letter_or_digit).map(|(start, end)| (NPM, start, end))
+}
+
+/// A macaroon whose location is pypi.org, in base64url.
+fn pypi(bytes: &[u8], start: usize, end: usize) -> Option<(usize, usize, usize)> {
+    token(bytes, (start, end), (50, 1000), base64url).map(|(start, end)| (PYPI, start, end))
+}
+
+/// 34 letters and digits, capital and small ones.
+fn hugging_face(bytes: &[u8], start: usize, end: usize) -> Option<(usize, usize, usize)> {
+    let (start, to) = token(bytes, (start, end), (34, 40), letter_or_digit)?;
+    let has = |of: fn(&u8) -> bool| bytes[end..to].iter().any(of);
+    (has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase)).then_some((HUGGING_FACE, start, to))
 }
 
 /// At least 20 characters that look random: capital and small letters and digits, 3.5 bits a character.
@@ -308,6 +339,10 @@ mod tests {
             ("secret_google", made("AIza", &random[..35])),
             ("secret_stripe", made("sk_live_", &random[..24])),
             ("secret_sk", made("sk-", random)),
+            ("secret_gitlab", made("glpat-", &random[..20])),
+            ("secret_npm", made("npm_", &random[..36])),
+            ("secret_pypi", made("pypi-", &format!("AgEIcHlwaS5vcmc{random}{}", &random[..6]))),
+            ("secret_hugging_face", made("hf_", &random[..34])),
             ("secret_jwt", made("eyJ", "hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcdefghijklmnop-_12")),
         ] {
             assert_eq!(one(kind, &format!("x = \"{secret}\";")), Some(secret.as_str()), "{kind}");
@@ -319,6 +354,8 @@ mod tests {
                 "{kind}"
             );
         }
+        assert_eq!(BEGINNINGS[PEM_BEGINS].0, "-----BEGIN ");
+        assert_eq!(one("secret_hugging_face", "hf_a_name_of_a_function_or_so_and_so_on"), None);
         assert_eq!(one("secret_aws", "akiaIOSFODNN7EXAMPLE"), None);
         assert_eq!(one("secret_sk", "sk-some-name-of-a-style-sheet-class"), None);
     }
