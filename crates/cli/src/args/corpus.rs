@@ -34,8 +34,12 @@ Files that are done already, by the same taggers from the same content, are pass
   regimen corpus dedup wiki/documents --by paragraph --bloom 20000000 --rate 1e-6 --name dup_para
   regimen corpus dedup wiki/documents --by ngram --words 8 --overlap 0.5 --name dup_ngrams
   regimen corpus dedup wiki/documents --by near --preset fineweb --keep longest --name near
+  regimen corpus dedup wiki/documents --by document --key metadata.sha1 --name dup
+  regimen corpus dedup train --by paragraph --bloom-from tests.bloom --read-only --name in_tests
 
-Document order is the order of the files' paths and of their rows. Of equal things the first stays unmarked.")]
+Document order is the order of the files' paths and of their rows. Of equal things the first stays unmarked.
+The row of a copied document says which one stays instead: `copy_of` has its id, source and file, and how
+many documents are one with it.")]
     Dedup(DedupArgs),
     /// Filter and edit documents by their attributes, and take sources in wanted shares
     #[command(after_help = "Examples:

@@ -27,7 +27,7 @@ const HELD: u64 = 16;
 /// The same of what a policy may ask about it.
 const FACTS: u64 = size_of::<Facts>() as u64;
 
-/// Decide about the `compared` things that the records in `parts` hold.
+/// Decide about all things that the records in `parts` hold.
 pub(super) fn decide(
     parts: &Parts,
     options: &Options,
