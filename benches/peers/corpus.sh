@@ -13,16 +13,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 target=${CARGO_TARGET_DIR:-$root/target}
 venvs=${REGIMEN_CORPUS_VENVS:-$here/.venvs}
-if [ ! -e "$venvs/done" ]; then
-    mkdir -p "$venvs"
-    python3 -m venv "$venvs/uv" && "$venvs/uv/bin/pip" install -q uv
-    uv=$venvs/uv/bin/uv
-    # uv resolves these pins in seconds; pip's resolver takes many minutes.
-    $uv venv -q "$venvs/dolma" && $uv pip install -q --python "$venvs/dolma/bin/python" dolma==1.2.1 rensa==0.5.0
-    $uv venv -q "$venvs/datatrove"
-    $uv pip install -q --python "$venvs/datatrove/bin/python" 'datatrove[processing,io]==0.10.1' spacy
-    touch "$venvs/done"
-fi
+"$here/corpus_venvs.sh" "$venvs"
 cd "$root"
 cargo build --release --quiet
 cargo build --release --quiet -p regimen-tokens --example encode
