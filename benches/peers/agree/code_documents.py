@@ -1,7 +1,7 @@
 """Dolma documents from files of source code, and from web pages: code_documents.py CODE PAGES FOLDER...
 
 Writes CODE/documents/code.jsonl.gz (at most 400 files of an ending, with `ext` and for some `max_stars_count` in their
-metadata) and PAGES/documents/pages.jsonl.gz (the text without tags, the page itself as `html` of the metadata).
+metadata) and PAGES/documents/pages.jsonl.gz (the text without tags, the page itself as `html` of the metadata; links to licences are put into every second page).
 """
 
 import gzip
@@ -14,6 +14,20 @@ from collections import defaultdict
 
 ENDINGS = {"py", "js", "java", "html", "htm", "xml", "c", "h", "cpp", "cc", "rs", "ts", "css", "sh", "gradle", "m", "f90", "pyx", "xsjslib"}
 MOST, LONGEST = 400, 200_000
+# As licence choosers, wikis and hand-written pages have them.
+LINKS = [
+    '<a rel="license" href="http://creativecommons.org/licenses/{}/4.0/"><img alt="CC" src="x.png"></a>',
+    '<a href="https://creativecommons.org/licenses/{}/3.0/de/">licence</a>',
+    "<a href='https://creativecommons.org/licenses/{}/2.5/legalcode'>licence</a>",
+    '<meta name="dc.rights" content="https://creativecommons.org/licenses/{}/4.0/deed.en">',
+    '<a href="https://creativecommons.org/licenses/{}">licence</a>',
+    "<p>See https://creativecommons.org/licenses/{}/4.0/ for it.</p>",
+    '<a href="https://creativecommons.org/publicdomain/zero/1.0/">none</a>',
+    '<a href="http://creativecommons.org/publicdomain/mark/1.0/">none</a>',
+    '<a href="http://creativecommons.org/licenses/publicdomain/">none</a>',
+    '<a href="https://www.creativecommons.org/licenses/{}/4.0/">licence</a>',
+]
+KINDS = ["by", "by-sa", "by-nd", "by-nc", "by-nc-sa", "by-nc-nd"]
 
 
 def files(folders):
@@ -50,6 +64,9 @@ for one, ending, path in sorted(files(folders)):
     rows[one] = {"id": one, "source": "code", "text": text, "metadata": metadata}
     if ending in ("html", "htm"):
         shown = re.sub(r"<[^>]*>", "", text)
+        for link in range(int(one[0], 16) % 2 * (1 + int(one[1], 16) % 3)):
+            at = int(one[2 + link : 6 + link], 16)
+            text = text.replace("</body>", LINKS[at % len(LINKS)].format(KINDS[at // 16 % len(KINDS)]) + "\n</body>", 1)
         sites[one] = {"id": one, "source": "pages", "text": shown, "metadata": {"html": text}}
 write(code, "code", rows.values())
 write(pages, "pages", sites.values())

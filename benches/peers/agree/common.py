@@ -62,7 +62,7 @@ def dolma_tag(args, folder, taggers, name):
 def dedup(args, folder, name, *how):
     """Our spans of what came before, by id."""
     run(args.regimen, "corpus", "dedup", folder, "--name", name, "--quiet", *how)
-    return {one: found[name] for one, found in attributes(f"{folder}/attributes/{name}").items()}
+    return {one: found[name.replace("-", "_")] for one, found in attributes(f"{folder}/attributes/{name}").items()}
 
 
 def short(found):

@@ -4,6 +4,7 @@ Dolma counts offsets of paragraphs in characters but compares them with the numb
 spans of documents are in bytes: its spans are read as numbers of paragraphs, walking the text as it walks.
 """
 
+import gzip
 import json
 import os
 import shutil
@@ -11,13 +12,10 @@ import shutil
 from common import attributes, dedup, documents, run, tell
 
 NGRAMS = {"ngram_length": 8, "stride": 3, "overlap_threshold": 0.5, "skip_short_paragraphs": True}
-EXPLAINED = {
-    "spaces": "paragraphs that differ in the white space around them alone are equal for us (docs/corpus.md)",
-}
 
 
-def dolma(args, name, what):
-    folder, state = args.copies, os.path.join(args.work, f"dolma-{name}")
+def dolma(args, folder, name, what):
+    state = os.path.join(args.work, f"dolma-{name}")
     shutil.rmtree(state, ignore_errors=True)
     shutil.rmtree(f"{folder}/attributes/dolma-{name}", ignore_errors=True)
     os.makedirs(state)
@@ -50,31 +48,41 @@ def numbers(text, spans, dolmas):
     return {at[start]: score for start, _, score in spans}
 
 
-def paragraphs(args, texts):
-    theirs = dolma(args, "paragraph", {"paragraphs": {"attribute_name": "dup"}})
-    mine = dedup(args, args.copies, "ours-paragraph", "--by", "paragraph", "--bloom", 10_000_000, "--rate", 1e-8)
-    unequal, marked, wrong, raw, bare = [], 0, 0, set(), set()
+def paragraphs(args, folder, name, texts):
+    theirs = dolma(args, folder, "paragraph", {"paragraphs": {"attribute_name": "dup"}})
+    mine = dedup(args, folder, "ours-paragraph", "--by", "paragraph", "--bloom", 10_000_000, "--rate", 1e-8)
+    unequal, marked, otherwise, raw, bare = [], 0, 0, set(), set()
     for one, text in texts.items():
         left, right = numbers(text, theirs[one], True), numbers(text, mine[one], False)
         marked += len(right)
-        unexplained = 0
+        other = False
         for number, paragraph in enumerate(text.split("\n")):
             if not paragraph.strip():
                 continue
             if (number in left) != (number in right):
-                wrong += 1
-                spaces = number in right and paragraph not in raw and paragraph.strip() in bare
-                unexplained += not spaces
+                otherwise += 1
+                # Paragraphs that differ in the white space around them alone are equal for us (docs/corpus.md).
+                other |= number in left or paragraph in raw or paragraph.strip() not in bare
             raw.add(paragraph)
             bare.add(paragraph.strip())
         if left.keys() != right.keys():
-            unequal.append((one, None if unexplained else "spaces"))
-    tell("dolma 1.2.1", "paragraphs", len(texts), unequal, marked=marked, marked_otherwise=wrong, why=EXPLAINED)
-    # The same with texts in which this makes no difference.
+            unequal.append((one, None if other else "white space around paragraphs"))
+    tell("dolma 1.2.1", f"paragraphs, {name}", len(texts), unequal, marked=marked, marked_otherwise=otherwise)
+
+
+def stripped(args):
+    """The copies without white space around their lines."""
+    folder = f"{args.work}/stripped"
+    os.makedirs(f"{folder}/documents", exist_ok=True)
+    with gzip.open(f"{folder}/documents/copies.jsonl.gz", "wt") as to:
+        for row in documents(args.copies):
+            text = "\n".join(line.strip() for line in row["text"].split("\n"))
+            print(json.dumps({**row, "text": text}), file=to)
+    return folder
 
 
 def whole(args, texts):
-    theirs = dolma(args, "document", {"documents": {"attribute_name": "dup", "key": "$.text"}})
+    theirs = dolma(args, args.copies, "document", {"documents": {"attribute_name": "dup", "key": "$.text"}})
     mine = dedup(args, args.copies, "ours-document", "--by", "document")
     unequal = []
     for one, text in texts.items():
@@ -85,7 +93,7 @@ def whole(args, texts):
 
 
 def ngrams(args, texts):
-    theirs = dolma(args, "ngrams", {"paragraphs": {"attribute_name": "dup", "by_ngram": NGRAMS}})
+    theirs = dolma(args, args.copies, "ngrams", {"paragraphs": {"attribute_name": "dup", "by_ngram": NGRAMS}})
     mine = dedup(args, args.copies, "ours-ngrams", "--by", "ngram", "--words", 8, "--stride", 3, "--overlap", 0.5,
                  "--skip-short", "--bloom", 10_000_000, "--rate", 1e-8)
     unequal, marked = [], 0
@@ -99,6 +107,8 @@ def ngrams(args, texts):
 
 def main(args):
     texts = {row["id"]: row["text"] for row in documents(args.copies)}
-    paragraphs(args, texts)
+    paragraphs(args, args.copies, "as they are", texts)
+    folder = stripped(args)
+    paragraphs(args, folder, "lines without white space around them", {row["id"]: row["text"] for row in documents(folder)})
     whole(args, texts)
     ngrams(args, texts)

@@ -26,20 +26,27 @@ def chance(s):
 
 
 def classes(args, unequal):
-    """Why they differ: other words, or the chance of the functions."""
+    """Why they differ: other words, or the chance of the functions, for the document itself or for one that is surely its copy."""
     path = os.path.join(args.work, "near-ids.json")
     with open(path, "w") as to:
         json.dump(sorted(unequal), to)
     cache = os.path.join(args.work, "peers", "near_pairs-copies-near-ids.json.jsonl")
     if os.path.exists(cache):
         os.remove(cache)
+    pairs = {row["id"]: row for row in child(args, "datatrove", "near_pairs.py", args.copies, path)}
+
+    def slope(one):
+        return any(0.0005 < chance(s) < 0.9995 for kind in ("theirs", "ours") for s in pairs[one][kind].values())
+
     found = {}
-    for row in child(args, "datatrove", "near_pairs.py", args.copies, path):
-        theirs, ours = chance(row["theirs"]), chance(row["ours"])
+    for one, row in pairs.items():
+        theirs, ours = (chance(max(row[kind].values(), default=0)) for kind in ("theirs", "ours"))
         if abs(theirs - ours) > 0.5:
-            found[row["id"]] = "other words"
-        elif any(0.0005 < p < 0.9995 for p in (theirs, ours)):
-            found[row["id"]] = "on the slope of the curve"
+            found[one] = "other words"
+        elif slope(one):
+            found[one] = "on the slope of the curve"
+        elif any(slope(other) for other in row["ours"] if other in pairs):
+            found[one] = "its copy on the slope of the curve"
     return found
 
 

@@ -16,14 +16,15 @@ def shingles(words):
     return [" ".join(words[at : at + 5]) for at in range(len(words) - 4)] or [" ".join(words)] * bool(words)
 
 
-def nearest(sets, wanted):
-    """For each wanted id the greatest resemblance with another document."""
+def partners(sets, wanted, least):
+    """For each wanted id the resemblance with each other document, from `least` on."""
     where = defaultdict(list)
     for one, found in sets.items():
         for shingle in found:
             where[shingle].append(one)
-    best = {}
+    all = {}
     for one in wanted:
         shared = Counter(other for shingle in sets[one] for other in where[shingle] if other != one)
-        best[one] = max((n / (len(sets[one]) + len(sets[other]) - n) for other, n in shared.items()), default=0.0)
-    return best
+        found = {other: n / (len(sets[one]) + len(sets[other]) - n) for other, n in shared.items()}
+        all[one] = {other: s for other, s in found.items() if s >= least}
+    return all
