@@ -18,12 +18,13 @@ target=${CARGO_TARGET_DIR:-$root/target}
 venvs=${REGIMEN_CORPUS_VENVS:-$here/.venvs}
 "$here/corpus_venvs.sh" "$venvs"
 if [ -z "${REGIMEN_BINARIES:-}" ]; then
-    cd "$root"
-    cargo build --release --quiet
-    cargo build --release --quiet -p regimen-tokens --example encode
-    cargo build --release --quiet -p regimen-corpus --example taggers --example dedup --example classify --example verbatim
+    (
+        cd "$root"
+        cargo build --release --quiet
+        cargo build --release --quiet -p regimen-tokens --example encode
+        cargo build --release --quiet -p regimen-corpus --example taggers --example dedup --example classify --example verbatim
+    )
 fi
 # REGIMEN_BINARIES: a folder like target/release with programs that are built already.
 binaries=${REGIMEN_BINARIES:-$target/release}
-cd "$root"
 exec python3 "$here/corpus.py" --ours "$binaries/regimen" --examples "$binaries/examples" --venvs "$venvs" "$@"

@@ -81,9 +81,9 @@ def verbatim(bench):
     """The index of attribution of the chain's corpus, beside libsais alone, and how fast spans are found."""
     command, project = bench.chain_project(2)
     subprocess.run([*command, "--until", "corpus"], check=True, cwd=bench.work, capture_output=True)
-    shown = subprocess.run([bench.ours, "ledger", "show", "corpus", "--json", "--project", os.path.join(bench.work, project)],
-                           check=True, capture_output=True, text=True).stdout
-    print(example(bench, "verbatim", os.path.join(bench.work, project), json.loads(shown)["path"]), file=sys.stderr)
+    project = os.path.join(bench.work, project)
+    corpus, = glob.glob(f"{project}/.regimen/artifacts/corpus/*")
+    print(example(bench, "verbatim", project, corpus), file=sys.stderr)
 
 
 def token_ids(bench):
@@ -95,19 +95,20 @@ def token_ids(bench):
 
 
 def bloom_rate(bench):
-    """Paragraphs that never came before and that the filter marks all the same, made for as many as there are."""
+    """Paragraphs that never came before and that the filter marks all the same, made for as many as there are different ones."""
     folder = write(bench, "bloom", texts(bench.half))
     paragraphs = sum(bool(p.strip()) for text in texts(bench.half) for p in text.split("\n"))
     exact = sum(map(len, marked(bench, folder, "exact", "--by", "paragraph")))
+    fresh = paragraphs - exact
     for rate in (1e-2, 1e-3, 1e-4):
-        found = sum(map(len, marked(bench, folder, "bloom", "--by", "paragraph", "--bloom", paragraphs, "--rate", rate)))
-        tell("bloom-rate", wanted=rate, measured=(found - exact) / (paragraphs - exact), fresh=paragraphs - exact)
+        found = sum(map(len, marked(bench, folder, "bloom", "--by", "paragraph", "--bloom", fresh, "--rate", rate)))
+        tell("bloom-rate", wanted=rate, measured=(found - exact) / fresh, fresh=fresh)
 
 
 def near_planted(bench):
     """Pairs of a text of random words and a copy with a share of its words replaced: how many are found, beside what the curve
     1 - (1 - s^8)^14 expects of their resemblances, and how much of all that is marked resembles another document by half."""
-    chance, pairs = random.Random(5), 400
+    chance, pairs = random.Random(5), 2000
     vocabulary = sorted({word for text in texts(bench.half) for word in words(text) if word.isalpha()})
     right = all_marked = 0
     for rate in (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3):
