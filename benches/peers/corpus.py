@@ -15,6 +15,9 @@ import tempfile
 import threading
 import time
 
+import corpus_chain
+import corpus_examples
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -247,7 +250,7 @@ class Bench:
         path = self.tokenizer()
         for threads in (1, 2):
             # Both print the speed of encoding alone: reading is not what is compared.
-            ours = run([self.args.encode, path, os.path.join(self.full, "part-00.jsonl.gz") if os.path.exists(os.path.join(self.full, "part-00.jsonl.gz")) else self.sub1, "--threads", str(threads), "--json"], cwd=self.work)
+            ours = run([os.path.join(self.args.examples, "encode"), path, os.path.join(self.full, "part-00.jsonl.gz") if os.path.exists(os.path.join(self.full, "part-00.jsonl.gz")) else self.sub1, "--threads", str(threads), "--json"], cwd=self.work)
             peer = run([self.datatrove, os.path.join(HERE, "corpus_hf.py"), "encode", path, self.sub1, str(threads)], cwd=self.work)
             own, theirs = json.loads(ours["out"].strip().splitlines()[-1]), json.loads(peer["out"].strip().splitlines()[-1])
             line = {"name": f"tokenize-{threads}", "unit": "MB/s", "ours": own["mb_s"], "peer": theirs["mb_s"], "peer_name": theirs["name"],
@@ -286,32 +289,7 @@ tokenizer = "tokenizer"
         return [self.ours, "run", os.path.join(project, "chain.toml"), "--project", project, "--no-report", "--quiet", "--threads", str(threads)], os.path.relpath(project, self.work)
 
     def chain(self):
-        """The chain of the all-Python tools is the sum of their times for a megabyte, as no tool does all of it."""
-        size = self.megabytes(self.full)
-        mine = []
-        for _ in range(1 if self.args.quick else self.args.runs):
-            ours, _ = self.chain_project(2)
-            mine.append(run(ours, cwd=self.work))
-        own = statistics.median(size / r["wall"] for r in mine)
-        per_mb = 0.0
-        half, sub1, full = self.megabytes(self.half), self.megabytes(self.sub1), size
-        self.clean("sub1/attributes", "full/attributes", "full/bloom.bin", "o_tok", "o_dt")
-        tag = run([self.dolma, "tag", "--documents", "sub1/documents/*.gz", "--experiment", "x", "--taggers", "c4_v2", "gopher_v1",
-                   "pii_regex_with_counts_fast_v2", "--processes", "2"], cwd=self.work)
-        per_mb += tag["wall"] / sub1
-        if not os.path.exists(os.path.join(self.work, "dedup2.yaml")):
-            sys.exit("corpus.py: run the row paragraph-dedup before chain")
-        per_mb += run([self.dolma, "-c", "dedup2.yaml", "dedupe"], cwd=self.work)["wall"] / full
-        per_mb += run([self.dolma, "tokens", "--documents", "sub1/documents/*.gz", "--destination", "o_tok", "--tokenizer.name_or_path",
-                       self.tokenizer(), "--tokenizer.eos_token_id", "0", "--tokenizer.pad_token_id", "1", "--dtype", "uint16",
-                       "--processes", "2", "--max_size", "100000000"], cwd=self.work)["wall"] / sub1
-        per_mb += run([self.datatrove, os.path.join(HERE, "corpus_datatrove.py"), "minhash", "2", self.half,
-                       os.path.join(self.work, "o_dt")], cwd=self.work)["wall"] / half
-        line = {"name": "chain", "unit": "MB/s", "ours": own, "peer": 1 / per_mb, "peer_name": "dolma tag, dedupe, tokens + datatrove MinHash",
-                "ratio": own * per_mb, "goal": 15, "threads": 2, "runs": len(mine), "ours_mib": max(r["mib"] for r in mine),
-                "ours_cpu_mb_s": size / statistics.median(r["cpu"] for r in mine)}
-        print(json.dumps(line), flush=True)
-        print(f"chain: {own:.1f} MB/s (goal 15, stretch 25), {line['ratio']:.0f} times {line['peer_name']}, {line['ours_mib']:.0f} MiB", file=sys.stderr)
+        corpus_chain.chain(self, run)
 
     def scaling(self):
         speeds = []
@@ -330,16 +308,19 @@ tokenizer = "tokenizer"
         print(f"startup: {line['ours']:.1f} ms (goal below 20)", file=sys.stderr)
 
 
-ROWS = ["read", "gopher", "c4", "pii", "document-dedup", "paragraph-dedup", "ngram-dedup", "decontaminate", "minhash", "tokenize", "chain", "scaling", "startup"]
+ROWS = ["read", "gopher", "c4", "pii", "document-dedup", "paragraph-dedup", "ngram-dedup", "decontaminate", "minhash", "tokenize", "chain", "scaling", "startup",
+        *corpus_examples.ROWS]
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--ours", required=True)
-    parser.add_argument("--encode", required=True)
+    parser.add_argument("--examples", required=True)
     parser.add_argument("--venvs", required=True)
     parser.add_argument("--corpus", required=True)
     parser.add_argument("--work")
+    parser.add_argument("--sentences")
+    parser.add_argument("--datamap")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("rows", nargs="*")
@@ -348,7 +329,10 @@ def main():
         sys.exit(f"corpus.py: unknown rows {', '.join(unknown)}; there are {', '.join(ROWS)}")
     bench = Bench(args)
     for row in args.rows or ROWS:
-        getattr(bench, row.replace("-", "_"))()
+        if row in corpus_examples.ROWS:
+            corpus_examples.ROWS[row](bench)
+        else:
+            getattr(bench, row.replace("-", "_"))()
 
 
 if __name__ == "__main__":

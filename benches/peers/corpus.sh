@@ -1,30 +1,30 @@
 #!/bin/sh
 # Curation side by side with the peers: dolma, datatrove, rensa, Hugging Face's tokenizers, on the same files.
 #
-#     benches/peers/corpus.sh --corpus DIR [--work DIR] [--quick] [--runs N] [ROW...]
+#     benches/peers/corpus.sh --corpus DIR [--work DIR] [--quick] [--runs N] [--sentences FILE] [--datamap BIN] [ROW...]
 #
-# DIR holds Dolma documents (*.jsonl.gz), of which the first file is split in four for the slow peers. Rows: read
-# gopher c4 pii document-dedup paragraph-dedup ngram-dedup decontaminate minhash tokenize chain scaling startup (all by default; read,
-# dedup and decontaminate want the program zstd). One JSON line a row on stdout: megabytes of text
-# a second of ours and of the peer, their ratio, peak memory of the whole process tree, CPU seconds. Installs the peers into
-# environments of their own at the first call (a few minutes).
+# DIR holds Dolma documents (*.jsonl.gz; corpus_fetch.sh makes such), of which the first file is split in four for the slow peers.
+# Rows beside a peer: read gopher c4 pii document-dedup paragraph-dedup ngram-dedup decontaminate minhash tokenize chain scaling
+# startup. Rows of examples and of what is right: taggers dedup language verbatim token-ids bloom-rate near-planted. All by default;
+# read, document-dedup, paragraph-dedup and decontaminate want the program zstd, language wants a FILE of sentences
+# (crates/corpus/tests/peers_models/debian_sentences.py makes test-pages.tsv and others), chain takes the program datamap-rs as BIN.
+# One JSON line a row on stdout: megabytes of text a second of ours and of the peer, their ratio, peak memory of the whole process
+# tree, CPU seconds. Installs the peers into environments of their own at the first call (a few minutes). Whether ours decides as
+# the peers do: corpus_agree.sh.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 target=${CARGO_TARGET_DIR:-$root/target}
 venvs=${REGIMEN_CORPUS_VENVS:-$here/.venvs}
-if [ ! -e "$venvs/done" ]; then
-    mkdir -p "$venvs"
-    python3 -m venv "$venvs/uv" && "$venvs/uv/bin/pip" install -q uv
-    uv=$venvs/uv/bin/uv
-    # uv resolves these pins in seconds; pip's resolver takes many minutes.
-    $uv venv -q "$venvs/dolma" && $uv pip install -q --python "$venvs/dolma/bin/python" dolma==1.2.1 rensa==0.5.0
-    $uv venv -q "$venvs/datatrove"
-    $uv pip install -q --python "$venvs/datatrove/bin/python" 'datatrove[processing,io]==0.10.1' spacy
-    touch "$venvs/done"
+"$here/corpus_venvs.sh" "$venvs"
+if [ -z "${REGIMEN_BINARIES:-}" ]; then
+    (
+        cd "$root"
+        cargo build --release --quiet
+        cargo build --release --quiet -p regimen-tokens --example encode
+        cargo build --release --quiet -p regimen-corpus --example taggers --example dedup --example classify --example verbatim
+    )
 fi
-cd "$root"
-cargo build --release --quiet
-cargo build --release --quiet -p regimen-tokens --example encode
-exec python3 "$here/corpus.py" --ours "$target/release/regimen" --encode "$target/release/examples/encode" \
-    --venvs "$venvs" "$@"
+# REGIMEN_BINARIES: a folder like target/release with programs that are built already.
+binaries=${REGIMEN_BINARIES:-$target/release}
+exec python3 "$here/corpus.py" --ours "$binaries/regimen" --examples "$binaries/examples" --venvs "$venvs" "$@"
