@@ -40,7 +40,7 @@ Files that are done already, by the same taggers from the same content, are pass
 Document order is the order of the files' paths and of their rows. Of equal things the first stays unmarked.
 The row of a copied document says which one stays instead: `copy_of` has its id, source and file, and how
 many documents are one with it.")]
-    Dedup(DedupArgs),
+    Dedup(Box<DedupArgs>),
     /// Filter and edit documents by their attributes, and take sources in wanted shares
     #[command(after_help = "Examples:
   regimen corpus mix wiki/documents --attributes rules,dup_para --drop 'gopher_v1.word_count < 50' --edit dup_para --to mixed

@@ -15,7 +15,7 @@ use crate::memory::Memory;
 /// What came before, in document order.
 pub(super) enum Marks {
     /// Whole documents.
-    Documents(Copies),
+    Documents(Box<Copies>),
     /// Ordinal and number of the paragraph or n-gram, sorted.
     Exact { all: Box<crate::dedup::Paragraphs>, next: Option<(u32, Vec<u32>)> },
     /// A bit for each paragraph or n-gram.
@@ -87,7 +87,8 @@ pub(super) fn decide(
             let kept = Kept::new(&clusters, keep, |ordinal| facts[ordinal as usize]);
             drop(clusters);
             found.duplicates = kept.dropped();
-            Ok(Marks::Documents(Copies::new(kept, parts, options.by.width(), left / 4, work, cancel)?))
+            let copies = Copies::new(kept, parts, options.by.width(), left / 4, work, cancel)?;
+            Ok(Marks::Documents(Box::new(copies)))
         }
         By::Paragraph { bloom: None, .. } | By::Ngram { bloom: None, .. } => {
             let mut all = ExactParagraphs::new(&budget(options.memory))?;
