@@ -5,6 +5,7 @@ mod first;
 mod help;
 mod ledger;
 mod runs;
+mod tokens;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ pub use corpus::{
 };
 pub use ledger::{GcArgs, Ledger, PackArgs, UnpackArgs};
 pub use runs::{DiffArgs, Format, NoteArgs, RemoveArgs, Runs, RunsArgs, RunsExportArgs, TagRunArgs};
+pub use tokens::{Tokens, TokensExportArgs};
 
 pub use first::{CompletionsArgs, ManArgs, NewArgs, RecipeWork, TrainArgs};
 pub use help::{command, parse};
@@ -129,6 +131,9 @@ Ctrl-C finishes the step, writes a checkpoint and stops; the same command goes o
     /// Curate documents: tag, deduplicate, mix, look inside
     #[command(subcommand)]
     Corpus(Corpus),
+    /// Take tokens out for other programs
+    #[command(subcommand)]
+    Tokens(Tokens),
     /// From a token to its document and back
     #[command(subcommand)]
     Trace(Trace),

@@ -24,3 +24,4 @@ mod recipes;
 mod runs;
 mod steps_memory;
 mod tasks;
+mod tokens;
