@@ -12,8 +12,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use corpus::{
-    AttributeArgs, BuildArgs, Corpus, CorpusExportArgs, DecontaminateArgs, DedupArgs, IndexArgs, InspectArgs,
-    MEMORY, MixArgs, NgramsArgs, SampleArgs, SearchArgs, StatsArgs, TagArgs, TaggersArgs, memory as bytes_of,
+    AttributeArgs, BuildArgs, ClassifierArgs, Corpus, CorpusExportArgs, DecontaminateArgs, DedupArgs,
+    IndexArgs, InspectArgs, MEMORY, MixArgs, NgramsArgs, SampleArgs, SearchArgs, StatsArgs, TagArgs,
+    TaggersArgs, memory as bytes_of,
 };
 pub use ledger::{GcArgs, Ledger, PackArgs, UnpackArgs};
 pub use runs::{DiffArgs, Format, NoteArgs, RemoveArgs, Runs, RunsArgs, RunsExportArgs, TagRunArgs};

@@ -4,6 +4,7 @@
 mod attribute;
 mod browser;
 mod care;
+mod classifier;
 mod commands;
 mod common;
 mod corpus_memory;
