@@ -293,15 +293,21 @@ fn writer(path: &Path) -> Option<i32> {
     (!stem.is_empty() && pid.bytes().all(|b| b.is_ascii_digit())).then(|| pid.parse().ok())?
 }
 
+/// Whether `path` is called as [`write()`] calls its temporary files, `NAME.tmp` and the id of the process, and that process
+/// is no more.
+pub fn is_leftover(path: &Path) -> bool {
+    let dead = |pid| {
+        let pid = rustix::process::Pid::from_raw(pid);
+        pid.is_none_or(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
+    };
+    writer(path).is_some_and(dead)
+}
+
 /// Remove the temporary files that [`write()`] left in a folder when its process was killed. Those of processes that
 /// live stay, and what cannot be removed does no harm.
 pub fn remove_leftovers(dir: &Path) {
     for path in list(dir).unwrap_or_default() {
-        let dead = |pid| {
-            let pid = rustix::process::Pid::from_raw(pid);
-            pid.is_none_or(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
-        };
-        if writer(&path).is_some_and(dead) {
+        if is_leftover(&path) {
             let _ = remove_file(&path);
         }
     }

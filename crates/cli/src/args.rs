@@ -5,17 +5,20 @@ mod first;
 mod help;
 mod ledger;
 mod runs;
+mod tokens;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 pub use corpus::{
-    AttributeArgs, BuildArgs, Corpus, CorpusExportArgs, DecontaminateArgs, DedupArgs, IndexArgs, InspectArgs,
-    MEMORY, MixArgs, NgramsArgs, SampleArgs, SearchArgs, StatsArgs, TagArgs, TaggersArgs, memory as bytes_of,
+    AttributeArgs, BuildArgs, ClassifierArgs, Corpus, CorpusExportArgs, DecontaminateArgs, DedupArgs,
+    IndexArgs, InspectArgs, MEMORY, MixArgs, NgramsArgs, SampleArgs, SearchArgs, StatsArgs, TagArgs,
+    TaggersArgs, memory as bytes_of,
 };
 pub use ledger::{GcArgs, Ledger, PackArgs, UnpackArgs};
 pub use runs::{DiffArgs, Format, NoteArgs, RemoveArgs, Runs, RunsArgs, RunsExportArgs, TagRunArgs};
+pub use tokens::{Tokens, TokensExportArgs};
 
 pub use first::{CompletionsArgs, ManArgs, NewArgs, RecipeWork, TrainArgs};
 pub use help::{command, parse};
@@ -129,6 +132,9 @@ Ctrl-C finishes the step, writes a checkpoint and stops; the same command goes o
     /// Curate documents: tag, deduplicate, mix, look inside
     #[command(subcommand)]
     Corpus(Corpus),
+    /// Take tokens out for other programs
+    #[command(subcommand)]
+    Tokens(Tokens),
     /// From a token to its document and back
     #[command(subcommand)]
     Trace(Trace),

@@ -107,6 +107,7 @@ fn run(cli: Cli, group: &'static dyn Group) -> anyhow::Result<u8> {
         Command::Plan(args) => commands::plan::plan(&context, &args),
         Command::Generate(args) => commands::generate::generate(&context, args),
         Command::Corpus(corpus) => commands::corpus::corpus(&context, &corpus),
+        Command::Tokens(tokens) => commands::tokens::tokens(&context, &tokens),
         Command::Trace(trace) => commands::trace::trace(&context, trace),
         Command::Watch(args) => commands::watch::watch(&context, &args),
         Command::Runs(args) => commands::runs::runs(&context, &args),

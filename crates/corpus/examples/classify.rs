@@ -1,8 +1,7 @@
 //! Labels for texts, and how fast: by a model in fastText's format, by the built-in language identification, or perplexity
-//! by a KenLM model; and training.
+//! by a KenLM model. `regimen corpus classifier` trains.
 //!
 //!     cargo run --release -p regimen-corpus --example classify -- MODEL TEXTS [SHOWN]
-//!     cargo run --release -p regimen-corpus --example classify -- train TEXTS MODEL [dim=16] [minn=2] [maxn=4] ...
 //!     cargo run --release -p regimen-corpus --example classify -- quantise MODEL SMALL.ftz
 //!
 //! MODEL is a file (.bin, .ftz; .arpa, .arpa.gz, .arpa.zst or KenLM's binary), or `language`. TEXTS has a text on each line; a line `LABEL`, tab,
@@ -14,7 +13,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use regimen_base::{Failure, fs};
-use regimen_corpus::fasttext::{self, Options, Scratch};
+use regimen_corpus::fasttext::{self, Scratch};
 use regimen_corpus::kenlm;
 use regimen_corpus::language::{Guess, Identifier, LIMIT};
 
@@ -22,7 +21,6 @@ fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let out = &mut String::new();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["train", texts, model, ref options @ ..] => train(texts, model, options, out)?,
         ["quantise", model, small] => {
             let bytes = fasttext::quantise(&fs::read(model.as_ref())?)?;
             fs::write(small.as_ref(), &bytes)?;
@@ -32,9 +30,7 @@ fn main() -> Result<(), Failure> {
             let shown = shown.first().and_then(|n| n.parse().ok()).unwrap_or(5);
             classify(model, &fs::read_text(texts.as_ref())?, shown, out)?;
         }
-        _ => out.push_str(
-            "usage: classify MODEL TEXTS [SHOWN] | classify train TEXTS MODEL [dim=16] [epochs=5] | classify quantise MODEL SMALL\n",
-        ),
+        _ => out.push_str("usage: classify MODEL TEXTS [SHOWN] | classify quantise MODEL SMALL\n"),
     }
     let written = std::io::stdout().write_all(out.as_bytes());
     Ok(written.map_err(|e| fs::Error::new("write to", "stdout".as_ref(), e))?)
@@ -125,35 +121,4 @@ fn shares(lines: &[(Option<&str>, &str)], found: &[Guess<'_>], out: &mut String)
         let share = 100.0 * right as f64 / all as f64;
         *out += &format!("{label}\t{all}\t{share:.2} %\t{}\n", wrong.join(", "));
     }
-}
-
-fn train(texts: &str, model: &str, settings: &[&str], out: &mut String) -> Result<(), Failure> {
-    let mut options = Options { dim: 16, learning_rate: 0.5, minn: 2, maxn: 4, ..Options::default() };
-    for setting in settings {
-        let (name, value) = setting.split_once('=').unwrap_or((setting, ""));
-        let whole = value.parse::<u32>().unwrap_or_default();
-        match name {
-            "dim" => options.dim = whole as usize,
-            "lr" => options.learning_rate = value.parse().unwrap_or(options.learning_rate),
-            "epochs" => options.epochs = whole,
-            "min_count" => options.min_count = whole,
-            "word_ngrams" => options.word_ngrams = whole,
-            "bucket" => options.bucket = whole,
-            "minn" => options.minn = whole,
-            "maxn" => options.maxn = whole,
-            "seed" => options.seed = u64::from(whole),
-            _ => *out += &format!("no option is called `{name}`\n"),
-        }
-    }
-    let texts = fs::read_text(texts.as_ref())?;
-    let lines = texts.lines().map(labelled);
-    let lines: Vec<String> =
-        lines.map(|(label, text)| fasttext::line(label.unwrap_or("none"), text)).collect();
-    let start = Instant::now();
-    let bytes = fasttext::train(&lines, &options)?;
-    fs::write(model.as_ref(), &bytes)?;
-    let seconds = start.elapsed().as_secs_f64();
-    *out +=
-        &format!("{} lines in {seconds:.1} s, a model of {:.1} MB\n", lines.len(), bytes.len() as f64 / 1e6);
-    Ok(())
 }

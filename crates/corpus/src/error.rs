@@ -462,6 +462,20 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// Labelled texts that no classifier can be trained on.
+    #[error("cannot train a classifier: {what}")]
+    Labels {
+        /// What is wrong with them.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A line of labelled text without a label.
+    #[error("{place}: the line has no label")]
+    NoLabel {
+        /// Where.
+        place: Place,
+    },
     /// A file of another format than rows or text (WARC, Parquet, tar) is not what it should be.
     #[error("`{file}`, byte {offset}: {format} {field}: {reason}")]
     Foreign {

@@ -84,6 +84,14 @@ pub enum Error {
         /// The document.
         ordinal: u32,
     },
+    /// A folder for an export has something in it.
+    #[error("`{}` is not empty: `{}` is there", folder.display(), file.display())]
+    NotEmpty {
+        /// The folder.
+        folder: PathBuf,
+        /// The first thing in it.
+        file: PathBuf,
+    },
     /// More tokens than the fragment table can count.
     #[error("more than {} tokens in one split", crate::fragment::MAX_SLOTS)]
     TooManyTokens,
@@ -150,6 +158,9 @@ impl Hint for Error {
                  sources of the corpus"
                     .into(),
             ),
+            Error::NotEmpty { .. } => {
+                Some("name another folder, or remove what is there: nothing is overwritten or mixed".into())
+            }
             Error::TooManyTokens => Some("split the corpus over several stages".into()),
             Error::TooManyCopies => Some("lower `mix.max_copies` of the corpus stage".into()),
         }

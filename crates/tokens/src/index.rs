@@ -37,6 +37,22 @@ impl Dtype {
             Dtype::U32 => 4,
         }
     }
+
+    /// What numpy calls it.
+    pub fn numpy(self) -> &'static str {
+        match self {
+            Dtype::U16 => "uint16",
+            Dtype::U32 => "uint32",
+        }
+    }
+
+    /// Append tokens as they are stored, little endian. They must be below the vocabulary that the type is for.
+    pub(crate) fn encode(self, tokens: impl Iterator<Item = u32>, out: &mut Vec<u8>) {
+        match self {
+            Dtype::U16 => tokens.for_each(|t| out.extend_from_slice(&(t as u16).to_le_bytes())),
+            Dtype::U32 => tokens.for_each(|t| out.extend_from_slice(&t.to_le_bytes())),
+        }
+    }
 }
 
 /// The counts of one split.

@@ -2,6 +2,7 @@
 
 mod batch;
 mod error;
+pub mod export;
 mod fragment;
 mod index;
 mod map;

@@ -7,7 +7,7 @@ use regimen_base::fs;
 
 use crate::Split;
 use crate::error::{Error, Result};
-use crate::index::{Index, LENGTHS};
+use crate::index::{Dtype, Index, LENGTHS};
 use crate::stream::Stream;
 
 /// The tokens of a corpus: one stream a split.
@@ -59,6 +59,11 @@ impl TokenSet {
     /// Token ids.
     pub fn vocab(&self) -> usize {
         self.index.vocab
+    }
+
+    /// How tokens are stored.
+    pub fn dtype(&self) -> Dtype {
+        self.index.dtype
     }
 
     /// The token between documents.

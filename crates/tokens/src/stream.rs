@@ -144,6 +144,16 @@ impl Stream {
         self.counts.slots == 0
     }
 
+    /// How tokens are stored.
+    pub(crate) fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// The fragment table is not what it should be.
+    pub(crate) fn damaged_table(&self, what: String) -> Error {
+        Error::damaged(self.table.path(), what)
+    }
+
     /// The token between documents.
     pub fn end_id(&self) -> u32 {
         self.end_id

@@ -86,10 +86,7 @@ impl SplitWriter {
     fn put(&mut self, tokens: &[u32], end: bool) -> Result<()> {
         self.buffer.clear();
         let all = tokens.iter().copied().chain(end.then_some(self.end_id));
-        match self.dtype {
-            Dtype::U16 => all.for_each(|t| self.buffer.extend_from_slice(&(t as u16).to_le_bytes())),
-            Dtype::U32 => all.for_each(|t| self.buffer.extend_from_slice(&t.to_le_bytes())),
-        }
+        self.dtype.encode(all, &mut self.buffer);
         let shard = match &mut self.shard {
             Some(shard) => shard,
             none => {

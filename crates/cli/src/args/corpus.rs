@@ -64,6 +64,15 @@ The same documents each time; more of them when more are asked for.")]
 
 n-grams are of words in lower case without punctuation. Stretches are cut out by `regimen corpus mix --edit`.")]
     Decontaminate(DecontaminateArgs),
+    /// Train a classifier in fastText's format on labelled documents, for the taggers `fasttext` and `language`
+    #[command(after_help = "Examples:
+  regimen corpus classifier --label good=wiki --label bad='web/documents/*.gz' --to q.bin
+  regimen corpus classifier --lines train.txt --word-ngrams 2 --epochs 10 --to quality.ftz
+  regimen corpus tag web --taggers fasttext --param fasttext.model=q.bin --param fasttext.label=good
+
+A tenth of the texts is held back, by the hash of the text, and tells how good the model is.
+The same texts and options give the same bytes.")]
+    Classifier(ClassifierArgs),
     /// List the taggers and their attributes, or describe one
     #[command(after_help = "Examples:
   regimen corpus taggers
@@ -439,6 +448,53 @@ pub struct MixArgs {
     /// Bytes that what grows with the input may take, such as 500MB: long rows with their attributes and copies [default: 4GB]
     #[arg(long, value_parser = memory, value_name = "BYTES")]
     pub memory: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("texts").required(true).multiple(true).args(["label", "lines"])))]
+pub struct ClassifierArgs {
+    /// Documents of one label: files, a folder or a pattern of JSON lines, plain, .gz or .zst (may be repeated)
+    #[arg(long, value_name = "LABEL=DOCUMENTS")]
+    pub label: Vec<String>,
+    /// Text files with labels in their lines, as in `__label__good The text` (may be repeated)
+    #[arg(long, value_name = "FILES")]
+    pub lines: Vec<String>,
+    /// File for the model: .bin, or .ftz for one of a quarter of the size
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
+    /// Share of the texts that is held back to score the model, from 0 to below 1
+    #[arg(long, default_value_t = 0.1, value_name = "SHARE")]
+    pub validation: f64,
+    /// How often every text is seen
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    pub epochs: u32,
+    /// Learning rate at the start; it falls to 0
+    #[arg(long, default_value_t = 0.1, value_name = "RATE")]
+    pub lr: f32,
+    /// Numbers in the vector of a word
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=65536), value_name = "N")]
+    pub dim: u32,
+    /// Longest n-gram of words
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16), value_name = "N")]
+    pub word_ngrams: u32,
+    /// Shortest n-gram of characters
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=16), value_name = "N")]
+    pub minn: u32,
+    /// Longest n-gram of characters; 0: none
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=16), value_name = "N")]
+    pub maxn: u32,
+    /// Rows that n-grams share by hash
+    #[arg(long, default_value_t = 2_000_000, value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)), value_name = "N")]
+    pub bucket: u32,
+    /// Leave out words that are rarer
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    pub min_count: u32,
+    /// Another seed begins with other numbers and takes the texts in another order
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub seed: u64,
+    /// Bytes that texts and matrices may take, such as 500MB; texts half of it
+    #[arg(long, default_value = MEMORY, value_parser = memory, value_name = "BYTES")]
+    pub memory: u64,
 }
 
 #[derive(Debug, Args)]

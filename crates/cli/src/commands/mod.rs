@@ -16,6 +16,7 @@ pub mod run;
 pub mod runs;
 pub mod show;
 pub mod stages;
+pub mod tokens;
 pub mod trace;
 pub mod train;
 pub mod watch;

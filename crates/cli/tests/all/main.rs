@@ -4,6 +4,7 @@
 mod attribute;
 mod browser;
 mod care;
+mod classifier;
 mod commands;
 mod common;
 mod corpus_memory;
@@ -24,3 +25,4 @@ mod recipes;
 mod runs;
 mod steps_memory;
 mod tasks;
+mod tokens;

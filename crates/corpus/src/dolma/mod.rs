@@ -6,6 +6,7 @@
 
 mod aligned;
 pub(crate) mod attributes;
+pub mod classifier;
 pub mod decontaminate;
 pub mod dedup;
 pub(crate) mod folder;

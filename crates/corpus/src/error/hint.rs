@@ -149,6 +149,8 @@ impl Hint for Error {
             Error::Training { .. } => {
                 "give lines such as `__label__en The text`, and options within the ranges of the help".into()
             }
+            Error::Labels { hint, .. } => hint.clone(),
+            Error::NoLabel { .. } => "begin every line with a label, as in `__label__good The text`".into(),
             Error::Foreign { format: "WARC", .. } => {
                 "fetch the file again, or set missing_text = \"drop\" to pass over such records, each with its reason".into()
             }

@@ -9,7 +9,7 @@
 //! `__label__`, since the file does not store another; probabilities are those that fastText reports, 1e-5 above the true
 //! ones (see the file `loss.rs`). Version 11 has no character n-grams.
 //!
-//! [`train`] makes small models of the same format, and [`quantise`] makes them smaller.
+//! [`train`] makes models of the same format, [`score`] tells how good they are, and [`quantise`] makes them smaller.
 
 pub(crate) mod bytes;
 mod dictionary;
@@ -17,6 +17,7 @@ pub(crate) mod hash;
 mod loss;
 mod matrix;
 mod quantise;
+mod scores;
 #[cfg(test)]
 mod tests;
 mod train;
@@ -30,7 +31,9 @@ use dictionary::{Cut, Dictionary, Lines};
 use loss::{Loss, Scored};
 use matrix::Matrix;
 pub use quantise::quantise;
-pub use train::{Options, line, train};
+pub use scores::{LabelScores, Scores, score};
+pub(crate) use train::words;
+pub use train::{Options, line, train, train_while};
 
 const FORMAT: &str = "fastText";
 const MAGIC: i32 = 793_712_314;

@@ -39,6 +39,8 @@ pub struct Options {
     pub maxn: u32,
     /// Fixes the first values and the order of the lines.
     pub seed: u64,
+    /// Bytes that the lines and the matrices may take.
+    pub memory: u64,
 }
 
 impl Default for Options {
@@ -53,14 +55,23 @@ impl Default for Options {
             minn: 0,
             maxn: 0,
             seed: 0,
+            memory: u64::MAX,
         }
     }
 }
 
-/// A line for [`train`]: `__label__LABEL` and the text, with its line ends as spaces. Spaces in the label become `-`.
+/// A line for [`train`]: `__label__LABEL` and the text, with its line ends as spaces. Spaces in the label become `-`. Words of
+/// the text that begin with `__label__` are left out: they would be labels.
 pub fn line(label: &str, text: &str) -> String {
     let label = label.replace(|c: char| c.is_whitespace() || c == '\0', "-");
-    format!("__label__{label} {}", text.replace('\n', " "))
+    let mut line = format!("__label__{label} ");
+    if text.contains("__label__") {
+        let words: Vec<&str> = words(text).filter(|word| !word.starts_with("__label__")).collect();
+        line.push_str(&words.join(" "));
+    } else {
+        line.push_str(&text.replace('\n', " "));
+    }
+    line
 }
 
 /// Train on lines of text, each with one or more tokens `__label__NAME`; of several labels one is picked each time. Lines
@@ -70,8 +81,21 @@ pub fn line(label: &str, text: &str) -> String {
 /// [`Model::from_bytes`]: super::Model::from_bytes
 ///
 /// # Errors
-/// [`Error::Training`] if there is no label or an option is out of range.
+/// [`Error::Training`] if there is no label or an option is out of range, [`Error::StepMemory`].
 pub fn train<S: AsRef<str>>(lines: &[S], options: &Options) -> Result<Vec<u8>> {
+    train_while(lines, options, &mut |_| Ok(()))
+}
+
+/// The same. Before each of the steps, of which there are as many as lines with a label times epochs, `step` is told how many
+/// were done.
+///
+/// # Errors
+/// As [`train`], and what `step` says, which ends the training.
+pub fn train_while<S: AsRef<str>>(
+    lines: &[S],
+    options: &Options,
+    step: &mut dyn FnMut(u64) -> Result<()>,
+) -> Result<Vec<u8>> {
     let cut = options.cut()?;
     let mut bytes = Vec::new();
     vocabulary(lines, options, cut, &mut bytes)?;
@@ -83,6 +107,7 @@ pub fn train<S: AsRef<str>>(lines: &[S], options: &Options) -> Result<Vec<u8>> {
         return Err(Error::Training { reason: "too many words share their hashes".into() });
     }
 
+    options.check_memory(lines, rows, dictionary.labels() as u64)?;
     let examples: Vec<(&[u8], Vec<usize>)> = lines
         .iter()
         .filter_map(|line| {
@@ -96,20 +121,27 @@ pub fn train<S: AsRef<str>>(lines: &[S], options: &Options) -> Result<Vec<u8>> {
     let mut memory = Lines::default();
     let mut rows = Vec::new();
     let steps = f64::from(options.epochs) * examples.len() as f64;
-    let mut done = 0.0;
+    let mut done = 0u64;
     for epoch in 0..options.epochs {
         let mut random = Philox::new(options.seed, &["fasttext", "order", &epoch.to_string()]);
         for i in (1..order.len()).rev() {
             order.swap(i, random.below(i as u64 + 1) as usize);
         }
         for &example in &order {
+            step(done)?;
             let (line, labels) = &examples[example];
             let label = labels[random.below(labels.len() as u64) as usize];
             rows.clear();
             dictionary.rows(&file, line, &mut memory, |block| rows.extend_from_slice(block));
-            descent.step(&rows, label, (f64::from(options.learning_rate) * (1.0 - done / steps)) as f32);
-            done += 1.0;
+            let left = 1.0 - done as f64 / steps;
+            descent.step(&rows, label, (f64::from(options.learning_rate) * left) as f32);
+            done += 1;
         }
+    }
+    if !descent.input.iter().chain(&descent.output).all(|number| number.is_finite()) {
+        let reason =
+            format!("its numbers grew without bound with a learning rate of {}", options.learning_rate);
+        return Err(Error::Training { reason });
     }
     write::dense(&mut bytes, &descent.input, options.dim);
     write::dense(&mut bytes, &descent.output, options.dim);
@@ -117,10 +149,34 @@ pub fn train<S: AsRef<str>>(lines: &[S], options: &Options) -> Result<Vec<u8>> {
 }
 
 impl Options {
+    /// An error if a model of so many rows takes more memory with its lines than it may. The matrices are there twice in the
+    /// end: as they are trained, and as they are written.
+    fn check_memory<S: AsRef<str>>(&self, lines: &[S], rows: u64, labels: u64) -> Result<()> {
+        let texts: u64 = lines.iter().map(|line| line.as_ref().len() as u64).sum();
+        let needed = (rows + labels).saturating_mul(8 * self.dim as u64).saturating_add(texts);
+        if needed <= self.memory {
+            return Ok(());
+        }
+        let what = format!("a classifier of {rows} words and n-grams with dimension {}", self.dim);
+        let instead = "lower its dimension or the number of buckets, or leave rarer words out";
+        Err(Error::StepMemory { what, needed, allowed: self.memory, instead })
+    }
+
+    /// Whether training takes them.
+    ///
+    /// # Errors
+    /// [`Error::Training`] for one that is out of range.
+    pub fn check(&self) -> Result<()> {
+        self.cut().map(drop)
+    }
+
     fn cut(&self) -> Result<Cut> {
         let refuse = |what: &str| Err(Error::Training { reason: what.into() });
         if self.dim == 0 || self.dim > 1 << 16 {
             return refuse("`dim` must be between 1 and 65536");
+        }
+        if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
+            return refuse("the learning rate must be above 0");
         }
         if self.epochs == 0 || self.epochs > i32::MAX as u32 {
             return refuse("`epochs` must be at least 1");
@@ -144,7 +200,13 @@ impl Options {
     }
 }
 
-fn tokens(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// The words and labels of a text.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| u8::try_from(c).is_ok_and(is_space)).filter(|word| !word.is_empty())
+}
+
+/// The same of the bytes of a line.
+pub(super) fn tokens(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|byte| is_space(*byte)).filter(|token| !token.is_empty())
 }
 

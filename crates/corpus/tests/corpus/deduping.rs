@@ -199,7 +199,7 @@ fn a_copy_knows_the_document_that_stays_instead() {
         let one = of("a1".into(), "a.jsonl", 3, true);
         let seven = of(7.into(), "d/c.jsonl", 2, false);
         assert_eq!(all("a.jsonl"), [none.clone(), none.clone(), one.clone()]);
-        assert_eq!(all("b.jsonl"), [none.clone(); 0]);
+        assert!(all("b.jsonl").is_empty());
         let two = of("a2".into(), "a.jsonl", 2, true);
         assert_eq!(all("d/c.jsonl"), [none.clone(), two, one, seven, none.clone()]);
 

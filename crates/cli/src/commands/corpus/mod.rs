@@ -2,6 +2,7 @@
 
 mod attribute;
 mod build;
+mod classifier;
 mod decontaminate;
 mod dedup;
 mod export;
@@ -34,6 +35,7 @@ pub fn corpus(context: &Context, command: &Corpus) -> anyhow::Result<u8> {
         Corpus::Mix(args) => mix::mix(context, args),
         Corpus::Sample(args) => sample::sample(context, args),
         Corpus::Decontaminate(args) => decontaminate::decontaminate(context, args),
+        Corpus::Classifier(args) => classifier::classifier(context, args),
         Corpus::Taggers(args) => taggers::taggers(context, args),
         Corpus::Search(args) => search::search(context, args),
         Corpus::Index(args) => index::index(context, args),
