@@ -8,7 +8,8 @@
 //!   least 0.2); 1 for others
 //!
 //! The language is told by `ext` of the metadata or, without one, by the end of `path`, which trees of source code have. Dolma parses Python with Python, Java and JavaScript with Pygments, and
-//! HTML with BeautifulSoup; here [`super::comments`] scans them, so that files that these cannot parse (Python 2) differ.
+//! HTML with BeautifulSoup; here [`super::comments`] scans them, so that files that these cannot parse (Python 2)
+//! differ, and those with docstrings of `async def`, which Dolma does not count.
 
 use std::path::Path;
 

@@ -185,6 +185,15 @@ fn expression_end(bytes: &[u8], start: usize) -> usize {
 /// Docstrings are the strings that modules, classes and functions begin with, without their indentation
 /// (`inspect.cleandoc`). Nothing counts if a string or a bracket is open at the end.
 pub(super) fn python(text: &str) -> usize {
+    // Line ends are one character to Python's parser.
+    let unix;
+    let text = match text.contains('\r') {
+        true => {
+            unix = text.replace("\r\n", "\n").replace('\r', "\n");
+            unix.as_str()
+        }
+        false => text,
+    };
     let mut scan = Python { text, at: 0, depth: 0, remarks: String::new(), docs: Vec::new(), broken: false };
     if !scan.run() {
         return 0;
@@ -422,25 +431,48 @@ fn tabs(line: &str) -> String {
     out
 }
 
-/// Characters of a page outside of tags, comments, declarations, scripts and styles; a character reference counts as one.
+/// Elements whose white space is text.
+const PREFORMATTED: [&str; 2] = ["pre", "textarea"];
+
+/// Characters of a page outside of tags, comments, declarations, scripts and styles; a character reference counts as one, and so
+/// does white space between two tags that is not preformatted, as BeautifulSoup keeps it.
 pub(super) fn html(text: &str) -> usize {
-    let (mut rest, mut sum) = (text, 0);
-    while let Some(found) = memchr::memchr(b'<', rest.as_bytes()) {
-        sum += shown(&rest[..found]);
-        rest = &rest[found..];
-        let Some(end) = markup_end(rest) else { return sum + shown(rest) };
+    // Where the text since the last markup begins, and where the next markup is looked for.
+    let (mut begin, mut at, mut sum, mut preformatted) = (0, 0, 0, 0usize);
+    while let Some(found) = memchr::memchr(b'<', &text.as_bytes()[at..]) {
+        let start = at + found;
+        let Some(length) = markup_end(&text[start..]) else { break };
+        at = start + length;
         // A `<` that begins nothing is text.
-        sum += usize::from(end == 1);
-        let (tag, behind) = rest.split_at(end);
-        rest = behind;
-        for name in ["script", "style"] {
-            let named = tag.get(1..=name.len()).is_some_and(|n| n.eq_ignore_ascii_case(name));
-            if named && !tag[name.len() + 1..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-') {
-                rest = behind_element(rest, name);
-            }
+        if length == 1 {
+            continue;
         }
+        sum += between(&text[begin..start], preformatted > 0);
+        let tag = &text[start..at];
+        let is = |name: &&str| begins(tag, 1, name);
+        if ["script", "style"].iter().any(is) {
+            let name = if begins(tag, 1, "script") { "script" } else { "style" };
+            at = text.len() - behind_element(&text[at..], name).len();
+        }
+        preformatted += usize::from(PREFORMATTED.iter().any(is));
+        preformatted -= usize::from(
+            preformatted > 0 && PREFORMATTED.iter().any(|name| begins(tag, 2, name) && tag.starts_with("</")),
+        );
+        begin = at;
     }
-    sum + shown(rest)
+    sum + between(&text[begin..], preformatted > 0)
+}
+
+/// Whether the name in a tag, `skipped` bytes behind its begin, is this one.
+fn begins(tag: &str, skipped: usize, name: &str) -> bool {
+    let named = tag.get(skipped..skipped + name.len()).is_some_and(|n| n.eq_ignore_ascii_case(name));
+    named && !tag[skipped + name.len()..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-')
+}
+
+/// Characters of the text between two tags.
+fn between(text: &str, preformatted: bool) -> usize {
+    let blank = !text.is_empty() && text.bytes().all(|b| matches!(b, b' ' | b'\n' | b'\t' | b'\r' | 12));
+    if blank && !preformatted { 1 } else { shown(text) }
 }
 
 /// The length of the markup at a `<`: 1 if it is text; none if it is not closed.
@@ -518,6 +550,7 @@ mod tests {
 
     #[test]
     fn docstrings_and_comments_of_python_count() {
+        assert_eq!(python("\"\"\"s\r\nt\"\"\"\r\n# a\r\n"), "s\nt\n a".len());
         assert_eq!(python("# a\nx = 1 # b\n"), " a b".trim().len());
         assert_eq!(python("\"\"\"Mod.\n\n    More.\n    \"\"\"\nx = '# no'\n"), "Mod.\n\nMore.".len());
         let text = "class A(B):\n    'doc'\n    async def f(self, x={1: 2}) -> int:  # c\n        r'''d\\n'''\n        'no'\n";
@@ -533,6 +566,9 @@ mod tests {
         assert_eq!(html("<!DOCTYPE html><p class=\"a>b\">x &amp; y<!-- no --></p>"), 5);
         assert_eq!(html("a<Script type=x>if (a</b/) no</scRipt>b<style>no</style>"), 2);
         assert_eq!(html("1 < 2"), 5);
+        assert_eq!(html("<p>\n\n</p>xxx<br> \t<i> < </i>"), 1 + 3 + 1 + 3);
+        assert_eq!(html("<pre>  <b>\n\n</b></pre>  <p>  </p>"), 4 + 2);
+        assert_eq!(html("<textarea>  </textarea><pred>  </pred></pre>  "), 2 + 1 + 1);
         assert_eq!(html("<stylez>x<p open"), 8);
     }
 
