@@ -38,8 +38,8 @@ Files that are done already, by the same taggers from the same content, are pass
   regimen corpus dedup train --by paragraph --bloom-from tests.bloom --read-only --name in_tests
 
 Document order is the order of the files' paths and of their rows. Of equal things the first stays unmarked.
-The row of a copied document says which one stays instead: `copy_of` has its id, source and file, and how
-many documents are one with it.")]
+The row of a copied document says which one stays instead: `copy_of` has its id, source and file,
+and how many documents are one with it.")]
     Dedup(Box<DedupArgs>),
     /// Filter and edit documents by their attributes, and take sources in wanted shares
     #[command(after_help = "Examples:
