@@ -53,14 +53,6 @@ pub enum Error {
         /// The expression.
         expression: String,
     },
-    /// A table file could not be written.
-    #[error("cannot write `{}`: {reason}", .path.display())]
-    Table {
-        /// The file.
-        path: PathBuf,
-        /// In the words of the writer.
-        reason: String,
-    },
     /// A card has nothing to describe.
     #[error("`{}` holds no exported file that a card could describe", .path.display())]
     NothingToDescribe {
@@ -82,7 +74,6 @@ impl Hint for Error {
             Error::Stopped => return None,
             Error::Setting { .. } => "correct it".into(),
             Error::NoMetadata { .. } => "ask for attributes, `source`, `id`, `licence`, `author`, `bytes` or `text`".into(),
-            Error::Table { .. } => "check the free space and the rights of the folder".into(),
             Error::NothingToDescribe { .. } => "export the data first, or both at once: --format parquet,card".into(),
         })
     }

@@ -14,6 +14,7 @@ mod sample;
 mod search;
 mod stats;
 mod step;
+mod subject;
 mod tag;
 mod taggers;
 
