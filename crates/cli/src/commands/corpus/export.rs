@@ -53,7 +53,8 @@ fn not_among(files: &[InputFile], dir: &Path) -> anyhow::Result<()> {
     let dir = whole(dir)?;
     for file in files {
         let file = whole(&file.full)?;
-        let documents = file.ancestors().find(|folder| folder.file_name().is_some_and(|name| name == DOCUMENTS));
+        let documents =
+            file.ancestors().find(|folder| folder.file_name().is_some_and(|name| name == DOCUMENTS));
         if let Some(documents) = documents.filter(|documents| dir.starts_with(documents)) {
             return Err(Fault::new(
                 format!("`{}` is among the documents of `{}`", dir.display(), documents.display()),

@@ -48,7 +48,7 @@ impl Rows {
                 column.push(row.get(field).and_then(|value| shown(value)));
             }
             let mut rest = row;
-            FIELDS.iter().for_each(|field| drop(rest.remove(*field)));
+            rest.retain(|field, _| !FIELDS.contains(&field.as_ref()));
             // Writing to memory cannot fail, and there is no number that JSON lacks.
             let other = (!rest.is_empty()).then(|| serde_json::to_string(&rest).unwrap_or_default());
             self.columns[FIELDS.len()].push(other);
