@@ -355,6 +355,14 @@ pub enum Error {
         /// One of the files.
         file: String,
     },
+    /// A table file could not be written.
+    #[error("cannot write `{file}`: {reason}")]
+    Table {
+        /// The file.
+        file: String,
+        /// In the words of the writer.
+        reason: String,
+    },
     /// A file for JSON lines whose name says that it is something else.
     #[error("`{file}` is for JSON lines, but its name ends in `.{ending}`")]
     NoRows {

@@ -54,6 +54,7 @@ Several sources with weights stand in a file; docs/corpus.md has one. Files that
   regimen corpus sample wiki/documents --fraction 0.01 > sample.jsonl
   regimen corpus sample 'wiki/documents/*.gz' --documents 1000 --seed 3 --to sample.jsonl.zst
   regimen corpus sample tables/*.parquet --bytes 100MB --to sample.jsonl
+  regimen corpus sample wiki --documents 1000 --to sample.parquet
 
 The same documents each time; more of them when more are asked for.")]
     Sample(SampleArgs),
@@ -107,10 +108,14 @@ It needs the index that `regimen corpus index` makes. Ends with 1 if nothing is 
   regimen corpus ngrams base-corpus -n 5 --top 20
   regimen corpus ngrams base-corpus -n 13 --min 10 --lower --memory 2GB")]
     Ngrams(NgramsArgs),
-    /// Counts, attributes and copies of a finished corpus
+    /// Counts, attributes and copies of a finished corpus, or of documents in Dolma's layout
     #[command(after_help = "Examples:
   regimen corpus stats base-corpus
-  regimen corpus stats base-corpus --json")]
+  regimen corpus stats base-corpus --json
+  regimen corpus stats wiki
+  regimen corpus stats 'wiki/documents/en-*.gz' --attributes rules,pii --json
+
+A folder with a folder `documents`, or a path through one, stands for its documents.")]
     Stats(StatsArgs),
     /// Look at what a corpus kept and dropped, and why
     #[command(after_help = "Examples:
@@ -121,10 +126,15 @@ It needs the index that `regimen corpus index` makes. Ends with 1 if nothing is 
 
 On a terminal this opens a browser (? lists its keys); elsewhere, and with --plain or --json, it prints.")]
     Inspect(InspectArgs),
-    /// Write a finished corpus in a format that other programs read
+    /// Write a finished corpus, or documents in Dolma's layout, in formats that other programs read
     #[command(after_help = "Examples:
   regimen corpus export base-corpus out --format dolma
-  regimen corpus export base-corpus out --format parquet,card")]
+  regimen corpus export base-corpus out --format jsonl --pack zst
+  regimen corpus export base-corpus out --format texts,card --url https://example.org/data --creator 'The makers'
+  regimen corpus export wiki --to out --format parquet,card
+
+A folder with a folder `documents`, or a path through one, stands for its documents; it becomes tables (parquet),
+tables with texts (texts) and cards.")]
     Export(CorpusExportArgs),
 }
 
@@ -240,11 +250,17 @@ pub fn memory(text: &str) -> Result<u64, String> {
 
 #[derive(Debug, Args)]
 pub struct StatsArgs {
-    /// A `corpus` stage, a key, or the folder of an artifact
+    /// A `corpus` stage, a key, or the folder of an artifact; or a folder in Dolma's layout, or files of documents in one
     pub corpus: String,
-    /// List so many of the largest clusters of copies
-    #[arg(long, default_value_t = 10, value_name = "N")]
-    pub clusters: usize,
+    /// List so many of the largest clusters of copies [default: 10] (corpora)
+    #[arg(long, value_name = "N")]
+    pub clusters: Option<usize>,
+    /// Experiments, or with a `/` their folders [default: all that lie beside the documents] (folders)
+    #[arg(long, value_delimiter = ',', value_name = "EXPERIMENT,..")]
+    pub attributes: Option<Vec<String>>,
+    /// Bytes that what grows with the input may take, such as 500MB [default: 4GB] (folders)
+    #[arg(long, value_parser = memory, value_name = "BYTES")]
+    pub memory: Option<u64>,
 }
 
 #[derive(Debug, Args)]
@@ -275,20 +291,49 @@ pub struct InspectArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("place").required(true).args(["dir", "to"])))]
 pub struct CorpusExportArgs {
-    /// A `corpus` stage, a key, or the folder of an artifact
+    /// A `corpus` stage, a key, or the folder of an artifact; or a folder in Dolma's layout, or files of documents in one
     pub corpus: String,
     /// Folder to write into
-    pub to: PathBuf,
-    /// What to write: dolma, jsonl, parquet, card; several with commas between them
-    #[arg(long, required = true, value_delimiter = ',', value_parser = ["dolma", "jsonl", "parquet", "card"], value_name = "FORMAT,..")]
+    #[arg(value_name = "TO")]
+    pub dir: Option<PathBuf>,
+    /// The same as an option
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+    /// What to write: dolma, jsonl (corpora), parquet, texts, card; several with commas between them
+    #[arg(long, required = true, value_delimiter = ',', value_parser = ["dolma", "jsonl", "parquet", "texts", "card"], value_name = "FORMAT,..")]
     pub format: Vec<String>,
-    /// Name of the folder of attributes, and the first part of their names (dolma)
-    #[arg(long, default_value = "regimen", value_name = "NAME")]
-    pub experiment: String,
-    /// Bytes of text in a file (dolma, jsonl)
+    /// Name of the folder of attributes, and the first part of their names [default: regimen] (dolma)
+    #[arg(long, value_name = "NAME")]
+    pub experiment: Option<String>,
+    /// Bytes of text in a file (dolma, jsonl, texts)
     #[arg(long, default_value = "256MB", value_parser = memory, value_name = "BYTES")]
     pub shard: u64,
+    /// How files of rows are packed: gz, zst, none [default: gz] (dolma, jsonl)
+    #[arg(long, value_parser = ["gz", "zst", "none"], value_name = "PACK")]
+    pub pack: Option<String>,
+    /// Experiments, or with a `/` their folders [default: all that lie beside the documents] (folders)
+    #[arg(long, value_delimiter = ',', value_name = "EXPERIMENT,..")]
+    pub attributes: Option<Vec<String>>,
+    /// Bytes that what grows with the input may take, such as 500MB [default: 4GB] (folders)
+    #[arg(long, value_parser = memory, value_name = "BYTES")]
+    pub memory: Option<u64>,
+    /// What the data is called [default: the name of the stage or folder] (card)
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Where the data can be downloaded (card)
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Who made the data (card)
+    #[arg(long, value_name = "NAME")]
+    pub creator: Option<String>,
+    /// Who publishes the data (card)
+    #[arg(long, value_name = "NAME")]
+    pub publisher: Option<String>,
+    /// How the data is cited (card)
+    #[arg(long, value_name = "TEXT")]
+    pub citation: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -515,7 +560,7 @@ pub struct SampleArgs {
     /// Another seed takes other documents
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,
-    /// File for the rows, packed as its name says [default: the standard output]
+    /// File for the rows: JSON lines, packed as its name says, or a Parquet table (.parquet) [default: the standard output]
     #[arg(long, value_name = "FILE")]
     pub to: Option<PathBuf>,
     /// Bytes that what grows with the input may take, such as 500MB, of which --documents and --bytes need 384 for each that is
@@ -550,7 +595,7 @@ pub struct DecontaminateArgs {
     /// Folder for the attributes (default: `attributes/EXPERIMENT` beside `documents`)
     #[arg(long, value_name = "DIR")]
     pub to: Option<PathBuf>,
-    /// File for the report, a row for every hit
+    /// File for the report, a row for every hit: JSON lines, packed as its name says
     #[arg(long, value_name = "FILE")]
     pub report: PathBuf,
     /// Folder in which `documents/` without contaminated documents is written

@@ -1,11 +1,14 @@
 //! Documents and the rows of their attribute files, read side by side: every chunk of documents comes with the rows that
 //! belong to it, one by one.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use regimen_base::Hash256;
 use regimen_recipe::InputFile;
 
+use super::folder::attributes_path;
 use super::within;
 use crate::error::{Error, Place, Result};
 use crate::flow;
@@ -28,9 +31,33 @@ fn left_over(place: Place, documents: &str, rows: u64) -> Error {
 
 /// A file of documents and its files of attributes.
 #[derive(Clone, Debug)]
-pub(super) struct Sheaf {
+pub(crate) struct Sheaf {
     pub documents: InputFile,
     pub attributes: Vec<InputFile>,
+}
+
+impl Sheaf {
+    /// A file of documents with its attributes of some experiments, or, where a name has a `/`, in a folder.
+    ///
+    /// # Errors
+    /// [`Error::NoAttributes`], [`Error::NoDocumentsFolder`].
+    pub fn of(file: &InputFile, experiments: &[String]) -> Result<Sheaf> {
+        let mut attributes = Vec::with_capacity(experiments.len());
+        for experiment in experiments {
+            let folder = experiment.contains('/').then(|| Path::new(experiment));
+            let full = attributes_path(&file.full, experiment, folder)?;
+            if !full.is_file() {
+                return Err(Error::NoAttributes {
+                    file: full.display().to_string(),
+                    experiment: experiment.clone(),
+                    documents: file.path.clone(),
+                });
+            }
+            let (blake3, bytes) = Hash256::of_file(&full)?;
+            attributes.push(InputFile { path: full.display().to_string(), full, blake3, bytes });
+        }
+        Ok(Sheaf { documents: file.clone(), attributes })
+    }
 }
 
 /// Rows that are taken by number.
@@ -85,7 +112,7 @@ impl Rows {
 }
 
 /// The chunks of some files of documents, one file after the other, with the rows beside them.
-pub(super) struct Aligned<'f> {
+pub(crate) struct Aligned<'f> {
     files: std::slice::Iter<'f, Sheaf>,
     /// Number of the next file, for the chunks.
     number: u32,

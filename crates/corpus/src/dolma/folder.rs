@@ -33,6 +33,24 @@ pub(crate) fn attributes_path(documents: &Path, experiment: &str, to: Option<&Pa
     }
 }
 
+/// The experiments whose attributes lie beside a documents file, by name; none if it lies in no folder `documents`.
+pub(crate) fn experiments_of(documents: &Path) -> Result<Vec<String>> {
+    let parts: Vec<_> = documents.components().collect();
+    let place = parts[..parts.len().saturating_sub(1)].iter().rposition(|p| p.as_os_str() == DOCUMENTS);
+    let Some(place) = place else { return Ok(Vec::new()) };
+    let folder = parts[..place].iter().collect::<PathBuf>().join("attributes");
+    let mut names = Vec::new();
+    for path in fs::list(&folder)?.iter().filter(|path| path.is_dir()) {
+        match path.file_name().and_then(|name| name.to_str()) {
+            Some(name) if name.starts_with('.') => {}
+            Some(name) => names.push(name.to_string()),
+            None => return Err(Error::AttributesName { name: path.display().to_string() }),
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// Where the attributes of all `files` go, by [`attributes_path`], checked: each has its own place, none is one of the files,
 /// and none is among documents.
 ///

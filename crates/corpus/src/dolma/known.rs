@@ -101,6 +101,18 @@ fn declared(full: &str) -> Option<(&str, &'static Kind)> {
     None
 }
 
+/// The tagger of ours that declares an attribute, by its name in a file; none for names of others.
+pub(crate) fn kind_of(full: &str) -> Option<&'static Kind> {
+    declared(full).map(|(_, kind)| kind)
+}
+
+/// What one of our taggers declares an attribute to be, by its name in a file; none for names of others.
+pub(crate) fn shape_of(full: &str) -> Option<Shape> {
+    let (prefix, kind) = declared(full)?;
+    let own = &full[prefix.len()..];
+    kind.attributes.iter().find(|attribute| name(attribute.name) == own).map(|attribute| attribute.shape)
+}
+
 /// Names that expressions ask for, numbered as they come.
 pub(super) struct Asked<'m> {
     met: &'m Met,

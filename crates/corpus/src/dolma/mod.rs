@@ -4,19 +4,21 @@
 //! Offsets in these files count code points, as in Dolma's own; inside this program they count bytes of UTF-8 and are
 //! converted at the border ([`offsets`]).
 
-mod aligned;
+pub(crate) mod aligned;
 pub(crate) mod attributes;
 pub mod classifier;
 pub mod decontaminate;
 pub mod dedup;
 pub(crate) mod folder;
-mod known;
+pub(crate) mod known;
 pub mod mix;
 pub(crate) mod offsets;
 mod packed;
 mod rewrite;
 pub(crate) mod row;
+pub(crate) mod said;
 pub mod sample;
+pub mod stats;
 pub mod tag;
 mod within;
 

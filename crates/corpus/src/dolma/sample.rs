@@ -5,6 +5,8 @@
 //! documents, or B bytes, those with the least hashes are taken: they are found by a first pass over all files, which holds
 //! [`CANDIDATE`] bytes of each. Rows are written as they are, in document order.
 
+mod table;
+
 use std::collections::BinaryHeap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -56,24 +58,37 @@ const OTHER: [&str; 37] = [
 
 /// Where rows go.
 pub enum To {
-    /// A file, packed as its name says; it appears when it is whole.
+    /// A file of JSON lines, packed as its name says; it appears when it is whole.
     File(PathBuf),
+    /// A Parquet table; it appears when it is whole.
+    Table(PathBuf),
     /// Somewhere else, such as the standard output.
     Writer(Box<dyn Write + Send>),
 }
 
 impl To {
-    /// A file at `path`.
+    /// A file at `path`: a Parquet table if its name ends so, else JSON lines.
     ///
     /// # Errors
     /// [`Error::NoRows`] for a name that says another format.
     pub fn file(path: &Path) -> Result<To> {
-        let name = path.to_string_lossy();
-        let ending = Path::new(Packing::of_name(&name).1).extension().and_then(|ending| ending.to_str());
-        match ending.filter(|ending| OTHER.contains(&&*ending.to_ascii_lowercase())) {
-            Some(ending) => Err(Error::NoRows { file: name.to_string(), ending: ending.into() }),
-            None => Ok(To::File(path.into())),
+        if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("parquet")) {
+            return Ok(To::Table(path.into()));
         }
+        is_for_rows(path).map(|()| To::File(path.into()))
+    }
+}
+
+/// Check that the name of a file for JSON lines does not say that it is something else.
+///
+/// # Errors
+/// [`Error::NoRows`].
+pub fn is_for_rows(path: &Path) -> Result<()> {
+    let name = path.to_string_lossy();
+    let ending = Path::new(Packing::of_name(&name).1).extension().and_then(|ending| ending.to_str());
+    match ending.filter(|ending| OTHER.contains(&&*ending.to_ascii_lowercase())) {
+        Some(ending) => Err(Error::NoRows { file: name.to_string(), ending: ending.into() }),
+        None => Ok(()),
     }
 }
 
@@ -111,7 +126,7 @@ pub fn sample(
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<Sampled> {
-    if let To::File(path) = &to {
+    if let To::File(path) | To::Table(path) = &to {
         spares(files.iter().map(|file| file.full.as_path()), [path.as_path()])?;
     }
     let Options { amount, seed, memory } = *options;
@@ -449,6 +464,7 @@ struct Taken {
 /// Where they go.
 enum Sink {
     File(Box<Output>, Packing, Sampled),
+    Table(Box<table::Rows>, Sampled),
     Writer(Box<dyn Write + Send>, Sampled),
 }
 
@@ -471,6 +487,7 @@ impl<'w> Job for Writing<'w> {
                     Sampled::default(),
                 )
             }
+            Some(To::Table(path)) => Sink::Table(Box::new(table::Rows::create(&path)?), Sampled::default()),
             Some(To::Writer(writer)) => Sink::Writer(writer, Sampled::default()),
             None => return Ok(None),
         };
@@ -511,6 +528,10 @@ impl<'w> Job for Writing<'w> {
                 }
                 sampled
             }
+            Sink::Table(rows, sampled) => {
+                rows.put(&part.bytes)?;
+                sampled
+            }
             Sink::Writer(writer, sampled) => {
                 let written = writer.write_all(&part.bytes);
                 written.map_err(|e| fs::Error::new("write to", &PathBuf::from("-"), e))?;
@@ -530,6 +551,10 @@ impl<'w> Job for Writing<'w> {
                     output.put(&packed(packing, Vec::new())?, 0)?;
                 }
                 output.finish()?;
+                sampled
+            }
+            Sink::Table(rows, sampled) => {
+                rows.finish()?;
                 sampled
             }
             Sink::Writer(mut writer, sampled) => {

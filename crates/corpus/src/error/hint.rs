@@ -35,10 +35,11 @@ impl Hint for Error {
             Error::InUse { .. } => "wait for it, or stop it; then run the same command again".into(),
             Error::SameOutput { .. } => "run the step once for each of their folders, each with its own --to".into(),
             Error::NoAttributes { .. } => {
-                "write them first (`regimen corpus tag`, `regimen corpus dedup`), or correct the name".into()
+                "write them first (`regimen corpus tag`, `regimen corpus dedup`), or name others with --attributes".into()
             }
             Error::NoSpans { .. } => "`regimen corpus taggers NAME` shows which attributes are spans".into(),
             Error::NotEmpty { .. } => "name another folder, or take away what an earlier run left there".into(),
+            Error::Table { .. } => "check the free space and the rights of the folder".into(),
             Error::NoRows { .. } => {
                 "let the name end in .jsonl, .jsonl.gz or .jsonl.zst; no other format or packing is written".into()
             }

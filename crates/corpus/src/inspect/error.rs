@@ -55,14 +55,6 @@ pub enum Error {
         /// The key.
         key: String,
     },
-    /// A table file could not be written.
-    #[error("cannot write `{}`: {reason}", .path.display())]
-    Table {
-        /// The file.
-        path: PathBuf,
-        /// In the words of the writer.
-        reason: String,
-    },
     /// A card has nothing to describe.
     #[error("`{}` holds no exported file that a card could describe", .path.display())]
     NothingToDescribe {
@@ -86,7 +78,6 @@ impl Hint for Error {
             Error::NoMetadata { key, .. } => format!(
                 "the stage keeps keys of the metadata that its field `metadata` names: write metadata = [\"{key}\"] and run it again"
             ),
-            Error::Table { .. } => "check the free space and the rights of the folder".into(),
             Error::NothingToDescribe { .. } => "export the data first, or both at once: --format parquet,card".into(),
         })
     }

@@ -68,6 +68,8 @@ pub struct Numbers {
 pub struct Quantiles {
     /// Least number.
     pub least: f64,
+    /// 1 %.
+    pub q01: f64,
     /// 5 %.
     pub q05: f64,
     /// 25 %.
@@ -78,8 +80,44 @@ pub struct Quantiles {
     pub q75: f64,
     /// 95 %.
     pub q95: f64,
+    /// 99 %.
+    pub q99: f64,
     /// Greatest number.
     pub greatest: f64,
+}
+
+impl Quantiles {
+    /// Of `count` sorted numbers between `least` and `greatest`, of which `at` gives those at some places, which come in order.
+    pub(crate) fn of(count: u64, least: f64, greatest: f64, at: &dyn Fn(&[u64]) -> Vec<f64>) -> Quantiles {
+        let last = count.saturating_sub(1);
+        let shares = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99].map(|share| share * last as f64);
+        let places: Vec<u64> = shares
+            .iter()
+            .flat_map(|place| [place.floor() as u64, (place.floor() as u64 + 1).min(last)])
+            .collect();
+        // Not every list of such pairs is in order: they may overlap.
+        let mut sorted = places.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let numbers = at(&sorted);
+        let number = |place: u64| numbers[sorted.partition_point(|&p| p < place)].max(least).min(greatest);
+        let mut all = shares.iter().zip(places.chunks(2)).map(|(share, pair)| {
+            let (below, above) = (number(pair[0]), number(pair[1]));
+            below + share.fract() * (above - below)
+        });
+        let mut next = || all.next().unwrap_or(greatest);
+        Quantiles {
+            least,
+            q01: next(),
+            q05: next(),
+            q25: next(),
+            median: next(),
+            q75: next(),
+            q95: next(),
+            q99: next(),
+            greatest,
+        }
+    }
 }
 
 /// Documents of one text or nearly one text, of which one stayed.
@@ -275,21 +313,8 @@ fn spread(name: &str, what: &'static str, mut values: Vec<f64>, absent: usize) -
 
 fn quantiles(sorted: &[f64]) -> Option<Quantiles> {
     let (first, last) = (sorted.first()?, sorted.last()?);
-    let at = |share: f64| {
-        let place = share * (sorted.len() - 1) as f64;
-        let below = place.floor() as usize;
-        let above = (below + 1).min(sorted.len() - 1);
-        sorted[below] + (place - below as f64) * (sorted[above] - sorted[below])
-    };
-    Some(Quantiles {
-        least: *first,
-        q05: at(0.05),
-        q25: at(0.25),
-        median: at(0.5),
-        q75: at(0.75),
-        q95: at(0.95),
-        greatest: *last,
-    })
+    let at = |places: &[u64]| places.iter().map(|&place| sorted[place as usize]).collect();
+    Some(Quantiles::of(sorted.len() as u64, *first, *last, &at))
 }
 
 #[cfg(test)]

@@ -17,7 +17,11 @@ mod curating;
 #[cfg(test)]
 mod deduping;
 #[cfg(test)]
+mod exporting;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod folder_stats;
 #[cfg(test)]
 mod holding;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::io::BufRead;
 
 use regimen_corpus::Corpus;
+use regimen_corpus::dolma::mix::Pack;
 use regimen_corpus::inspect::{Filter, Originals, Task, export, matching};
 use serde_json::{Value, json};
 
@@ -59,7 +60,7 @@ fn it_comes_out_again_in_exports_and_is_asked_for_by_expressions() {
     let artifact = stage(dir.path(), &config("in", "metadata = [\"stars\", \"url\"]")).unwrap();
     let corpus = Corpus::open(&artifact).unwrap();
     let out = dir.path().join("out");
-    export::dolma(&corpus, "k", &out, "x", 1 << 20).unwrap();
+    export::dolma(&corpus, "k", &out, "x", 1 << 20, Pack::Gz).unwrap();
     let rows = std::fs::File::open(out.join("documents/00000.jsonl.gz")).unwrap();
     let rows: Vec<Value> = std::io::BufReader::new(flate2::read::MultiGzDecoder::new(rows))
         .lines()

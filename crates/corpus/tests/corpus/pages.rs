@@ -5,6 +5,7 @@ use std::io::{BufRead, Read};
 use ::parquet::data_type::{ByteArray, ByteArrayType};
 use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::parser::parse_message_type;
+use regimen_corpus::dolma::mix::Pack;
 use regimen_corpus::inspect::{export, stats};
 use regimen_corpus::warc::{Item, Options, Reader, Record, Span};
 use regimen_corpus::{Corpus, parquet};
@@ -503,7 +504,7 @@ fn exports_tell_where_a_record_lies_and_how_often_it_is_taken() {
                   missing_text = \"drop\"\n";
     let corpus = build(dir.path(), config);
     let out = dir.path().join("out");
-    export::dolma(&corpus, "k", &out, "x", 1 << 20).unwrap();
+    export::dolma(&corpus, "k", &out, "x", 1 << 20, Pack::Gz).unwrap();
     let rows = std::fs::File::open(out.join("documents/00000.jsonl.gz")).unwrap();
     let rows: Vec<serde_json::Value> = std::io::BufReader::new(flate2::read::MultiGzDecoder::new(rows))
         .lines()

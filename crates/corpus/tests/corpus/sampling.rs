@@ -136,8 +136,8 @@ fn rows_of_tables_become_json_lines() {
 #[test]
 fn a_file_whose_name_says_another_format_is_refused() {
     for (name, ending) in [
-        ("a.parquet", "parquet"),
-        ("b/c.PARQUET", "PARQUET"),
+        ("a.parquet.gz", "parquet"),
+        ("b/c.ORC", "ORC"),
         ("a.csv.gz", "csv"),
         ("a.arrow", "arrow"),
         ("a.txt.zst", "txt"),
@@ -169,4 +169,62 @@ fn a_file_whose_name_says_another_format_is_refused() {
     ] {
         assert!(To::file(Path::new(name)).is_ok(), "{name}");
     }
+}
+
+#[test]
+fn a_table_holds_the_rows_that_json_lines_would() {
+    let row = |i: u64| {
+        let metadata = serde_json::json!({"n": i});
+        let row =
+            serde_json::json!({"id": i, "text": format!("é {i}"), "source": null, "metadata": metadata});
+        if i.is_multiple_of(2) {
+            format!("{row}\n")
+        } else {
+            format!("{}\n", row.to_string().replace("\"source\":null", "\"source\":\"s\",\"v\":[1]"))
+        }
+    };
+    let rows: String = (0..500).map(row).collect();
+    let dir = project(&[("in/a.jsonl", rows.as_bytes())]);
+    let (_, lines) = run(dir.path(), Amount::Documents(50), 0, 2);
+    let files = input_files(dir.path(), "in").unwrap();
+    let path = dir.path().join("out.parquet");
+    let table = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let options = Options { amount: Amount::Documents(50), seed: 0, memory: 1 << 30 };
+        let to = To::file(&path).unwrap();
+        let (progress, cancel) = (Progress::default(), Cancel::new());
+        let sampled = pool.install(|| sample(&files, &options, to, &progress, &cancel)).unwrap();
+        assert_eq!(sampled.documents, 50);
+        std::fs::read(&path).unwrap()
+    };
+    assert_eq!(table(1), table(3));
+    let options =
+        regimen_corpus::parquet::Options { other: regimen_corpus::parquet::Other::All, ..Default::default() };
+    let mut reader = regimen_corpus::parquet::Reader::open("t", &path, options).unwrap();
+    for line in lines {
+        let Some(regimen_corpus::parquet::Item::Row(found)) = reader.next().unwrap() else {
+            panic!("{line}")
+        };
+        let row: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(found.text.as_deref(), row["text"].as_str());
+        assert_eq!(found.id, Some(row["id"].to_string()));
+        assert_eq!(found.other.get("source").and_then(|s| s.as_str()), row["source"].as_str());
+        let json = |name: &str| -> serde_json::Value {
+            found
+                .other
+                .get(name)
+                .and_then(|x| x.as_str())
+                .map_or(serde_json::Value::Null, |x| serde_json::from_str(x).unwrap())
+        };
+        assert_eq!(json("metadata"), row["metadata"]);
+        assert_eq!(json("other")["v"], row["v"]);
+    }
+    assert!(reader.next().unwrap().is_none());
+    // What is read is not written over.
+    std::fs::copy(&path, dir.path().join("in/b.parquet")).unwrap();
+    let files = input_files(dir.path(), "in").unwrap();
+    let to = To::file(&dir.path().join("in/b.parquet")).unwrap();
+    let options = Options { amount: Amount::Documents(5), seed: 0, memory: 1 << 30 };
+    let told = sample(&files, &options, to, &Progress::default(), &Cancel::new()).unwrap_err();
+    assert!(told.to_string().contains("would be written over"), "{told}");
 }

@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use regimen_base::{Cancel, units};
 use regimen_corpus::dolma::decontaminate::{Against, Options, decontaminate as run};
+use regimen_corpus::dolma::sample::is_for_rows;
 use regimen_corpus::dolma::tag::Progress;
 
 use super::files;
 use super::step::step;
 use crate::Context;
 use crate::args::DecontaminateArgs;
-use crate::output::{Fault, INTERRUPTED, print, print_json, say, table};
+use crate::output::{Explain, Fault, INTERRUPTED, print, print_json, say, table};
 
 pub fn decontaminate(context: &Context, args: &DecontaminateArgs) -> anyhow::Result<u8> {
     if !(0.0..=1.0).contains(&args.overlap) {
@@ -20,6 +21,7 @@ pub fn decontaminate(context: &Context, args: &DecontaminateArgs) -> anyhow::Res
             "0.5 asks for half of the n-grams of an item",
         ));
     }
+    is_for_rows(&args.report).explain()?;
     let sets: Vec<Against> = args
         .against
         .iter()

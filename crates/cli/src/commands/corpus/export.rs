@@ -1,54 +1,230 @@
 //! `regimen corpus export`.
 
-use regimen_base::units;
-use regimen_corpus::inspect::export::{self, About, Exported};
-use serde_json::json;
+use std::path::{Path, PathBuf};
+
+use regimen_base::{Cancel, units};
+use regimen_corpus::dolma::DOCUMENTS;
+use regimen_corpus::dolma::mix::Pack;
+use regimen_corpus::dolma::stats::{self, FolderStats};
+use regimen_corpus::dolma::tag::Progress;
+use regimen_corpus::inspect::export::{self, About, Exported, FolderExported, FolderOptions, Given};
+use regimen_recipe::InputFile;
+use serde_json::{Value, json};
 
 use super::opened::Opened;
+use super::step::step;
+use super::subject::{Subject, unfit};
 use crate::Context;
-use crate::args::CorpusExportArgs;
-use crate::output::{Explain, Fault, print, print_json, say, shown};
+use crate::args::{CorpusExportArgs, MEMORY, bytes_of};
+use crate::output::{Explain, Fault, INTERRUPTED, print, print_json, say, shown};
+
+/// What was written, format by format.
+type Done<'f> = Vec<(&'f str, Exported)>;
 
 pub fn export(context: &Context, args: &CorpusExportArgs) -> anyhow::Result<u8> {
-    let opened = Opened::new(context, &args.corpus)?;
-    if args.to.exists() && !args.to.is_dir() {
+    let subject = Subject::new(context, &args.corpus)?;
+    let folder = matches!(subject, Subject::Folder(_));
+    let formats = formats(args, folder)?;
+    let dir = args.dir.as_ref().or(args.to.as_ref()).cloned().unwrap_or_default();
+    if dir.exists() && !dir.is_dir() {
         return Err(Fault::new(
-            format!("`{}` is no folder", args.to.display()),
+            format!("`{}` is no folder", dir.display()),
             "name a folder, which is made if it is not there",
         ));
     }
-    regimen_base::fs::create_dir_all(&args.to).explain()?;
-    let manifest = &opened.artifact.manifest;
-    let (corpus, dir, key) = (&opened.corpus, args.to.as_path(), manifest.key.to_string());
+    if let Subject::Folder(files) = &subject {
+        not_among(files, &dir)?;
+    }
+    regimen_base::fs::create_dir_all(&dir).explain()?;
+    let done = match &subject {
+        Subject::Corpus(opened) => of_corpus(args, opened, &formats, &dir)?,
+        Subject::Folder(files) => match of_folder(context, args, files, &formats, &dir)? {
+            Some(done) => done,
+            None => return Ok(INTERRUPTED),
+        },
+    };
+    told(context, &done, &dir)?;
+    Ok(0)
+}
+
+/// Refuse a folder among documents: what is written there would be taken for some.
+fn not_among(files: &[InputFile], dir: &Path) -> anyhow::Result<()> {
+    let whole = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
+    let dir = whole(dir)?;
+    for file in files {
+        let file = whole(&file.full)?;
+        let documents =
+            file.ancestors().find(|folder| folder.file_name().is_some_and(|name| name == DOCUMENTS));
+        if let Some(documents) = documents.filter(|documents| dir.starts_with(documents)) {
+            return Err(Fault::new(
+                format!("`{}` is among the documents of `{}`", dir.display(), documents.display()),
+                "name a folder elsewhere",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The formats in the order in which they are written; options that fit none of them are refused.
+fn formats(args: &CorpusExportArgs, folder: bool) -> anyhow::Result<Vec<&str>> {
     let mut formats: Vec<&str> = args.format.iter().map(String::as_str).collect();
     // A card describes what the others wrote.
     formats.sort_by_key(|format| *format == "card");
     formats.dedup();
-    let mut done: Vec<(&str, Exported)> = Vec::new();
-    for format in formats {
+    let word = &args.corpus;
+    if let Some(rows) = formats.iter().find(|format| folder && ["dolma", "jsonl"].contains(*format)) {
+        return Err(Fault::new(
+            format!("`--format {rows}` does not go with `{word}`, whose documents are JSON lines already"),
+            "`regimen corpus mix` writes them anew; parquet, texts and card are written of a folder",
+        ));
+    }
+    if !folder {
+        let folders = "folders in Dolma's layout, and this is a finished corpus";
+        unfit(args.attributes.is_some(), "--attributes", word, folders)?;
+        unfit(args.memory.is_some(), "--memory", word, folders)?;
+    }
+    let has = |some: &[&str]| formats.iter().any(|format| some.contains(format));
+    let all = format!("--format {}", formats.join(","));
+    unfit(args.pack.is_some() && !has(&["dolma", "jsonl"]), "--pack", &all, "the formats dolma and jsonl")?;
+    unfit(args.experiment.is_some() && !has(&["dolma"]), "--experiment", &all, "the format dolma")?;
+    let card = [
+        ("--name", &args.name),
+        ("--url", &args.url),
+        ("--creator", &args.creator),
+        ("--publisher", &args.publisher),
+        ("--citation", &args.citation),
+    ];
+    for (option, value) in card {
+        unfit(value.is_some() && !has(&["card"]), option, &all, "the format card")?;
+    }
+    if let Some(url) = args.url.as_ref().filter(|url| !is_url(url)) {
+        return Err(Fault::new(
+            format!("`--url {url}` is no URL"),
+            "write it whole, such as https://example.org/data",
+        ));
+    }
+    Ok(formats)
+}
+
+/// Whether a text is an absolute URL: a scheme, a colon, and no white space behind it.
+fn is_url(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let letters = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(letters)
+        && !rest.is_empty()
+        && rest.chars().all(|c| c.is_ascii_graphic() && !"<>\"{}|\\^`".contains(c))
+}
+
+fn of_corpus<'f>(
+    args: &CorpusExportArgs,
+    opened: &Opened,
+    formats: &[&'f str],
+    dir: &Path,
+) -> anyhow::Result<Done<'f>> {
+    let manifest = &opened.artifact.manifest;
+    let (corpus, key) = (&opened.corpus, manifest.key.to_string());
+    let experiment = args.experiment.as_deref().unwrap_or("regimen");
+    let pack = match args.pack.as_deref() {
+        Some("zst") => Pack::Zst,
+        Some("none") => Pack::None,
+        _ => Pack::Gz,
+    };
+    let mut done = Vec::new();
+    for &format in formats {
         let exported = match format {
-            "dolma" => export::dolma(corpus, &key, dir, &args.experiment, args.shard).explain()?,
-            "jsonl" => export::jsonl(corpus, &key, dir, args.shard).explain()?,
+            "dolma" => export::dolma(corpus, &key, dir, experiment, args.shard, pack).explain()?,
+            "jsonl" => export::jsonl(corpus, &key, dir, args.shard, pack).explain()?,
             "parquet" => export::parquet(corpus, dir).explain()?,
+            "texts" => export::texts(corpus, dir, args.shard).explain()?,
             _ => {
                 let about = About {
-                    name: manifest.stage.clone(),
+                    name: args.name.clone().unwrap_or_else(|| manifest.stage.clone()),
                     key: key.clone(),
                     created: manifest.created,
                     config: manifest.config.clone(),
+                    given: given(args),
                 };
                 export::card(corpus, &about, dir).explain()?
             }
         };
         done.push((format, exported));
     }
+    Ok(done)
+}
+
+fn given(args: &CorpusExportArgs) -> Given {
+    Given {
+        url: args.url.clone(),
+        creator: args.creator.clone(),
+        publisher: args.publisher.clone(),
+        citation: args.citation.clone(),
+    }
+}
+
+/// None if the user stopped it.
+fn of_folder<'f>(
+    context: &Context,
+    args: &CorpusExportArgs,
+    files: &[InputFile],
+    formats: &[&'f str],
+    dir: &Path,
+) -> anyhow::Result<Option<Done<'f>>> {
+    let memory = args.memory.unwrap_or_else(|| bytes_of(MEMORY).unwrap_or(u64::MAX));
+    let has = |format: &str| formats.contains(&format);
+    let options = FolderOptions {
+        tables: has("parquet"),
+        texts: has("texts").then_some(args.shard),
+        attributes: args.attributes.clone(),
+        memory,
+    };
+    let counted = stats::Options { attributes: args.attributes.clone(), memory };
+    let writes = options.tables || options.texts.is_some();
+    let passes = if writes { 2 } else { 1 };
+    let total = passes * files.iter().map(|file| file.bytes).sum::<u64>();
+    let run = |progress: &Progress, cancel: &Cancel| {
+        let stats = stats::stats(files, &counted, progress, cancel)?;
+        let written = match writes {
+            true => export::folder(files, &stats, &options, dir, progress, cancel)?,
+            false => FolderExported::default(),
+        };
+        Ok((stats, written))
+    };
+    let Some((stats, written)) = step(context, "export", total, "nothing is kept", run)? else {
+        return Ok(None);
+    };
+    let card = if has("card") { Some(folder_card(args, files, &stats, dir)?) } else { None };
+    let all = [("parquet", written.tables), ("texts", written.texts), ("card", card)];
+    let name = |format: &str| formats.iter().copied().find(|known| *known == format);
+    Ok(Some(all.into_iter().filter_map(|(format, done)| Some((name(format)?, done?))).collect()))
+}
+
+fn folder_card(
+    args: &CorpusExportArgs,
+    files: &[InputFile],
+    stats: &FolderStats,
+    dir: &Path,
+) -> anyhow::Result<Exported> {
+    let path = PathBuf::from(&args.corpus);
+    let own = path.iter().take_while(|part| *part != "documents").last();
+    let name = own.map_or_else(|| args.corpus.clone(), |name| name.to_string_lossy().into_owned());
+    let about = About {
+        name: args.name.clone().unwrap_or(name),
+        key: export::folder_key(files, args.attributes.as_deref()).explain()?,
+        created: export::last_changed(files).explain()?,
+        config: Value::Null,
+        given: given(args),
+    };
+    export::folder_card(stats, &about, dir).explain()
+}
+
+fn told(context: &Context, done: &Done, dir: &Path) -> anyhow::Result<()> {
     if context.global.json {
         let all: Vec<_> =
             done.iter().map(|(format, exported)| json!({"format": format, "exported": exported})).collect();
-        print_json(&all)?;
-        return Ok(0);
+        return print_json(&all);
     }
-    for (format, exported) in &done {
+    for (format, exported) in done {
         for file in &exported.files {
             print(shown(&dir.join(file)))?;
         }
@@ -64,5 +240,21 @@ pub fn export(context: &Context, args: &CorpusExportArgs) -> anyhow::Result<u8> 
         }
         say(&context.global, words.join("; "));
     }
-    Ok(0)
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_url;
+
+    #[test]
+    fn urls_are_whole() {
+        for good in ["https://example.org/a?b=c#d", "s3://bucket/data", "urn:isbn:1", "git+https://x.org/y"] {
+            assert!(is_url(good), "{good}");
+        }
+        for bad in ["", "example.org", "https:", "https://a b", "://x", "1x://y", "https://ex\u{e4}mple.org"]
+        {
+            assert!(!is_url(bad), "{bad}");
+        }
+    }
 }

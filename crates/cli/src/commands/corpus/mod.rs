@@ -15,6 +15,7 @@ mod sample;
 mod search;
 mod stats;
 mod step;
+mod subject;
 mod tag;
 mod taggers;
 

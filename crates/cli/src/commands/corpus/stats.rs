@@ -2,24 +2,97 @@
 
 use std::collections::BTreeMap;
 
-use regimen_base::units;
+use regimen_base::{Cancel, units};
 use regimen_corpus::Count;
+use regimen_corpus::dolma::stats::{FolderStats, Options, stats as count};
+use regimen_corpus::dolma::tag::Progress;
 use regimen_corpus::inspect::{self, Numbers, Stats};
+use regimen_recipe::InputFile;
 
 use super::opened::Opened;
+use super::step::step;
+use super::subject::{Subject, unfit};
 use crate::Context;
-use crate::args::StatsArgs;
-use crate::output::{Explain, print, print_json, table};
+use crate::args::{MEMORY, StatsArgs, bytes_of};
+use crate::output::{Explain, INTERRUPTED, print, print_json, table};
+
+/// Clusters of copies that are listed.
+const CLUSTERS: usize = 10;
 
 pub fn stats(context: &Context, args: &StatsArgs) -> anyhow::Result<u8> {
-    let opened = Opened::new(context, &args.corpus)?;
-    let stats = inspect::stats(&opened.corpus, args.clusters).explain()?;
+    match Subject::new(context, &args.corpus)? {
+        Subject::Corpus(opened) => of_corpus(context, args, &opened),
+        Subject::Folder(files) => of_folder(context, args, &files),
+    }
+}
+
+fn of_corpus(context: &Context, args: &StatsArgs, opened: &Opened) -> anyhow::Result<u8> {
+    let folders = "folders in Dolma's layout, and this is a finished corpus";
+    unfit(args.attributes.is_some(), "--attributes", &args.corpus, folders)?;
+    unfit(args.memory.is_some(), "--memory", &args.corpus, folders)?;
+    let stats = inspect::stats(&opened.corpus, args.clusters.unwrap_or(CLUSTERS)).explain()?;
     if context.global.json {
         print_json(&stats)?;
     } else {
         print(shown(&stats))?;
     }
     Ok(0)
+}
+
+fn of_folder(context: &Context, args: &StatsArgs, files: &[InputFile]) -> anyhow::Result<u8> {
+    let corpora = "a finished corpus, and this is a folder: `regimen corpus dedup` marks copies in one";
+    unfit(args.clusters.is_some(), "--clusters", &args.corpus, corpora)?;
+    let memory = args.memory.unwrap_or_else(|| bytes_of(MEMORY).unwrap_or(u64::MAX));
+    let options = Options { attributes: args.attributes.clone(), memory };
+    let total = files.iter().map(|file| file.bytes).sum();
+    let run = |progress: &Progress, cancel: &Cancel| count(files, &options, progress, cancel);
+    let Some(stats) = step(context, "stats", total, "nothing is kept", run)? else {
+        return Ok(INTERRUPTED);
+    };
+    if context.global.json {
+        print_json(&stats)?;
+    } else {
+        print(shown_folder(&stats))?;
+    }
+    Ok(0)
+}
+
+fn shown_folder(stats: &FolderStats) -> String {
+    let read = &stats.read;
+    let mut parts = vec![format!(
+        "{}, {}, {}",
+        units::plural(read.documents, "document"),
+        units::bytes(read.bytes),
+        units::plural(read.words, "word")
+    )];
+    let mut sources: Vec<_> = stats.sources.iter().collect();
+    sources.sort_by_key(|(_, count)| std::cmp::Reverse(count.bytes));
+    let row = |(name, c): &(&String, &regimen_corpus::dolma::stats::Counted)| {
+        vec![name.to_string(), c.documents.to_string(), units::bytes(c.bytes), c.words.to_string()]
+    };
+    let rows: Vec<Vec<String>> = sources.iter().map(row).collect();
+    parts.push(table(&["source", "documents", "text", "words"], &rows, &[1, 2, 3]));
+    let groups = [("licence", &stats.licences), ("author", &stats.authors)];
+    parts.extend(groups.map(|(name, all)| counts(name, all)));
+    let numbers = stats.numbers.iter().map(|attribute| &attribute.numbers);
+    parts.push(spreads(&[&stats.lengths, &stats.words].into_iter().chain(numbers).collect::<Vec<_>>()));
+    let spans: Vec<Vec<String>> = stats
+        .numbers
+        .iter()
+        .filter_map(|attribute| {
+            let spans = attribute.spans.as_ref()?;
+            let q = spans.scores.quantiles.unwrap_or_default();
+            let mut row = vec![attribute.numbers.name.clone(), attribute.documents.to_string()];
+            row.extend([spans.count.to_string(), units::bytes(spans.bytes)]);
+            row.extend([q.least, spans.scores.mean, q.greatest].map(short));
+            Some(row)
+        })
+        .collect();
+    if !spans.is_empty() {
+        let head = ["spans", "documents", "spans", "text", "least score", "mean score", "greatest score"];
+        parts.push(table(&head, &spans, &[1, 2, 3, 4, 5, 6]));
+    }
+    parts.join("\n\n")
 }
 
 fn shown(stats: &Stats) -> String {
@@ -72,15 +145,30 @@ fn spreads(all: &[&Numbers]) -> String {
             let q = n.quantiles.unwrap_or_default();
             let mut row = vec![n.name.clone(), n.what.into(), n.count.to_string(), short(n.mean)];
             row.extend(
-                [q.q05, q.q25, q.median, q.q75, q.q95]
+                [q.least, q.q01, q.q05, q.q25, q.median, q.q75, q.q95, q.q99, q.greatest]
                     .map(|x| if n.quantiles.is_some() { short(x) } else { "-".into() }),
             );
             row.push(format!("{:.1} %", 100.0 * n.absent));
             row
         })
         .collect();
-    let head = ["number", "kind", "documents", "mean", "5 %", "25 %", "50 %", "75 %", "95 %", "absent"];
-    table(&head, &rows, &[2, 3, 4, 5, 6, 7, 8, 9])
+    let head = [
+        "number",
+        "kind",
+        "documents",
+        "mean",
+        "least",
+        "1 %",
+        "5 %",
+        "25 %",
+        "50 %",
+        "75 %",
+        "95 %",
+        "99 %",
+        "greatest",
+        "absent",
+    ];
+    table(&head, &rows, &(2..head.len()).collect::<Vec<_>>())
 }
 
 /// A number with about four digits.

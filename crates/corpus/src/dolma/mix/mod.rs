@@ -14,11 +14,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
-use regimen_base::{Cancel, Hash256};
+use regimen_base::Cancel;
 use regimen_recipe::InputFile;
 
 use super::aligned::Sheaf;
-use super::folder::{attributes_path, nothing_else, spares};
+use super::folder::{nothing_else, spares};
 use super::tag::Progress;
 use crate::error::{Error, Result};
 use crate::flow;
@@ -86,6 +86,17 @@ pub enum Pack {
     Zst,
     /// `.jsonl`
     None,
+}
+
+impl Pack {
+    /// The end of the name of a file of rows.
+    pub(crate) fn ending(self) -> &'static str {
+        match self {
+            Pack::Gz => ".jsonl.gz",
+            Pack::Zst => ".jsonl.zst",
+            Pack::None => ".jsonl",
+        }
+    }
 }
 
 /// What to do.
@@ -246,16 +257,12 @@ fn named(path: &Path, what: &str) -> PathBuf {
 /// The files of all sources in groups, with what they become.
 fn groups(sources: &[Source], options: &Options) -> Result<Vec<Group>> {
     let documents = options.to.join("documents");
-    let end = match options.pack {
-        Pack::Gz => ".jsonl.gz",
-        Pack::Zst => ".jsonl.zst",
-        Pack::None => ".jsonl",
-    };
+    let end = options.pack.ending();
     let mut all: Vec<Group> = Vec::new();
     for (number, source) in sources.iter().enumerate() {
         let (mut bytes, mut count) = (0, 0);
         for file in &source.documents {
-            let sheaf = sheaf(source, file)?;
+            let sheaf = Sheaf::of(file, &source.attributes)?;
             match all.last_mut() {
                 Some(group) if group.source == number && bytes + file.bytes <= options.shard => {
                     group.files.push(sheaf);
@@ -273,25 +280,6 @@ fn groups(sources: &[Source], options: &Options) -> Result<Vec<Group>> {
         }
     }
     Ok(all)
-}
-
-/// A file of documents with its files of attributes.
-fn sheaf(source: &Source, file: &InputFile) -> Result<Sheaf> {
-    let mut attributes = Vec::with_capacity(source.attributes.len());
-    for experiment in &source.attributes {
-        let folder = experiment.contains('/').then(|| Path::new(experiment));
-        let full = attributes_path(&file.full, experiment, folder)?;
-        if !full.is_file() {
-            return Err(Error::NoAttributes {
-                file: full.display().to_string(),
-                experiment: experiment.clone(),
-                documents: file.path.clone(),
-            });
-        }
-        let (blake3, bytes) = Hash256::of_file(&full)?;
-        attributes.push(InputFile { path: full.display().to_string(), full, blake3, bytes });
-    }
-    Ok(Sheaf { documents: file.clone(), attributes })
 }
 
 fn judges(sources: &[Source], groups: &[Group], mixes: bool, memory: &Memory) -> Result<Vec<Judge>> {

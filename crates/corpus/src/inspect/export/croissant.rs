@@ -1,80 +1,148 @@
-//! A dataset description in Croissant 1.1 (MLCommons 2026): JSON-LD on the words of schema.org.
+//! A dataset description in Croissant 1.1 (MLCommons 2026) with the words on responsible AI (RAI 1.0): JSON-LD on the words of
+//! schema.org.
 
 use serde_json::{Value, json};
 
-use super::card::Facts;
-use super::describe::What;
-use super::parquet::{Declared, Kind, document_columns, span_columns};
+use super::describe::{Described, What};
+use super::facts::Facts;
+use super::personal::Personal;
+use super::records::{Field, records};
 
 /// The description of the exported files.
 pub(super) fn croissant(facts: &Facts) -> Value {
-    let files: Vec<Value> = facts
-        .files
-        .iter()
-        .map(|file| {
-            json!({
-                "@type": "cr:FileObject", "@id": file.path, "name": file.path, "contentUrl": file.path,
-                "contentSize": format!("{} B", file.bytes), "encodingFormat": file.media, "sha256": file.sha256,
-            })
-        })
-        .collect();
-    let records: Vec<Value> = facts
-        .files
-        .iter()
-        .filter_map(|file| match file.what {
-            What::Documents => Some(table(
-                "documents",
-                "One record a document, dropped ones too; without their texts.",
-                &file.path,
-                &document_columns(facts.corpus),
-            )),
-            What::Attributes => Some(table(
-                "attributes",
-                "One record a span that a tagger marked.",
-                &file.path,
-                &span_columns(),
-            )),
-            What::Rows | What::AttributeRows => None,
-        })
-        .collect();
-    let licences: Vec<&String> = facts.stats.licences.keys().collect();
-    let sources: Vec<&String> = facts.stats.sources.keys().collect();
-    json!({
+    let mut distribution: Vec<Value> = facts.files.iter().map(file).collect();
+    let mut sets: Vec<Value> = Vec::new();
+    let mut names: Vec<String> = Vec::new();
+    let mut files: Vec<&Described> = facts.files.iter().collect();
+    let place = |file: &Described| (file.what, folder(&file.path).to_string(), ending(&file.path));
+    files.sort_by_key(|file| place(file));
+    for group in files.chunk_by(|a, b| place(a) == place(b)) {
+        let mut name = called(group[0]);
+        if names.contains(&name) {
+            // Files of one folder that are packed in several ways.
+            name = format!("{name}-{}", ending(&group[0].path).replace('.', "-"));
+        }
+        distribution.extend(file_set(&name, group[0]));
+        sets.push(record_set(facts, &name, group[0]));
+        names.push(name);
+    }
+    let about = facts.about;
+    let given = &about.given;
+    let licences: Vec<&String> = facts.licences.keys().collect();
+    let sources: Vec<&String> = facts.sources.keys().collect();
+    let citation = || format!("{} ({})", about.name, about.key);
+    let mut all = json!({
         "@context": context(),
         "@type": "sc:Dataset",
-        "name": facts.about.name,
-        "description": facts.sentence(),
-        "conformsTo": "http://mlcommons.org/croissant/1.1",
+        "name": about.name,
+        "description": facts.sentence,
+        "conformsTo": ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"],
         "license": licences,
-        "url": format!("urn:regimen:corpus:{}", facts.about.key),
-        "version": format!("1.0.0+{}", facts.about.key.get(..16).unwrap_or(&facts.about.key)),
+        "url": given.url.clone().unwrap_or_else(|| format!("urn:regimen:corpus:{}", about.key)),
+        "version": format!("1.0.0+{}", about.key.get(..16).unwrap_or(&about.key)),
         "datePublished": facts.moment(),
         "keywords": sources,
-        "creator": {"@type": "sc:Organization", "name": "unknown"},
-        "citeAs": format!("{} (corpus {})", facts.about.name, facts.about.key),
-        "distribution": files,
-        "recordSet": records,
+        "creator": organization(given.creator.as_deref().unwrap_or("unknown")),
+        "citeAs": given.citation.clone().unwrap_or_else(citation),
+        "distribution": distribution,
+        "recordSet": sets,
+        "rai:dataCollection": facts.collection(),
+        "rai:personalSensitiveInformation": personal(&facts.personal),
+    });
+    if let Some(publisher) = &given.publisher {
+        all["publisher"] = organization(publisher);
+    }
+    let steps = facts.preprocessing();
+    if !steps.is_empty() {
+        all["rai:dataPreprocessingProtocol"] = steps.into();
+    }
+    if !facts.taggers.is_empty() {
+        let tools = facts.taggers.iter().map(|tagger| format!("Regimen: {tagger}"));
+        all["rai:machineAnnotationTools"] = tools.collect::<Vec<_>>().into();
+    }
+    all
+}
+
+fn organization(name: &str) -> Value {
+    json!({"@type": "sc:Organization", "name": name})
+}
+
+/// A sentence, or the kinds that were found.
+fn personal(personal: &Personal) -> Vec<String> {
+    match personal {
+        Personal::Found(found) => {
+            found.iter().map(|(name, spans)| format!("{name} ({spans} spans)")).collect()
+        }
+        other => vec![other.sentence()],
+    }
+}
+
+fn file(file: &Described) -> Value {
+    json!({
+        "@type": "cr:FileObject", "@id": file.path, "name": file.path, "contentUrl": file.path,
+        "contentSize": format!("{} B", file.bytes), "encodingFormat": file.media, "sha256": file.sha256,
     })
 }
 
-fn table(name: &str, doc: &str, file: &str, columns: &[Declared]) -> Value {
-    let fields: Vec<Value> = columns
+fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// What the name of a file ends in, of those that exports have.
+fn ending(path: &str) -> &'static str {
+    let all = ["jsonl.gz", "jsonl.zst", "jsonl", "parquet"];
+    all.into_iter().find(|ending| path.ends_with(ending)).unwrap_or_default()
+}
+
+/// What the records of a file, and of those like it in its folder, are called.
+fn called(file: &Described) -> String {
+    match file.what {
+        What::Documents => "documents".into(),
+        What::Attributes => "attributes".into(),
+        What::Texts => "texts".into(),
+        What::Rows => "rows".into(),
+        What::DolmaRows if folder(&file.path) == "documents" => "dolma".into(),
+        What::DolmaRows | What::AttributeRows => format!("dolma-{}", folder(&file.path).replace('/', "-")),
+    }
+}
+
+/// The shards like a file as a set; none for a table of one file.
+fn file_set(name: &str, first: &Described) -> Option<Value> {
+    if matches!(first.what, What::Documents | What::Attributes) {
+        return None;
+    }
+    let ending = ending(&first.path);
+    let includes = match folder(&first.path) {
+        "" => format!("*.{ending}"),
+        folder => format!("{folder}/*.{ending}"),
+    };
+    let id = format!("{name}-files");
+    let media = if first.what.is_table() { "application/x-parquet" } else { "application/jsonlines" };
+    Some(json!({
+        "@type": "cr:FileSet", "@id": id, "name": id, "includes": includes, "encodingFormat": media,
+    }))
+}
+
+fn record_set(facts: &Facts, name: &str, first: &Described) -> Value {
+    let source = match first.what {
+        What::Documents | What::Attributes => json!({"fileObject": {"@id": first.path}}),
+        _ => json!({"fileSet": {"@id": format!("{name}-files")}}),
+    };
+    let records = records(facts, first.what);
+    let fields: Vec<Value> = records
+        .fields
         .iter()
-        .map(|column| {
-            let id = format!("{name}/{}", column.name);
+        .map(|Field { name: column, doc, kind }| {
+            let mut source = source.clone();
+            // Rows of JSON lines are read as tables whose columns are their fields.
+            source["extract"] = json!({"column": column});
             json!({
-                "@type": "cr:Field", "@id": id, "name": column.name, "description": column.doc,
-                "dataType": match column.kind {
-                    Kind::Text => "sc:Text",
-                    Kind::Long => "sc:Integer",
-                    Kind::Day => "sc:Date",
-                    Kind::Number => "sc:Float",
-                },
-                "source": {"fileObject": {"@id": file}, "extract": {"column": column.name}},
+                "@type": "cr:Field", "@id": format!("{name}/{column}"), "name": column, "description": doc,
+                "dataType": kind, "source": source,
             })
         })
         .collect();
-    json!({"@type": "cr:RecordSet", "@id": name, "name": name, "description": doc, "field": fields})
+    json!({"@type": "cr:RecordSet", "@id": name, "name": name, "description": records.doc, "field": fields})
 }
 
 /// The words of the format. Those of schema.org need no entry.

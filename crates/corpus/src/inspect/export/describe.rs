@@ -19,16 +19,42 @@ pub(super) struct Described {
 }
 
 /// What a file is.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum What {
     /// The table of documents.
     Documents,
     /// The table of spans.
     Attributes,
-    /// Rows with texts in Dolma's layout, or flat ones.
+    /// A table of texts.
+    Texts,
+    /// Flat rows with texts.
     Rows,
+    /// Rows with texts in Dolma's layout.
+    DolmaRows,
     /// Rows of attributes.
     AttributeRows,
+}
+
+impl What {
+    /// What the file of this name is, if it is one of an export.
+    fn of(path: &str) -> Option<What> {
+        let rows = [".jsonl", ".jsonl.gz", ".jsonl.zst"].iter().any(|end| path.ends_with(end));
+        match path {
+            super::parquet::DOCUMENTS => Some(What::Documents),
+            super::parquet::ATTRIBUTES => Some(What::Attributes),
+            _ if path.starts_with("texts/") && path.ends_with(".parquet") => Some(What::Texts),
+            _ if !rows => None,
+            _ if path.starts_with("attributes/") => Some(What::AttributeRows),
+            _ if path.starts_with("documents/") => Some(What::DolmaRows),
+            _ if !path.contains('/') => Some(What::Rows),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a Parquet file.
+    pub fn is_table(self) -> bool {
+        matches!(self, What::Documents | What::Attributes | What::Texts)
+    }
 }
 
 /// The exported files in `dir`, by path.
@@ -36,18 +62,13 @@ pub(super) fn describe(dir: &Path) -> Result<Vec<Described>> {
     let mut all = Vec::new();
     for path in fs::files_below(dir)? {
         let relative = path.to_string_lossy().into_owned();
-        let what = match relative.as_str() {
-            super::parquet::DOCUMENTS => What::Documents,
-            super::parquet::ATTRIBUTES => What::Attributes,
-            name if !name.ends_with(".jsonl.gz") => continue,
-            name if name.starts_with("attributes/") => What::AttributeRows,
-            name if name.starts_with("documents/") || !name.contains('/') => What::Rows,
-            _ => continue,
-        };
+        let Some(what) = What::of(&relative) else { continue };
         let (sha256, bytes) = of_file(&dir.join(&path))?;
-        let media = match what {
-            What::Documents | What::Attributes => "application/x-parquet",
-            What::Rows | What::AttributeRows => "application/gzip",
+        let media = match relative.rsplit_once('.').map(|(_, ending)| ending) {
+            Some("parquet") => "application/x-parquet",
+            Some("gz") => "application/gzip",
+            Some("zst") => "application/zstd",
+            _ => "application/jsonlines",
         };
         all.push(Described { path: relative, bytes, sha256, media, what });
     }

@@ -1,4 +1,5 @@
-//! Dolma's layout: `documents/SHARD.jsonl.gz` and, for the tags, `attributes/EXPERIMENT/SHARD.jsonl.gz`, row for row.
+//! Dolma's layout: `documents/SHARD.jsonl.gz` (or `.zst`, or plain) and, for the tags, `attributes/EXPERIMENT/SHARD.jsonl.gz`, row
+//! for row.
 //!
 //! Spans are stored in bytes of the source text; here they count code points of the exported text. Where edits cut a
 //! text, a span is what is left of it, and one of which nothing is left is left out (and counted). Values and marks are
@@ -15,6 +16,7 @@ use super::shards::{field, json, name, shards, write};
 use crate::corpus::Corpus;
 use crate::dolma::attributes;
 use crate::dolma::folder::nothing_else;
+use crate::dolma::mix::Pack;
 use crate::dolma::offsets::Offsets;
 use crate::error::Result;
 use crate::inspect::date::date;
@@ -22,11 +24,18 @@ use crate::inspect::pieces::Kept;
 use crate::tag::Shape;
 
 /// Write the kept documents and their tags below `dir`. `key` is that of the corpus, `shard` the bytes of text in a
-/// file, `experiment` names the attributes. Files that are there already are passed over.
+/// file, `pack` how files are packed, `experiment` names the attributes. Files that are there already are passed over.
 ///
 /// # Errors
 /// [`crate::Error::File`], and [`crate::Error::Damaged`] for a damaged corpus.
-pub fn dolma(corpus: &Corpus, key: &str, dir: &Path, experiment: &str, shard: u64) -> Result<Exported> {
+pub fn dolma(
+    corpus: &Corpus,
+    key: &str,
+    dir: &Path,
+    experiment: &str,
+    shard: u64,
+    pack: Pack,
+) -> Result<Exported> {
     let mut out = Exported::default();
     let experiment = attributes::name(experiment);
     let names: Vec<String> = corpus
@@ -38,7 +47,7 @@ pub fn dolma(corpus: &Corpus, key: &str, dir: &Path, experiment: &str, shard: u6
     let shards = shards(corpus, shard.max(1));
     let within = |folder: &str| {
         let folder = dir.join(folder);
-        let outputs: Vec<PathBuf> = (0..shards.len()).map(|number| folder.join(name(number))).collect();
+        let outputs: Vec<PathBuf> = (0..shards.len()).map(|number| folder.join(name(number, pack))).collect();
         nothing_else(&folder, &outputs)
     };
     within("documents")?;
@@ -46,7 +55,7 @@ pub fn dolma(corpus: &Corpus, key: &str, dir: &Path, experiment: &str, shard: u6
         within(&format!("attributes/{experiment}"))?;
     }
     for (number, documents) in shards.iter().enumerate() {
-        let file = name(number);
+        let file = name(number, pack);
         let identity = format!("dolma 2 {key} {shard} {number} {experiment}");
         let row = |ordinal: u32, out: &mut Vec<u8>| document(corpus, ordinal, out).map(|()| 0);
         write(corpus, dir, &format!("documents/{file}"), &identity, documents, &row, &mut out)?;

@@ -1,4 +1,4 @@
-//! Rows for anyone: `SHARD.jsonl.gz` with one flat object a document.
+//! Rows for anyone: `SHARD.jsonl.gz` (or `.zst`, or plain) with one flat object a document.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 use super::Exported;
 use super::shards::{field, json, name, no_other_rows, shards, write};
 use crate::corpus::Corpus;
+use crate::dolma::mix::Pack;
 use crate::error::Result;
 use crate::inspect::date::date;
 
 /// Write the kept documents into `dir`: id, text, source, licence, author, split, created, key, copies. `key` is that of the
-/// corpus, `shard` the bytes of text in a file. Files that are there already are passed over.
+/// corpus, `shard` the bytes of text in a file, `pack` how files are packed. Files that are there already are passed over.
 ///
 /// # Errors
 /// [`crate::Error::File`], and [`crate::Error::Damaged`] for a damaged corpus.
-pub fn jsonl(corpus: &Corpus, key: &str, dir: &Path, shard: u64) -> Result<Exported> {
+pub fn jsonl(corpus: &Corpus, key: &str, dir: &Path, shard: u64, pack: Pack) -> Result<Exported> {
     let mut out = Exported::default();
     let row = |ordinal: u32, out: &mut Vec<u8>| {
         let row = corpus.row(ordinal);
@@ -34,11 +35,11 @@ pub fn jsonl(corpus: &Corpus, key: &str, dir: &Path, shard: u64) -> Result<Expor
         Ok(0)
     };
     let shards = shards(corpus, shard.max(1));
-    let outputs: Vec<PathBuf> = (0..shards.len()).map(|number| dir.join(name(number))).collect();
+    let outputs: Vec<PathBuf> = (0..shards.len()).map(|number| dir.join(name(number, pack))).collect();
     no_other_rows(dir, &outputs)?;
     for (number, documents) in shards.iter().enumerate() {
         let identity = format!("jsonl 2 {key} {shard} {number}");
-        write(corpus, dir, &name(number), &identity, documents, &row, &mut out)?;
+        write(corpus, dir, &name(number, pack), &identity, documents, &row, &mut out)?;
         out.documents += documents.len() as u64;
     }
     Ok(out)

@@ -1,20 +1,29 @@
-//! A finished corpus in formats that other programs read. The same corpus and the same options give the same bytes,
+//! A finished corpus, or documents in Dolma's layout, in formats that other programs read. The same data and the same options give the same bytes,
 //! whatever the number of threads.
 
 mod card;
 mod croissant;
 mod describe;
 mod dolma;
+mod facts;
+mod folder;
 mod jsonl;
 mod parquet;
+mod personal;
+mod records;
 mod sha256;
 mod shards;
 mod spdx;
+pub(crate) mod table;
+mod texts;
 
-pub use card::{About, card};
+pub use card::{card, folder_card};
 pub use dolma::dolma;
+pub use facts::{About, Given};
+pub use folder::{FolderExported, FolderOptions, folder, folder_key, last_changed};
 pub use jsonl::jsonl;
 pub use parquet::parquet;
+pub use texts::texts;
 
 /// What an export came to.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]

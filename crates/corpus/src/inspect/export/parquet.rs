@@ -2,19 +2,11 @@
 //! a span. Texts are not in them.
 
 use std::path::Path;
-use std::sync::Arc;
-
-use ::parquet::basic::{Compression, LogicalType, Repetition, Type as Physical, ZstdLevel};
-use ::parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
-use ::parquet::errors::ParquetError;
-use ::parquet::file::properties::WriterProperties;
-use ::parquet::file::writer::SerializedFileWriter;
-use ::parquet::schema::types::{Type, TypePtr};
-use regimen_base::fs;
 
 use super::Exported;
+use super::table::{Column, Declared, Kind, Table, declared};
 use crate::corpus::Corpus;
-use crate::inspect::error::{Error, Result};
+use crate::error::Result;
 use crate::tag::Shape;
 use crate::warc::Span;
 
@@ -27,36 +19,6 @@ const SPANS: usize = 1 << 19;
 pub(super) const DOCUMENTS: &str = "documents.parquet";
 /// Name of the table of spans.
 pub(super) const ATTRIBUTES: &str = "attributes.parquet";
-
-/// A column of one row group.
-enum Column {
-    Text(Vec<Option<String>>),
-    Long(Vec<Option<i64>>),
-    Day(Vec<Option<i32>>),
-    Number(Vec<Option<f64>>),
-}
-
-/// A column as it is declared: name, kind, whether it may be null, what it is.
-#[derive(Clone)]
-pub(super) struct Declared {
-    pub name: String,
-    pub kind: Kind,
-    pub optional: bool,
-    pub doc: String,
-}
-
-/// What a column holds.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Kind {
-    Text,
-    Long,
-    Day,
-    Number,
-}
-
-fn declared(name: &str, kind: Kind, optional: bool, doc: &str) -> Declared {
-    Declared { name: name.into(), kind, optional, doc: doc.into() }
-}
 
 /// The columns of the table of documents.
 pub(super) fn document_columns(corpus: &Corpus) -> Vec<Declared> {
@@ -113,9 +75,8 @@ pub(super) fn span_columns() -> Vec<Declared> {
 /// Write both tables into `dir`.
 ///
 /// # Errors
-/// [`Error::Table`] if a file cannot be written, [`Error::Corpus`] for a damaged corpus.
+/// [`crate::Error::Table`] if a file cannot be written, [`crate::Error::Damaged`] for a damaged corpus.
 pub fn parquet(corpus: &Corpus, dir: &Path) -> Result<Exported> {
-    fs::create_dir_all(dir)?;
     documents(corpus, &dir.join(DOCUMENTS))?;
     spans(corpus, &dir.join(ATTRIBUTES))?;
     Ok(Exported {
@@ -131,7 +92,7 @@ fn documents(corpus: &Corpus, path: &Path) -> Result<()> {
     let mut table = Table::create(path, &columns)?;
     let all: Vec<u32> = (0..corpus.len() as u32).collect();
     for some in all.chunks(GROUP) {
-        let places = some.iter().map(|&ordinal| corpus.span(ordinal)).collect::<crate::Result<Vec<_>>>()?;
+        let places = some.iter().map(|&ordinal| corpus.span(ordinal)).collect::<Result<Vec<_>>>()?;
         let place = |of: &dyn Fn(&Span) -> Option<u64>| {
             let each =
                 places.iter().map(|span| span.as_ref().and_then(of).and_then(|x| i64::try_from(x).ok()));
@@ -212,90 +173,4 @@ fn spans(corpus: &Corpus, path: &Path) -> Result<()> {
         flush(&mut rows, &mut table)?;
     }
     table.finish()
-}
-
-/// A file being written under another name.
-struct Table<'t> {
-    path: &'t Path,
-    temporary: std::path::PathBuf,
-    columns: Vec<Declared>,
-    writer: SerializedFileWriter<std::fs::File>,
-}
-
-impl<'t> Table<'t> {
-    fn create(path: &'t Path, columns: &[Declared]) -> Result<Table<'t>> {
-        let temporary = path.with_extension(format!("tmp{}", std::process::id()));
-        let file = std::fs::File::create(&temporary).map_err(|e| fs::Error::new("create", &temporary, e))?;
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_created_by("regimen".into())
-            .build();
-        let schema = schema(columns).map_err(|error| fault(path, &error))?;
-        let writer = SerializedFileWriter::new(file, schema, Arc::new(properties))
-            .map_err(|error| fault(path, &error))?;
-        Ok(Table { path, temporary, columns: columns.to_vec(), writer })
-    }
-
-    fn group(&mut self, group: Vec<Column>) -> Result<()> {
-        let path = self.path;
-        self.write(group).map_err(|error| fault(path, &error))
-    }
-
-    fn write(&mut self, group: Vec<Column>) -> std::result::Result<(), ParquetError> {
-        let mut writer = self.writer.next_row_group()?;
-        for (values, declared) in group.into_iter().zip(&self.columns) {
-            let Some(mut column) = writer.next_column()? else { break };
-            macro_rules! put {
-                ($type:ty, $values:expr, $convert:expr) => {{
-                    let levels: Vec<i16> = $values.iter().map(|v| i16::from(v.is_some())).collect();
-                    let present: Vec<_> = $values.into_iter().flatten().map($convert).collect();
-                    let levels = declared.optional.then_some(&levels[..]);
-                    column.typed::<$type>().write_batch(&present, levels, None)?;
-                }};
-            }
-            match values {
-                Column::Text(values) => {
-                    put!(ByteArrayType, values, |text: String| ByteArray::from(text.into_bytes()));
-                }
-                Column::Long(values) => put!(Int64Type, values, |x| x),
-                Column::Day(values) => put!(Int32Type, values, |x| x),
-                Column::Number(values) => put!(DoubleType, values, |x| x),
-            }
-            column.close()?;
-        }
-        writer.close()?;
-        Ok(())
-    }
-
-    fn finish(self) -> Result<()> {
-        let file = self.writer.into_inner().map_err(|error| fault(self.path, &error))?;
-        file.sync_all().map_err(|error| fs::Error::new("write", self.path, error))?;
-        fs::rename(&self.temporary, self.path)?;
-        Ok(())
-    }
-}
-
-fn schema(columns: &[Declared]) -> std::result::Result<TypePtr, ParquetError> {
-    let fields = columns
-        .iter()
-        .map(|column| {
-            let (physical, logical) = match column.kind {
-                Kind::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
-                Kind::Long => (Physical::INT64, None),
-                Kind::Day => (Physical::INT32, Some(LogicalType::Date)),
-                Kind::Number => (Physical::DOUBLE, None),
-            };
-            let repetition = if column.optional { Repetition::OPTIONAL } else { Repetition::REQUIRED };
-            Type::primitive_type_builder(&column.name, physical)
-                .with_repetition(repetition)
-                .with_logical_type(logical)
-                .build()
-                .map(Arc::new)
-        })
-        .collect::<std::result::Result<Vec<_>, _>>()?;
-    Type::group_type_builder("schema").with_fields(fields).build().map(Arc::new)
-}
-
-fn fault(path: &Path, error: &ParquetError) -> Error {
-    Error::Table { path: path.into(), reason: error.to_string() }
 }

@@ -8,11 +8,12 @@ use regimen_base::{Hash256, fs};
 
 use super::Exported;
 use crate::corpus::Corpus;
+use crate::dolma::mix::Pack;
 use crate::error::{Error, Result};
 use crate::output::{Output, pack};
 use crate::read::stream::Packing;
 
-/// Bytes of text that are packed as one member of a gzip file.
+/// Bytes of text that are packed as one member of gzip or frame of zstd.
 const PIECE: u64 = 1 << 20;
 /// Pieces per thread that are in memory at once.
 const WINDOW: usize = 4;
@@ -37,8 +38,8 @@ pub(super) fn shards(corpus: &Corpus, bytes: u64) -> Vec<Vec<u32>> {
 }
 
 /// Name of a shard.
-pub(super) fn name(number: usize) -> String {
-    format!("{number:05}.jsonl.gz")
+pub(super) fn name(number: usize, pack: Pack) -> String {
+    format!("{number:05}{}", pack.ending())
 }
 
 /// Rows in the folder itself that are in none of `outputs` would be taken for part of what is written there.
@@ -59,7 +60,7 @@ pub(super) fn no_other_rows(dir: &Path, outputs: &[PathBuf]) -> Result<()> {
     }
 }
 
-/// Write one file: a row for every document, by `row`, which appends it and gives back how many spans it left out.
+/// Write one file, packed as its name says: a row for every document, by `row`, which appends it and gives back how many spans it left out.
 pub(super) fn write(
     corpus: &Corpus,
     dir: &Path,
@@ -70,6 +71,7 @@ pub(super) fn write(
     out: &mut Exported,
 ) -> Result<()> {
     let path = dir.join(file);
+    let packing = Packing::of_name(file).0;
     let Some(mut output) = Output::begin(&path, Hash256::of(identity.as_bytes()))? else {
         out.skipped.push(file.into());
         return Ok(());
@@ -83,7 +85,7 @@ pub(super) fn write(
                 for &ordinal in &documents[range.clone()] {
                     left_out += row(ordinal, &mut rows)?;
                 }
-                let rows = pack(Packing::Gzip, rows).map_err(|error| fs::Error::new("pack", &path, error))?;
+                let rows = pack(packing, rows).map_err(|error| fs::Error::new("pack", &path, error))?;
                 Ok((rows, range.len() as u64, left_out))
             })
             .collect::<Result<_>>()?;

@@ -1,0 +1,51 @@
+//! What a word names: a finished corpus, or documents in a folder of Dolma's layout.
+
+use std::path::Path;
+
+use regimen_corpus::dolma::DOCUMENTS;
+use regimen_ledger::Store;
+use regimen_recipe::InputFile;
+
+use super::files;
+use super::opened::Opened;
+use crate::Context;
+use crate::output::Fault;
+
+/// What a command looks at.
+pub enum Subject {
+    /// A corpus of the ledger.
+    Corpus(Box<Opened>),
+    /// Files of documents.
+    Folder(Vec<InputFile>),
+}
+
+impl Subject {
+    /// A folder that has a folder `documents`, or a path through one, stands for documents; anything else is the name of a corpus.
+    pub fn new(context: &Context, word: &str) -> anyhow::Result<Subject> {
+        if !names_documents(word) {
+            return Ok(Subject::Corpus(Box::new(Opened::new(context, word)?)));
+        }
+        let stage = || Store::open_existing(&context.project).and_then(|store| store.resolve(word)).is_ok();
+        if !word.contains('/') && stage() {
+            return Err(Fault::new(
+                format!("`{word}` is both a stage and a folder with documents"),
+                format!("write `{word}/{DOCUMENTS}` for the folder; `regimen runs` lists the keys of stages"),
+            ));
+        }
+        Ok(Subject::Folder(files(&[word.into()])?))
+    }
+}
+
+fn names_documents(word: &str) -> bool {
+    let path = Path::new(word);
+    let artifact = path.join("manifest.json").is_file();
+    !artifact && (path.join(DOCUMENTS).is_dir() || path.iter().any(|part| part == DOCUMENTS))
+}
+
+/// Refuse an option that was given, but is for the other kind of subject.
+pub fn unfit(given: bool, option: &str, word: &str, fits: &str) -> anyhow::Result<()> {
+    if !given {
+        return Ok(());
+    }
+    Err(Fault::new(format!("`{option}` does not go with `{word}`"), format!("it is for {fits}")))
+}

@@ -1,0 +1,84 @@
+//! Rows of a sample as a Parquet table.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::value::RawValue;
+
+use crate::error::{Error, Place, Result};
+use crate::inspect::export::table::{Column, Declared, Kind, Table, declared};
+
+/// Bytes of rows with which a row group ends, and rows of one.
+const BYTES: usize = 16 << 20;
+const ROWS: usize = 1 << 16;
+/// The fields that have columns; what else a row says is in the column behind them.
+const FIELDS: [&str; 6] = ["id", "text", "source", "added", "created", "metadata"];
+
+/// The columns, all of texts.
+fn columns() -> Vec<Declared> {
+    let column = |name: &&str| declared(name, Kind::Text, *name != "text", "");
+    FIELDS.iter().chain(&["other"]).map(column).collect()
+}
+
+/// A table being written.
+pub(super) struct Rows {
+    name: String,
+    table: Table,
+    columns: Vec<Vec<Option<String>>>,
+    bytes: usize,
+}
+
+impl Rows {
+    /// Begin the file at `path`.
+    pub fn create(path: &Path) -> Result<Rows> {
+        let (name, columns) = (path.display().to_string(), columns());
+        let table = Table::create(path, &columns)?;
+        Ok(Rows { name, table, columns: vec![Vec::new(); columns.len()], bytes: 0 })
+    }
+
+    /// Append rows of JSON lines, which were read before.
+    pub fn put(&mut self, lines: &[u8]) -> Result<()> {
+        for line in lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+            let row: BTreeMap<Cow<str>, &RawValue> = serde_json::from_slice(line).map_err(|error| {
+                let place = Place { file: self.name.clone(), unit: "row", number: 0 };
+                Error::Json { place, column: error.column().max(1), reason: error.to_string() }
+            })?;
+            for (column, field) in self.columns.iter_mut().zip(FIELDS) {
+                column.push(row.get(field).and_then(|value| shown(value)));
+            }
+            let mut rest = row;
+            rest.retain(|field, _| !FIELDS.contains(&field.as_ref()));
+            // Writing to memory cannot fail, and there is no number that JSON lacks.
+            let other = (!rest.is_empty()).then(|| serde_json::to_string(&rest).unwrap_or_default());
+            self.columns[FIELDS.len()].push(other);
+            self.bytes += line.len();
+            if self.bytes >= BYTES || self.columns[0].len() == ROWS {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.bytes = 0;
+        let group = self.columns.iter_mut().map(|column| Column::Text(std::mem::take(column))).collect();
+        self.table.group(group)
+    }
+
+    /// Give the file its name.
+    pub fn finish(mut self) -> Result<()> {
+        if !self.columns[0].is_empty() {
+            self.flush()?;
+        }
+        self.table.finish()
+    }
+}
+
+/// A text as it is, anything else as JSON; nothing for null.
+fn shown(value: &RawValue) -> Option<String> {
+    match value.get() {
+        "null" => None,
+        json => Some(serde_json::from_str::<String>(json).unwrap_or_else(|_| json.into())),
+    }
+}

@@ -1,0 +1,120 @@
+//! The texts that stayed as Parquet: `texts/SHARD.parquet` with one row a document.
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use regimen_base::fs;
+
+use super::Exported;
+use super::shards::shards;
+use super::table::{Column, Declared, Kind, Table, declared};
+use crate::corpus::Corpus;
+use crate::error::{Error, Result};
+
+/// The folder of the files.
+pub(super) const FOLDER: &str = "texts";
+/// Bytes of text with which a row group ends, and rows of one.
+pub(super) const GROUP_BYTES: u64 = 16 << 20;
+pub(super) const GROUP_ROWS: usize = 1 << 16;
+
+/// The columns of a table of texts.
+pub(super) fn columns() -> Vec<Declared> {
+    use Kind::{Day, Long, Text};
+    vec![
+        declared("id", Text, false, "The source's own id, or path and line"),
+        declared("text", Text, false, "The text as kept"),
+        declared("source", Text, false, "Name of the source"),
+        declared("licence", Text, false, "SPDX expression"),
+        declared("author_kind", Text, false, "human, machine, mixed or unknown"),
+        declared("split", Text, false, "train or validation"),
+        declared("created", Day, true, "Day of creation"),
+        declared("key", Text, false, "blake3-128 of source name, a zero byte, and the id"),
+        declared("copies", Long, false, "How often the mix takes it"),
+    ]
+}
+
+/// Name of a file.
+pub(super) fn name(number: usize) -> String {
+    format!("{FOLDER}/{number:05}.parquet")
+}
+
+/// Other tables in the folder of texts would be taken for part of what is written there.
+///
+/// # Errors
+/// [`Error::NotEmpty`] with the first of them.
+pub(super) fn no_other_tables(dir: &Path, count: Option<usize>) -> Result<()> {
+    let folder = dir.join(FOLDER);
+    let outputs: Option<Vec<PathBuf>> = count.map(|n| (0..n).map(|number| dir.join(name(number))).collect());
+    // Where it is not known how many files there will be, all that have such names may be written over.
+    let ours = |path: &PathBuf| match &outputs {
+        Some(outputs) => outputs.contains(path),
+        None => path.file_stem().is_some_and(|stem| stem.as_encoded_bytes().iter().all(u8::is_ascii_digit)),
+    };
+    let there = if folder.is_dir() { fs::list(&folder)? } else { Vec::new() };
+    let table = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "parquet");
+    match there.into_iter().find(|path| table(path) && !ours(path)) {
+        None => Ok(()),
+        Some(file) => {
+            Err(Error::NotEmpty { folder: folder.display().to_string(), file: file.display().to_string() })
+        }
+    }
+}
+
+/// Write the kept documents with their texts into `dir/texts`, `shard` bytes of text in a file.
+///
+/// # Errors
+/// [`Error::Table`], [`Error::NotEmpty`], and [`Error::Damaged`] for a damaged corpus.
+pub fn texts(corpus: &Corpus, dir: &Path, shard: u64) -> Result<Exported> {
+    let shards = shards(corpus, shard.max(1));
+    no_other_tables(dir, Some(shards.len()))?;
+    let files: Vec<String> = shards
+        .par_iter()
+        .enumerate()
+        .map(|(number, documents)| {
+            let file = name(number);
+            let mut table = Table::create(&dir.join(&file), &columns())?;
+            for group in groups(corpus, documents) {
+                table.group(rows(corpus, group)?)?;
+            }
+            table.finish().map(|()| file)
+        })
+        .collect::<Result<_>>()?;
+    let documents = shards.iter().map(|shard| shard.len() as u64).sum();
+    Ok(Exported { files, documents, ..Exported::default() })
+}
+
+/// The documents of a file, row group by row group.
+fn groups<'d>(corpus: &Corpus, documents: &'d [u32]) -> Vec<&'d [u32]> {
+    let (mut all, mut start, mut bytes) = (Vec::new(), 0, 0);
+    for (i, &ordinal) in documents.iter().enumerate() {
+        bytes += u64::from(corpus.row(ordinal).bytes);
+        if bytes >= GROUP_BYTES || i + 1 - start == GROUP_ROWS {
+            all.push(&documents[start..=i]);
+            (start, bytes) = (i + 1, 0);
+        }
+    }
+    if start < documents.len() {
+        all.push(&documents[start..]);
+    }
+    all
+}
+
+fn rows(corpus: &Corpus, some: &[u32]) -> Result<Vec<Column>> {
+    let text = |of: &dyn Fn(u32) -> String| Column::Text(some.iter().map(|&o| Some(of(o))).collect());
+    let row = |ordinal: u32| corpus.row(ordinal);
+    let texts = some
+        .iter()
+        .map(|&ordinal| Ok(Some(corpus.text(ordinal)?.unwrap_or_default().to_string())))
+        .collect::<Result<_>>()?;
+    Ok(vec![
+        text(&|o| corpus.id(o).into()),
+        Column::Text(texts),
+        text(&|o| corpus.source_name(row(o).source).into()),
+        text(&|o| corpus.licence_name(row(o).licence).into()),
+        text(&|o| row(o).author.name().into()),
+        text(&|o| row(o).split.name().into()),
+        Column::Day(some.iter().map(|&o| row(o).created).collect()),
+        text(&|o| row(o).key.to_string()),
+        Column::Long(some.iter().map(|&o| Some(row(o).copies.into())).collect()),
+    ])
+}
