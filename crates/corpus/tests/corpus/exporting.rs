@@ -218,7 +218,7 @@ fn cards_of_a_folder() {
         About { name: "d".into(), key: "0123456789abcdef".into(), given: given(), ..About::default() };
     export::folder_card(&stats, &about, &out).unwrap();
     let card = std::fs::read_to_string(out.join("README.md")).unwrap();
-    assert!(card.contains("(300 documents, 1494 words) from 1 source."), "{card}");
+    assert!(card.contains("(300 documents, 1491 words) from 1 source."), "{card}");
     assert!(!card.contains("How it was made") && card.contains("Made by: The makers"), "{card}");
     let croissant = json_of(&out.join("croissant.json"));
     let sets: Vec<&Value> = croissant["recordSet"].as_array().unwrap().iter().collect();

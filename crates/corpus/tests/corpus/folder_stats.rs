@@ -106,5 +106,5 @@ fn experiments_are_chosen_and_gaps_are_refused() {
     run(dir.path(), Some(&["rules"]), 2, 1 << 30).unwrap();
     std::fs::write(dir.path().join("d/documents/0.jsonl.gz"), gzip(b"{\"id\":1}\n")).unwrap();
     let told = run(dir.path(), Some(&[]), 2, 1 << 30).unwrap_err().to_string();
-    assert!(told.contains("0.jsonl.gz`, line 1: no text field"), "{told}");
+    assert!(told.contains("0.jsonl.gz`, line 1: the row has no text field"), "{told}");
 }
