@@ -17,6 +17,14 @@ Commands:
 Options:
 {options}{after-help}";
 
+/// A group of so many commands that nothing else has room.
+const COMMANDS: &str = "{about}
+
+{usage-heading} {usage}
+
+Commands:
+{subcommands}{after-help}";
+
 /// What `-h` says at the end in place of examples.
 const MORE: &str = "More, with examples and the options of every command: --help";
 /// The screen that `-h` fits on: columns, and lines with two to spare for the prompt and a usage that wraps.
@@ -70,7 +78,8 @@ fn shortened(command: Command) -> Command {
         let more = format!("{more}, examples, and the options of every command: --help");
         command = command.mut_arg(id, |arg| arg.hide(true)).after_help(more);
     }
-    command
+    let long = command.clone().render_help().to_string().lines().count() > LINES;
+    if long && command.has_subcommands() { command.help_template(COMMANDS) } else { command }
 }
 
 /// Help of arguments and commands cut to what stays of a line.

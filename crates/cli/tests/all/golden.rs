@@ -6,7 +6,7 @@ use crate::common::{Project, each};
 
 /// Stages whose bytes depend on no processor.
 const EXACT: [(&str, &str); 4] = [
-    ("corpus", "b17cef1cb3bb66ef8eb3e2c2b71e8d4c78727e4719841c50172775c7cefe8fe4"),
+    ("corpus", "c0fb0d1aa67894899a6ce13da20743f52105bad35436107fd11e189c6409a2d0"),
     ("tokenizer", "3fdcc89c2682788348e9a3123432d2b728a6b21d2bae8742bf783f25cadc5e70"),
     ("tokens", "d84a4d8bca9faaf24c2d01364ed83fd449af3623456e19f8a5727466eec38371"),
     ("ngram", "ec526ff1f61855c0ca4b15a39d27f03db355286a2c0d6f68acb1d0e887f5534f"),
@@ -46,7 +46,7 @@ const NUMERIC: [(&str, &str, [&str; 3]); 3] = [
 
 /// Stage versions for which the tables above hold.
 const VERSIONS: [(&str, u64); 7] = [
-    ("corpus", 4),
+    ("corpus", 5),
     ("tokenizer", 1),
     ("tokens", 1),
     ("ngram", 1),

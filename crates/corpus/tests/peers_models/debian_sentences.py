@@ -10,7 +10,9 @@ the others. To these come 20,000 English lines of three quarters of the texts in
 translators' sentences alone make a classifier that takes a sixth of such lines for other languages. Those of the other quarter are
 OUT/test-documents.tsv. Lines are language, tab, sentence, as the example `classify` reads them:
 
-    classify train OUT/train.tsv MODEL dim=16 minn=2 maxn=5 bucket=65536 min_count=1000000 epochs=12 lr=0.4
+    sed 's/\\t/ /; s/^/__label__/' OUT/train.tsv > OUT/train.txt
+    regimen corpus classifier --lines OUT/train.txt --validation 0 --to MODEL --dim 16 --minn 2 --maxn 5 --bucket 65536 \\
+        --min-count 1000000 --epochs 12 --lr 0.4
     classify quantise MODEL SMALL.ftz
     classify SMALL.ftz OUT/test-pages.tsv 0
 

@@ -60,6 +60,13 @@ fn by(args: &DedupArgs) -> anyhow::Result<By> {
             "with --overlap 0.5 a paragraph is marked if half of its n-grams came before",
         ));
     }
+    // Where --bloom rules --bloom-from out, the parser does not ask for it.
+    if args.read_only && args.bloom_from.is_none() {
+        return Err(Fault::new(
+            "`--read-only` has no Bloom filter that something could be in",
+            "name one that was kept with --bloom-to: --bloom-from FILE",
+        ));
+    }
     let keep = args.keep.as_deref().and_then(Keep::by_name).unwrap_or_default();
     let origin = match (&args.bloom_from, args.bloom) {
         (Some(path), _) => Some(Origin::File(path.clone())),
