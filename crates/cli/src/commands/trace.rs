@@ -108,7 +108,11 @@ fn document(d: &DocumentTrace) -> String {
     if !d.drops.is_empty() {
         lines.push("  drop rules".into());
         for verdict in &d.drops {
-            let mark = if verdict.passed { "passed" } else { "FAILED" };
+            let mark = match verdict.passed {
+                Some(true) => "passed",
+                Some(false) => "FAILED",
+                None => "not reached",
+            };
             let (name, limit) = (format!("{} {}", verdict.rule, verdict.measure), &verdict.threshold);
             lines.push(format!("    {name:<60} {:>12}  {limit:<18} {mark}", number(verdict.value)));
         }

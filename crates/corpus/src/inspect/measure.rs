@@ -171,12 +171,13 @@ pub struct Verdict {
     pub value: Option<f64>,
     /// The threshold in words.
     pub threshold: String,
-    /// Whether the document passed. Where more than this number decides, it failed only if it was dropped for it.
-    pub passed: bool,
+    /// Whether the document passed; none if it was dropped before it came to the rule. Where more than this number decides, it
+    /// failed only if it was dropped for it.
+    pub passed: Option<bool>,
 }
 
 /// What the `drop` expressions of the stage that made the corpus with this config say of a document, threshold by threshold.
-/// Comparisons with metadata and texts are not among them: the corpus does not keep what they look at.
+/// Comparisons with metadata and texts are not among them.
 ///
 /// # Errors
 /// [`super::Error::Config`] for a config that is not that of a corpus, [`super::Error::Corpus`] for a damaged corpus or an
@@ -187,6 +188,7 @@ pub fn verdicts(corpus: &Corpus, config: &Value, ordinal: u32) -> Result<Vec<Ver
     let measures = measures(corpus, &originals)?;
     let values = values(corpus, &measures, ordinal)?;
     let dropped = corpus.row(ordinal).dropped.map(|reason| corpus.reason_name(reason));
+    let tagged = corpus.slots(ordinal)?.is_some();
     let mut found = Vec::new();
     for (measure, value) in measures.iter().zip(values) {
         if matches!(measure.kind, Kind::Rule(_)) {
@@ -195,12 +197,13 @@ pub fn verdicts(corpus: &Corpus, config: &Value, ordinal: u32) -> Result<Vec<Ver
         for limit in &measure.limits {
             let here = dropped == Some(limit.reason.as_str());
             let falls = value.map_or(here, |x| limit.falls(x));
+            let met = here || dropped.is_none() || tagged;
             found.push(Verdict {
                 rule: limit.reason.clone(),
                 measure: measure.name.clone(),
                 value,
                 threshold: limit.text(),
-                passed: !(falls && (limit.alone || here)),
+                passed: met.then_some(!(falls && (limit.alone || here))),
             });
         }
     }

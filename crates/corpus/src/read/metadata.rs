@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 use crate::names::ALL;
 
 /// The wanted `keys` of the JSON object `metadata`, as an object in the order of their names with the values as they are
-/// written; empty if it has none of them, or is no object. `elsewhere` are the fields that the corpus has in another place: of a
-/// row without `metadata` the object is the row itself.
+/// written; empty if it has none of them, or is no object. `elsewhere` are the fields of text and id: of a row without `metadata`
+/// the object is the row itself, which has them both, and the corpus has them in another place.
 pub(super) fn kept(metadata: &str, keys: &[String], elsewhere: [&str; 2]) -> String {
     if keys.is_empty() || metadata.is_empty() {
         return String::new();
@@ -17,7 +17,10 @@ pub(super) fn kept(metadata: &str, keys: &[String], elsewhere: [&str; 2]) -> Str
         return String::new();
     };
     let all = keys.iter().any(|key| key == ALL);
-    fields.retain(|key, _| if all { !elsewhere.contains(&key.as_str()) } else { keys.contains(key) });
+    let is_row = fields.contains_key(elsewhere[0]);
+    fields.retain(
+        |key, _| if all { !(is_row && elsewhere.contains(&key.as_str())) } else { keys.contains(key) },
+    );
     match fields.is_empty() {
         true => String::new(),
         // Keys are texts and values were read as JSON, so this cannot fail.

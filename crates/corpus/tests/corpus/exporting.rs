@@ -77,10 +77,16 @@ fn texts_are_tables_of_bounded_files() {
         assert_eq!(row.other["key"], corpus.row(ordinal).key.to_string());
     }
     assert_eq!(all.len(), 40);
-    // Fewer files would leave some of other shards behind.
-    let told = export::texts(&corpus, &dir.path().join("one"), 1 << 30).unwrap_err().to_string();
-    assert!(told.contains("texts/00001.parquet"), "{told}");
-    assert_eq!(files(&dir.path().join("one")), found);
+    // A table of somebody else stops it before anything changes.
+    let one = dir.path().join("one");
+    std::fs::write(one.join("texts/mine.parquet"), "x").unwrap();
+    let told = export::texts(&corpus, &one, 1 << 30).unwrap_err().to_string();
+    assert!(told.contains("texts/mine.parquet"), "{told}");
+    std::fs::remove_file(one.join("texts/mine.parquet")).unwrap();
+    assert_eq!(files(&one), found);
+    // Those of an earlier export go, however many there are.
+    assert_eq!(export::texts(&corpus, &one, 1 << 30).unwrap().files, ["texts/00000.parquet"]);
+    assert_eq!(files(&one).len(), 1);
 }
 
 #[test]

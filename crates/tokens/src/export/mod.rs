@@ -97,6 +97,10 @@ pub fn export(
     let write = |&(split, stream): &(Split, &Stream)| -> Result<ExportedSplit> {
         sweep(dir, split)?;
         let dir = &temporary(split);
+        if dir.exists() {
+            // Of a process that had this one's number.
+            fs::remove_dir_all(dir)?;
+        }
         fs::create_dir_all(dir)?;
         Writer { stream, corpus, dir, max: max_tokens.max(1), progress, cancel }.all(split)
     };

@@ -40,8 +40,11 @@ pub fn classifier(context: &Context, args: &ClassifierArgs) -> anyhow::Result<u8
         seed: args.seed,
         memory: args.memory,
     };
-    // A fault in them is told before the texts are read.
+    // A fault in them is told before the texts are read, and a folder that cannot be written to as well.
     options.check().explain()?;
+    if let Some(folder) = args.to.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).explain()?;
+    }
     let cancel = interrupt::install(context.global.quiet)?;
     let made = read(context, &sources, args, &cancel).and_then(|examples| {
         let trained = train(context, &examples, &options, quantise, &cancel)?;

@@ -1,5 +1,6 @@
 //! `regimen corpus export`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use regimen_base::{Cancel, units};
@@ -70,7 +71,8 @@ fn formats(args: &CorpusExportArgs, folder: bool) -> anyhow::Result<Vec<&str>> {
     let mut formats: Vec<&str> = args.format.iter().map(String::as_str).collect();
     // A card describes what the others wrote.
     formats.sort_by_key(|format| *format == "card");
-    formats.dedup();
+    let mut seen = BTreeSet::new();
+    formats.retain(|format| seen.insert(*format));
     let word = &args.corpus;
     if let Some(rows) = formats.iter().find(|format| folder && ["dolma", "jsonl"].contains(*format)) {
         return Err(Fault::new(

@@ -39,7 +39,8 @@ impl Subject {
 fn names_documents(word: &str) -> bool {
     let path = Path::new(word);
     let artifact = path.join("manifest.json").is_file();
-    !artifact && (path.join(DOCUMENTS).is_dir() || path.iter().any(|part| part == DOCUMENTS))
+    let within = word.contains('/') || path.is_dir();
+    !artifact && (path.join(DOCUMENTS).is_dir() || within && path.iter().any(|part| part == DOCUMENTS))
 }
 
 /// Refuse an option that was given, but is for the other kind of subject.

@@ -24,6 +24,8 @@ pub(super) enum Marks {
 
 /// Bytes that are held of a document when documents are compared: what stays instead of it, and tables of clusters.
 const HELD: u64 = 16;
+/// The same of the set of those that are one, beside records and tables.
+const FOREST: u64 = 4;
 /// The same of what a policy may ask about it.
 const FACTS: u64 = size_of::<Facts>() as u64;
 
@@ -58,7 +60,7 @@ pub(super) fn decide(
         By::Document { keep, .. } | By::Url { keep } | By::Near { keep, .. } => {
             let keep = *keep;
             let asked = if keep.asks() { FACTS } else { 0 };
-            let left = memory.for_documents(documents, HELD + asked, asked)?;
+            let left = memory.for_documents(documents, HELD + asked, FOREST + asked)?;
             let mut facts = Vec::with_capacity(if keep.asks() { count as usize } else { 0 });
             let mut note = |record: &Record| {
                 found.compared += u64::from(!record.compared.is_empty());

@@ -17,7 +17,7 @@ const FIELDS: [&str; 6] = ["id", "text", "source", "added", "created", "metadata
 
 /// The columns, all of texts.
 fn columns() -> Vec<Declared> {
-    let column = |name: &&str| declared(name, Kind::Text, *name != "text", "");
+    let column = |name: &&str| declared(name, Kind::Text, true, "");
     FIELDS.iter().chain(&["other"]).map(column).collect()
 }
 

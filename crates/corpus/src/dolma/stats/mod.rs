@@ -161,7 +161,7 @@ fn attribute(name: &str, experiment: String, mut seen: Seen<Spread>, tagged: u64
     let none = tagged - seen.documents;
     let whole = seen.whole == seen.documents;
     let shape = shape_of(name).unwrap_or(match whole {
-        true if seen.scores.is_only(1.0) => Shape::Flag,
+        true if seen.scores.count() == seen.spans && seen.scores.is_only(1.0) => Shape::Flag,
         true => Shape::Value,
         false => Shape::Spans,
     });

@@ -47,6 +47,8 @@ impl Spread {
         if !x.is_finite() || times == 0 {
             return;
         }
+        // Of the two zeros one, whichever comes first.
+        let x = x + 0.0;
         self.ends = Some(self.ends.map_or((x, x), |(least, greatest)| (least.min(x), greatest.max(x))));
         *self.counts.entry(key(if self.coarse { rounded(x) } else { x })).or_default() += times;
         if !self.coarse && self.counts.len() > EXACT {
@@ -64,7 +66,7 @@ impl Spread {
 
     /// Whether all of them are this one.
     pub fn is_only(&self, x: f64) -> bool {
-        self.counts.keys().all(|&k| k == key(x))
+        !self.counts.is_empty() && self.counts.keys().all(|&k| k == key(x))
     }
 
     /// Bytes of memory.

@@ -69,19 +69,9 @@ pub fn dolma(
     Ok(out)
 }
 
-/// Fields of the metadata that say what the corpus knows.
-const OWN: [&str; 10] = [
-    "license",
-    "author_kind",
-    "split",
-    "regimen_key",
-    "file",
-    "line",
-    "offset",
-    "length",
-    "within",
-    "copies",
-];
+/// Fields of the metadata that say what the corpus knows, and those of records of crawls alone.
+const OWN: [&str; 7] = ["license", "author_kind", "split", "regimen_key", "file", "line", "copies"];
+const OF_SPANS: [&str; 3] = ["offset", "length", "within"];
 
 fn document(corpus: &Corpus, ordinal: u32, out: &mut Vec<u8>) -> Result<()> {
     let row = corpus.row(ordinal);
@@ -111,17 +101,18 @@ fn document(corpus: &Corpus, ordinal: u32, out: &mut Vec<u8>) -> Result<()> {
     }
     let _ = write!(out, ",\"copies\":{}", row.copies);
     if let Some(metadata) = corpus.metadata(ordinal)? {
-        others(metadata, out)?;
+        others(metadata, corpus.span(ordinal)?.is_some(), out)?;
     }
     out.extend_from_slice(b"}}\n");
     Ok(())
 }
 
 /// Append the fields of the metadata of a document's row that are not said already.
-fn others(metadata: &str, out: &mut Vec<u8>) -> Result<()> {
+fn others(metadata: &str, has_span: bool, out: &mut Vec<u8>) -> Result<()> {
     let damaged = |_| crate::Error::Record { what: "the metadata of a document" };
     let fields: BTreeMap<String, &RawValue> = serde_json::from_str(metadata).map_err(damaged)?;
-    for (key, value) in fields.iter().filter(|(key, _)| !OWN.contains(&key.as_str())) {
+    let said = |key: &str| OWN.contains(&key) || has_span && OF_SPANS.contains(&key);
+    for (key, value) in fields.iter().filter(|(key, _)| !said(key)) {
         out.push(b',');
         json(key, out);
         out.push(b':');

@@ -14,6 +14,7 @@ mod records;
 mod sha256;
 mod shards;
 mod spdx;
+mod staged;
 pub(crate) mod table;
 mod texts;
 

@@ -109,7 +109,7 @@ impl Personal {
     /// In a sentence.
     pub fn sentence(&self) -> String {
         match self {
-            Personal::Unknown => "Nobody has looked for personal data.".into(),
+            Personal::Unknown => "No tagger of personal data is known to have run.".into(),
             Personal::None { kinds } => {
                 format!(
                     "Taggers looked for personal data ({}); nothing that they found is left.",

@@ -48,7 +48,17 @@ pub(crate) struct Table {
     path: PathBuf,
     temporary: PathBuf,
     columns: Vec<Declared>,
-    writer: SerializedFileWriter<std::fs::File>,
+    /// None once the file is finished.
+    writer: Option<SerializedFileWriter<std::fs::File>>,
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        if self.writer.take().is_some() {
+            // The fault that is on its way counts more than one of tidying up.
+            let _ = std::fs::remove_file(&self.temporary);
+        }
+    }
 }
 
 impl Table {
@@ -69,7 +79,7 @@ impl Table {
         let schema = schema(columns).map_err(|error| fault(path, &error))?;
         let writer = SerializedFileWriter::new(file, schema, Arc::new(properties))
             .map_err(|error| fault(path, &error))?;
-        Ok(Table { path: path.into(), temporary, columns: columns.to_vec(), writer })
+        Ok(Table { path: path.into(), temporary, columns: columns.to_vec(), writer: Some(writer) })
     }
 
     /// Append a row group: the declared columns in their order, all of one length.
@@ -78,7 +88,8 @@ impl Table {
     }
 
     fn write(&mut self, group: Vec<Column>) -> std::result::Result<(), ParquetError> {
-        let mut writer = self.writer.next_row_group()?;
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        let mut writer = writer.next_row_group()?;
         for (values, declared) in group.into_iter().zip(&self.columns) {
             let Some(mut column) = writer.next_column()? else { break };
             macro_rules! put {
@@ -104,10 +115,13 @@ impl Table {
     }
 
     /// Make the file durable and give it its name.
-    pub fn finish(self) -> Result<()> {
-        let file = self.writer.into_inner().map_err(|error| fault(&self.path, &error))?;
-        file.sync_all().map_err(|error| fs::Error::new("write", &self.path, error))?;
-        Ok(fs::rename(&self.temporary, &self.path)?)
+    pub fn finish(mut self) -> Result<()> {
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        writer.finish().map_err(|error| fault(&self.path, &error))?;
+        writer.inner().sync_all().map_err(|error| fs::Error::new("write", &self.path, error))?;
+        fs::rename(&self.temporary, &self.path)?;
+        self.writer = None;
+        Ok(())
     }
 }
 

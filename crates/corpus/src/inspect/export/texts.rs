@@ -7,6 +7,7 @@ use regimen_base::fs;
 
 use super::Exported;
 use super::shards::shards;
+use super::staged::Staged;
 use super::table::{Column, Declared, Kind, Table, declared};
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
@@ -42,22 +43,24 @@ pub(super) fn name(number: usize) -> String {
 ///
 /// # Errors
 /// [`Error::NotEmpty`] with the first of them.
-pub(super) fn no_other_tables(dir: &Path, count: Option<usize>) -> Result<()> {
+pub(super) fn no_other_tables(dir: &Path) -> Result<()> {
     let folder = dir.join(FOLDER);
-    let outputs: Option<Vec<PathBuf>> = count.map(|n| (0..n).map(|number| dir.join(name(number))).collect());
-    // Where it is not known how many files there will be, all that have such names may be written over.
-    let ours = |path: &PathBuf| match &outputs {
-        Some(outputs) => outputs.contains(path),
-        None => path.file_stem().is_some_and(|stem| stem.as_encoded_bytes().iter().all(u8::is_ascii_digit)),
+    // Those of an earlier export are taken away.
+    let ours = |path: &PathBuf| {
+        path.file_stem().is_some_and(|stem| stem.as_encoded_bytes().iter().all(u8::is_ascii_digit))
     };
     let there = if folder.is_dir() { fs::list(&folder)? } else { Vec::new() };
-    let table = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "parquet");
-    match there.into_iter().find(|path| table(path) && !ours(path)) {
+    match there.into_iter().find(|path| is_table(path) && !ours(path)) {
         None => Ok(()),
         Some(file) => {
             Err(Error::NotEmpty { folder: folder.display().to_string(), file: file.display().to_string() })
         }
     }
+}
+
+/// Whether a file is called as tables are.
+pub(super) fn is_table(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "parquet")
 }
 
 /// Write the kept documents with their texts into `dir/texts`, `shard` bytes of text in a file.
@@ -66,19 +69,21 @@ pub(super) fn no_other_tables(dir: &Path, count: Option<usize>) -> Result<()> {
 /// [`Error::Table`], [`Error::NotEmpty`], and [`Error::Damaged`] for a damaged corpus.
 pub fn texts(corpus: &Corpus, dir: &Path, shard: u64) -> Result<Exported> {
     let shards = shards(corpus, shard.max(1));
-    no_other_tables(dir, Some(shards.len()))?;
+    no_other_tables(dir)?;
+    let staged = Staged::new(dir)?;
     let files: Vec<String> = shards
         .par_iter()
         .enumerate()
         .map(|(number, documents)| {
             let file = name(number);
-            let mut table = Table::create(&dir.join(&file), &columns())?;
+            let mut table = Table::create(&staged.base().join(&file), &columns())?;
             for group in groups(corpus, documents) {
                 table.group(rows(corpus, group)?)?;
             }
             table.finish().map(|()| file)
         })
         .collect::<Result<_>>()?;
+    staged.settle()?;
     let documents = shards.iter().map(|shard| shard.len() as u64).sum();
     Ok(Exported { files, documents, ..Exported::default() })
 }

@@ -150,7 +150,14 @@ fn stripe(bytes: &[u8], start: usize, end: usize) -> Option<(usize, usize, usize
 /// Personal access tokens of GitLab: 20 characters, or more with the routing that newer ones have.
 fn gitlab(bytes: &[u8], start: usize, end: usize) -> Option<(usize, usize, usize)> {
     let of = |b: u8| base64url(b) || b == b'.';
-    let (start, to) = token(bytes, (start, end), (20, 300), of)?;
+    let (start, mut to) = token(bytes, (start, end), (20, 300), of)?;
+    // A full stop behind it is the sentence's.
+    while bytes[to - 1] == b'.' {
+        to -= 1;
+    }
+    if to - end < 20 {
+        return None;
+    }
     bytes[end..to].iter().any(u8::is_ascii_digit).then_some((GITLAB, start, to))
 }
 
@@ -355,6 +362,8 @@ mod tests {
             );
         }
         assert_eq!(BEGINNINGS[PEM_BEGINS].0, "-----BEGIN ");
+        let token = made("glpat-", &random[..20]);
+        assert_eq!(one("secret_gitlab", &format!("Use {token}. Then")), Some(token.as_str()));
         assert_eq!(one("secret_hugging_face", "hf_a_name_of_a_function_or_so_and_so_on"), None);
         assert_eq!(one("secret_aws", "akiaIOSFODNN7EXAMPLE"), None);
         assert_eq!(one("secret_sk", "sk-some-name-of-a-style-sheet-class"), None);

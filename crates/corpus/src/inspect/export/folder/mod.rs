@@ -12,6 +12,7 @@ use regimen_recipe::InputFile;
 
 use super::Exported;
 use super::parquet::{ATTRIBUTES, DOCUMENTS, span_columns};
+use super::staged::Staged;
 use super::table::{Declared, Kind, declared};
 use super::texts::no_other_tables;
 use crate::dolma::stats::{FolderStats, Sheaves};
@@ -56,8 +57,10 @@ pub fn folder(
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<FolderExported> {
+    let mut staged = None;
     if options.texts.is_some() {
-        no_other_tables(dir, None)?;
+        no_other_tables(dir)?;
+        staged = Some(Staged::new(dir)?);
     }
     let sheaves = Sheaves::of(files, options.attributes.as_deref())?;
     let attributes = Attributes::of(stats);
@@ -66,15 +69,15 @@ pub fn folder(
         attributes: &attributes,
         texts: options.texts.is_some(),
         progress,
-        writer: Mutex::new(Some(Writer::new(dir, options, &attributes)?)),
+        writer: Mutex::new(Some(Writer::new(dir, staged.as_ref().map(Staged::base), options, &attributes)?)),
         done: Mutex::default(),
         memory: Arc::new(Memory::new(options.memory)),
     };
     flow::run(1, &reading, cancel)?;
     let (documents, texts) = reading.done.into_inner().unwrap_or_else(PoisonError::into_inner);
     let exported = |files: Vec<String>| Exported { files, documents, ..Exported::default() };
-    if options.texts.is_some() {
-        no_other_tables(dir, Some(texts.len()))?;
+    if let Some(staged) = staged {
+        staged.settle()?;
     }
     Ok(FolderExported {
         tables: options.tables.then(|| exported(vec![DOCUMENTS.into(), ATTRIBUTES.into()])),
@@ -89,7 +92,7 @@ pub(super) struct Attribute {
     /// The column of a value or mark, by number; none for spans.
     pub column: Option<usize>,
     /// Whether it is a mark.
-    mark: bool,
+    pub mark: bool,
 }
 
 /// All attributes, by experiment and name.
@@ -145,10 +148,13 @@ pub(super) fn document_columns(attributes: &Attributes) -> Vec<Declared> {
     for attribute in attributes.columns() {
         let twice = attributes.all.iter().filter(|other| other.name == attribute.name).count() > 1
             || all.iter().any(|column| column.name == attribute.name);
-        let name = match twice {
+        let mut name = match twice {
             true => format!("{}.{}", attribute.experiment, attribute.name),
             false => attribute.name.clone(),
         };
+        while all.iter().any(|column| column.name == name) {
+            name.push('_');
+        }
         let doc = match attribute.mark {
             true => format!("1 if it has the mark of the experiment `{}`, else 0", attribute.experiment),
             false => format!("Value of the experiment `{}`", attribute.experiment),

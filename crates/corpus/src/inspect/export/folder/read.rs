@@ -113,6 +113,7 @@ impl<'r> Job for Reading<'r> {
                 read(line, &at, &beside, &find, room, &mut |slot, span| {
                     let slot = slot as usize;
                     match self.attributes.all[slot].column {
+                        Some(column) if self.attributes.all[slot].mark => values[column] = Some(1.0),
                         Some(column) => values[column] = Some(span.score).filter(|x| x.is_finite()),
                         None => part.spans.push((at_part, slot, span.start, span.end, span.score)),
                     }

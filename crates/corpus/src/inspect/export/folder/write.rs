@@ -9,6 +9,8 @@ use crate::inspect::export::parquet::{ATTRIBUTES, DOCUMENTS, span_columns};
 use crate::inspect::export::table::{Column, Table};
 use crate::inspect::export::texts::{GROUP_BYTES, GROUP_ROWS, name};
 
+/// Bytes of words with which a row group ends, too.
+const WORDS: usize = 32 << 20;
 /// Bytes of a row group of documents, about, and rows at most.
 const GROUP: usize = 32 << 20;
 const ROWS: usize = 1 << 17;
@@ -25,10 +27,18 @@ pub(super) struct Writer<'w> {
     written: u64,
     /// Documents of a row group.
     most: usize,
+    /// Bytes of words in those that wait for one.
+    words: usize,
 }
 
 impl<'w> Writer<'w> {
-    pub fn new(dir: &'w Path, options: &FolderOptions, attributes: &'w Attributes) -> Result<Writer<'w>> {
+    /// Tables go into `dir`, files of texts below `texts`.
+    pub fn new(
+        dir: &Path,
+        texts: Option<&'w Path>,
+        options: &FolderOptions,
+        attributes: &'w Attributes,
+    ) -> Result<Writer<'w>> {
         let columns = document_columns(attributes);
         let most = (GROUP / (256 + 24 * columns.len())).clamp(1 << 10, ROWS);
         let tables = match options.tables {
@@ -38,9 +48,9 @@ impl<'w> Writer<'w> {
             )),
             false => None,
         };
-        let texts = options.texts.map(|shard| Texts::new(dir, shard.max(1)));
+        let texts = texts.zip(options.texts).map(|(dir, shard)| Texts::new(dir, shard.max(1)));
         let (documents, spans) = (Vec::new(), Vec::new());
-        Ok(Writer { attributes, tables, documents, spans, texts, count: 0, written: 0, most })
+        Ok(Writer { attributes, tables, documents, spans, texts, count: 0, written: 0, most, words: 0 })
     }
 
     /// The documents of a chunk.
@@ -52,8 +62,12 @@ impl<'w> Writer<'w> {
                 texts.take(&mut document)?;
             }
             if self.tables.is_some() {
+                let words =
+                    [&document.source, &document.url].into_iter().flatten().map(String::len).sum::<usize>();
+                self.words += words + document.id.len() + document.licence.len() + document.file.len();
                 self.documents.push(document);
-                if self.documents.len() == self.most {
+                if self.documents.len() == self.most || self.words >= WORDS {
+                    self.words = 0;
                     self.flush_documents()?;
                 }
             }
@@ -161,7 +175,8 @@ impl<'t> Texts<'t> {
             text: None,
             ..*document
         });
-        self.group += document.bytes;
+        let words = [&document.source, &document.url].into_iter().flatten().map(String::len).sum::<usize>();
+        self.group += document.bytes + (document.id.len() + document.licence.len() + words) as u64;
         self.file += document.bytes;
         if self.group >= GROUP_BYTES || self.rows.len() == GROUP_ROWS {
             self.flush()?;

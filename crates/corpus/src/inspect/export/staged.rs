@@ -1,0 +1,58 @@
+//! Files of texts that lie apart until all of them are whole.
+
+use std::path::{Path, PathBuf};
+
+use regimen_base::fs;
+
+use super::texts::{FOLDER, is_table};
+use crate::error::Result;
+
+/// A hidden folder beside the one that the files are to be in. What is not settled is removed.
+pub(super) struct Staged {
+    dir: PathBuf,
+    base: PathBuf,
+}
+
+impl Staged {
+    /// For files below `dir`. What killed processes left there is removed.
+    pub fn new(dir: &Path) -> Result<Staged> {
+        let start = format!(".{FOLDER}.tmp");
+        fs::create_dir_all(dir)?;
+        let base = dir.join(format!("{start}{}", std::process::id()));
+        for path in fs::list(dir)? {
+            let ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&start));
+            if ours && (path == base || fs::is_leftover(&path)) {
+                fs::remove_dir_all(&path)?;
+            }
+        }
+        fs::create_dir_all(&base.join(FOLDER))?;
+        Ok(Staged { dir: dir.into(), base })
+    }
+
+    /// Where the files are written.
+    pub fn base(&self) -> &Path {
+        &self.base
+    }
+
+    /// Put the files in place of those of an earlier export.
+    pub fn settle(self) -> Result<()> {
+        let folder = self.dir.join(FOLDER);
+        if folder.is_dir() {
+            for path in fs::list(&folder)?.into_iter().filter(|path| is_table(path)) {
+                fs::remove_file(&path)?;
+            }
+        }
+        fs::create_dir_all(&folder)?;
+        for path in fs::list(&self.base.join(FOLDER))? {
+            fs::rename(&path, &folder.join(path.file_name().unwrap_or_default()))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // The fault that is on its way counts more than one of tidying up.
+        let _ = fs::remove_dir_all(&self.base);
+    }
+}
