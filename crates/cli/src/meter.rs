@@ -35,9 +35,11 @@ impl Meter {
             scope.spawn(move || {
                 let began = Instant::now();
                 let mut guard = ended.lock().unwrap_or_else(PoisonError::into_inner);
+                let wait = if live { LIVE } else { PLAIN };
                 loop {
-                    let wait = if live { LIVE } else { PLAIN };
-                    guard = bell.wait_timeout(guard, wait).unwrap_or_else(PoisonError::into_inner).0;
+                    // The work may be done before this thread has begun to wait.
+                    let waited = bell.wait_timeout_while(guard, wait, |ended| !*ended);
+                    guard = waited.unwrap_or_else(PoisonError::into_inner).0;
                     if *guard {
                         break;
                     }

@@ -547,6 +547,15 @@ pub(crate) fn check(config: &Value) -> Result<(), Problem> {
                     "name a preset whose other parameters hold, such as preset = \"fineweb\"",
                 );
             }
+            if let Some(key) =
+                config.metadata.iter().find(|key| key.is_empty() || key.starts_with("metadata."))
+            {
+                return problem(
+                    "metadata".into(),
+                    format!("`{key}` is no key of the metadata"),
+                    "write the key alone, such as \"url\", or \"*\" for all",
+                );
+            }
             if let Err(error) = config.near.minhash() {
                 return problem("near".into(), error.to_string(), &error.hint().unwrap_or_default());
             }
@@ -578,6 +587,24 @@ mod tests {
         assert!(near(&config).minhash().is_err());
         config["near"] = json!({"preset": "none", "keep": "first"});
         assert!(near(&config).minhash().unwrap().is_none());
+    }
+
+    #[test]
+    fn keys_of_the_metadata_stand_alone() {
+        let with = |key: &str| {
+            let mut config: Value = serde_json::from_str(
+                r#"{"sources": [{"name": "a", "path": "x", "licence": "MIT", "format": "auto", "author": "human", "text_field": "text",
+                    "id_field": "id", "blocks": 0}], "filter": {"quality": "none"}, "dedup": "none", "validation": 0.1,
+                    "limit_bytes": 0, "invalid_utf8": "error", "missing_text": "error"}"#,
+            )
+            .unwrap();
+            config["metadata"] = json!([key]);
+            check(&config)
+        };
+        assert!(with("url").is_ok() && with("*").is_ok());
+        for wrong in ["", "metadata.url"] {
+            assert_eq!(with(wrong).unwrap_err().path, "metadata");
+        }
     }
 
     #[test]

@@ -128,6 +128,13 @@ impl Bloom {
         Ok(file.finish()?)
     }
 
+    /// An error if the file is no filter.
+    pub fn check_magic(path: &Path) -> Result<()> {
+        let mut found = [0; MAGIC.len()];
+        let read = fs::open(path)?.read(&mut found).map_err(|e| fs::Error::new("read", path, e))?;
+        if &found[..read] == MAGIC { Ok(()) } else { Err(Error::damaged(path, "it is no Bloom filter")) }
+    }
+
     /// The size of the filter in a file, by its header alone. An error if its keys are not what `label` says.
     pub fn sizing_of(path: &Path, label: &str) -> Result<Sizing> {
         Head::read(path, label).map(|(_, head)| head.sizing)
@@ -203,11 +210,16 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_refused_without_a_panic(
-            mut head in prop::collection::vec(any::<u8>(), 0..128),
+            mut head in prop::collection::vec(any::<u8>(), 0..160),
             blocks in prop::collection::vec(any::<u8>(), 0..200),
             magic: bool,
             few: bool,
+            labelled: bool,
         ) {
+            if let Some(label) = head.get_mut(LABEL).filter(|_| labelled) {
+                label.fill(0);
+                label[..5].copy_from_slice(b"lines");
+            }
             if let Some(start) = head.first_chunk_mut::<24>().filter(|_| magic) {
                 start[..8].copy_from_slice(MAGIC);
                 start[8..16].copy_from_slice(&[2, 0, 0, 0, 2, 0, 0, 0]);

@@ -214,8 +214,7 @@ impl Examples {
         (self.train.len() as u64, self.validation.len() as u64)
     }
 
-    /// Train on the texts that are not held back, make the model smaller if `quantise`, and score it on the others. `done` counts
-    /// the steps.
+    /// Train on the texts that are not held back, and make the model smaller if `quantise`. `done` counts the steps.
     ///
     /// # Errors
     /// [`Error::Training`] for an option out of range, [`Error::StepMemory`], [`Error::Interrupted`].
@@ -225,14 +224,19 @@ impl Examples {
         quantise: bool,
         done: &AtomicU64,
         cancel: &Cancel,
-    ) -> Result<Trained> {
-        let mut model = fasttext::train_while(&self.train, options, &mut |steps| {
+    ) -> Result<Vec<u8>> {
+        let model = fasttext::train_while(&self.train, options, &mut |steps| {
             done.store(steps, Relaxed);
             Ok(cancel.check()?)
         })?;
-        if quantise {
-            model = fasttext::quantise(&model)?;
-        }
+        if quantise { fasttext::quantise(&model) } else { Ok(model) }
+    }
+
+    /// Score a trained model on the texts that were held back.
+    ///
+    /// # Errors
+    /// As [`Model::predict`].
+    pub fn score(&self, model: Vec<u8>) -> Result<Trained> {
         let scores = match &self.validation[..] {
             [] => None,
             held_back => {

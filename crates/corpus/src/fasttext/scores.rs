@@ -1,6 +1,6 @@
 //! How well a classifier tells labelled lines apart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -51,13 +51,16 @@ struct Judged {
 /// # Errors
 /// As [`Model::predict`].
 pub fn score<S: AsRef<str> + Sync>(model: &Model, lines: &[S]) -> Result<Scores> {
+    let numbers: HashMap<&str, usize> =
+        model.labels().iter().enumerate().map(|(i, label)| (&**label, i)).collect();
     let judged: Vec<Option<Judged>> = lines
         .par_iter()
-        .map_init(Scratch::default, |scratch, line| judge(model, scratch, line.as_ref()))
+        .map_init(Scratch::default, |scratch, line| judge(model, &numbers, scratch, line.as_ref()))
         .collect::<Result<_>>()?;
     let judged: Vec<Judged> = judged.into_iter().flatten().collect();
     let right = judged.iter().filter(|line| line.top.is_some_and(|top| line.has[top])).count();
-    let labels = model.labels().iter().enumerate().map(|(number, label)| {
+    let labels: Vec<_> = model.labels().iter().enumerate().collect();
+    let labels = labels.into_par_iter().map(|(number, label)| {
         let label = label.strip_prefix("__label__").unwrap_or(label).to_string();
         of_label(label, number, &judged)
     });
@@ -66,7 +69,12 @@ pub fn score<S: AsRef<str> + Sync>(model: &Model, lines: &[S]) -> Result<Scores>
 }
 
 /// None if the line has no label that the model knows.
-fn judge(model: &Model, scratch: &mut Scratch, line: &str) -> Result<Option<Judged>> {
+fn judge(
+    model: &Model,
+    numbers: &HashMap<&str, usize>,
+    scratch: &mut Scratch,
+    line: &str,
+) -> Result<Option<Judged>> {
     let own: BTreeSet<&[u8]> = tokens(line.as_bytes()).filter(|token| token.starts_with(LABEL)).collect();
     let has: Vec<bool> = model.labels().iter().map(|label| own.contains(label.as_bytes())).collect();
     if !has.contains(&true) {
@@ -74,7 +82,7 @@ fn judge(model: &Model, scratch: &mut Scratch, line: &str) -> Result<Option<Judg
     }
     let mut found = Vec::new();
     model.predict_with(scratch, line.as_bytes(), usize::MAX, &mut found)?;
-    let number = |label: &str| model.labels().iter().position(|known| known == label);
+    let number = |label: &str| numbers.get(label).copied();
     let mut probabilities = vec![0.0; has.len()];
     for prediction in &found {
         if let Some(number) = number(prediction.label) {

@@ -165,7 +165,7 @@ pub fn values(corpus: &Corpus, measures: &[Measure], ordinal: u32) -> Result<Vec
 pub struct Verdict {
     /// Name of the reason for the drop, such as `drop_3`.
     pub rule: String,
-    /// What is compared: `TAGGER.ATTRIBUTE` or an expression.
+    /// What is compared: `TAGGER.ATTRIBUTE`, an expression for a number, or the whole expression where it compares none.
     pub measure: String,
     /// The document's number; none if it is not known.
     pub value: Option<f64>,
@@ -177,7 +177,7 @@ pub struct Verdict {
 }
 
 /// What the `drop` expressions of the stage that made the corpus with this config say of a document, threshold by threshold.
-/// Comparisons with metadata and texts are not among them.
+/// An expression that compares metadata or texts alone stands there as it is written.
 ///
 /// # Errors
 /// [`super::Error::Config`] for a config that is not that of a corpus, [`super::Error::Corpus`] for a damaged corpus or an
@@ -206,6 +206,16 @@ pub fn verdicts(corpus: &Corpus, config: &Value, ordinal: u32) -> Result<Vec<Ver
                 passed: met.then_some(!(falls && (limit.alone || here))),
             });
         }
+    }
+    // Those that compare no number that the corpus knows are told whole.
+    for (rule, expression) in originals.expressions() {
+        if found.iter().any(|verdict: &Verdict| verdict.rule == rule) {
+            continue;
+        }
+        let here = dropped == Some(rule.as_str());
+        let passed = if here { Some(false) } else { dropped.is_none().then_some(true) };
+        let (measure, threshold) = (expression.clone(), "dropped if so".into());
+        found.push(Verdict { rule, measure, value: None, threshold, passed });
     }
     let number = |verdict: &Verdict| verdict.rule.strip_prefix("drop_").and_then(|n| n.parse::<u32>().ok());
     found.sort_by_key(number);

@@ -95,6 +95,11 @@ impl Originals {
         self.drop.iter().enumerate().map(named).collect()
     }
 
+    /// These expressions as they are written.
+    pub(crate) fn expressions(&self) -> impl Iterator<Item = (String, &String)> {
+        self.drop.iter().enumerate().map(|(i, rule)| (format!("drop_{}", i + 1), rule))
+    }
+
     /// What expressions over the corpus may name: its taggers and the attributes that it imported.
     pub(crate) fn set(&self, corpus: &Corpus) -> crate::Result<Set> {
         let mut set = Set::declared(&self.tag)?;

@@ -4,7 +4,7 @@ use std::io::BufRead;
 
 use regimen_corpus::Corpus;
 use regimen_corpus::dolma::mix::Pack;
-use regimen_corpus::inspect::{Filter, Originals, Task, export, matching};
+use regimen_corpus::inspect::{Filter, Originals, Task, export, matching, verdicts};
 use serde_json::{Value, json};
 
 use crate::common::{project, stage};
@@ -87,4 +87,19 @@ fn it_comes_out_again_in_exports_and_is_asked_for_by_expressions() {
             .unwrap_err()
             .contains("`metadata.title`, which the corpus does not hold")
     );
+}
+
+#[test]
+fn a_rule_on_metadata_is_told_whole() {
+    let dir = project(&[("in/a.jsonl", ROWS.as_bytes())]);
+    let artifact = stage(dir.path(), &config("in", "drop = [\"metadata.stars > 4\"]")).unwrap();
+    let corpus = Corpus::open(&artifact).unwrap();
+    let of = |ordinal: u32| {
+        let verdicts = verdicts(&corpus, &artifact.manifest.config, ordinal).unwrap();
+        let [verdict] = &verdicts[..] else { panic!("{verdicts:?}") };
+        assert_eq!((verdict.rule.as_str(), verdict.measure.as_str()), ("drop_1", "metadata.stars > 4"));
+        verdict.passed
+    };
+    // The last one went as a copy, whatever the rule would have said.
+    assert_eq!([0, 1, 2, 3].map(of), [Some(true), Some(false), Some(true), None]);
 }

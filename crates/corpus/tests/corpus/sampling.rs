@@ -11,7 +11,7 @@ use regimen_corpus::dolma::sample::{Amount, Options, Sampled, To, sample};
 use regimen_corpus::dolma::tag::Progress;
 use regimen_recipe::input_files;
 
-use crate::common::{gzip, project, zstd};
+use crate::common::{build, gzip, project, zstd};
 
 /// 3000 rows in three files, the texts of which have 10 bytes each.
 fn many() -> tempfile::TempDir {
@@ -172,6 +172,23 @@ fn a_file_whose_name_says_another_format_is_refused() {
 }
 
 #[test]
+fn a_table_keeps_licences_beside_the_text_and_rows_without_one() {
+    let rows =
+        "{\"id\":\"a\",\"text\":\"Oaks.\",\"license\":\"MIT\",\"author_kind\":\"human\"}\n{\"id\":\"b\"}\n";
+    let dir = project(&[("in/a.jsonl", rows.as_bytes())]);
+    let (files, path) = (input_files(dir.path(), "in").unwrap(), dir.path().join("t.parquet"));
+    let options = Options { amount: Amount::Fraction(1.0), seed: 0, memory: 1 << 30 };
+    let to = To::file(&path).unwrap();
+    assert_eq!(sample(&files, &options, to, &Progress::default(), &Cancel::new()).unwrap().documents, 2);
+    let config = "sources = [{ name = \"s\", path = \"t.parquet\" }]\nfilter = { quality = \"none\" }\nvalidation = 0\n\
+                  missing_text = \"drop\"\n";
+    let corpus = build(dir.path(), config);
+    assert_eq!((corpus.len(), corpus.kept().count()), (2, 1));
+    let row = corpus.row(0);
+    assert_eq!((corpus.licence_name(row.licence), row.author.name()), ("MIT", "human"));
+}
+
+#[test]
 fn a_table_holds_the_rows_that_json_lines_would() {
     let row = |i: u64| {
         let metadata = serde_json::json!({"n": i});
@@ -216,8 +233,12 @@ fn a_table_holds_the_rows_that_json_lines_would() {
                 .and_then(|x| x.as_str())
                 .map_or(serde_json::Value::Null, |x| serde_json::from_str(x).unwrap())
         };
-        assert_eq!(json("metadata"), row["metadata"]);
-        assert_eq!(json("other")["v"], row["v"]);
+        // What a row says beside its text is where readers of tables look for it.
+        let mut said = row["metadata"].clone();
+        if let Some(v) = row.get("v") {
+            said["v"] = v.clone();
+        }
+        assert_eq!(json("metadata"), said);
     }
     assert!(reader.next().unwrap().is_none());
     // What is read is not written over.

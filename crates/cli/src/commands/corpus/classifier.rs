@@ -47,16 +47,18 @@ pub fn classifier(context: &Context, args: &ClassifierArgs) -> anyhow::Result<u8
     }
     let cancel = interrupt::install(context.global.quiet)?;
     let made = read(context, &sources, args, &cancel).and_then(|examples| {
-        let trained = train(context, &examples, &options, quantise, &cancel)?;
-        Ok((examples, trained))
+        let model = train(context, &examples, &options, quantise, &cancel)?;
+        Ok((examples, model))
     });
     if let Err(regimen_corpus::Error::Interrupted) = made {
         say(&context.global, "stopped; nothing is kept");
         say(&context.global, format!("hint: begin again with `{}`", command_line()));
         return Ok(INTERRUPTED);
     }
-    let (examples, trained) = made.explain()?;
-    fs::write(&args.to, &trained.model).explain()?;
+    let (examples, model) = made.explain()?;
+    // A model that is trained is there, whatever becomes of its scores.
+    fs::write(&args.to, &model).explain()?;
+    let trained = examples.score(model).explain()?;
     if context.global.json {
         print_json(&summary(args, &examples, &trained))?;
         return Ok(0);
@@ -134,7 +136,7 @@ fn train(
     options: &Options,
     quantise: bool,
     cancel: &Cancel,
-) -> regimen_corpus::Result<Trained> {
+) -> regimen_corpus::Result<Vec<u8>> {
     let (done, (texts, _)) = (AtomicU64::new(0), examples.texts());
     Meter::new("train", examples.steps(options.epochs), context.global.quiet).watch(
         &|| {

@@ -56,11 +56,16 @@ fn not_among(files: &[InputFile], dir: &Path) -> anyhow::Result<()> {
         let file = whole(&file.full)?;
         let documents =
             file.ancestors().find(|folder| folder.file_name().is_some_and(|name| name == DOCUMENTS));
-        if let Some(documents) = documents.filter(|documents| dir.starts_with(documents)) {
-            return Err(Fault::new(
-                format!("`{}` is among the documents of `{}`", dir.display(), documents.display()),
-                "name a folder elsewhere",
-            ));
+        let Some(documents) = documents else { continue };
+        for (folder, what) in
+            [(documents.to_path_buf(), "documents"), (documents.with_file_name("attributes"), "attributes")]
+        {
+            if dir.starts_with(&folder) {
+                return Err(Fault::new(
+                    format!("`{}` is among the {what} of `{}`", dir.display(), folder.display()),
+                    "name a folder elsewhere",
+                ));
+            }
         }
     }
     Ok(())

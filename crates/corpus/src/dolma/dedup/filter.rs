@@ -56,6 +56,10 @@ impl Filter {
             Origin::New { .. } => None,
             Origin::File(path) => Some(path.as_path()),
         };
+        if let Some(path) = self.to.as_deref().filter(|path| path.is_file()) {
+            // What is there must be a filter, of whatever keys.
+            Bloom::check_magic(path)?;
+        }
         let read = files.iter().map(|file| file.full.as_path()).chain(from);
         spares(read.chain(outputs.iter().map(PathBuf::as_path)), self.to.as_deref())
     }

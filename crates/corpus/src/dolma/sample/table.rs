@@ -12,13 +12,14 @@ use crate::inspect::export::table::{Column, Declared, Kind, Table, declared};
 /// Bytes of rows with which a row group ends, and rows of one.
 const BYTES: usize = 16 << 20;
 const ROWS: usize = 1 << 16;
-/// The fields that have columns; what else a row says is in the column behind them.
-const FIELDS: [&str; 6] = ["id", "text", "source", "added", "created", "metadata"];
+/// The fields that have columns; what else a row says joins its metadata, where readers look for it.
+const FIELDS: [&str; 6] = ["id", "text", "source", "added", "created", METADATA];
+const METADATA: &str = "metadata";
 
 /// The columns, all of texts.
 fn columns() -> Vec<Declared> {
     let column = |name: &&str| declared(name, Kind::Text, true, "");
-    FIELDS.iter().chain(&["other"]).map(column).collect()
+    FIELDS.iter().map(column).collect()
 }
 
 /// A table being written.
@@ -45,13 +46,11 @@ impl Rows {
                 Error::Json { place, column: error.column().max(1), reason: error.to_string() }
             })?;
             for (column, field) in self.columns.iter_mut().zip(FIELDS) {
-                column.push(row.get(field).and_then(|value| shown(value)));
+                column.push(match field {
+                    METADATA => metadata(&row),
+                    field => row.get(field).and_then(|value| shown(value)),
+                });
             }
-            let mut rest = row;
-            rest.retain(|field, _| !FIELDS.contains(&field.as_ref()));
-            // Writing to memory cannot fail, and there is no number that JSON lacks.
-            let other = (!rest.is_empty()).then(|| serde_json::to_string(&rest).unwrap_or_default());
-            self.columns[FIELDS.len()].push(other);
             self.bytes += line.len();
             if self.bytes >= BYTES || self.columns[0].len() == ROWS {
                 self.flush()?;
@@ -73,6 +72,17 @@ impl Rows {
         }
         self.table.finish()
     }
+}
+
+/// The object `metadata` of a row, with the fields of the row that have no column; nothing if there is nothing to say.
+fn metadata(row: &BTreeMap<Cow<str>, &RawValue>) -> Option<String> {
+    let own = row.get(METADATA).map_or("{}", |value| value.get());
+    let mut all: BTreeMap<Cow<str>, &RawValue> = serde_json::from_str(own).unwrap_or_default();
+    for (field, value) in row.iter().filter(|(field, _)| !FIELDS.contains(&field.as_ref())) {
+        all.entry(field.clone()).or_insert(value);
+    }
+    // Writing to memory cannot fail, and there is no number that JSON lacks.
+    (!all.is_empty()).then(|| serde_json::to_string(&all).unwrap_or_default())
 }
 
 /// A text as it is, anything else as JSON; nothing for null.

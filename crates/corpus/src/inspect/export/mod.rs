@@ -1,5 +1,5 @@
 //! A finished corpus, or documents in Dolma's layout, in formats that other programs read. The same data and the same options give the same bytes,
-//! whatever the number of threads.
+//! whatever the number of threads; the card of a folder says when its files were changed last as well.
 
 mod card;
 mod croissant;
