@@ -391,6 +391,10 @@ fn options_that_do_not_fit_are_refused() {
         "none of 180 documents",
         "--key",
     ]);
+    // A threshold that no document can reach, in words that attribute files use.
+    project
+        .run(&["corpus", "mix", "wiki", "--attributes", "rules", "--drop", "length.words < -1", "--to", "m"])
+        .refused(&["never so: its values begin at 0"]);
     dedup(&["--by", "paragraph", "--separator", ""]).refused(&["`--separator` is empty"]);
     dedup(&["--by", "paragraph", "--separator", "a\\x"]).refused(&["`\\x`", "line feed"]);
     dedup(&["--by", "near", "--bands", "50", "--rows", "1"])

@@ -21,7 +21,7 @@ use crate::expr::Known;
 use crate::memory::Memory;
 use crate::read::attribute_row::AttributeRow;
 use crate::read::chunk::Chunks;
-use crate::tag::{Kind, Shape, TAGGERS};
+use crate::tag::{ANY, Attribute, Kind, Shape, TAGGERS};
 
 /// The names that were met, with what they are.
 #[derive(Debug, Default)]
@@ -106,11 +106,16 @@ pub(crate) fn kind_of(full: &str) -> Option<&'static Kind> {
     declared(full).map(|(_, kind)| kind)
 }
 
-/// What one of our taggers declares an attribute to be, by its name in a file; none for names of others.
-pub(crate) fn shape_of(full: &str) -> Option<Shape> {
+/// What one of our taggers declares of an attribute, by its name in a file; none for names of others.
+fn attribute_of(full: &str) -> Option<&'static Attribute> {
     let (prefix, kind) = declared(full)?;
     let own = &full[prefix.len()..];
-    kind.attributes.iter().find(|attribute| name(attribute.name) == own).map(|attribute| attribute.shape)
+    kind.attributes.iter().find(|attribute| name(attribute.name) == own)
+}
+
+/// What one of our taggers declares an attribute to be, by its name in a file; none for names of others.
+pub(crate) fn shape_of(full: &str) -> Option<Shape> {
+    attribute_of(full).map(|attribute| attribute.shape)
 }
 
 /// Names that expressions ask for, numbered as they come.
@@ -129,6 +134,11 @@ impl Known for Asked<'_> {
             used.len() - 1
         });
         Ok((slot, shape))
+    }
+
+    fn range(&self, slot: usize) -> (f64, f64) {
+        let used = self.used.borrow();
+        used.get(slot).and_then(|(full, _)| attribute_of(full)).map_or(ANY, |attribute| attribute.range)
     }
 }
 
