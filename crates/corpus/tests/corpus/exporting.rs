@@ -77,6 +77,15 @@ fn texts_are_tables_of_bounded_files() {
         assert_eq!(row.other["key"], corpus.row(ordinal).key.to_string());
     }
     assert_eq!(all.len(), 40);
+    // What a process that was killed left goes; what is called otherwise stays.
+    let tables = dir.path().join("tables");
+    export::parquet(&corpus, &tables).unwrap();
+    let (left, own) = (tables.join("documents.tmp999999999"), tables.join("mine.tmp999999999"));
+    for path in [&left, &own] {
+        std::fs::write(path, "x").unwrap();
+    }
+    export::parquet(&corpus, &tables).unwrap();
+    assert!(!left.exists() && own.exists());
     // A table of somebody else stops it before anything changes.
     let one = dir.path().join("one");
     std::fs::write(one.join("texts/mine.parquet"), "x").unwrap();

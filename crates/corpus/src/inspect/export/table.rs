@@ -70,6 +70,7 @@ impl Table {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
+        tidy(path)?;
         let temporary = path.with_extension(format!("tmp{}", std::process::id()));
         let file = std::fs::File::create(&temporary).map_err(|e| fs::Error::new("create", &temporary, e))?;
         let properties = WriterProperties::builder()
@@ -123,6 +124,17 @@ impl Table {
         self.writer = None;
         Ok(())
     }
+}
+
+/// Remove what processes that were killed left of this table.
+fn tidy(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for other in fs::list(folder)? {
+        if other.file_stem() == path.file_stem() && fs::is_leftover(&other) {
+            fs::remove_file(&other)?;
+        }
+    }
+    Ok(())
 }
 
 fn schema(columns: &[Declared]) -> std::result::Result<TypePtr, ParquetError> {
