@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Build the wheel and test it in a local Ray with two workers:
+# Build the wheel and test it in a local Ray with two workers, and run what the docs say of tables and schedulers:
 #
 #     python/test.sh
 #
@@ -12,7 +12,7 @@ venv=${REGIMEN_VENV:-$here/.venv}
 
 [ -x "$venv/bin/python" ] || "${PYTHON:-python3}" -m venv "$venv"
 pip=("$venv/bin/python" -m pip --disable-pip-version-check --quiet)
-if ! "$venv/bin/python" -c 'import maturin, pandas, pyarrow, ray.data' 2>/dev/null; then
+if ! "$venv/bin/python" -c 'import duckdb, kubernetes_validate, maturin, pandas, polars, pyarrow, ray.data, yaml' 2>/dev/null; then
     if ! "${pip[@]}" download --no-deps --dest "$venv/reach" pip >/dev/null 2>&1; then
         echo "SKIPPED: PyPI cannot be reached, so there is no Ray to test the wheel in" >&2
         exit 0
@@ -30,3 +30,4 @@ rm -rf "$venv/wheels"
 
 REGIMEN_BIN=$REGIMEN_BIN "$venv/bin/python" "$here/tests/test_batches.py"
 REGIMEN_BIN=$REGIMEN_BIN "$venv/bin/python" "$here/tests/test_ray.py"
+REGIMEN_BIN=$REGIMEN_BIN "$venv/bin/python" "$here/tests/test_docs.py"

@@ -16,8 +16,10 @@ mod cross_entropy;
 pub mod elementwise;
 pub mod embedding;
 mod fingerprint;
+mod fnv;
 pub mod gemm;
 pub mod linear;
+mod lines;
 pub mod lion;
 pub mod logprob;
 mod math;
@@ -48,12 +50,14 @@ pub use cross_entropy::{cross_entropy, cross_entropy_floats};
 pub use elementwise::{add, add_into, axpy, mul, mul_into, scale};
 pub use embedding::{embedding_add, embedding_backward, embedding_forward};
 pub use fingerprint::fingerprint;
+pub use fnv::{FNV_PRIME, FNV_START, fnv_next};
 pub use gemm::{Bf16, Mat, MatMut, from_bf16, has_bf16, sgemm, sgemm_bf16, sgemm_serial, to_bf16};
 pub use isa::{Isa, isa};
 pub use linear::{
     linear_backward_activated, linear_backward_gated, linear_backward_input, linear_backward_weight,
     linear_forward, linear_swiglu_forward,
 };
+pub use lines::{Line, add_lines};
 pub use lion::{Lion, lion_step};
 pub use logprob::{
     Divergence, LmHead, LogprobGrad, LogprobOut, TopOut, distill_backward, distill_forward, logits_last,

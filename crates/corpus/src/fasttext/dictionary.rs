@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::ascii::Ascii;
 use super::bytes::Cursor;
 use super::hash::{Fnv, Remainder, Table, begin, join};
 use crate::error::Result;
@@ -49,6 +50,9 @@ pub(crate) struct Dictionary {
     /// Rows of the most frequent words with their n-grams of characters: word `i` has those between ends `i` and `i + 1`.
     known: Vec<u32>,
     ends: Vec<usize>,
+    /// Whether all entries but the end of the line are labels that say so, and nothing else depends on words: then there is no need to
+    /// look words up.
+    nameless: bool,
 }
 
 /// Which row an n-gram has, by its bucket.
@@ -68,6 +72,7 @@ pub(crate) struct Lines {
     rows: Vec<u32>,
     hashes: Vec<u32>,
     word: Vec<u8>,
+    ascii: Ascii,
 }
 
 #[cfg(test)]
@@ -119,8 +124,9 @@ impl Dictionary {
         };
         let table = Table::new(entries.len());
         let (words, ngrams) = (words as u32, ngrams.0);
+        let (known, ends) = (Vec::new(), vec![0]);
         let dictionary =
-            Dictionary { entries, counts, words, table, ngrams, cut, known: Vec::new(), ends: vec![0] };
+            Dictionary { entries, counts, words, table, ngrams, cut, known, ends, nameless: false };
         Ok((dictionary, pruned >= 0, u64::from(words) + last))
     }
 
@@ -140,6 +146,11 @@ impl Dictionary {
         }
         (self.known, self.ends) = (known, ends);
         let entries = &self.entries;
+        self.nameless = self.cut.word_ngrams <= 1
+            && entries
+                .iter()
+                .map(|range| &file[range.clone()])
+                .all(|word| word == END || word.starts_with(LABEL));
         entries.iter().enumerate().all(|(number, range)| {
             let word = &file[range.clone()];
             self.table.put(Fnv::of(word), number as u32, |old| file[entries[old as usize].clone()] == *word)
@@ -176,7 +187,7 @@ impl Dictionary {
     /// Line ends within `line` separate words as spaces do.
     pub fn rows(&self, file: &[u8], line: &[u8], lines: &mut Lines, mut each: impl FnMut(&[u32])) -> u64 {
         let mut total = 0;
-        let Lines { rows, hashes, word } = lines;
+        let Lines { rows, hashes, word, ascii } = lines;
         rows.clear();
         hashes.clear();
         let mut flush = |rows: &mut Vec<u32>, least: usize| {
@@ -186,13 +197,25 @@ impl Dictionary {
                 rows.clear();
             }
         };
+        let together = self.together();
         for token in line.split(|byte| is_space(*byte)).filter(|token| !token.is_empty()).chain([END]) {
+            let ascii_word = together && token != END && Ascii::takes(token);
+            if ascii_word && self.nameless && token[0] != LABEL[0] {
+                self.wait(token, ascii, rows, &mut flush);
+                continue;
+            }
             let hash = Fnv::of(token);
             let entry = self.find(file, token, hash);
             let is_label = match entry {
                 Some(entry) => entry >= self.words,
                 None => token.starts_with(LABEL),
             };
+            if ascii_word && entry.is_none() && !is_label {
+                hashes.push(hash);
+                self.wait(token, ascii, rows, &mut flush);
+                continue;
+            }
+            self.spell(ascii, rows);
             let known = entry.and_then(|entry| self.ends.get(entry as usize..entry as usize + 2));
             if let Some(&[start, end]) = known {
                 hashes.push(hash);
@@ -221,6 +244,43 @@ impl Dictionary {
         }
         flush(rows, 0);
         total
+    }
+
+    /// Whether n-grams of characters may be made for many words at once.
+    fn together(&self) -> bool {
+        let Cut { minn, maxn, .. } = self.cut;
+        matches!(self.ngrams, Ngrams::All(_)) && minn >= 2 && (minn..minn + 5).contains(&maxn)
+    }
+
+    /// Let a word wait for its n-grams of characters, after those that wait have got theirs if there are many.
+    fn wait(
+        &self,
+        word: &[u8],
+        ascii: &mut Ascii,
+        rows: &mut Vec<u32>,
+        flush: &mut impl FnMut(&mut Vec<u32>, usize),
+    ) {
+        if !ascii.fits(word) {
+            self.spell(ascii, rows);
+            flush(rows, BLOCK);
+        }
+        ascii.push(word);
+    }
+
+    /// The n-grams of the words that wait.
+    fn spell(&self, ascii: &mut Ascii, rows: &mut Vec<u32>) {
+        let Ngrams::All(bucket) = self.ngrams else { return };
+        if ascii.is_empty() {
+            return;
+        }
+        let shortest = self.cut.minn as usize;
+        match self.cut.maxn - self.cut.minn {
+            0 => ascii.finish::<1>(shortest, bucket, self.words, rows),
+            1 => ascii.finish::<2>(shortest, bucket, self.words, rows),
+            2 => ascii.finish::<3>(shortest, bucket, self.words, rows),
+            3 => ascii.finish::<4>(shortest, bucket, self.words, rows),
+            _ => ascii.finish::<5>(shortest, bucket, self.words, rows),
+        }
     }
 
     /// N-grams of the characters of `<token>`. A character is a byte and the continuation bytes that follow it. `flush` may

@@ -1,5 +1,7 @@
 //! The hashes by which fastText names words and n-grams.
 
+use regimen_kernels::{FNV_PRIME, FNV_START};
+
 /// FNV-1a of 32 bits, byte after byte.
 ///
 /// fastText feeds each byte as a *signed* char that is widened to 32 bits, so that a byte above 127 flips the upper 24 bits
@@ -8,10 +10,10 @@
 pub(crate) struct Fnv(pub u32);
 
 impl Fnv {
-    pub const START: Fnv = Fnv(2_166_136_261);
+    pub const START: Fnv = Fnv(FNV_START);
 
     pub fn add(self, byte: u8) -> Fnv {
-        Fnv((self.0 ^ byte as i8 as u32).wrapping_mul(16_777_619))
+        Fnv((self.0 ^ byte as i8 as u32).wrapping_mul(FNV_PRIME))
     }
 
     pub fn of(bytes: &[u8]) -> u32 {
@@ -46,6 +48,11 @@ impl Remainder {
     pub fn of(self, number: u32) -> u32 {
         let fraction = self.inverse.wrapping_mul(u64::from(number));
         ((u128::from(fraction) * u128::from(self.divisor)) >> 64) as u32
+    }
+
+    /// `divisor - 1` where remainders are the lower bits.
+    pub fn mask(self) -> Option<u32> {
+        self.divisor.is_power_of_two().then(|| self.divisor - 1)
     }
 
     pub fn of_u64(self, number: u64) -> u32 {

@@ -7,6 +7,8 @@
 
 use std::ops::Range;
 
+use regimen_kernels::{Line, add_lines};
+
 use super::bytes::Cursor;
 use crate::error::Result;
 
@@ -35,11 +37,6 @@ enum Kind {
     Lines(Vec<Line>),
     Quantised(Quantised),
 }
-
-/// Sixteen numbers on one cache line.
-#[derive(Clone, Copy, Debug)]
-#[repr(align(64))]
-struct Line([f32; LINE]);
 
 #[derive(Debug)]
 struct Quantised {
@@ -120,8 +117,8 @@ impl Matrix {
         match &self.kind {
             Kind::Dense { at } => add_dense(file.get(*at..).unwrap_or_default().as_chunks().0, rows, sum),
             Kind::Lines(lines) => match sum.as_chunks_mut().0 {
-                [sum] => add_line(lines, rows, sum),
-                sums => add_lines(lines, rows, sums),
+                [sum] => add_lines(lines, rows, sum),
+                sums => add_wide(lines, rows, sums),
             },
             Kind::Quantised(q) => q.add_rows(file, rows, sum),
         }
@@ -180,17 +177,8 @@ fn floats(bytes: &[u8; 4 * LINE]) -> [f32; LINE] {
     std::array::from_fn(|i| f32::from_le_bytes(numbers[i]))
 }
 
-/// Rows of one line: the sum stays in registers.
-fn add_line(lines: &[Line], rows: &[u32], sum: &mut [f32; LINE]) {
-    let mut total = *sum;
-    for &row in rows {
-        let Some(line) = lines.get(row as usize) else { continue };
-        total.iter_mut().zip(&line.0).for_each(|(total, number)| *total += number);
-    }
-    *sum = total;
-}
-
-fn add_lines(lines: &[Line], rows: &[u32], sums: &mut [[f32; LINE]]) {
+/// Rows of several lines.
+fn add_wide(lines: &[Line], rows: &[u32], sums: &mut [[f32; LINE]]) {
     for &row in rows {
         let start = row as usize * sums.len();
         let row = lines.get(start..start + sums.len()).unwrap_or_default();

@@ -11,6 +11,7 @@
 //!
 //! [`train`] makes models of the same format, [`score`] tells how good they are, and [`quantise`] makes them smaller.
 
+mod ascii;
 pub(crate) mod bytes;
 mod dictionary;
 pub(crate) mod hash;

@@ -15,6 +15,8 @@ const LABELS: &[(&str, i64)] =
 
 /// A model in the plainest form.
 struct Toy {
+    /// All words, or the end of the line alone.
+    words: &'static [&'static str],
     version: i32,
     dim: usize,
     loss: i32,
@@ -116,12 +118,13 @@ impl Toy {
             let kept = (0..cut.bucket).filter(|_| random.below(3) == 0).collect::<Vec<_>>();
             kept.into_iter().enumerate().map(|(row, ngram)| (ngram, row as i32)).collect::<Vec<_>>()
         });
-        let rows = VOCABULARY.len() + kept.as_ref().map_or(cut.bucket as usize, Vec::len);
+        let words = &VOCABULARY[..[1, VOCABULARY.len()][random.below(2) as usize]];
+        let rows = words.len() + kept.as_ref().map_or(cut.bucket as usize, Vec::len);
         let version = 11 + random.below(2) as i32;
         let input = Numbers::random(&mut random, rows, dim, quantised);
         let quantised_output = quantised && random.below(2) == 1;
         let output = Numbers::random(&mut random, LABELS.len(), dim, quantised_output);
-        Toy { version, dim, loss, cut, kept, input, output }
+        Toy { words, version, dim, loss, cut, kept, input, output }
     }
 
     fn write(&self) -> Vec<u8> {
@@ -145,13 +148,13 @@ impl Toy {
         ];
         header.iter().for_each(|x| out.extend(x.to_le_bytes()));
         out.extend(1e-4f64.to_le_bytes());
-        for size in [VOCABULARY.len() + LABELS.len(), VOCABULARY.len(), LABELS.len()] {
+        for size in [self.words.len() + LABELS.len(), self.words.len(), LABELS.len()] {
             out.extend((size as i32).to_le_bytes());
         }
         out.extend(1000i64.to_le_bytes());
         out.extend(self.kept.as_ref().map_or(-1, |kept| kept.len() as i64).to_le_bytes());
         for (kind, text, count) in
-            VOCABULARY.iter().map(|w| (0, *w, 7)).chain(LABELS.iter().map(|(l, n)| (1, *l, *n)))
+            self.words.iter().map(|w| (0, *w, 7)).chain(LABELS.iter().map(|(l, n)| (1, *l, *n)))
         {
             out.extend(text.as_bytes());
             out.push(0);
@@ -171,7 +174,7 @@ impl Toy {
 
     /// Rows of a text, from the definition.
     fn rows(&self, text: &str) -> Vec<usize> {
-        let words: HashMap<&str, usize> = VOCABULARY.iter().enumerate().map(|(i, w)| (*w, i)).collect();
+        let words: HashMap<&str, usize> = self.words.iter().enumerate().map(|(i, w)| (*w, i)).collect();
         let fnv = |text: &str| {
             text.bytes().fold(2_166_136_261_i64, |h, byte| {
                 let signed = i64::from(byte as i8).rem_euclid(1 << 32);
@@ -183,7 +186,7 @@ impl Toy {
             let row = kept.map_or(Some(n as usize), |kept| {
                 kept.iter().find(|(ngram, _)| i64::from(*ngram) == n).map(|(_, row)| *row as usize)
             });
-            row.map(|row| row + VOCABULARY.len())
+            row.map(|row| row + self.words.len())
         };
         let (mut rows, mut hashes) = (Vec::new(), Vec::new());
         let spaced = text.replace(['\n', '\r', '\t', '\u{b}', '\u{c}', '\0'], " ");
@@ -263,6 +266,7 @@ fn texts() -> impl Strategy<Value = String> {
         prop::sample::select(LABELS).prop_map(|l| l.0.to_owned()),
         "__label__[a-z]?",
         "\\PC{0,6}",
+        "[!-~]{100,300}",
     ];
     let space = prop::sample::select(&[" ", "\n", "\t ", "\r\n", "\0", "\u{b}", "\u{a0}"][..]);
     proptest::collection::vec((token, space), 0..12)
@@ -407,7 +411,7 @@ fn files_are_mapped_and_shared() {
 fn a_token_as_long_as_the_text_needs_little_memory() {
     let mut toy = Toy::random(9, 3);
     (toy.version, toy.cut.maxn, toy.kept) = (12, 4, None);
-    let rows = VOCABULARY.len() + toy.cut.bucket as usize;
+    let rows = toy.words.len() + toy.cut.bucket as usize;
     toy.input = Numbers::random(&mut Philox::new(1, &["long"]), rows, toy.dim, false);
     toy.output = Numbers::random(&mut Philox::new(2, &["long"]), LABELS.len(), toy.dim, false);
     let model = Model::from_bytes(toy.write(), "toy").unwrap();
