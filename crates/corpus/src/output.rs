@@ -136,7 +136,7 @@ pub(crate) fn tidy(paths: &[PathBuf]) {
 
 /// A folder held for one process.
 #[derive(Debug)]
-pub(crate) struct Held(std::fs::File);
+pub struct Held(std::fs::File);
 
 impl Drop for Held {
     fn drop(&mut self) {

@@ -19,7 +19,7 @@ fn with_threads<T: Send>(threads: usize, run: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run)
 }
 
-fn rows(path: &Path, text: &str) -> Vec<Row> {
+pub(crate) fn rows(path: &Path, text: &str) -> Vec<Row> {
     let options = Options { text: text.into(), id: None, ..Options::default() };
     let mut reader = Reader::open("t", path, options).unwrap();
     let mut all = Vec::new();
@@ -93,6 +93,12 @@ fn texts_are_tables_of_bounded_files() {
     assert!(told.contains("texts/mine.parquet"), "{told}");
     std::fs::remove_file(one.join("texts/mine.parquet")).unwrap();
     assert_eq!(files(&one), found);
+    // One export at a time.
+    let held = export::hold(&one).unwrap();
+    assert!(export::hold(&one).unwrap_err().to_string().contains("one"));
+    drop(held);
+    export::hold(&one).unwrap();
+    std::fs::remove_dir_all(one.join(".regimen")).unwrap();
     // Those of an earlier export go, however many there are.
     assert_eq!(export::texts(&corpus, &one, 1 << 30).unwrap().files, ["texts/00000.parquet"]);
     assert_eq!(files(&one).len(), 1);

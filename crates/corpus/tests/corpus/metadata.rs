@@ -8,6 +8,7 @@ use regimen_corpus::inspect::{Filter, Originals, Task, export, matching, verdict
 use serde_json::{Value, json};
 
 use crate::common::{project, stage};
+use crate::exporting::rows as tables;
 
 const ROWS: &str = concat!(
     r#"{"id":"a","text":"Oaks are trees.","source":"web","metadata":{"url":"http:\/\/x.org/a","stars":3,"big":1e999}}"#,
@@ -73,6 +74,24 @@ fn it_comes_out_again_in_exports_and_is_asked_for_by_expressions() {
         (json!(3), json!(5), Value::Null)
     );
     assert_eq!(of(&rows[0], "split"), "train");
+    // Flat rows and tables have the object itself.
+    export::jsonl(&corpus, "k", &out, 1 << 20, Pack::None).unwrap();
+    let flat = std::fs::read_to_string(out.join("00000.jsonl")).unwrap();
+    let flat: Vec<Value> = flat.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(flat[0]["metadata"], json!({"stars": 3, "url": "http://x.org/a"}));
+    assert_eq!((&flat[1]["metadata"], flat[2].get("metadata")), (&json!({"stars": 5}), None));
+    export::texts(&corpus, &out, 1 << 20).unwrap();
+    export::parquet(&corpus, &out).unwrap();
+    for (file, text) in [("texts/00000.parquet", "text"), ("documents.parquet", "source")] {
+        let found: Vec<Value> =
+            tables(&out.join(file), text).into_iter().map(|row| row.other["metadata"].clone()).collect();
+        let object = |value: &Value| serde_json::from_str(value.as_str().unwrap_or("null")).unwrap();
+        let all: Vec<Value> = found.iter().map(object).collect();
+        assert_eq!(
+            all[..3],
+            [json!({"stars": 3, "url": "http://x.org/a"}), json!({"stars": 5}), Value::Null]
+        );
+    }
     let originals = Originals::new(&artifact.manifest.config, dir.path()).unwrap();
     let found = |expression: &str| {
         let filter = Filter { expression: Some(expression.into()), ..Filter::default() };

@@ -37,6 +37,7 @@ pub fn export(context: &Context, args: &CorpusExportArgs) -> anyhow::Result<u8> 
         not_among(files, &dir)?;
     }
     regimen_base::fs::create_dir_all(&dir).explain()?;
+    let _held = export::hold(&dir).explain()?;
     let done = match &subject {
         Subject::Corpus(opened) => of_corpus(args, opened, &formats, &dir)?,
         Subject::Folder(files) => match of_folder(context, args, files, &formats, &dir)? {

@@ -99,7 +99,7 @@ impl<'a> Facts<'a> {
             steps: corpus.funnel()?.steps,
             edited: Some(stats.edited.documents),
             numbers: stats.numbers,
-            tables: [document_columns(corpus), span_columns(), texts::columns()],
+            tables: [document_columns(corpus), span_columns(), texts::columns(corpus)],
             personal: Personal::of_corpus(corpus, &about.config)?,
             taggers,
         })

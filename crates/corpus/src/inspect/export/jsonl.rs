@@ -10,7 +10,8 @@ use crate::dolma::mix::Pack;
 use crate::error::Result;
 use crate::inspect::date::date;
 
-/// Write the kept documents into `dir`: id, text, source, licence, author, split, created, key, copies. `key` is that of the
+/// Write the kept documents into `dir`: id, text, source, licence, author, split, created, key, copies, and the
+/// metadata that the corpus keeps. `key` is that of the
 /// corpus, `shard` the bytes of text in a file, `pack` how files are packed. Files that are there already are passed over.
 ///
 /// # Errors
@@ -31,14 +32,19 @@ pub fn jsonl(corpus: &Corpus, key: &str, dir: &Path, shard: u64, pack: Pack) -> 
         }
         field("key", &row.key.to_string(), out);
         // Writing to memory cannot fail.
-        let _ = writeln!(out, ",\"copies\":{}}}", row.copies);
+        let _ = write!(out, ",\"copies\":{}", row.copies);
+        if let Some(metadata) = corpus.metadata(ordinal)? {
+            out.extend_from_slice(b",\"metadata\":");
+            out.extend_from_slice(metadata.as_bytes());
+        }
+        out.extend_from_slice(b"}\n");
         Ok(0)
     };
     let shards = shards(corpus, shard.max(1));
     let outputs: Vec<PathBuf> = (0..shards.len()).map(|number| dir.join(name(number, pack))).collect();
     no_other_rows(dir, &outputs)?;
     for (number, documents) in shards.iter().enumerate() {
-        let identity = format!("jsonl 2 {key} {shard} {number}");
+        let identity = format!("jsonl 3 {key} {shard} {number}");
         write(corpus, dir, &name(number, pack), &identity, documents, &row, &mut out)?;
         out.documents += documents.len() as u64;
     }

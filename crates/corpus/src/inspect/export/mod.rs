@@ -26,6 +26,16 @@ pub use jsonl::jsonl;
 pub use parquet::parquet;
 pub use texts::texts;
 
+pub use crate::output::Held;
+
+/// Hold a folder for one export, until what is given back is dropped.
+///
+/// # Errors
+/// [`crate::Error::InUse`] if another process writes into it.
+pub fn hold(dir: &std::path::Path) -> crate::Result<Held> {
+    crate::output::hold(&dir.join("files"))
+}
+
 /// What an export came to.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Exported {

@@ -47,6 +47,7 @@ pub(super) fn document_columns(corpus: &Corpus) -> Vec<Declared> {
         declared("reason", Text, true, "Why it was dropped; null if it was kept"),
         declared("representative", Long, true, "Ordinal of the document that stayed in its place"),
     ];
+    all.extend(metadata_column(corpus));
     let names = corpus.names();
     all.extend(names.rules.iter().map(|rule| {
         declared(&format!("rule.{}", rule.name), Number, true, &format!("{}; {}", rule.doc, rule.limit()))
@@ -57,6 +58,23 @@ pub(super) fn document_columns(corpus: &Corpus) -> Vec<Declared> {
     let mut seen = std::collections::HashSet::new();
     all.retain(|column| seen.insert(column.name.clone()));
     all
+}
+
+/// The column of the metadata, if the corpus keeps any.
+pub(super) fn metadata_column(corpus: &Corpus) -> Option<Declared> {
+    let keeps = !corpus.names().metadata.is_empty();
+    keeps.then(|| {
+        declared("metadata", Kind::Text, true, "What the corpus keeps of the metadata: an object as JSON")
+    })
+}
+
+/// The metadata of some documents, if the corpus keeps any.
+pub(super) fn metadata_of(corpus: &Corpus, some: &[u32]) -> Result<Option<Column>> {
+    if corpus.names().metadata.is_empty() {
+        return Ok(None);
+    }
+    let each = some.iter().map(|&ordinal| Ok(corpus.metadata(ordinal)?.map(str::to_string)));
+    Ok(Some(Column::Text(each.collect::<Result<_>>()?)))
 }
 
 /// The columns of the table of spans.
@@ -120,6 +138,7 @@ fn documents(corpus: &Corpus, path: &Path) -> Result<()> {
             text(&|o| row(o).dropped.map(|reason| corpus.reason_name(reason).into())),
             long(&|o| row(o).representative.map(i64::from)),
         ];
+        group.extend(metadata_of(corpus, some)?);
         for slot in 0..names.rules.len() {
             group.push(Column::Number(some.iter().map(|&o| corpus.rule(o, slot).map(f64::from)).collect()));
         }

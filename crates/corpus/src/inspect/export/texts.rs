@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use regimen_base::fs;
 
 use super::Exported;
+use super::parquet::{metadata_column, metadata_of};
 use super::shards::shards;
 use super::staged::Staged;
 use super::table::{Column, Declared, Kind, Table, declared};
@@ -19,9 +20,9 @@ pub(super) const GROUP_BYTES: u64 = 16 << 20;
 pub(super) const GROUP_ROWS: usize = 1 << 16;
 
 /// The columns of a table of texts.
-pub(super) fn columns() -> Vec<Declared> {
+pub(super) fn columns(corpus: &Corpus) -> Vec<Declared> {
     use Kind::{Day, Long, Text};
-    vec![
+    let mut all = vec![
         declared("id", Text, false, "The source's own id, or path and line"),
         declared("text", Text, false, "The text as kept"),
         declared("source", Text, false, "Name of the source"),
@@ -31,7 +32,9 @@ pub(super) fn columns() -> Vec<Declared> {
         declared("created", Day, true, "Day of creation"),
         declared("key", Text, false, "blake3-128 of source name, a zero byte, and the id"),
         declared("copies", Long, false, "How often the mix takes it"),
-    ]
+    ];
+    all.extend(metadata_column(corpus));
+    all
 }
 
 /// Name of a file.
@@ -76,7 +79,7 @@ pub fn texts(corpus: &Corpus, dir: &Path, shard: u64) -> Result<Exported> {
         .enumerate()
         .map(|(number, documents)| {
             let file = name(number);
-            let mut table = Table::create(&staged.base().join(&file), &columns())?;
+            let mut table = Table::create(&staged.base().join(&file), &columns(corpus))?;
             for group in groups(corpus, documents) {
                 table.group(rows(corpus, group)?)?;
             }
@@ -111,7 +114,7 @@ fn rows(corpus: &Corpus, some: &[u32]) -> Result<Vec<Column>> {
         .iter()
         .map(|&ordinal| Ok(Some(corpus.text(ordinal)?.unwrap_or_default().to_string())))
         .collect::<Result<_>>()?;
-    Ok(vec![
+    let mut all = vec![
         text(&|o| corpus.id(o).into()),
         Column::Text(texts),
         text(&|o| corpus.source_name(row(o).source).into()),
@@ -121,5 +124,7 @@ fn rows(corpus: &Corpus, some: &[u32]) -> Result<Vec<Column>> {
         Column::Day(some.iter().map(|&o| row(o).created).collect()),
         text(&|o| row(o).key.to_string()),
         Column::Long(some.iter().map(|&o| Some(row(o).copies.into())).collect()),
-    ])
+    ];
+    all.extend(metadata_of(corpus, some)?);
+    Ok(all)
 }
