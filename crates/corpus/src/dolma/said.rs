@@ -2,8 +2,10 @@
 //! `metadata` or beside it.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::author::Author;
@@ -29,23 +31,68 @@ pub(crate) struct Said {
     pub url: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
+/// The fields as they stand there; of those that stand there twice the last, as for the rest of a row.
+#[derive(Default)]
 struct Fields<'a> {
-    #[serde(borrow)]
     source: Option<&'a RawValue>,
-    #[serde(borrow)]
     license: Option<&'a RawValue>,
-    #[serde(borrow)]
     licence: Option<&'a RawValue>,
-    #[serde(borrow)]
     author_kind: Option<&'a RawValue>,
-    #[serde(borrow)]
     created: Option<&'a RawValue>,
-    #[serde(borrow)]
     url: Option<&'a RawValue>,
-    #[serde(borrow)]
     metadata: Option<&'a RawValue>,
+}
+
+/// The name of a field.
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Name {
+    Source,
+    License,
+    Licence,
+    AuthorKind,
+    Created,
+    Url,
+    Metadata,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
+        let mut fields = Fields::default();
+        while let Some(name) = map.next_key()? {
+            let field = match name {
+                Name::Source => &mut fields.source,
+                Name::License => &mut fields.license,
+                Name::Licence => &mut fields.licence,
+                Name::AuthorKind => &mut fields.author_kind,
+                Name::Created => &mut fields.created,
+                Name::Url => &mut fields.url,
+                Name::Metadata => &mut fields.metadata,
+                Name::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            *field = Some(map.next_value()?);
+        }
+        Ok(fields)
+    }
 }
 
 impl Said {
@@ -107,6 +154,8 @@ mod tests {
         assert_eq!(said(r#"{"id":"a","metadata":null}"#), Said::default());
         assert_eq!(said(r#"{"metadata":{"licence":["MIT"]},"author_kind":7}"#).licence.unwrap(), "[\"MIT\"]");
         assert_eq!(said(r#"{"metadata":"x","url":null}"#), Said::default());
+        // Of two fields of one name the last counts.
+        assert_eq!(said(r#"{"url":"a","metadata":{"url":"b","url":"c"},"url":"d"}"#).url.unwrap(), "c");
         let bad = Said::parse("{\"id\":", || Place { file: "a.jsonl".into(), unit: "line", number: 3 });
         assert!(bad.unwrap_err().to_string().contains("`a.jsonl`, line 3"));
     }
