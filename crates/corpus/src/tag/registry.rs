@@ -20,7 +20,7 @@ pub static TAGGERS: &[&Kind] = &[
     &super::pii_dolma::KIND,
     &super::classify::LANGUAGE,
     &super::classify::FASTTEXT,
-    &super::classify::PERPLEXITY,
+    &super::perplexity::KIND,
     &super::decontaminate::KIND,
     &super::pii::KIND,
     &super::pii_datatrove::KIND,
