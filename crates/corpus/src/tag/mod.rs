@@ -20,6 +20,7 @@ mod gopher_datatrove;
 mod gopher_dolma;
 mod length;
 mod licence;
+mod licence_dolma;
 mod lines;
 mod ngrams;
 mod paragraph_length;

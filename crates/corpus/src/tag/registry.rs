@@ -29,6 +29,7 @@ pub static TAGGERS: &[&Kind] = &[
     &super::code_copyright::KIND,
     &super::url::KIND,
     &super::licence::KIND,
+    &super::licence_dolma::KIND,
     &super::repetition::KIND,
     &super::readability::KIND,
     &super::punctuation::KIND,
