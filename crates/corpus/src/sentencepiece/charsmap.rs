@@ -36,7 +36,7 @@ impl CharsMap {
         let (length, rest) =
             bytes.split_first_chunk::<4>().ok_or_else(|| wrong("it has fewer than 4 bytes"))?;
         let length = u32::from_le_bytes(*length) as usize;
-        if length == 0 || length % 4 != 0 || length >= rest.len() {
+        if length == 0 || !length.is_multiple_of(4) || length >= rest.len() {
             return Err(wrong(&format!("a trie of {length} bytes in {}", rest.len())));
         }
         let (trie, texts) = rest.split_at(length);
