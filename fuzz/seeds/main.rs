@@ -16,7 +16,7 @@ type Seeds = Vec<(String, Vec<u8>)>;
 fuzz_target!(init: write().expect("seeds are written"), |_data| {});
 
 fn write() -> std::io::Result<()> {
-    let all: [(&str, Seeds); 11] = [
+    let all: [(&str, Seeds); 12] = [
         ("warc", texts::warc()),
         ("html", texts::html()),
         ("attributes", texts::attributes()),
@@ -27,6 +27,7 @@ fn write() -> std::io::Result<()> {
         ("tokenizer", texts::tokenizer()),
         ("fasttext", models::fasttext()),
         ("kenlm", models::kenlm()),
+        ("sentencepiece", models::sentencepiece()),
         ("parquet", tables::parquet()),
     ];
     for (name, seeds) in all {

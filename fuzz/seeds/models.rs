@@ -1,4 +1,4 @@
-//! Seeds that are models: fastText's and KenLM's files, written from their formats.
+//! Seeds that are models: fastText's, KenLM's and SentencePiece's files, written from their formats.
 
 use std::collections::BTreeMap;
 
@@ -335,4 +335,63 @@ pub fn kenlm() -> Seeds {
         }
     }
     seeds
+}
+
+/// A field of a protocol buffer: a number, or bytes.
+fn field(number: u8, value: Result<u64, &[u8]>) -> Vec<u8> {
+    let mut out = vec![number << 3 | if value.is_ok() { 0 } else { 2 }];
+    // Field numbers above 15 take two bytes.
+    if number > 15 {
+        out = vec![(number << 3 | if value.is_ok() { 0 } else { 2 }) | 128, number >> 4];
+    }
+    let mut rest = value.unwrap_or_else(|bytes| bytes.len() as u64);
+    while rest >= 128 {
+        out.push(rest as u8 | 128);
+        rest >>= 7;
+    }
+    out.push(rest as u8);
+    out.extend(value.err().unwrap_or_default());
+    out
+}
+
+fn piece(text: &str, score: f32, kind: u64) -> Vec<u8> {
+    let score = [&[2 << 3 | 5][..], &score.to_le_bytes()].concat();
+    field(1, Err(&[field(1, Err(text.as_bytes())), score, field(3, Ok(kind))].concat()))
+}
+
+/// Rules that make `a` of a tab, and a space of a line feed: units for the two, and a value below each.
+fn rules() -> Vec<u8> {
+    let mut units = vec![0u32; 1024];
+    units[0] = 256 << 10;
+    for (i, byte) in [(2u32, 9u32), (3, 10)] {
+        let (at, base) = (256 ^ byte, 256 * i);
+        units[at as usize] = (at ^ base) << 10 | 1 << 8 | byte;
+        units[base as usize] = 1 << 31 | (i - 2) * 2;
+    }
+    let trie: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+    [&(trie.len() as u32).to_le_bytes()[..], &trie, b"a\0 \0"].concat()
+}
+
+pub fn sentencepiece() -> Seeds {
+    let plain = [
+        piece("<unk>", 0.0, 2),
+        piece("</s>", 0.0, 3),
+        piece("\u{2581}", -2.0, 1),
+        piece("\u{2581}a", -1.5, 1),
+        piece("ab", -3.0, 1),
+        piece("\u{e9}t\u{e9}", -4.25, 1),
+        piece("a", -3.5, 1),
+        piece("[x]", 0.0, 4),
+    ]
+    .concat();
+    let bytes: Vec<u8> = (0..256).flat_map(|byte| piece(&format!("<0x{byte:02X}>"), 0.0, 6)).collect();
+    let with = |fields: &[Vec<u8>]| [b"ab \t[x]\n\0", &plain[..], &fields.concat()].concat();
+    let normal = |fields: &[Vec<u8>]| field(3, Err(&fields.concat()));
+    vec![
+        ("plain".into(), with(&[])),
+        ("bytes".into(), with(&[bytes, field(2, Err(&field(35, Ok(1))))])),
+        ("rules".into(), with(&[normal(&[field(2, Err(&rules()))])])),
+        ("suffix".into(), with(&[field(2, Err(&field(24, Ok(1))))])),
+        ("spaces".into(), with(&[normal(&[field(3, Ok(0)), field(4, Ok(0)), field(5, Ok(0))])])),
+    ]
 }

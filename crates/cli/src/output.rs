@@ -197,8 +197,33 @@ pub fn mistyped(error: &clap::Error) -> u8 {
     ERROR
 }
 
-/// Columns of text, padded to the widest cell; the columns in `right` are set flush right.
+/// What comes from files on one line, so that it cannot command the terminal: line feeds become `⏎`, tabs spaces, and other
+/// control characters and marks that turn the direction of writing are escaped (`\u{1b}`).
+pub fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => out.push('⏎'),
+            '\t' => out.push(' '),
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                out.extend(c.escape_unicode());
+            }
+            c if c.is_control() => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Lines that hold what comes from files, each [`plain`].
+pub fn plain_lines(lines: &[String]) -> String {
+    lines.iter().map(|line| plain(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// Columns of text, each cell [`plain`], padded to the widest cell; the columns in `right` are set flush right.
 pub fn table(head: &[&str], rows: &[Vec<String>], right: &[usize]) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
     let width = |column: usize| {
         rows.iter()
             .map(|row| row[column].chars().count())
@@ -240,6 +265,14 @@ mod tests {
             table(&["stage", "steps"], &rows, &[1]),
             "stage      steps\nbase          12\ntokenizer      3"
         );
+    }
+
+    #[test]
+    fn what_comes_from_files_cannot_command_the_terminal() {
+        assert_eq!(plain("a\x1b[31mb\nc\td\u{202e}\r\u{9b}"), "a\\u{1b}[31mb⏎c d\\u{202e}\\u{d}\\u{9b}");
+        assert_eq!(plain_lines(&["é\u{7}".into(), "x".into()]), "é\\u{7}\nx");
+        let rows = vec![vec!["a\u{1b}".to_string(), "1".into()]];
+        assert_eq!(table(&["source", "n"], &rows, &[1]), "source   n\na\\u{1b}  1");
     }
 
     #[test]

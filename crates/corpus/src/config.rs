@@ -36,6 +36,20 @@ static TAG: &[Field] = &[
         "null",
         "File of a model: fastText for `fasttext` and `language`, KenLM for `perplexity`.",
     ),
+    Field::new(
+        "sentencepiece",
+        Ty::Maybe(&Ty::Files),
+        "null",
+        "File of a SentencePiece unigram model into whose pieces `perplexity` cuts the text, such as CCNet's `en.sp.model`.",
+    )
+    .later(),
+    Field::new(
+        "normalise",
+        Ty::Maybe(&Ty::OneOf(&["ccnet", "datatrove"])),
+        "null",
+        "How `perplexity` normalises the text: ccnet as cc_net does before its models, datatrove as datatrove does. null: not at all.",
+    )
+    .later(),
     Field::new("label", Ty::Maybe(&Ty::Str), "null", "Label asked for of a classifier; `en` for `language`."),
     Field::new("list", Ty::Maybe(&Ty::Files), "null", "File of hosts, URLs or filter lines, for `url`."),
     Field::new(

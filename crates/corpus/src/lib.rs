@@ -43,6 +43,7 @@ mod repeats;
 mod resolve;
 mod rounds;
 mod second;
+pub mod sentencepiece;
 mod source;
 mod split;
 mod stage;

@@ -8,7 +8,7 @@ use regimen_trace::{DocumentTrace, Seen, StepTrace, TextTrace};
 use crate::Context;
 use crate::args::Trace;
 use crate::commands::{store, traced};
-use crate::output::{CHECK_FAILED, Explain, Fault, print, print_json, say};
+use crate::output::{CHECK_FAILED, Explain, Fault, plain, plain_lines, print, print_json, say};
 
 /// Steps listed before the rest is counted.
 const LISTED: usize = 12;
@@ -158,7 +158,7 @@ fn document(d: &DocumentTrace) -> String {
             lines.push(format!("{about}: seen {}", times(&run.seen)));
         }
     }
-    lines.join("\n")
+    plain_lines(&lines)
 }
 
 /// A number in four digits behind the point, if it has a fraction; `-` if it is not known.
@@ -212,7 +212,7 @@ fn step(s: &StepTrace) -> String {
             lines.push(format!("           {}", excerpt(&piece.text)));
         }
     }
-    lines.join("\n")
+    plain_lines(&lines)
 }
 
 fn text(t: &TextTrace, least: usize) -> String {
@@ -241,20 +241,12 @@ fn text(t: &TextTrace, least: usize) -> String {
             lines.push(format!("  {}: {seen}", run.stage));
         }
     }
-    lines.join("\n")
+    plain_lines(&lines)
 }
 
 /// The beginning of a text on one line, with control characters made visible.
 fn excerpt(text: &str) -> String {
-    let mut short: String = text
-        .chars()
-        .take(SHOWN)
-        .map(|c| match c {
-            '\n' => '⏎',
-            c if c.is_control() => '·',
-            c => c,
-        })
-        .collect();
+    let mut short = plain(&text.chars().take(SHOWN).collect::<String>());
     if text.chars().nth(SHOWN).is_some() {
         short.push('…');
     }

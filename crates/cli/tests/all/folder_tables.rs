@@ -50,6 +50,33 @@ fn stats_of_a_folder() {
 }
 
 #[test]
+fn what_files_say_cannot_mislead_who_reads_the_table() {
+    let project = crate::common::Project::empty();
+    let row = |source: &str| format!("{{\"id\":\"a\",\"text\":\"x y\",\"source\":\"{source}\"}}\n");
+    project.write("wiki/documents/0.jsonl", row(r"a\u001b[2J\rb\nc"));
+    for (experiment, span) in [("one", "[0,1,1.0]"), ("two", "[0,3,1.0]")] {
+        let row = format!("{{\"id\":\"a\",\"attributes\":{{\"dup\":[{span}]}}}}\n");
+        project.write(&format!("wiki/attributes/{experiment}/0.jsonl"), row);
+    }
+    let table = project.run(&["corpus", "stats", "wiki"]).fine().stdout;
+    assert!(table.contains(r"a\u{1b}[2J\u{d}b⏎c") && !table.contains(['\u{1b}', '\r']), "{table}");
+    assert!(table.contains("one/dup ") && table.contains("two/dup "), "{table}");
+    let json = project.run(&["corpus", "stats", "wiki", "--json"]).fine().json();
+    assert_eq!(
+        (&json["numbers"][1]["name"], &json["numbers"][1]["experiment"]),
+        (&"dup".into(), &"two".into())
+    );
+    assert!(json["sources"].as_object().unwrap().contains_key("a\u{1b}[2J\rb\nc"));
+
+    project.write("loose.jsonl", row("s"));
+    let stats = |what: &str| project.run(&["corpus", "stats", what]);
+    stats("loose.jsonl")
+        .refused(&["`loose.jsonl` is a file that lies in no folder `documents`", "DIR/documents/"]);
+    stats("*.jsonl").refused(&["`*.jsonl` is a pattern of files", "`documents`"]);
+    stats("./wiki/attributes").refused(&["is a folder that is no corpus", "`documents`"]);
+}
+
+#[test]
 fn a_folder_is_exported() {
     let project = tagged();
     project.run(&["corpus", "tag", "wiki", "--taggers", "pii", "--experiment", "pii"]).fine();

@@ -9,11 +9,12 @@
 //! mapped. Sums are in f32, as KenLM's are.
 //!
 //! Limits: files of little-endian machines; a binary file that is packed must be unpacked first; no model is built here.
-//! Texts are scored as they are: the models of CCNet want their own SentencePiece tokens and their text normalisation (lower
-//! case, digits as 0, no accents), which is the caller's task.
+//! Texts are scored as they are: the models of CCNet want its text normalisation ([`Normal`]: lower case, digits as 0, no
+//! accents) and pieces of SentencePiece ([`crate::sentencepiece`]) before, which is the caller's task.
 
 mod arpa;
 mod binary;
+mod ccnet;
 mod probing;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,8 @@ use std::path::Path;
 use crate::error::Result;
 use crate::fasttext::bytes::Bytes;
 use binary::Binary;
+
+pub use ccnet::Normal;
 
 /// The longest n-gram of a model may have so many words.
 const LONGEST: usize = 32;

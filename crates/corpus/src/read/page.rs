@@ -228,10 +228,10 @@ impl Pages {
                     Some(warc::Item::Record(record)) => record,
                     Some(warc::Item::Skipped(skipped)) => {
                         let warc::Skipped { offset, length, within, reason, .. } = skipped;
+                        let length = Some(length).filter(|&length| length > 0);
                         let metadata =
                             json!({"warc_offset": offset, "warc_length": length, "reason": reason});
                         let metadata = metadata.as_object().cloned().unwrap_or_default();
-                        let length = Some(length).filter(|&length| length > 0);
                         let span = Some(warc::Span { offset, length, within });
                         return Ok(Some((Raw { span, metadata, ..Raw::new(Body::None) }, 0)));
                     }

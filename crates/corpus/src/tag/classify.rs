@@ -1,29 +1,21 @@
-//! Models as taggers: what language a text is in, what a fastText classifier says of it, and how an n-gram model finds it.
+//! Models as taggers: what language a text is in, and what a fastText classifier says of it.
 //!
 //! - `language`: the built-in identifier, or a fastText model such as lid.176 (`model`), on the first 1,000 bytes with line
 //!   feeds as spaces; `label` is the language asked for (`en`)
 //! - `fasttext`: a supervised model (`model`) for quality, toxicity or anything else, on the whole text with line feeds as
 //!   spaces, as Dolma's document taggers do; `label` is the label asked for, with or without `__label__`
-//! - `perplexity`: a KenLM model (`model`, ARPA or binary); words are runs without white space, sentences are lines, and the
-//!   perplexity is 10 to the power of minus the mean log10 probability of a token, a token being a word or the end of a line
-//!   (Wenzek et al. 2020, "CCNet"). A model of SentencePiece tokens wants text that is cut so already.
 
 use std::cell::RefCell;
 
-use super::{Attribute, Document, Kind, Params, Scratch, Tagger, Tags, flag, signed, value};
+use super::{Attribute, Document, Kind, Params, Scratch, Tagger, Tags, flag, value};
 use crate::error::{Error, Result};
+use crate::fasttext;
 use crate::language::{Identifier, LIMIT};
-use crate::{fasttext, kenlm};
 
 static CLASS: [Attribute; 3] = [
     value("score", "probability of the label asked for"),
     value("top_score", "probability of the likeliest label"),
     flag("is_top", "the label asked for is the likeliest"),
-];
-
-static ODDS: [Attribute; 2] = [
-    value("perplexity", "perplexity by token; words and ends of lines are tokens"),
-    signed("log10", "log10 probability of the whole text"),
 ];
 
 pub(super) static LANGUAGE: Kind = Kind {
@@ -66,21 +58,6 @@ pub(super) static FASTTEXT: Kind = Kind {
             params.text("label")?.ok_or_else(|| params.wrong("label", "it is missing: it names a label"))?;
         let label = known(params, &model, label)?;
         Ok(Box::new(Classifier { model, label }))
-    },
-};
-
-pub(super) static PERPLEXITY: Kind = Kind {
-    name: "perplexity",
-    aliases: &[],
-    version: 1,
-    about: "How well the n-gram model `model` (KenLM: ARPA or binary) foresees the text.",
-    attributes: &ODDS,
-    make: |params| {
-        params.only(&["model"])?;
-        let path = params
-            .path("model")?
-            .ok_or_else(|| params.wrong("model", "it is missing: it names the model's file"))?;
-        Ok(Box::new(Odds(kenlm::Model::open(&path)?)))
     },
 };
 
@@ -168,24 +145,6 @@ impl Tagger for Classifier {
     }
 }
 
-struct Odds(kenlm::Model);
-
-impl Tagger for Odds {
-    fn tag(&self, document: &Document, _: &mut Scratch, out: &mut Tags) {
-        let view = document.view;
-        if view.words.is_empty() {
-            return;
-        }
-        let (mut sum, mut tokens) = (0.0, 0u64);
-        for line in view.lines.iter().filter(|line| line.words > 0) {
-            sum += f64::from(self.0.score(view.line(line), true, true));
-            tokens += u64::from(line.words) + 1;
-        }
-        out.value(0, 10f64.powf(-sum / tokens as f64));
-        out.value(1, sum);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,19 +189,5 @@ mod tests {
         assert!(of("god", "x").unwrap_err().to_string().contains("no label `god`"));
         let missing = tagged("fasttext", &serde_json::json!({"label": "good"}), "x").unwrap_err().to_string();
         assert!(missing.contains("`model`"), "{missing}");
-    }
-
-    #[test]
-    fn perplexity_is_that_of_the_words_and_line_ends() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("m.arpa");
-        let arpa =
-            "\\data\\\nngram 1=4\n\n\\1-grams:\n-1.0\t<unk>\n0\t<s>\n-0.5\t</s>\n-0.25\ta\n\n\\end\\\n";
-        std::fs::write(&path, arpa).unwrap();
-        let found = tagged("perplexity", &serde_json::json!({"model": path}), "a b\n\na").unwrap();
-        // a, an unknown word, the end; a, the end: 0.25 + 1 + 0.5 + 0.25 + 0.5.
-        assert!((found[1].unwrap() + 2.5).abs() < 1e-6, "{found:?}");
-        assert!((found[0].unwrap() - 10f64.powf(0.5)).abs() < 1e-5);
-        assert_eq!(tagged("perplexity", &serde_json::json!({"model": path}), " \n").unwrap(), [None, None]);
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! - in the text: links to `creativecommons.org/licenses/...` and `.../publicdomain/...`, and what follows
 //!   `SPDX-License-Identifier:` in its line, by family; the span is the link or the expression, the number 1
-//! - in `html` of the metadata: links with their scheme, as Dolma's tagger `cc_re_fast` finds them; the span is the whole
-//!   text, the number 1 for the first link of all, 0.75 for the second, then 0.5 + 0.5 / n
+//! - in `html` of the metadata: links with their scheme, as Dolma's tagger `cc_re_fast` finds them, and those to
+//!   `.../publicdomain/...`, which it passes over; the span is the whole text, the number 1 for the first link of all, 0.75 for
+//!   the second, then 0.5 + 0.5 / n. What `cc_re` finds in tags is [`super::licence_dolma`]'s
 
 use std::borrow::Cow;
 
@@ -31,7 +32,7 @@ static ATTRIBUTES: [Attribute; 13] = [
 pub(super) static KIND: Kind = Kind {
     name: "licence",
     aliases: &[],
-    version: 1,
+    version: 2,
     about: "Creative Commons links and SPDX identifiers in the text and in `html` of the metadata.",
     attributes: &ATTRIBUTES,
     make: |params| {
@@ -102,7 +103,7 @@ impl Tagger for Licence {
         let html = serde_json::from_str::<Metadata>(document.metadata).ok().and_then(|m| m.html);
         let html = html.as_deref().unwrap_or("").as_bytes();
         let mut count = 0;
-        for start in memmem::find_iter(html, b"://creativecommons.org/licenses/") {
+        for start in memmem::find_iter(html, b"://creativecommons.org/") {
             let scheme = html[..start].ends_with(b"http") || html[..start].ends_with(b"https");
             let behind = &html[start + 3 + SITE.len()..];
             if let (true, Some((licence, length))) = (scheme, named(behind))
@@ -162,6 +163,10 @@ mod tests {
         let found = tags_of("licence", "abc", &format!(r#"{{"html":"{html}"}}"#));
         assert_eq!(found, [("cc_by".into(), 0, 3, 1.0), ("cc_by_nd".into(), 0, 3, 0.75)]);
         assert!(tags_of("licence", "abc", r#"{"html":3}"#).is_empty());
+        let html = "http://creativecommons.org/publicdomain/zero/1.0 https://creativecommons.org/publicdomain/mark/1.0/ \
+            creativecommons.org/publicdomain/zero/";
+        let found = tags_of("licence", "abc", &format!(r#"{{"html":"{html}"}}"#));
+        assert_eq!(found, [("cc0".into(), 0, 3, 1.0), ("public_domain".into(), 0, 3, 0.75)]);
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub struct Reader<R: Read> {
     options: Options,
     stream: Stream<R>,
     counts: Counts,
+    /// Unpacked bytes of the open member, or bytes of a plain file, before the record that is read.
+    begun: u64,
     done: bool,
 }
 
@@ -56,19 +58,22 @@ struct Fault {
     field: &'static str,
     reason: String,
     id: Option<String>,
+    /// Whether the record itself is damaged, not what it is packed in.
+    inside: bool,
 }
 
 impl Fault {
     fn new(field: &'static str, reason: impl Into<String>) -> Fault {
-        Fault { field, reason: reason.into(), id: None }
+        Fault { field, reason: reason.into(), id: None, inside: true }
     }
 
     /// From what a decompressor says. `cut` says what the end of the file would have cut.
     fn of_io(field: &'static str, error: &io::Error) -> Fault {
-        match error.kind() {
+        let fault = match error.kind() {
             ErrorKind::UnexpectedEof => Fault::new(field, "the file ends in the middle of it"),
             _ => Fault::new("member", error.to_string()),
-        }
+        };
+        Fault { inside: false, ..fault }
     }
 }
 
@@ -84,7 +89,7 @@ impl<R: Read> Reader<R> {
             let reason = "the file begins with neither `WARC/` nor a gzip or zstd header".to_string();
             return Err(Error::Foreign { file, format: "WARC", offset: 0, field: "version".into(), reason });
         }
-        Ok(Reader { file, options, stream, counts: Counts::default(), done: false })
+        Ok(Reader { file, options, stream, counts: Counts::default(), begun: 0, done: false })
     }
 
     /// How the file is packed.
@@ -135,17 +140,25 @@ impl<R: Read> Reader<R> {
                 reason,
             });
         }
-        self.done = !self.stream.find_record(start).unwrap_or(false);
+        let Fault { field, reason, id, inside } = fault;
+        // Behind a damaged record its member may hold others.
+        let member = inside && self.packing() != Packing::Plain && self.stream.open;
+        let (within, goes_on) = match member.then(|| self.stream.find_inside(self.begun)) {
+            Some(Ok(found)) => (self.begun, found),
+            _ => {
+                self.done = !self.stream.find_record(start).unwrap_or(false);
+                (0, false)
+            }
+        };
         self.check_source()?;
-        let length = self.stream.offset().saturating_sub(start);
+        let length = if goes_on { 0 } else { self.stream.offset().saturating_sub(start) };
         self.counts.damaged += 1;
         self.counts.skipped_bytes += length;
-        let Fault { field, reason, id } = fault;
         Ok(Some(Item::Skipped(Skipped {
             why: Why::Damaged,
             offset: start,
             length,
-            within: 0,
+            within,
             id,
             field,
             reason,
@@ -190,7 +203,8 @@ impl<R: Read> Reader<R> {
                 self.stream.open = false;
                 continue;
             }
-            self.stream.mark_plain();
+            self.stream.mark_record(self.options.damaged == Damaged::Skip);
+            self.begun = self.stream.within;
             let start = place(self.stream.within);
             return self.record(start).map(Some).map_err(|fault| (start, fault));
         }
@@ -379,7 +393,7 @@ impl Header {
         }
         let (fields, odd) = Fields::parse(&block[first.min(block.len())..]);
         let id = fields.get("WARC-Record-ID").map(|id| bare(id).to_string());
-        let fault = |field, reason: String| Fault { field, reason, id: id.clone() };
+        let fault = |field, reason: String| Fault { id: id.clone(), ..Fault::new(field, reason) };
         if let Some(odd) = odd {
             return Err(fault("header", format!("the line `{odd}` has no colon")));
         }

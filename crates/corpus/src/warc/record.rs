@@ -185,7 +185,7 @@ pub struct Skipped {
     pub why: Why,
     /// Offset in the file of its member, or of itself in a plain file.
     pub offset: u64,
-    /// Bytes of the file up to where reading goes on.
+    /// Bytes of the file up to where reading goes on; 0 where that is in the same member.
     pub length: u64,
     /// Unpacked bytes of the member before it, as far as that is known.
     pub within: u64,

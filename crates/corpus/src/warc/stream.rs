@@ -9,6 +9,8 @@ use super::input::Input;
 
 /// Bytes unpacked at a time.
 const WINDOW: usize = 1 << 14;
+/// Unpacked bytes behind the start of a record that are kept at most.
+const KEPT: u64 = 1 << 20;
 /// A dictionary in the first frame of a `.warc.zst` may have so many bytes.
 const DICTIONARY: usize = 1 << 24;
 
@@ -92,6 +94,8 @@ pub(super) struct Stream<R: Read> {
     dictionary: Option<Vec<u8>>,
     window: Vec<u8>,
     at: usize,
+    /// Where a record starts in the window that [`Stream::find_inside`] may go back to.
+    mark: Option<usize>,
     /// Where the open member starts in the file.
     pub member: u64,
     /// Unpacked bytes of the open member that were given out.
@@ -118,6 +122,7 @@ impl<R: Read> Stream<R> {
             dictionary: None,
             window: Vec::new(),
             at: 0,
+            mark: None,
             member: 0,
             within: 0,
             open: packing == Packing::Plain,
@@ -211,41 +216,46 @@ impl<R: Read> Stream<R> {
     fn forget_window(&mut self) {
         self.window.clear();
         self.at = 0;
+        self.mark = None;
     }
 
     /// What is unpacked and not yet used; empty only at the end of the member.
     pub fn fill(&mut self) -> io::Result<&[u8]> {
-        let layer = self.layer.as_mut().ok_or_else(gone)?;
-        if let Layer::Plain(input) = layer {
-            return input.fill_buf();
+        if matches!(self.layer, Some(Layer::Plain(_))) {
+            return self.input()?.fill_buf();
         }
         if self.at == self.window.len() {
-            self.at = 0;
-            self.window.resize(WINDOW, 0);
-            let got = layer.read(&mut self.window);
-            self.window.truncate(*got.as_ref().unwrap_or(&0));
-            got?;
+            self.more()?;
         }
         Ok(&self.window[self.at..])
     }
 
+    /// Unpack more of the open member. False at its end.
+    fn more(&mut self) -> io::Result<bool> {
+        let layer = self.layer.as_mut().ok_or_else(gone)?;
+        if self.mark.is_some_and(|mark| (self.at - mark) as u64 > KEPT) {
+            self.mark = None;
+        }
+        let dead = self.mark.unwrap_or(self.at);
+        // Moving the rest costs no more than unpacking what is thrown away did.
+        if dead >= self.window.len() - dead {
+            self.window.drain(..dead);
+            self.at -= dead;
+            self.mark = self.mark.map(|mark| mark - dead);
+        }
+        let filled = self.window.len();
+        self.window.resize(filled + WINDOW, 0);
+        let got = layer.read(&mut self.window[filled..]);
+        self.window.truncate(filled + *got.as_ref().unwrap_or(&0));
+        Ok(got? > 0)
+    }
+
     /// The same, with at least `n` bytes unless the member ends before, in whatever pieces the source gives them.
     pub fn ahead(&mut self, n: usize) -> io::Result<&[u8]> {
-        let layer = self.layer.as_mut().ok_or_else(gone)?;
-        if let Layer::Plain(input) = layer {
-            return input.peek(n);
+        if matches!(self.layer, Some(Layer::Plain(_))) {
+            return self.input()?.peek(n);
         }
-        while self.window.len() - self.at < n {
-            self.window.drain(..self.at);
-            self.at = 0;
-            let filled = self.window.len();
-            self.window.resize(filled + WINDOW, 0);
-            let got = layer.read(&mut self.window[filled..]);
-            self.window.truncate(filled + *got.as_ref().unwrap_or(&0));
-            if got? == 0 {
-                break;
-            }
-        }
+        while self.window.len() - self.at < n && self.more()? {}
         Ok(&self.window[self.at..])
     }
 
@@ -258,10 +268,38 @@ impl<R: Read> Stream<R> {
         }
     }
 
-    /// Note where a record of a plain file starts, so that [`Stream::find_record`] can go back there.
-    pub fn mark_plain(&mut self) {
-        if let Some(Layer::Plain(input)) = &mut self.layer {
-            input.mark();
+    /// Note where a record starts, so that [`Stream::find_record`] can go back there in a plain file, and, if `inside`,
+    /// [`Stream::find_inside`] in a member.
+    pub fn mark_record(&mut self, inside: bool) {
+        match &mut self.layer {
+            Some(Layer::Plain(input)) => input.mark(),
+            _ => self.mark = inside.then_some(self.at),
+        }
+    }
+
+    /// Look in the open member for the next record behind the one that was marked, which starts at its unpacked byte `from`,
+    /// or, where that is more than a megabyte back, behind the place where reading stopped. False at the end of the member,
+    /// which is closed then.
+    pub fn find_inside(&mut self, from: u64) -> io::Result<bool> {
+        if let Some(mark) = self.mark.take().filter(|_| self.within - from <= KEPT) {
+            (self.at, self.within) = (mark, from);
+            self.consume(1);
+        }
+        loop {
+            let seen = self.ahead(7)?;
+            let (length, found) = (seen.len(), next_record(seen));
+            match found {
+                Some(at) => {
+                    self.consume(at);
+                    return Ok(true);
+                }
+                None if length < 7 => {
+                    self.consume(length);
+                    self.open = false;
+                    return Ok(false);
+                }
+                None => self.consume(length - 6),
+            }
         }
     }
 
@@ -303,6 +341,12 @@ fn read_dictionary<R: Read>(input: &mut Input<R>, size: usize) -> io::Result<Vec
     if unpacked.len() > DICTIONARY { Err(too_large()) } else { Ok(unpacked) }
 }
 
+/// Where the next line begins that begins with `WARC/` and a digit.
+fn next_record(seen: &[u8]) -> Option<usize> {
+    let starts = |w: &[u8]| w[0] == b'\n' && &w[1..6] == b"WARC/" && w[6].is_ascii_digit();
+    seen.windows(7).position(starts).map(|at| at + 1)
+}
+
 /// Go to the next line that begins with `WARC/` and a digit.
 fn find_plain<R: Read>(input: &mut Input<R>) -> io::Result<bool> {
     loop {
@@ -312,9 +356,9 @@ fn find_plain<R: Read>(input: &mut Input<R>) -> io::Result<bool> {
             return Ok(false);
         }
         let seen = input.buffered();
-        match seen.windows(7).position(|w| w[0] == b'\n' && &w[1..6] == b"WARC/" && w[6].is_ascii_digit()) {
+        match next_record(seen) {
             Some(at) => {
-                input.consume(at + 1);
+                input.consume(at);
                 return Ok(true);
             }
             None => {

@@ -201,6 +201,51 @@ fn damage_is_named_or_skipped_and_the_next_record_is_found() {
 }
 
 #[test]
+fn damage_inside_of_a_member_costs_one_record() {
+    let good = three();
+    let broken: [(&str, &[u8]); 4] = [
+        (
+            "Content-Length",
+            b"WARC/1.0\r\nWARC-Type: a\r\nWARC-Record-ID: <x>\r\nContent-Length: -5\r\n\r\n\r\n\r\n",
+        ),
+        ("WARC-Type", b"WARC/1.0\r\nWARC-Record-ID: <x>\r\nContent-Length: 0\r\n\r\n\r\n\r\n"),
+        // Two bytes more than it says; a length that swallows the next record, and one that swallows all.
+        (
+            "Content-Length",
+            b"WARC/1.0\r\nWARC-Type: a\r\nWARC-Record-ID: <x>\r\nContent-Length: 2\r\n\r\nabcd\r\n\r\n",
+        ),
+        (
+            "Content-Length",
+            b"WARC/1.0\r\nWARC-Type: a\r\nWARC-Record-ID: <x>\r\nContent-Length: 900000\r\n\r\nabcd\r\n\r\n",
+        ),
+    ];
+    for packing in [Packing::Gzip, Packing::Zstd] {
+        for (field, bad) in broken {
+            let member = pack(packing, &[&good[0][..], bad, &good[1], &good[2]].concat());
+            let file = [&member[..], &pack(packing, &good[0])].concat();
+            let (items, error, counts) = read(&file, SKIP);
+            assert!(error.is_none());
+            assert_eq!(
+                ids(&items),
+                ["a".into(), format!("Damaged {field}"), "b".into(), "c".into(), "a".into()]
+            );
+            assert_eq!((counts.records, counts.damaged, counts.skipped_bytes), (4, 1, 0));
+            let Item::Skipped(skipped) = &items[1] else { panic!() };
+            assert_eq!((skipped.offset, skipped.length, skipped.within), (0, 0, good[0].len() as u64));
+            let Item::Record(next) = &items[2] else { panic!() };
+            assert_eq!(next.span.within, (good[0].len() + bad.len()) as u64);
+            let error = read(&file, Options::default()).1.unwrap().to_string();
+            assert!(error.starts_with(&format!("`x.warc`, byte 0: WARC {field}: ")), "{error}");
+        }
+        // What lies more than a megabyte back is not kept: the member is lost, not the next one.
+        let head = b"WARC/1.0\r\nWARC-Type: a\r\nWARC-Record-ID: <x>\r\nContent-Length: 9000000\r\n\r\n";
+        let member = pack(packing, &[&good[0][..], head, &vec![b'x'; 2 << 20], &good[1]].concat());
+        let (items, ..) = read(&[&member[..], &pack(packing, &good[2])].concat(), SKIP);
+        assert_eq!(ids(&items), ["a", "Damaged Content-Length", "c"]);
+    }
+}
+
+#[test]
 fn a_length_that_swallows_the_next_record_costs_one_record() {
     let good = three();
     let long = b"WARC/1.0\r\nWARC-Type: a\r\nWARC-Record-ID: <x>\r\nContent-Length: 100\r\n\r\nabcd\r\n\r\n";

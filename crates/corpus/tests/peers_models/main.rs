@@ -1,10 +1,11 @@
-//! Model files go to fastText and KenLM and come back: same labels, same probabilities, same scores.
+//! Model files go to fastText, KenLM and SentencePiece and come back: same labels, same probabilities, same scores, same pieces.
 //!
 //! Needs the peers that `tests/peers_models/setup.sh` installs; without them each test says that it is skipped.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod classifiers;
 mod language_models;
+mod pieces;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,7 +19,7 @@ fn python() -> Option<PathBuf> {
         return Some(python);
     }
     eprintln!(
-        "skipped: no fastText and KenLM in {}; run crates/corpus/tests/peers_models/setup.sh",
+        "skipped: no fastText, KenLM and SentencePiece in {}; run crates/corpus/tests/peers_models/setup.sh",
         venv.display()
     );
     None

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs fastText and KenLM, which tests/peers_models/ compares with, into a virtual environment: .venv beside this file,
+# Installs fastText, KenLM and SentencePiece, which tests/peers_models/ compares with, into a virtual environment: .venv beside this file,
 # or the folder in REGIMEN_MODELS_VENV; KenLM's build_binary goes to its bin. Needs Python 3.10 or 3.11 with venv, g++ (KenLM
 # comes as source), a minute or two, and 200 MB of disk. Does nothing when all is there.
 set -eu
@@ -8,11 +8,11 @@ venv=${REGIMEN_MODELS_VENV:-$here/.venv}
 if cmp -s "$here/requirements.txt" "$venv/installed.txt"; then
     exit 0
 fi
-echo "installing fastText and KenLM into $venv" >&2
+echo "installing fastText, KenLM and SentencePiece into $venv" >&2
 [ -x "$venv/bin/python" ] || "${PYTHON:-python3}" -m venv "$venv"
 pip() { "$venv/bin/python" -m pip --quiet --disable-pip-version-check "$@" >&2; }
 pip install -r "$here/requirements.txt"
-"$venv/bin/python" -c 'import fasttext, kenlm' >&2
+"$venv/bin/python" -c 'import fasttext, kenlm, sentencepiece' >&2
 
 rm -rf "$venv/kenlm"
 mkdir -p "$venv/kenlm"

@@ -6,11 +6,10 @@ use regimen_base::{fs, units};
 use regimen_corpus::verbatim::{Attribution, Cut, Found, Index, Span, Wanted, attribute as find};
 
 use super::opened::Opened;
-use super::search::plain;
 use crate::Context;
 use crate::args::AttributeArgs;
 use crate::commands::store;
-use crate::output::{CHECK_FAILED, Explain, Fault, print, print_json, say};
+use crate::output::{CHECK_FAILED, Explain, Fault, plain, plain_lines, print, print_json, say};
 
 /// Bytes of a text at most.
 const MOST: u64 = 16 << 20;
@@ -93,7 +92,7 @@ fn listed(found: &Attribution) -> String {
             lines.extend(shown(span));
         }
     }
-    lines.join("\n")
+    plain_lines(&lines)
 }
 
 fn shown(span: &Span) -> Vec<String> {

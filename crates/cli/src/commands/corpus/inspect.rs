@@ -9,11 +9,11 @@ use regimen_corpus::inspect::{self, Filter, Piece, Task};
 use serde_json::json;
 
 use super::opened::Opened;
-use super::search::{lacking, plain};
+use super::search::lacking;
 use crate::Context;
 use crate::args::InspectArgs;
 use crate::browser::browse;
-use crate::output::{Explain, Fault, print, print_json, say, shown};
+use crate::output::{Explain, Fault, plain, plain_lines, print, print_json, say, shown};
 use crate::terminal;
 
 /// Characters of a text that are printed.
@@ -196,7 +196,7 @@ fn document(corpus: &Corpus, ordinal: u32, text: &Text) -> anyhow::Result<String
         Err(why) => format!("  no text: {why}"),
         Ok(text) => format!("  {}", marked(corpus, ordinal, text)?),
     });
-    Ok(lines.join("\n"))
+    Ok(plain_lines(&lines))
 }
 
 /// The beginning of a source text: what edits removed stands as `[-text-]`, what they put in as `{+text+}`.

@@ -3,7 +3,6 @@
 use regimen_corpus::inspect::{self, Counting};
 
 use super::opened::Opened;
-use super::search::plain;
 use crate::Context;
 use crate::args::NgramsArgs;
 use crate::output::{Explain, print, print_json, say, table};
@@ -18,7 +17,7 @@ pub fn ngrams(context: &Context, args: &NgramsArgs) -> anyhow::Result<u8> {
         return Ok(0);
     }
     let rows: Vec<Vec<String>> =
-        counted.ngrams.iter().map(|ngram| vec![ngram.count.to_string(), plain(&ngram.text)]).collect();
+        counted.ngrams.iter().map(|ngram| vec![ngram.count.to_string(), ngram.text.clone()]).collect();
     print(table(&["count", "n-gram"], &rows, &[0]))?;
     say(
         &context.global,

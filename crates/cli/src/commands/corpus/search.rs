@@ -9,7 +9,7 @@ use serde_json::json;
 use super::opened::Opened;
 use crate::Context;
 use crate::args::SearchArgs;
-use crate::output::{CHECK_FAILED, Explain, print, print_json, say};
+use crate::output::{CHECK_FAILED, Explain, plain, print, print_json, say};
 
 pub fn search(context: &Context, args: &SearchArgs) -> anyhow::Result<u8> {
     let pattern = match (args.regex, args.ignore_case) {
@@ -101,34 +101,11 @@ fn shown(found: &Match, (on, off): (&str, &str)) -> String {
     let dropped = found.dropped.as_ref().map(|reason| format!("  dropped: {reason}")).unwrap_or_default();
     format!(
         "{}  byte {}{source}, line {}{dropped}\n    {}{on}{}{off}{}",
-        found.document,
+        plain(&found.document),
         found.start,
         found.line,
         plain(&found.before),
         plain(&found.text),
         plain(&found.after)
     )
-}
-
-/// A text on one line, with control characters made visible: a document must not command the terminal.
-pub fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\n' => '⏎',
-            '\t' => ' ',
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '·',
-            c if c.is_control() => '·',
-            c => c,
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_cannot_command_the_terminal() {
-        assert_eq!(plain("a\x1b[31mb\nc\td\u{202e}"), "a·[31mb⏎c d·");
-    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use regimen_base::{Cancel, units};
 use regimen_corpus::Count;
-use regimen_corpus::dolma::stats::{FolderStats, Options, stats as count};
+use regimen_corpus::dolma::stats::{Attribute, FolderStats, Options, stats as count};
 use regimen_corpus::dolma::tag::Progress;
 use regimen_corpus::inspect::{self, Numbers, Stats};
 use regimen_recipe::InputFile;
@@ -14,7 +14,7 @@ use super::step::step;
 use super::subject::{Subject, unfit};
 use crate::Context;
 use crate::args::{MEMORY, StatsArgs, bytes_of};
-use crate::output::{Explain, INTERRUPTED, print, print_json, table};
+use crate::output::{Explain, INTERRUPTED, plain_lines, print, print_json, table};
 
 /// Clusters of copies that are listed.
 const CLUSTERS: usize = 10;
@@ -74,15 +74,19 @@ fn shown_folder(stats: &FolderStats) -> String {
     parts.push(table(&["source", "documents", "text", "words"], &rows, &[1, 2, 3]));
     let groups = [("licence", &stats.licences), ("author", &stats.authors)];
     parts.extend(groups.map(|(name, all)| counts(name, all)));
-    let numbers = stats.numbers.iter().map(|attribute| &attribute.numbers);
-    parts.push(spreads(&[&stats.lengths, &stats.words].into_iter().chain(numbers).collect::<Vec<_>>()));
+    let names = told_apart(&stats.numbers);
+    let numbers =
+        stats.numbers.iter().zip(&names).map(|(attribute, name)| (name.as_str(), &attribute.numbers));
+    let texts = [&stats.lengths, &stats.words].map(|numbers| (numbers.name.as_str(), numbers));
+    parts.push(spreads(&texts.into_iter().chain(numbers).collect::<Vec<_>>()));
     let spans: Vec<Vec<String>> = stats
         .numbers
         .iter()
-        .filter_map(|attribute| {
+        .zip(&names)
+        .filter_map(|(attribute, name)| {
             let spans = attribute.spans.as_ref()?;
             let q = spans.scores.quantiles.unwrap_or_default();
-            let mut row = vec![attribute.numbers.name.clone(), attribute.documents.to_string()];
+            let mut row = vec![name.clone(), attribute.documents.to_string()];
             row.extend([spans.count.to_string(), units::bytes(spans.bytes)]);
             row.extend([q.least, spans.scores.mean, q.greatest].map(short));
             Some(row)
@@ -93,6 +97,19 @@ fn shown_folder(stats: &FolderStats) -> String {
         parts.push(table(&head, &spans, &[1, 2, 3, 4, 5, 6]));
     }
     parts.join("\n\n")
+}
+
+/// The names of attributes as their files have them, as expressions write them; with the experiment before them, as
+/// `EXPERIMENT/NAME`, where two experiments have one name.
+fn told_apart(all: &[Attribute]) -> Vec<String> {
+    let name = |attribute: &Attribute| {
+        let name = &attribute.numbers.name;
+        match all.iter().filter(|other| other.numbers.name == *name).count() {
+            1 => name.clone(),
+            _ => format!("{}/{name}", attribute.experiment),
+        }
+    };
+    all.iter().map(name).collect()
 }
 
 fn shown(stats: &Stats) -> String {
@@ -114,8 +131,8 @@ fn shown(stats: &Stats) -> String {
         ("dropped for", &stats.reasons),
     ];
     parts.extend(groups.iter().filter(|(_, all)| !all.is_empty()).map(|(name, all)| counts(name, all)));
-    let numbers: Vec<&Numbers> = std::iter::once(&stats.lengths).chain(&stats.numbers).collect();
-    parts.push(spreads(&numbers));
+    let numbers = std::iter::once(&stats.lengths).chain(&stats.numbers);
+    parts.push(spreads(&numbers.map(|numbers| (numbers.name.as_str(), numbers)).collect::<Vec<_>>()));
     let clusters = &stats.clusters;
     let mut lines = vec![format!(
         "copies   {} in {} dropped, {}",
@@ -124,7 +141,7 @@ fn shown(stats: &Stats) -> String {
         units::bytes(clusters.dropped.bytes)
     )];
     lines.extend(clusters.largest.iter().map(|c| format!("  {} and {} more", c.document, c.copies.len())));
-    parts.push(lines.join("\n"));
+    parts.push(plain_lines(&lines));
     parts.join("\n\n")
 }
 
@@ -138,12 +155,13 @@ fn counts(name: &str, all: &BTreeMap<String, Count>) -> String {
     table(&[name, "documents", "text"], &rows, &[1, 2])
 }
 
-fn spreads(all: &[&Numbers]) -> String {
+/// A table of numbers, each under a name.
+fn spreads(all: &[(&str, &Numbers)]) -> String {
     let rows: Vec<Vec<String>> = all
         .iter()
-        .map(|n| {
+        .map(|(name, n)| {
             let q = n.quantiles.unwrap_or_default();
-            let mut row = vec![n.name.clone(), n.what.into(), n.count.to_string(), short(n.mean)];
+            let mut row = vec![name.to_string(), n.what.into(), n.count.to_string(), short(n.mean)];
             row.extend(
                 [q.least, q.q01, q.q05, q.q25, q.median, q.q75, q.q95, q.q99, q.greatest]
                     .map(|x| if n.quantiles.is_some() { short(x) } else { "-".into() }),
@@ -185,6 +203,17 @@ fn short(x: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn equal_names_of_two_experiments_are_told_apart() {
+        let of = |experiment: &str, name: &str| Attribute {
+            numbers: Numbers { name: name.into(), ..Numbers::default() },
+            experiment: experiment.into(),
+            ..Attribute::default()
+        };
+        let all = [of("a", "dup"), of("b", "dup"), of("b", "b__length__words")];
+        assert_eq!(told_apart(&all), ["a/dup", "b/dup", "b__length__words"]);
+    }
 
     #[test]
     fn numbers_are_short() {

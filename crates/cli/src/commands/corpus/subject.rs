@@ -23,6 +23,24 @@ impl Subject {
     /// A folder that has a folder `documents`, or a path through one, stands for documents; anything else is the name of a corpus.
     pub fn new(context: &Context, word: &str) -> anyhow::Result<Subject> {
         if !names_documents(word) {
+            let path = Path::new(word);
+            let what = match () {
+                _ if path.is_file() => Some("is a file that lies in no folder"),
+                _ if word.contains(['*', '?', '[']) => Some("is a pattern of files without a folder"),
+                _ if word.contains('/') && path.is_dir() && !path.join("manifest.json").is_file() => {
+                    Some("is a folder that is no corpus, and that has no folder")
+                }
+                _ => None,
+            };
+            if let Some(what) = what {
+                return Err(Fault::new(
+                    format!("`{word}` {what} `{DOCUMENTS}`"),
+                    format!(
+                        "put documents into DIR/{DOCUMENTS}/, with their attributes in DIR/attributes/EXPERIMENT/, and name DIR; or \
+                         name a finished corpus (`regimen runs` lists them)"
+                    ),
+                ));
+            }
             return Ok(Subject::Corpus(Box::new(Opened::new(context, word)?)));
         }
         let stage = || Store::open_existing(&context.project).and_then(|store| store.resolve(word)).is_ok();
