@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use regimen_base::{Cancel, fs, units};
+use regimen_corpus::dolma::Fields;
 use regimen_corpus::dolma::classifier::{Examples, Source, Trained};
 use regimen_corpus::dolma::tag::Progress;
 use regimen_corpus::fasttext::{LabelScores, Options};
@@ -92,7 +93,8 @@ fn sources(args: &ClassifierArgs) -> anyhow::Result<Vec<Source>> {
                 "write it like --label good=wiki/documents",
             ));
         };
-        sources.push(Source::Documents { label: label.into(), files: files(&[pattern.into()])? });
+        let (label, fields) = (label.into(), Fields { text: args.text_field.clone(), id: None });
+        sources.push(Source::Documents { label, files: files(&[pattern.into()])?, fields });
     }
     if !args.lines.is_empty() {
         sources.push(Source::Lines(files(&args.lines)?));

@@ -40,6 +40,7 @@ pub fn decontaminate(context: &Context, args: &DecontaminateArgs) -> anyhow::Res
         least: args.overlap,
         experiment: args.experiment.clone(),
         to: args.to.clone(),
+        fields: args.names.fields(),
         report: args.report.clone(),
         clean: args.drop.clone(),
         memory: args.memory,
@@ -81,7 +82,7 @@ pub fn decontaminate(context: &Context, args: &DecontaminateArgs) -> anyhow::Res
 /// A set is called after its file, without endings.
 fn name_of(path: &Path) -> String {
     let mut name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    for end in [".gz", ".zst", ".jsonl", ".json", ".ndjson"] {
+    for end in [".gz", ".zst", ".jsonl", ".json", ".ndjson", ".parquet", ".csv", ".tsv"] {
         if let Some(short) = name.strip_suffix(end).filter(|short| !short.is_empty()) {
             name = short.into();
         }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use regimen_base::{Cancel, fs, units};
+use regimen_corpus::dolma::Fields;
 use regimen_corpus::dolma::mix::{Edit, MOST_COPIES, Mixed, Options, Pack, Source, is_name, mix as run};
 use regimen_corpus::dolma::tag::Progress;
 use serde::Deserialize;
@@ -42,6 +43,8 @@ struct Config {
 struct Entry {
     name: String,
     documents: Vec<String>,
+    text_field: Option<String>,
+    id_field: Option<String>,
     #[serde(default)]
     attributes: Vec<String>,
     #[serde(default)]
@@ -207,6 +210,7 @@ fn settled(args: &MixArgs) -> anyhow::Result<(Vec<Source>, Options)> {
         }
         sources.push(Source {
             documents: files(&entry.documents)?,
+            fields: Fields { text: entry.text_field, id: entry.id_field },
             name: entry.name,
             attributes: entry.attributes,
             include: entry.include,
@@ -228,6 +232,8 @@ fn entry(args: &MixArgs) -> Entry {
     Entry {
         name: args.name.clone(),
         documents: args.documents.clone(),
+        text_field: args.names.text_field.clone(),
+        id_field: args.names.id_field.clone(),
         attributes: args.attributes.clone(),
         include: args.include.clone(),
         drop: args.exclude.clone(),
