@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use regimen_base::Hash256;
 use regimen_recipe::InputFile;
 
-use super::folder::attributes_path;
+use super::folder::{attributes_path, place_of};
 use super::within;
 use crate::error::{Error, Place, Result};
 use crate::flow;
@@ -48,7 +48,7 @@ impl Sheaf {
         let mut attributes = Vec::with_capacity(experiments.len());
         for experiment in experiments {
             let folder = experiment.contains('/').then(|| Path::new(experiment));
-            let full = attributes_path(&file.full, experiment, folder)?;
+            let full = attributes_path(place_of(file), experiment, folder)?;
             if !full.is_file() {
                 return Err(Error::NoAttributes {
                     file: full.display().to_string(),

@@ -17,7 +17,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::attributes::Writer;
-use super::folder::{attributes_of, attributes_path, nothing_else, spares};
+use super::folder::{attributes_of, attributes_path, nothing_else, place_of, spares};
 use super::offsets::Offsets;
 use super::packed::Packed;
 use super::rewrite::rewrite;
@@ -260,7 +260,7 @@ fn outputs(files: &[InputFile], sets: &[Against], options: &Options) -> Result<V
         let hits = attributes.with_file_name(".regimen").join(name);
         let clean = clean
             .as_ref()
-            .map(|clean| attributes_path(&file.full, &options.experiment, Some(clean)))
+            .map(|clean| attributes_path(place_of(file), &options.experiment, Some(clean)))
             .transpose()?;
         if let Some((output, first)) = clean.as_ref().and_then(|clean| {
             Some((clean, all.iter().position(|other| other.clean.as_ref() == Some(clean))?))

@@ -21,6 +21,9 @@ impl Hint for Error {
                     .into()
             }
             Error::Dedup(error) => return error.hint(),
+            Error::NotBeside { .. } => {
+                "name a local folder: --to DIR to write them, --attributes ./DIR (with a `/`) to read them".into()
+            }
             Error::NoDocumentsFolder { .. } => "name a folder for them with --to".into(),
             Error::Listing(error) => return error.hint(),
             Error::Objects(error) => return error.hint(),

@@ -27,7 +27,7 @@ pub fn classifier(context: &Context, args: &ClassifierArgs) -> anyhow::Result<u8
             ));
         }
     };
-    let sources = sources(args)?;
+    let sources = sources(context, args)?;
     spared(&sources, &args.to)?;
     let options = Options {
         dim: args.dim as usize,
@@ -84,7 +84,7 @@ pub fn classifier(context: &Context, args: &ClassifierArgs) -> anyhow::Result<u8
 }
 
 /// The texts that were named.
-fn sources(args: &ClassifierArgs) -> anyhow::Result<Vec<Source>> {
+fn sources(context: &Context, args: &ClassifierArgs) -> anyhow::Result<Vec<Source>> {
     let mut sources = Vec::new();
     for given in &args.label {
         let Some((label, pattern)) = given.split_once('=').filter(|(_, pattern)| !pattern.is_empty()) else {
@@ -94,10 +94,10 @@ fn sources(args: &ClassifierArgs) -> anyhow::Result<Vec<Source>> {
             ));
         };
         let (label, fields) = (label.into(), Fields { text: args.text_field.clone(), id: None });
-        sources.push(Source::Documents { label, files: files(&[pattern.into()])?, fields });
+        sources.push(Source::Documents { label, files: files(context, &[pattern.into()])?, fields });
     }
     if !args.lines.is_empty() {
-        sources.push(Source::Lines(files(&args.lines)?));
+        sources.push(Source::Lines(files(context, &args.lines)?));
     }
     Ok(sources)
 }

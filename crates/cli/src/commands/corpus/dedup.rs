@@ -147,7 +147,7 @@ fn separator(text: &str) -> anyhow::Result<String> {
 
 pub fn dedup(context: &Context, args: &DedupArgs) -> anyhow::Result<u8> {
     let by = by(args)?;
-    let files = files(&args.documents)?;
+    let files = files(context, &args.documents)?;
     let (name, to, fields) = (args.name.clone(), args.to.clone(), args.names.fields());
     let options = Options { by, name, to, fields, memory: args.memory };
     let total = files.iter().map(|file| file.bytes).sum();

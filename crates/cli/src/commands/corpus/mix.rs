@@ -82,7 +82,7 @@ impl Bytes {
 }
 
 pub fn mix(context: &Context, args: &MixArgs) -> anyhow::Result<u8> {
-    let (sources, options) = settled(args)?;
+    let (sources, options) = settled(context, args)?;
     let bytes = |source: &Source| source.documents.iter().map(|file| file.bytes).sum::<u64>();
     let total = options.passes(&sources) * sources.iter().map(bytes).sum::<u64>();
     let began = Instant::now();
@@ -142,7 +142,7 @@ fn missed(budget: u64, mixed: &Mixed) -> Option<String> {
 }
 
 /// What the options say, and the file that they name.
-fn settled(args: &MixArgs) -> anyhow::Result<(Vec<Source>, Options)> {
+fn settled(context: &Context, args: &MixArgs) -> anyhow::Result<(Vec<Source>, Options)> {
     let config = match &args.config {
         None => Config { sources: vec![entry(args)], ..Config::default() },
         Some(path) => {
@@ -209,7 +209,7 @@ fn settled(args: &MixArgs) -> anyhow::Result<(Vec<Source>, Options)> {
             return Err(Fault::new(message, "with weight 2 a source gets twice the share of its bytes"));
         }
         sources.push(Source {
-            documents: files(&entry.documents)?,
+            documents: files(context, &entry.documents)?,
             fields: Fields { text: entry.text_field, id: entry.id_field },
             name: entry.name,
             attributes: entry.attributes,

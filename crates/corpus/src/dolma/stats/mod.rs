@@ -11,7 +11,7 @@ use regimen_recipe::InputFile;
 use serde::Serialize;
 
 use super::aligned::Sheaf;
-use super::folder::experiments_of;
+use super::folder::{experiments_of, place_of};
 use super::known::shape_of;
 use super::tag::Progress;
 use crate::error::Result;
@@ -128,7 +128,7 @@ impl Sheaves {
         for file in files {
             let experiments = match wanted {
                 Some(wanted) => wanted.to_vec(),
-                None => experiments_of(&file.full)?,
+                None => experiments_of(place_of(file))?,
             };
             sheaves.push(Sheaf::of(file, fields, &experiments)?);
             names.push(experiments);
