@@ -265,6 +265,12 @@ pub enum Error {
         /// What is wrong.
         what: String,
     },
+    /// Attributes beside an object.
+    #[error("`{file}` is in an object store, and no attributes are written or looked for beside it")]
+    NotBeside {
+        /// Its URL.
+        file: String,
+    },
     /// A documents file outside of Dolma's layout.
     #[error("`{file}` does not lie below a folder `documents`, beside which its attributes could go")]
     NoDocumentsFolder {

@@ -14,6 +14,7 @@ use regimen_base::Cancel;
 
 use crate::error::{Error, Result};
 use crate::read::chunk::{CHUNK, Chunk, Chunks};
+use crate::read::lines::RowFile;
 
 /// Chunks that one thread may be ahead of the sink of a file.
 const AHEAD: usize = 2;
@@ -30,6 +31,12 @@ pub(crate) trait Source: Send {
 impl Source for Chunks {
     fn next(&mut self) -> Result<Option<Chunk>> {
         Chunks::next(self)
+    }
+}
+
+impl Source for RowFile {
+    fn next(&mut self) -> Result<Option<Chunk>> {
+        RowFile::next(self)
     }
 }
 

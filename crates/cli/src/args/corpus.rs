@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::RecipeArgs;
+use regimen_corpus::dolma::Fields;
 use regimen_corpus::task::Share;
 
 #[derive(Debug, Subcommand)]
@@ -25,6 +26,7 @@ On several machines, with nothing between them but a folder that all see or an o
     #[command(after_help = "Examples:
   regimen corpus tag 'wiki/documents/*.jsonl.gz' --taggers gopher_v1,c4_v2 --experiment rules
   regimen corpus tag wiki/documents --taggers length --to out/
+  regimen corpus tag 'fineweb/documents/*.parquet' --taggers fineweb --experiment rules
 
 Files that are done already, by the same taggers from the same content, are passed over.")]
     Tag(TagArgs),
@@ -48,7 +50,7 @@ and how many documents are one with it.")]
   regimen corpus mix --config mix.toml
 
 Several sources with weights stand in a file; docs/corpus.md has one. Files that are done already are passed over.")]
-    Mix(MixArgs),
+    Mix(Box<MixArgs>),
     /// Take a share of documents, or so many of them, by the hash of their keys
     #[command(after_help = "Examples:
   regimen corpus sample wiki/documents --fraction 0.01 > sample.jsonl
@@ -135,7 +137,7 @@ On a terminal this opens a browser (? lists its keys); elsewhere, and with --pla
 
 A folder with a folder `documents`, or a path through one, stands for its documents; it becomes tables (parquet),
 tables with texts (texts) and cards.")]
-    Export(CorpusExportArgs),
+    Export(Box<CorpusExportArgs>),
 }
 
 #[derive(Debug, Args)]
@@ -248,6 +250,30 @@ pub fn memory(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "write bytes, or a number with KB, MB, GB or TB".into())
 }
 
+/// What documents call their text and id.
+#[derive(Debug, Args)]
+pub struct FieldArgs {
+    /// Field or column of the text [default: text]
+    #[arg(long, value_name = "FIELD")]
+    pub text_field: Option<String>,
+    /// Field or column of the id [default: id; rows of a table without it go by file and row]
+    #[arg(long, value_name = "FIELD")]
+    pub id_field: Option<String>,
+}
+
+impl FieldArgs {
+    /// The same for a step.
+    pub fn fields(&self) -> Fields {
+        Fields { text: self.text_field.clone(), id: self.id_field.clone() }
+    }
+
+    /// An option that was given, if there is one.
+    pub fn given(&self) -> Option<&'static str> {
+        let text = self.text_field.as_ref().map(|_| "--text-field");
+        text.or(self.id_field.as_ref().map(|_| "--id-field"))
+    }
+}
+
 #[derive(Debug, Args)]
 pub struct StatsArgs {
     /// A `corpus` stage, a key, or the folder of an artifact; or a folder in Dolma's layout, or files of documents in one
@@ -258,6 +284,8 @@ pub struct StatsArgs {
     /// Experiments, or with a `/` their folders [default: all that lie beside the documents] (folders)
     #[arg(long, value_delimiter = ',', value_name = "EXPERIMENT,..")]
     pub attributes: Option<Vec<String>>,
+    #[command(flatten)]
+    pub names: FieldArgs,
     /// Bytes that what grows with the input may take, such as 500MB [default: 4GB] (folders)
     #[arg(long, value_parser = memory, value_name = "BYTES")]
     pub memory: Option<u64>,
@@ -316,6 +344,8 @@ pub struct CorpusExportArgs {
     /// Experiments, or with a `/` their folders [default: all that lie beside the documents] (folders)
     #[arg(long, value_delimiter = ',', value_name = "EXPERIMENT,..")]
     pub attributes: Option<Vec<String>>,
+    #[command(flatten)]
+    pub names: FieldArgs,
     /// Bytes that what grows with the input may take, such as 500MB [default: 4GB] (folders)
     #[arg(long, value_parser = memory, value_name = "BYTES")]
     pub memory: Option<u64>,
@@ -338,7 +368,7 @@ pub struct CorpusExportArgs {
 
 #[derive(Debug, Args)]
 pub struct TagArgs {
-    /// Files, folders or patterns of documents (JSON lines, plain, .gz or .zst)
+    /// Files, folders or patterns of documents (JSON lines, CSV, TSV, plain, .gz or .zst; Parquet)
     #[arg(required = true, value_name = "DOCUMENTS")]
     pub documents: Vec<String>,
     /// Taggers by name, with commas between them; `regimen corpus taggers` lists them
@@ -353,6 +383,8 @@ pub struct TagArgs {
     /// A setting of a tagger (may be repeated), such as c4_v2.bad_words=words.txt
     #[arg(long = "param", value_name = "TAGGER.FIELD=VALUE")]
     pub params: Vec<String>,
+    #[command(flatten)]
+    pub names: FieldArgs,
     /// Bytes that what grows with the input may take, such as 500MB; models, and what is found in one document, come on top
     #[arg(long, default_value = MEMORY, value_parser = memory, value_name = "BYTES")]
     pub memory: u64,
@@ -366,7 +398,7 @@ pub struct TaggersArgs {
 
 #[derive(Debug, Args)]
 pub struct DedupArgs {
-    /// Files, folders or patterns of documents (JSON lines, plain, .gz or .zst)
+    /// Files, folders or patterns of documents (JSON lines, CSV, TSV, plain, .gz or .zst; Parquet)
     #[arg(required = true, value_name = "DOCUMENTS")]
     pub documents: Vec<String>,
     /// What is compared
@@ -437,6 +469,8 @@ pub struct DedupArgs {
     /// Which of several copies of a document stays [default: first]
     #[arg(long, value_parser = ["first", "last", "longest", "newest"])]
     pub keep: Option<String>,
+    #[command(flatten)]
+    pub names: FieldArgs,
     /// Bytes that what grows with the input may take, such as 500MB: records and tables (beyond it files are used), and 16 bytes
     /// a document where documents are compared (32 with --keep longest or newest)
     #[arg(long, default_value = MEMORY, value_parser = memory, value_name = "BYTES")]
@@ -445,11 +479,11 @@ pub struct DedupArgs {
 
 #[derive(Debug, Args)]
 pub struct MixArgs {
-    /// Files, folders or patterns of documents (JSON lines, plain, .gz or .zst), below a folder `documents`
+    /// Files, folders or patterns of documents (JSON lines, CSV, TSV, plain, .gz or .zst; Parquet), below a folder `documents`
     #[arg(required_unless_present = "config", conflicts_with = "config", value_name = "DOCUMENTS")]
     pub documents: Vec<String>,
     /// File with the sources, as TOML; its other fields are named like the options here
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["attributes", "include", "exclude", "edit", "discard", "name"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["attributes", "include", "exclude", "edit", "discard", "name", "text_field", "id_field"])]
     pub config: Option<PathBuf>,
     /// Folder in which `documents/` is written
     #[arg(long, required_unless_present = "config", value_name = "DIR")]
@@ -490,6 +524,8 @@ pub struct MixArgs {
     /// How files are packed [default: gz]
     #[arg(long, value_parser = ["gz", "zst", "none"], value_name = "PACK")]
     pub pack: Option<String>,
+    #[command(flatten)]
+    pub names: FieldArgs,
     /// Bytes that what grows with the input may take, such as 500MB: long rows with their attributes and copies [default: 4GB]
     #[arg(long, value_parser = memory, value_name = "BYTES")]
     pub memory: Option<u64>,
@@ -498,7 +534,7 @@ pub struct MixArgs {
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("texts").required(true).multiple(true).args(["label", "lines"])))]
 pub struct ClassifierArgs {
-    /// Documents of one label: files, a folder or a pattern of JSON lines, plain, .gz or .zst (may be repeated)
+    /// Documents of one label: files, a folder or a pattern, as of the other steps (may be repeated)
     #[arg(long, value_name = "LABEL=DOCUMENTS")]
     pub label: Vec<String>,
     /// Text files with labels in their lines, as in `__label__good The text` (may be repeated)
@@ -537,6 +573,9 @@ pub struct ClassifierArgs {
     /// Another seed begins with other numbers and takes the texts in another order
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,
+    /// Field or column of the text of documents [default: text]
+    #[arg(long, value_name = "FIELD")]
+    pub text_field: Option<String>,
     /// Bytes that texts and matrices may take, such as 500MB; texts half of it
     #[arg(long, default_value = MEMORY, value_parser = memory, value_name = "BYTES")]
     pub memory: u64,
@@ -545,7 +584,7 @@ pub struct ClassifierArgs {
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("amount").required(true).args(["fraction", "number", "bytes"])))]
 pub struct SampleArgs {
-    /// Files, folders or patterns of documents (JSON lines, plain, .gz or .zst; Parquet)
+    /// Files, folders or patterns of documents (JSON lines, CSV, TSV, plain, .gz or .zst; Parquet)
     #[arg(required = true, value_name = "DOCUMENTS")]
     pub documents: Vec<String>,
     /// Take this share of the documents, from 0 to 1
@@ -563,6 +602,8 @@ pub struct SampleArgs {
     /// File for the rows: JSON lines, packed as its name says, or a Parquet table (.parquet) [default: the standard output]
     #[arg(long, value_name = "FILE")]
     pub to: Option<PathBuf>,
+    #[command(flatten)]
+    pub names: FieldArgs,
     /// Bytes that what grows with the input may take, such as 500MB, of which --documents and --bytes need 384 for each that is
     /// taken; pages of Parquet files come on top
     #[arg(long, default_value = MEMORY, value_parser = memory, value_name = "BYTES")]
@@ -571,13 +612,13 @@ pub struct SampleArgs {
 
 #[derive(Debug, Args)]
 pub struct DecontaminateArgs {
-    /// Files, folders or patterns of documents (JSON lines, plain, .gz or .zst)
+    /// Files, folders or patterns of documents (JSON lines, CSV, TSV, plain, .gz or .zst; Parquet)
     #[arg(required = true, value_name = "DOCUMENTS")]
     pub documents: Vec<String>,
-    /// Files of evaluation items, one a row (JSON lines, plain, .gz or .zst)
+    /// Files of evaluation items, one a row (JSON lines, CSV, TSV, plain, .gz or .zst; Parquet)
     #[arg(long, required = true, value_delimiter = ',', value_name = "FILE,..")]
     pub against: Vec<PathBuf>,
-    /// Field of a row that holds the item's text
+    /// Field or column that holds the item's text
     #[arg(long, default_value = "text", value_name = "FIELD")]
     pub field: String,
     /// Words of an n-gram; an item with fewer is looked for as a whole, from five words on
@@ -601,6 +642,8 @@ pub struct DecontaminateArgs {
     /// Folder in which `documents/` without contaminated documents is written
     #[arg(long, value_name = "DIR")]
     pub drop: Option<PathBuf>,
+    #[command(flatten)]
+    pub names: FieldArgs,
     /// Bytes that what grows with the input may take, such as 500MB; the evaluation sets come on top, and may take as much
     #[arg(long, default_value = MEMORY, value_parser = memory, value_name = "BYTES")]
     pub memory: u64,

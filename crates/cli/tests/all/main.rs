@@ -25,5 +25,6 @@ mod profile;
 mod recipes;
 mod runs;
 mod steps_memory;
+mod table_folders;
 mod tasks;
 mod tokens;

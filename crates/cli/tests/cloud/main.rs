@@ -352,3 +352,86 @@ fn what_is_missing_or_changed_is_named() {
     let text = String::from_utf8_lossy(&{ output }.output().unwrap().stderr).into_owned();
     assert!(text.contains("object store") && text.contains("hint: "), "{text}");
 }
+
+/// All files below a folder, but for notes.
+fn tree(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let all = regimen_base::fs::files_below(folder).unwrap().into_iter();
+    let seen = all.filter(|path| !path.iter().any(|part| part == ".regimen"));
+    seen.map(|path| (path.clone(), std::fs::read(folder.join(path)).unwrap())).collect()
+}
+
+#[test]
+fn steps_read_documents_and_evaluation_sets_in_a_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let documents = dir.path().join("data/web/documents/en");
+    std::fs::create_dir_all(&documents).unwrap();
+    for file in 0..3 {
+        let text = |row: usize| format!("Row {}, one two three four five six. ", row / 2).repeat(1 + row % 3);
+        let rows: String =
+            (0..50).map(|row| format!("{{\"id\":\"{file}-{row}\",\"text\":\"{}\"}}\n", text(row))).collect();
+        std::fs::write(documents.join(format!("{file}.jsonl")), rows).unwrap();
+    }
+    std::fs::write(documents.join("table.csv"), "id,text\nt,one two three four five six seven\n").unwrap();
+    std::fs::write(dir.path().join("data/items.csv"), "q\none two three four five six\n").unwrap();
+    let server = Server::start(dir.path()).unwrap();
+    // The same steps on the files themselves and on objects; what they wrote.
+    let steps = |web: &str, items: &str| {
+        let project = tempfile::tempdir().unwrap();
+        let run = |args: &[&str]| {
+            let output =
+                regimen(&server, project.path(), &[&["corpus"][..], args].concat()).output().unwrap();
+            fine(&output);
+            output.stdout
+        };
+        run(&["tag", web, "--taggers", "length", "--to", "rules/attributes"]);
+        run(&["dedup", web, "--by", "document", "--name", "dup", "--to", "dup"]);
+        let names = "./rules/attributes,./dup";
+        let stats = run(&["stats", web, "--attributes", names, "--json"]);
+        let rules = ["--attributes", names, "--drop", "length.words < 5", "--edit", "dup"];
+        run(&[&["mix", web, "--to", "mixed"], &rules[..]].concat());
+        let against = ["--against", items, "--field", "q", "-n", "5", "--report", "hits.jsonl"];
+        run(&[&["decontaminate", web, "--to", "eval", "--drop", "clean"], &against[..]].concat());
+        run(&["sample", web, "--documents", "5", "--to", "sample.jsonl"]);
+        run(&["export", web, "--attributes", names, "--to", "out", "--format", "texts"]);
+        // What says whose copy a document is names its file.
+        let mut files = tree(project.path());
+        for (_, bytes) in &mut files {
+            if let Ok(text) = std::str::from_utf8(bytes) {
+                *bytes = text.replace(web.trim_end_matches('/'), "WEB").into_bytes();
+            }
+        }
+        (stats, files)
+    };
+    let web = dir.path().join("data/web");
+    let local = steps(web.to_str().unwrap(), dir.path().join("data/items.csv").to_str().unwrap());
+    assert!(local.1.iter().any(|(path, _)| path.ends_with("rules/attributes/en/table.csv.jsonl.gz")));
+    let read = || {
+        let asked = std::mem::take(&mut *server.asked.lock().unwrap());
+        let parts = asked.into_iter().filter(|path| path.starts_with("GET /data/web/documents/en/"));
+        parts.count()
+    };
+    read();
+    let remote = steps("s3://data/web", "s3://data/items.csv");
+    assert_eq!(read(), 4, "each object is brought once");
+    assert_eq!(remote.0, local.0);
+    let names = |files: &[(std::path::PathBuf, Vec<u8>)]| -> Vec<String> {
+        files.iter().map(|(path, _)| path.display().to_string()).collect()
+    };
+    assert_eq!(names(&remote.1), names(&local.1));
+    for ((path, here), (_, there)) in local.1.iter().zip(&remote.1) {
+        assert!(here == there, "{}", path.display());
+    }
+
+    let project = tempfile::tempdir().unwrap();
+    let refused = |args: &[&str], words: &[&str]| {
+        let output = regimen(&server, project.path(), &[&["corpus"][..], args].concat()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && words.iter().all(|word| text.contains(word)), "{text}");
+    };
+    let object = "s3://data/web/documents/en/0.jsonl";
+    refused(&["tag", "s3://data/web", "--taggers", "length"], &[object, "object store", "--to DIR"]);
+    refused(&["mix", "s3://data/web", "--attributes", "rules", "--to", "m"], &[object, "--attributes ./DIR"]);
+    refused(&["stats", "s3://data/nothing"], &["s3://data/nothing"]);
+    let sets = ["--against", "s3://data/web/documents/en", "--report", "hits.jsonl", "--to", "eval"];
+    refused(&[&["decontaminate", "s3://data/web"], &sets[..]].concat(), &["means 4 objects"]);
+}

@@ -8,13 +8,14 @@ use std::sync::atomic::AtomicU64;
 use regimen_base::Hash256;
 use regimen_recipe::InputFile;
 
-use super::folder::attributes_path;
+use super::folder::{attributes_path, place_of};
 use super::within;
 use crate::error::{Error, Place, Result};
 use crate::flow;
 use crate::memory::{Long, Memory, is_long};
 use crate::read::attribute_row::wrong;
 use crate::read::chunk::{CHUNK, Chunk, Chunks};
+use crate::read::lines::{Fields, RowFile};
 
 /// Bytes of attribute rows that stand beside a chunk of documents: where there are more, the chunk ends earlier.
 const MOST: usize = 4 << 20;
@@ -33,19 +34,21 @@ fn left_over(place: Place, documents: &str, rows: u64) -> Error {
 #[derive(Clone, Debug)]
 pub(crate) struct Sheaf {
     pub documents: InputFile,
+    pub fields: Fields,
     pub attributes: Vec<InputFile>,
 }
 
 impl Sheaf {
-    /// A file of documents with its attributes of some experiments, or, where a name has a `/`, in a folder.
+    /// A file of documents, with what these call text and id, and its attributes of some experiments, or, where a name has a
+    /// `/`, in a folder.
     ///
     /// # Errors
     /// [`Error::NoAttributes`], [`Error::NoDocumentsFolder`].
-    pub fn of(file: &InputFile, experiments: &[String]) -> Result<Sheaf> {
+    pub fn of(file: &InputFile, fields: &Fields, experiments: &[String]) -> Result<Sheaf> {
         let mut attributes = Vec::with_capacity(experiments.len());
         for experiment in experiments {
             let folder = experiment.contains('/').then(|| Path::new(experiment));
-            let full = attributes_path(&file.full, experiment, folder)?;
+            let full = attributes_path(place_of(file), experiment, folder)?;
             if !full.is_file() {
                 return Err(Error::NoAttributes {
                     file: full.display().to_string(),
@@ -56,7 +59,7 @@ impl Sheaf {
             let (blake3, bytes) = Hash256::of_file(&full)?;
             attributes.push(InputFile { path: full.display().to_string(), full, blake3, bytes });
         }
-        Ok(Sheaf { documents: file.clone(), attributes })
+        Ok(Sheaf { documents: file.clone(), fields: fields.clone(), attributes })
     }
 }
 
@@ -75,7 +78,7 @@ struct Rows {
 impl Rows {
     /// One of `open` files that a thread reads at once.
     fn open(file: &InputFile, open: usize, memory: &Arc<Memory>) -> Result<Rows> {
-        let chunks = within::rows(file, 0, open, Arc::default(), memory)?;
+        let chunks = within::lines(file, 0, open, Arc::default(), memory)?;
         Ok(Rows { path: file.path.clone(), chunks, chunk: Chunk::default(), at: 0, line: 1, offset: 0 })
     }
 
@@ -125,7 +128,7 @@ pub(crate) struct Aligned<'f> {
 
 struct Open<'f> {
     path: &'f str,
-    chunks: Chunks,
+    chunks: RowFile,
     /// Documents of the last chunk whose rows were too many.
     rest: Option<Chunk>,
     beside: Vec<Rows>,
@@ -162,9 +165,10 @@ impl flow::Source for Aligned<'_> {
             let Some(file) = self.files.next() else { return Ok(None) };
             let (open, read) = (1 + file.attributes.len(), Arc::clone(&self.read));
             let rows = |file| Rows::open(file, open, &self.memory);
+            let Sheaf { documents, fields, .. } = file;
             self.open = Some(Open {
-                path: &file.documents.path,
-                chunks: within::rows(&file.documents, self.number, open, read, &self.memory)?,
+                path: &documents.path,
+                chunks: within::rows(documents, fields, self.number, open, read, &self.memory)?,
                 rest: None,
                 beside: file.attributes.iter().map(rows).collect::<Result<_>>()?,
                 rows: 0,
@@ -209,12 +213,12 @@ impl Open<'_> {
                     long = Some(memory.long());
                 }
                 if !there {
-                    let of = Place { file: self.path.into(), unit: "line", number };
+                    let of = Place { file: self.path.into(), unit: chunk.unit(), number };
                     return Err(missing(rows.place(), &of));
                 }
             }
             if own as u64 > memory.longest() {
-                let place = Place { file: self.path.into(), unit: "line", number };
+                let place = Place { file: self.path.into(), unit: chunk.unit(), number };
                 return Err(Error::LongDocument { place, bytes: own as u64, most: memory.longest() });
             }
             self.rows += 1;
@@ -232,7 +236,8 @@ impl Open<'_> {
             let data = chunk.data.split_off(end);
             if !data.is_empty() {
                 let (first, offset) = (number + 1, chunk.offset + end as u64);
-                self.rest = Some(Chunk { file: chunk.file, first, offset, data, ..Chunk::default() });
+                let (file, of_table) = (chunk.file, chunk.of_table);
+                self.rest = Some(Chunk { file, first, offset, data, of_table, ..Chunk::default() });
             }
         }
         chunk.paired = beside;
@@ -259,6 +264,7 @@ mod tests {
         let name = |i: usize| format!("a{i}.jsonl");
         let sheaf = Sheaf {
             documents: input(dir.path(), "d.jsonl", documents.as_bytes()),
+            fields: Fields::default(),
             attributes: beside
                 .iter()
                 .enumerate()

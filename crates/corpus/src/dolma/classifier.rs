@@ -17,7 +17,9 @@ use super::tag::Progress;
 use super::within;
 use crate::error::{Error, Place, Result};
 use crate::fasttext::{self, Model, Scores, words};
+use crate::flow;
 use crate::memory::Memory;
+use crate::read::lines::Fields;
 use crate::read::row::reason;
 use crate::split::Split;
 
@@ -27,12 +29,14 @@ const PREFIX: &str = "__label__";
 /// Files of texts with their labels.
 #[derive(Clone, Debug)]
 pub enum Source {
-    /// JSON lines with a field `text`; all have this label.
+    /// Rows with a text; all have this label.
     Documents {
         /// The label, without a prefix.
         label: String,
         /// The files.
         files: Vec<InputFile>,
+        /// What these call their text and id.
+        fields: Fields,
     },
     /// Text, each line with one or more labels `__label__NAME`.
     Lines(Vec<InputFile>),
@@ -106,7 +110,13 @@ impl Examples {
             }
             for (number, file) in source.files().iter().enumerate() {
                 let read = Arc::clone(&progress.read);
-                let mut chunks = within::rows(file, number as u32, 1, read, &within)?;
+                let (number, of) = (number as u32, &within);
+                let mut chunks: Box<dyn flow::Source> = match source {
+                    Source::Documents { fields, .. } => {
+                        Box::new(within::rows(file, fields, number, 1, read, of)?)
+                    }
+                    Source::Lines(_) => Box::new(within::lines(file, number, 1, read, of)?),
+                };
                 while let Some(mut chunk) = chunks.next()? {
                     let _long = chunk.long.take();
                     cancel.check()?;

@@ -17,7 +17,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::attributes::Writer;
-use super::folder::{attributes_of, attributes_path, nothing_else, spares};
+use super::folder::{attributes_of, attributes_path, nothing_else, place_of, spares};
 use super::offsets::Offsets;
 use super::packed::Packed;
 use super::rewrite::rewrite;
@@ -29,7 +29,9 @@ use crate::flow::{self, Job};
 use crate::memory::Memory;
 use crate::output::{Output, done, hold, tidy};
 use crate::read::chunk::{Chunk, Chunks, How};
+use crate::read::lines::{Fields, RowFile};
 use crate::read::stream::Stream;
+use crate::tag::decontaminate::ItemRows;
 use crate::tag::{Set, Tags, Wanted};
 
 /// Characters of a hit that the report shows.
@@ -47,7 +49,7 @@ const ATTRIBUTES: usize = 5;
 pub struct Against {
     /// Its name, in attributes and report.
     pub name: String,
-    /// Its items, one a row.
+    /// Its items, one a row: JSON lines, or a table by its name.
     pub file: PathBuf,
     /// The field of a row that holds the item's text.
     pub field: String,
@@ -66,6 +68,8 @@ pub struct Options {
     pub experiment: String,
     /// Where attributes go instead of beside the documents.
     pub to: Option<PathBuf>,
+    /// What the documents call their text and id.
+    pub fields: Fields,
     /// The report: JSON lines, packed as its name says.
     pub report: PathBuf,
     /// The folder in which `documents/` without contaminated documents is written, if it is.
@@ -211,11 +215,9 @@ fn ids(sets: &[Against], options: &Options, memory: &Arc<Memory>) -> Result<Vec<
     let (mut all, mut held) = (Vec::new(), 0);
     for set in sets {
         let path = set.file.display().to_string();
-        let bytes = fs::size(&set.file)?;
-        let file = InputFile { path: path.clone(), full: set.file.clone(), blake3: Hash256::of(&[]), bytes };
-        let mut chunks = within::rows(&file, 0, 1, Arc::default(), memory)?;
+        let mut rows = ItemRows::open(&set.file, &set.field, memory)?;
         let mut ids = Vec::new();
-        while let Some(chunk) = chunks.next()? {
+        while let Some(chunk) = rows.next()? {
             held += ITEMS[usize::from(options.exact)] * chunk.bytes();
             if held > most.max(LEAST_ITEMS) {
                 // Only counted, to tell how much all of them take.
@@ -258,7 +260,7 @@ fn outputs(files: &[InputFile], sets: &[Against], options: &Options) -> Result<V
         let hits = attributes.with_file_name(".regimen").join(name);
         let clean = clean
             .as_ref()
-            .map(|clean| attributes_path(&file.full, &options.experiment, Some(clean)))
+            .map(|clean| attributes_path(place_of(file), &options.experiment, Some(clean)))
             .transpose()?;
         if let Some((output, first)) = clean.as_ref().and_then(|clean| {
             Some((clean, all.iter().position(|other| other.clean.as_ref() == Some(clean))?))
@@ -325,17 +327,18 @@ struct Sink {
 }
 
 impl Job for Holding<'_> {
-    type Source = Chunks;
+    type Source = RowFile;
     type Scratch = Room;
     type Part = Part;
     type Sink = Sink;
 
-    fn open(&self, number: usize) -> Result<Option<(Chunks, Sink)>> {
+    fn open(&self, number: usize) -> Result<Option<(RowFile, Sink)>> {
         let (file, outputs) = (&self.files[number], &self.outputs[number]);
         let mut hasher = self.config.clone();
         // Rows of the report name the file.
         hasher.update(file.path.as_bytes());
         hasher.update(&file.blake3.0);
+        hasher.update(self.options.fields.identity(file).as_bytes());
         let key = Hash256(*hasher.finalize().as_bytes());
         let clean = match &outputs.clean {
             None => true,
@@ -350,7 +353,7 @@ impl Job for Holding<'_> {
             return Ok(None);
         }
         let read = Arc::clone(&self.progress.read);
-        let source = within::rows(file, number as u32, 1, read, &self.memory)?;
+        let source = within::rows(file, &self.options.fields, number as u32, 1, read, &self.memory)?;
         let sink = Sink {
             attributes: Output::anew(&outputs.attributes, key)?,
             hits: Output::anew(&outputs.hits, key)?,

@@ -44,7 +44,8 @@ use crate::flow::{self, Job};
 use crate::memory::{Memory, is_long};
 use crate::output::{Output, hold, tidy};
 pub use crate::paragraphs::{Cut, Least};
-use crate::read::chunk::{Chunk, Chunks};
+use crate::read::chunk::Chunk;
+use crate::read::lines::{Fields, RowFile};
 
 /// Bytes of a document for which a paragraph counts: marks of many short ones take more than their text.
 const MARK: u64 = 12;
@@ -102,6 +103,8 @@ pub struct Options {
     pub name: String,
     /// Where attributes go instead of beside the documents.
     pub to: Option<PathBuf>,
+    /// What the documents call their text and id.
+    pub fields: Fields,
     /// Bytes for what is between reader and writer, for long documents, for what is held of every document, and for records and
     /// tables; beyond them files beside the attributes are used.
     pub memory: u64,
@@ -238,20 +241,23 @@ impl Hashing<'_> {
 }
 
 impl Job for Hashing<'_> {
-    type Source = Chunks;
+    type Source = RowFile;
     type Scratch = Room;
     type Part = (Head, Vec<u8>);
     type Sink = Output;
 
-    fn open(&self, number: usize) -> Result<Option<(Chunks, Output)>> {
+    fn open(&self, number: usize) -> Result<Option<(RowFile, Output)>> {
         let file = &self.files[number];
         let mut hasher = blake3::Hasher::new();
         hasher.update(format!("dedup 5 {:?}", self.options.by).as_bytes());
         hasher.update(&file.blake3.0);
+        hasher.update(self.options.fields.identity(file).as_bytes());
         match Output::begin(&self.path(number), Hash256(*hasher.finalize().as_bytes()))? {
             Some(output) => {
                 let read = Arc::clone(&self.progress.read);
-                Ok(Some((within::rows(file, number as u32, 1, read, self.memory)?, output)))
+                let fields = &self.options.fields;
+                let rows = within::rows(file, fields, number as u32, 1, read, self.memory)?;
+                Ok(Some((rows, output)))
             }
             None => {
                 self.kept.fetch_add(1, Ordering::Relaxed);

@@ -1,23 +1,36 @@
 //! Where things lie in Dolma's layout.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use regimen_base::fs;
+use regimen_objects::is_url;
 use regimen_recipe::InputFile;
 
 use crate::error::{Error, Result};
+use crate::read::lines::Form;
 
 /// The folder of documents. A folder that has one stands for what lies in it.
 pub const DOCUMENTS: &str = "documents";
 
+/// The place of a documents file by its name: that of an object is its URL, wherever it was brought to.
+pub(crate) fn place_of(file: &InputFile) -> &Path {
+    if is_url(&file.path) { Path::new(&file.path) } else { &file.full }
+}
+
 /// Where the attributes of a documents file go: its last folder `documents` becomes `attributes/EXPERIMENT`; or, if
-/// `to` is given, `to` takes the place of all up to that folder.
+/// `to` is given, `to` takes the place of all up to that folder. Those of a table are lines all the same, and stand in a file
+/// called after it with `.jsonl.gz` behind its name, so that no other file of documents has that place.
 ///
 /// # Errors
-/// [`Error::NoDocumentsFolder`].
+/// [`Error::NoDocumentsFolder`]; [`Error::NotBeside`] for an object, beside which nothing is written.
 pub(crate) fn attributes_path(documents: &Path, experiment: &str, to: Option<&Path>) -> Result<PathBuf> {
-    let parts: Vec<_> = documents.components().collect();
+    if to.is_none() && documents.to_str().is_some_and(is_url) {
+        return Err(Error::NotBeside { file: documents.display().to_string() });
+    }
+    let lines = as_lines(documents);
+    let parts: Vec<_> = lines.components().collect();
     let place = parts[..parts.len().saturating_sub(1)].iter().rposition(|p| p.as_os_str() == DOCUMENTS);
     match (place, to) {
         (Some(place), None) => {
@@ -28,13 +41,29 @@ pub(crate) fn attributes_path(documents: &Path, experiment: &str, to: Option<&Pa
             Ok(path)
         }
         (Some(place), Some(to)) => Ok(to.join(parts[place + 1..].iter().collect::<PathBuf>())),
-        (None, Some(to)) => Ok(to.join(documents.file_name().unwrap_or_default())),
+        (None, Some(to)) => Ok(to.join(lines.file_name().unwrap_or_default())),
         (None, None) => Err(Error::NoDocumentsFolder { file: documents.display().to_string() }),
     }
 }
 
-/// The experiments whose attributes lie beside a documents file, by name; none if it lies in no folder `documents`.
+/// The name of a file of lines for what is made of the rows of another one.
+fn as_lines(file: &Path) -> Cow<'_, Path> {
+    match Form::of_name(&file.to_string_lossy()) {
+        Form::Lines => Cow::Borrowed(file),
+        Form::Table(_) | Form::Parquet => {
+            let mut name = file.as_os_str().to_os_string();
+            name.push(".jsonl.gz");
+            Cow::Owned(name.into())
+        }
+    }
+}
+
+/// The experiments whose attributes lie beside a documents file, by name; none if it lies in no folder `documents`, or in an
+/// object store.
 pub(crate) fn experiments_of(documents: &Path) -> Result<Vec<String>> {
+    if documents.to_str().is_some_and(is_url) {
+        return Ok(Vec::new());
+    }
     let parts: Vec<_> = documents.components().collect();
     let place = parts[..parts.len().saturating_sub(1)].iter().rposition(|p| p.as_os_str() == DOCUMENTS);
     let Some(place) = place else { return Ok(Vec::new()) };
@@ -65,7 +94,7 @@ pub(crate) fn attributes_of(
     is_folder_name(experiment)?;
     let outputs = files
         .iter()
-        .map(|file| attributes_path(&file.full, experiment, to))
+        .map(|file| attributes_path(place_of(file), experiment, to))
         .collect::<Result<Vec<PathBuf>>>()?;
     let mut sorted: Vec<(&PathBuf, &InputFile)> = outputs.iter().zip(files).collect();
     sorted.sort_by_key(|(path, _)| *path);
@@ -177,6 +206,17 @@ mod tests {
         assert!(path("c/documents").is_err() && path("a.jsonl").is_err());
         let to = attributes_path(Path::new("c/documents/en/a.gz"), "x", Some(Path::new("out"))).unwrap();
         assert_eq!(to, Path::new("out/en/a.gz"));
+        // Those of objects go where they are told to, and nowhere else.
+        let url = Path::new("s3://b/web/documents/en/a.gz");
+        let to = attributes_path(url, "x", Some(Path::new("out"))).unwrap();
+        assert_eq!(to, Path::new("out/en/a.gz"));
+        assert!(matches!(attributes_path(url, "x", None), Err(Error::NotBeside { .. })));
+        assert!(experiments_of(url).unwrap().is_empty());
+        // Those of tables are lines.
+        assert_eq!(path("c/documents/a.parquet").unwrap(), "c/attributes/x/a.parquet.jsonl.gz");
+        assert_eq!(path("c/documents/a.csv.gz").unwrap(), "c/attributes/x/a.csv.gz.jsonl.gz");
+        let to = attributes_path(Path::new("a.parquet"), "x", Some(Path::new("out"))).unwrap();
+        assert_eq!(to, Path::new("out/a.parquet.jsonl.gz"));
     }
 
     fn input(path: &Path) -> InputFile {

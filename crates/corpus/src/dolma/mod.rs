@@ -22,4 +22,5 @@ pub mod stats;
 pub mod tag;
 mod within;
 
+pub use crate::read::lines::Fields;
 pub use folder::DOCUMENTS;

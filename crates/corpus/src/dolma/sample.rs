@@ -17,7 +17,6 @@ use regimen_base::{Cancel, Hash256, fs};
 use regimen_recipe::InputFile;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use super::folder::spares;
 use super::tag::Progress;
@@ -26,8 +25,8 @@ use crate::error::{Error, Place, Result};
 use crate::flow::{self, Job};
 use crate::memory::Memory;
 use crate::output::{Output, pack};
-use crate::read::chunk::{Chunk, Chunks};
-use crate::read::page::Pages;
+use crate::read::chunk::Chunk;
+use crate::read::lines::{Fields, RowFile};
 use crate::read::stream::Packing;
 
 /// How much is taken.
@@ -104,18 +103,20 @@ pub struct Sampled {
 }
 
 /// What to do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// How much is taken.
     pub amount: Amount,
+    /// What the documents call their text and id.
+    pub fields: Fields,
     /// Another one takes other documents.
     pub seed: u64,
     /// Bytes for what is between reader and writer, for long documents, and for the choice of documents.
     pub memory: u64,
 }
 
-/// Write a sample of the documents in `files`, which are in document order: JSON lines (plain, .gz, .zst) or Parquet, whose
-/// rows become JSON lines of Dolma's shape.
+/// Write a sample of the documents in `files`, which are in document order: JSON lines, or tables, whose rows become JSON lines
+/// of Dolma's shape.
 ///
 /// # Errors
 /// The earliest fault in the order of files and rows; [`Error::File`] for an output that cannot be written.
@@ -129,20 +130,20 @@ pub fn sample(
     if let To::File(path) | To::Table(path) = &to {
         spares(files.iter().map(|file| file.full.as_path()), [path.as_path()])?;
     }
-    let Options { amount, seed, memory } = *options;
+    let Options { amount, seed, memory, ref fields } = *options;
     let within = Arc::new(Memory::new(memory));
     let limit = match amount {
         Amount::Fraction(fraction) => Limit::Fraction(fraction),
         Amount::Documents(_) | Amount::Bytes(_) => {
-            let picking =
-                Picking { files, seed, amount, progress, found: Mutex::default(), memory, within: &within };
+            let (found, within) = (Mutex::default(), &within);
+            let picking = Picking { files, fields, seed, amount, progress, found, memory, within };
             flow::run(1, &picking, cancel)?;
             let found = picking.found.into_inner().unwrap_or_else(PoisonError::into_inner);
             Limit::Last(found.heap.peek().map(Candidate::at))
         }
     };
     let (read, out, done) = (AtomicU64::new(0), Mutex::new(Some(to)), Mutex::default());
-    let writing = Writing { files, seed, limit, progress, read, out, done, within: &within };
+    let writing = Writing { files, fields, seed, limit, progress, read, out, done, within: &within };
     flow::run(1, &writing, cancel)?;
     let sampled = writing.done.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(Sampled { read: writing.read.into_inner(), ..sampled })
@@ -201,40 +202,11 @@ fn hash(seed: u64, source: &str, id: &str) -> u128 {
 fn rows(
     files: &[InputFile],
     seed: u64,
-    chunk: &mut Chunk,
+    chunk: &Chunk,
     count: bool,
     mut each: impl FnMut(Seen) -> Result<()>,
 ) -> Result<()> {
     let (file, path) = (chunk.file, &files[chunk.file as usize].path);
-    if !chunk.pages.is_empty() {
-        for (number, mut page) in (chunk.first..).zip(std::mem::take(&mut chunk.pages)) {
-            let place = || Place { file: path.clone(), unit: "row", number };
-            if let Some((column, byte)) = page.invalid {
-                return Err(Error::ColumnEncoding { place: place(), column, byte });
-            }
-            let Some((text, _)) =
-                page.text().map_err(|reason| Error::Json { place: place(), column: 1, reason })?
-            else {
-                return Err(Error::MissingText { place: place(), field: "text".into() });
-            };
-            let bytes = text.len() as u64;
-            let mut metadata = std::mem::take(&mut page.metadata);
-            let mut row = Map::new();
-            let id = page.id.unwrap_or_else(|| format!("{path}:{number}"));
-            row.insert("id".into(), id.into());
-            row.insert("text".into(), text.into());
-            for field in ["source", "added", "created"] {
-                if let Some(value) = metadata.remove(field) {
-                    row.insert(field.into(), value);
-                }
-            }
-            row.insert("metadata".into(), Value::Object(metadata));
-            let (id, source) = (row["id"].to_string(), row.get("source").map(Value::to_string));
-            let at = (hash(seed, source.as_deref().unwrap_or(""), &id), file, number);
-            each(Seen { line: &Value::Object(row).to_string(), at, bytes })?;
-        }
-        return Ok(());
-    }
     chunk.rows(path, |line, place: &dyn Fn() -> Place| {
         let fault = |error: serde_json::Error, field: Option<&str>| {
             let reason = error.to_string();
@@ -275,38 +247,26 @@ fn rows(
 /// The chunks of all files, one after the other.
 struct Chain<'f> {
     files: &'f [InputFile],
+    fields: &'f Fields,
     next: usize,
-    open: Option<Opened>,
+    open: Option<RowFile>,
     read: Arc<AtomicU64>,
     within: &'f Arc<Memory>,
-}
-
-enum Opened {
-    Chunks(Chunks),
-    Pages(Pages),
 }
 
 impl flow::Source for Chain<'_> {
     fn next(&mut self) -> Result<Option<Chunk>> {
         loop {
-            let chunk = match &mut self.open {
-                None => None,
-                Some(Opened::Chunks(chunks)) => chunks.next()?,
-                Some(Opened::Pages(pages)) => pages.next()?,
-            };
-            if chunk.is_some() {
-                return Ok(chunk);
+            if let Some(file) = &mut self.open
+                && let Some(chunk) = file.next()?
+            {
+                return Ok(Some(chunk));
             }
             let Some(file) = self.files.get(self.next) else { return Ok(None) };
             let number = self.next as u32;
             self.next += 1;
             let read = Arc::clone(&self.read);
-            self.open = Some(if file.path.ends_with(".parquet") {
-                let columns = ["text", "id"];
-                Opened::Pages(Pages::table(file, columns, 0, number, &read, self.within)?)
-            } else {
-                Opened::Chunks(within::rows(file, number, 1, read, self.within)?)
-            });
+            self.open = Some(within::rows(file, self.fields, number, 1, read, self.within)?);
         }
     }
 }
@@ -388,6 +348,7 @@ impl Found {
 /// The first pass.
 struct Picking<'p> {
     files: &'p [InputFile],
+    fields: &'p Fields,
     seed: u64,
     amount: Amount,
     progress: &'p Progress,
@@ -404,7 +365,8 @@ impl<'p> Job for Picking<'p> {
 
     fn open(&self, _: usize) -> Result<Option<(Chain<'p>, Found)>> {
         let read = Arc::clone(&self.progress.read);
-        let chain = Chain { files: self.files, next: 0, open: None, read, within: self.within };
+        let (files, fields) = (self.files, self.fields);
+        let chain = Chain { files, fields, next: 0, open: None, read, within: self.within };
         Ok(Some((chain, Found::default())))
     }
 
@@ -420,7 +382,7 @@ impl<'p> Job for Picking<'p> {
         let _long = chunk.long.take();
         let mut out = Vec::new();
         let count = matches!(self.amount, Amount::Bytes(_));
-        rows(self.files, self.seed, &mut chunk, count, |seen| {
+        rows(self.files, self.seed, &chunk, count, |seen| {
             out.push(Candidate::new(&seen));
             Ok(())
         })?;
@@ -442,6 +404,7 @@ impl<'p> Job for Picking<'p> {
 /// The pass that writes.
 struct Writing<'w> {
     files: &'w [InputFile],
+    fields: &'w Fields,
     seed: u64,
     limit: Limit,
     progress: &'w Progress,
@@ -476,7 +439,8 @@ impl<'w> Job for Writing<'w> {
 
     fn open(&self, _: usize) -> Result<Option<(Chain<'w>, Sink)>> {
         let read = Arc::clone(&self.progress.read);
-        let chain = Chain { files: self.files, next: 0, open: None, read, within: self.within };
+        let (files, fields) = (self.files, self.fields);
+        let chain = Chain { files, fields, next: 0, open: None, read, within: self.within };
         let to = self.out.lock().unwrap_or_else(PoisonError::into_inner).take();
         let sink = match to {
             Some(To::File(path)) => {
@@ -505,7 +469,7 @@ impl<'w> Job for Writing<'w> {
     fn work(&self, mut chunk: Chunk, (): &mut ()) -> Result<Taken> {
         let _long = chunk.long.take();
         let (mut taken, mut read) = (Taken::default(), 0);
-        rows(self.files, self.seed, &mut chunk, true, |seen| {
+        rows(self.files, self.seed, &chunk, true, |seen| {
             read += 1;
             if self.limit.takes(seen.at) {
                 taken.bytes.extend_from_slice(seen.line.as_bytes());

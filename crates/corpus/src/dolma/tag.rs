@@ -17,7 +17,8 @@ use crate::error::{Place, Result};
 use crate::flow::{self, Job};
 use crate::memory::Memory;
 use crate::output::{Output, tidy};
-use crate::read::chunk::{Chunk, Chunks};
+use crate::read::chunk::Chunk;
+use crate::read::lines::{Fields, RowFile};
 use crate::tag::{Buffers, Scratch, Set, Tags};
 
 /// What to do.
@@ -27,6 +28,8 @@ pub struct Options {
     pub experiment: String,
     /// Where attributes go instead of beside the documents.
     pub to: Option<PathBuf>,
+    /// What the documents call their text and id.
+    pub fields: Fields,
     /// Bytes for what is between reader and writer, and for long documents.
     pub memory: u64,
 }
@@ -75,6 +78,7 @@ pub fn tag(
         set,
         writer: Writer::new(set, &options.experiment),
         config: config(set, options),
+        fields: &options.fields,
         progress,
         skipped: AtomicU64::new(0),
         memory: Arc::new(Memory::new(options.memory)),
@@ -108,6 +112,7 @@ struct Tagging<'t> {
     set: &'t Set,
     writer: Writer,
     config: blake3::Hasher,
+    fields: &'t Fields,
     progress: &'t Progress,
     skipped: AtomicU64,
     memory: Arc<Memory>,
@@ -129,20 +134,22 @@ struct Part {
 }
 
 impl Job for Tagging<'_> {
-    type Source = Chunks;
+    type Source = RowFile;
     type Scratch = Room;
     type Part = Part;
     type Sink = Output;
 
-    fn open(&self, number: usize) -> Result<Option<(Chunks, Output)>> {
+    fn open(&self, number: usize) -> Result<Option<(RowFile, Output)>> {
         let file = &self.files[number];
         let mut hasher = self.config.clone();
         hasher.update(&file.blake3.0);
+        hasher.update(self.fields.identity(file).as_bytes());
         let key = Hash256(*hasher.finalize().as_bytes());
         match Output::begin(&self.outputs[number], key)? {
             Some(output) => {
                 let read = Arc::clone(&self.progress.read);
-                Ok(Some((within::rows(file, number as u32, 1, read, &self.memory)?, output)))
+                let rows = within::rows(file, self.fields, number as u32, 1, read, &self.memory)?;
+                Ok(Some((rows, output)))
             }
             None => {
                 self.progress.read.fetch_add(file.bytes, Ordering::Relaxed);

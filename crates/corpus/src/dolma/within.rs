@@ -8,11 +8,25 @@ use regimen_recipe::InputFile;
 use crate::error::Result;
 use crate::memory::Memory;
 use crate::read::chunk::{Chunks, How};
+use crate::read::lines::{Fields, RowFile};
 use crate::read::stream::Stream;
 
-/// Open `file`, whose chunks have this number; each thread has `open` such files at once. `read` counts bytes taken from the
-/// disk.
+/// Open the documents in `file`, whose chunks have this number; each thread has `open` such files at once. `read` counts bytes
+/// taken from the disk.
 pub(super) fn rows(
+    file: &InputFile,
+    fields: &Fields,
+    number: u32,
+    open: usize,
+    read: Arc<AtomicU64>,
+    memory: &Arc<Memory>,
+) -> Result<RowFile> {
+    let window = memory.window_log(open * rayon::current_num_threads());
+    RowFile::open(file, fields, number, window, read, memory)
+}
+
+/// The same for lines as they are.
+pub(super) fn lines(
     file: &InputFile,
     number: u32,
     open: usize,

@@ -21,6 +21,9 @@ impl Hint for Error {
                     .into()
             }
             Error::Dedup(error) => return error.hint(),
+            Error::NotBeside { .. } => {
+                "name a local folder: --to DIR to write them, --attributes ./DIR (with a `/`) to read them".into()
+            }
             Error::NoDocumentsFolder { .. } => "name a folder for them with --to".into(),
             Error::Listing(error) => return error.hint(),
             Error::Objects(error) => return error.hint(),
@@ -76,11 +79,12 @@ impl Hint for Error {
                 let hint = why.hint().unwrap_or_default();
                 format!("{hint}; to drop such rows, set invalid_row = \"drop\" in the corpus stage")
             }
-            Error::MissingText { .. } => "name the field that holds the text with `text_field` in the source, or set \
+            Error::MissingText { .. } => "name the field that holds the text with `text_field` in the source (--text-field of a step), or set \
                  missing_text = \"drop\" in the corpus stage"
                 .into(),
             Error::MissingId { .. } => {
-                "set format = \"jsonl\" to name such rows by file and line, or name the field with `id_field`".into()
+                "set format = \"jsonl\" to name such rows by file and line, or name the field with `id_field` (--id-field of a step)"
+                    .into()
             }
             Error::FieldType { .. } => "correct the row, or name another field".into(),
             Error::NoKey { .. } => {
@@ -173,6 +177,11 @@ impl Hint for Error {
                  is not read"
                     .into()
             }
+            Error::Column { columns, reason, .. } if reason.ends_with("no such column") => format!(
+                "the file has the columns {}; name one with `text_field` or `id_field` of the source (--text-field and \
+                 --id-field of a step, --field of evaluation sets)",
+                columns.join(", ")
+            ),
             Error::Column { columns, .. } => format!("the file has the columns {}", columns.join(", ")),
             Error::Ledger(error) => return error.hint(),
             Error::Index { path, .. } => format!(

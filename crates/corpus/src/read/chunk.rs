@@ -42,6 +42,8 @@ pub(crate) struct Chunk {
     pub beside: Vec<Rows>,
     /// Held while anybody works on it, if it has a long document.
     pub long: Option<Long>,
+    /// Whether its lines were rows of a table, which go by their numbers there.
+    pub of_table: bool,
 }
 
 /// The lines of `data` that are not blank, with their numbers; `first` is that of the first line. At the `start` of a file
@@ -62,6 +64,11 @@ impl Chunk {
         (self.data.len() + self.pages_bytes) as u64 + paired
     }
 
+    /// What the numbers of its lines count.
+    pub fn unit(&self) -> &'static str {
+        if self.of_table { "row" } else { "line" }
+    }
+
     /// Call `each` for every line that is not blank, with what tells its place in the file called `file`.
     ///
     /// # Errors
@@ -72,7 +79,7 @@ impl Chunk {
         mut each: impl FnMut(&str, &dyn Fn() -> Place) -> Result<()>,
     ) -> Result<()> {
         for (number, line) in self.lines() {
-            let place = || Place { file: file.into(), unit: "line", number };
+            let place = || Place { file: file.into(), unit: self.unit(), number };
             let line = std::str::from_utf8(line).map_err(|e| {
                 let start = if self.offset == 0 { &self.data[..] } else { &[] };
                 Error::encoding(place(), e.valid_up_to() as u64, start)
@@ -270,6 +277,7 @@ impl Chunks {
             paired: Vec::new(),
             beside: Vec::new(),
             long: self.long.take(),
+            of_table: false,
         };
         self.next += documents;
         self.offset += cut as u64;

@@ -9,6 +9,7 @@ pub(crate) mod chunk;
 pub(crate) mod document;
 pub(crate) mod front_matter;
 pub(crate) mod gzip;
+pub(crate) mod lines;
 pub(crate) mod metadata;
 pub(crate) mod open;
 pub(crate) mod page;

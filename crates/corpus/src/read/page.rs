@@ -158,7 +158,7 @@ impl Pages {
     }
 
     /// Open a table whose texts and ids are in these columns. A text that is too long for the memory is an error.
-    pub fn table(
+    fn table(
         input: &InputFile,
         [text, id]: [&str; 2],
         number: u16,
@@ -331,7 +331,7 @@ fn bytes_of(value: &Value) -> usize {
 }
 
 /// The columns of a row with what its column `metadata` holds, be it a group or an object as text, as rows of JSON have it.
-fn flat(mut columns: Map<String, Value>) -> Map<String, Value> {
+pub(crate) fn flat(mut columns: Map<String, Value>) -> Map<String, Value> {
     let inner = match columns.get("metadata") {
         Some(Value::Object(inner)) => Some(inner.clone()),
         Some(Value::String(text)) if text.trim_start().starts_with('{') => serde_json::from_str(text).ok(),

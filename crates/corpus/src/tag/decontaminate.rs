@@ -2,7 +2,7 @@
 //! case, without punctuation).
 //!
 //! Words are runs without white space, of which only letters and numbers count, in lower case. `items` names a file of
-//! rows, each an evaluation item with its text in `field`. All n-grams of all items are looked up in every document; an
+//! rows (JSON lines, or a table by its name), each an evaluation item with its text in `field`. All n-grams of all items are looked up in every document; an
 //! item of fewer than n words (but at least 5) is looked up as a whole. Runs of hits of one item are one span, so a span
 //! is the longest stretch of words that document and item share, if that has at least n words.
 //!
@@ -30,10 +30,11 @@ use regimen_recipe::InputFile;
 use runs::{Beginnings, Sums, pieces, power};
 
 use super::{Attribute, Document, Kind, Params, Scratch, Tagger, Tags, fraction, spans, value};
-use crate::error::{Error, Result};
-use crate::read::chunk::{Chunks, How};
+use crate::error::{Error, Place, Result};
+use crate::memory::Memory;
+use crate::read::chunk::Chunk;
+use crate::read::lines::{self, Form, RowFile};
 use crate::read::row::{Fields, Scalar, parse};
-use crate::read::stream::Stream;
 
 const N: usize = 13;
 /// Items of fewer words cannot be told from chance.
@@ -74,29 +75,58 @@ pub(super) static KIND: Kind = Kind {
     },
 };
 
+/// The rows of an evaluation set.
+pub(crate) struct ItemRows<'f> {
+    rows: RowFile,
+    /// The field of the text as it was named, and in the rows as they come: those of tables have another shape.
+    named: &'f str,
+    field: &'f str,
+}
+
+impl<'f> ItemRows<'f> {
+    /// Open the set at `path`, whose texts are in the field or column `named`.
+    pub fn open(path: &Path, named: &'f str, memory: &Arc<Memory>) -> Result<ItemRows<'f>> {
+        let name = path.display().to_string();
+        let (fields, field) = match Form::of_name(&name) {
+            Form::Lines => (lines::Fields::default(), named),
+            Form::Table(_) | Form::Parquet => (lines::Fields { text: Some(named.into()), id: None }, "text"),
+        };
+        let bytes = fs::size(path)?;
+        let file = InputFile { path: name, full: path.into(), blake3: Hash256::of(&[]), bytes };
+        let rows = RowFile::open(&file, &fields, 0, memory.window_log(1), Arc::default(), memory)?;
+        Ok(ItemRows { rows: rows.with_own_ids(), named, field })
+    }
+
+    /// The next chunk; none at the end.
+    pub fn next(&mut self) -> Result<Option<Chunk>> {
+        match self.rows.next() {
+            Err(Error::MissingText { place, .. }) => Err(without(place, self.named, "")),
+            next => next,
+        }
+    }
+}
+
+/// A row without the text of an item.
+fn without(place: Place, field: &str, fields: &str) -> Error {
+    Error::Attributes {
+        place,
+        reason: format!("the row has no field `{field}` that holds the text of an item"),
+        hint: format!("name the field with --field (`field` of the tagger in a recipe){fields}"),
+    }
+}
+
 /// The texts of all items.
 fn items(path: &Path, field: &str, params: &Params) -> Result<Vec<String>> {
     let name = path.display().to_string();
-    let file =
-        InputFile { path: name.clone(), full: path.into(), blake3: Hash256::of(&[]), bytes: fs::size(path)? };
-    let mut chunks = Chunks::new(Stream::open(&file, Arc::default())?, How::Lines, 0, 0);
+    let mut rows = ItemRows::open(path, field, &Arc::new(Memory::unlimited()))?;
     let mut out = Vec::new();
-    while let Some(chunk) = chunks.next()? {
+    while let Some(chunk) = rows.next()? {
         chunk.rows(&name, |line, place| {
-            let row = parse(line, Fields { text: field, id: "id" })
+            let row = parse(line, Fields { text: rows.field, id: "id" })
                 .map_err(|bad| params.wrong("items", format!("{}: {}", place(), bad.reason)))?;
             match row.text {
                 Scalar::Text(text) => out.push(text.into_owned()),
-                Scalar::Null => {
-                    return Err(Error::Attributes {
-                        place: place(),
-                        reason: format!("the row has no field `{field}` that holds the text of an item"),
-                        hint: format!(
-                            "name the field with --field (`field` of the tagger in a recipe); {}",
-                            fields(line)
-                        ),
-                    });
-                }
+                Scalar::Null => return Err(without(place(), field, &fields(line))),
                 other => {
                     let found = other.kind();
                     return Err(params.wrong(
@@ -118,7 +148,7 @@ fn items(path: &Path, field: &str, params: &Params) -> Result<Vec<String>> {
 fn fields(line: &str) -> String {
     let row: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap_or_default();
     let names: Vec<String> = row.keys().take(12).map(|name| format!("`{name}`")).collect();
-    if names.is_empty() { "the row has none".into() } else { format!("the row has {}", names.join(", ")) }
+    if names.is_empty() { "; the row has none".into() } else { format!("; the row has {}", names.join(", ")) }
 }
 
 /// All n-grams of one length.

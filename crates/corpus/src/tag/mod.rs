@@ -14,7 +14,7 @@ mod code_copyright;
 mod code_redpajama;
 mod code_starcoder;
 mod comments;
-mod decontaminate;
+pub(crate) mod decontaminate;
 mod fineweb;
 mod gopher_datatrove;
 mod gopher_dolma;

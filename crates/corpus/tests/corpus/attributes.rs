@@ -311,13 +311,14 @@ fn files_that_do_not_fit_are_errors_too() {
 #[test]
 fn attributes_of_this_program_come_back_as_they_went() {
     use regimen_base::Cancel;
+    use regimen_corpus::dolma::Fields;
     use regimen_corpus::dolma::tag::{Options, Progress, tag};
     use regimen_corpus::tag::{Set, Wanted};
 
     let dir = with(&files()[..1]);
     let set = Set::new(&["length", "c4@dolma"].map(Wanted::named)).unwrap();
     let inputs = regimen_recipe::input_files(dir.path(), "c/documents").unwrap();
-    let options = Options { experiment: "mine".into(), to: None, memory: 1 << 30 };
+    let options = Options { experiment: "mine".into(), to: None, fields: Fields::default(), memory: 1 << 30 };
     tag(&inputs, &set, &options, &Progress::default(), &Cancel::new()).unwrap();
     let more = "tag = [{ tagger = \"length\" }]\ndrop = [\"attributes.mine__length__words != length.words\"]";
     let corpus = build(dir.path(), &config("attributes = \"c/attributes/mine\"", more));

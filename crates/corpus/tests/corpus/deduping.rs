@@ -4,6 +4,7 @@ use std::path::Path;
 
 use regimen_base::{Cancel, Hint};
 use regimen_corpus::dedup::{Keep, Own, Preset};
+use regimen_corpus::dolma::Fields;
 use regimen_corpus::dolma::dedup::{By, Cut, Filter, Found, Least, Ngrams, Options, Origin, dedup};
 use regimen_corpus::dolma::tag::Progress;
 use regimen_recipe::input_files;
@@ -12,7 +13,7 @@ use crate::common::{gzip, project};
 
 fn run(dir: &Path, by: By, threads: usize) -> Found {
     let files = input_files(dir, "c/documents").unwrap();
-    let options = Options { by, name: "dup".into(), to: None, memory: 1 << 24 };
+    let options = Options { by, name: "dup".into(), to: None, fields: Fields::default(), memory: 1 << 24 };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| dedup(&files, &options, &Progress::default(), &Cancel::new()).unwrap())
 }
@@ -121,7 +122,8 @@ fn documents_are_compared_by_any_field() {
         let dir = project(&[("c/documents/a.jsonl.gz", &gzip(rows.as_bytes()))]);
         let files = input_files(dir.path(), "c/documents").unwrap();
         let by = By::Document { key: Some(key.into()), least, keep: Keep::First };
-        let options = Options { by, name: "dup".into(), to: None, memory: 1 << 24 };
+        let options =
+            Options { by, name: "dup".into(), to: None, fields: Fields::default(), memory: 1 << 24 };
         let found = dedup(&files, &options, &Progress::default(), &Cancel::new())?;
         let list = spans(&dir.path().join("c/attributes/dup/a.jsonl.gz"));
         let marked: Vec<String> = list.into_iter().filter(|(_, s)| !s.is_empty()).map(|(id, _)| id).collect();
@@ -230,7 +232,7 @@ fn names_of_what_stays_go_to_files_and_come_back() {
             let dir = project(&[("c/documents/a.jsonl", rows.as_bytes())]);
             let files = input_files(dir.path(), "c/documents").unwrap();
             let by = document(Keep::First);
-            let options = Options { by, name: "dup".into(), to: None, memory };
+            let options = Options { by, name: "dup".into(), to: None, fields: Fields::default(), memory };
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| dedup(&files, &options, &Progress::default(), &Cancel::new()).unwrap());
             let path = dir.path().join("c/attributes/dup/a.jsonl");
@@ -265,7 +267,8 @@ fn a_saved_filter_marks_what_an_earlier_run_read() {
     let try_run = |folder: &str, filter: Filter, threads: usize| {
         let files = input_files(dir.path(), &format!("{folder}/documents")).unwrap();
         let by = By::Paragraph { cut: Cut::default(), bloom: Some(filter) };
-        let options = Options { by, name: "dup".into(), to: None, memory: 1 << 24 };
+        let options =
+            Options { by, name: "dup".into(), to: None, fields: Fields::default(), memory: 1 << 24 };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let found = pool.install(|| dedup(&files, &options, &Progress::default(), &Cancel::new()))?;
         let list = spans(&dir.path().join(folder).join("attributes/dup/a.jsonl.gz"));
@@ -302,7 +305,7 @@ fn a_saved_filter_marks_what_an_earlier_run_read() {
     let files = input_files(dir.path(), "c/documents").unwrap();
     let ngrams = Ngrams { length: 2, stride: 1, share: 0.5, skip_short: false };
     let by = By::Ngram { ngrams, cut: Cut::default(), bloom: Some(from(None, true)) };
-    let options = Options { by, name: "dup".into(), to: None, memory: 1 << 24 };
+    let options = Options { by, name: "dup".into(), to: None, fields: Fields::default(), memory: 1 << 24 };
     let error = dedup(&files, &options, &Progress::default(), &Cancel::new()).unwrap_err();
     assert!(error.to_string().contains("holds paragraphs, not n-grams of 2 words"), "{error}");
     let small = Filter { to: Some(other.clone()), ..Filter::new(1, 1e-9) };
@@ -354,7 +357,8 @@ fn many_paragraphs_are_marked_for_any_number_of_threads() {
             let dir = project(&given);
             let files = input_files(dir.path(), "c/documents").unwrap();
             let by = By::Paragraph { cut: Cut::default(), bloom: bloom.clone() };
-            let options = Options { by, name: "dup".into(), to: None, memory: 1 << 28 };
+            let options =
+                Options { by, name: "dup".into(), to: None, fields: Fields::default(), memory: 1 << 28 };
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let found =
                 pool.install(|| dedup(&files, &options, &Progress::default(), &Cancel::new()).unwrap());
@@ -450,7 +454,8 @@ fn more_ngrams_of_a_document_than_the_memory_bears_are_an_error() {
     let of = |stride| {
         let ngrams = Ngrams { length: 2, stride, share: 0.5, skip_short: false };
         let by = By::Ngram { ngrams, cut: Cut::default(), bloom: None };
-        let options = Options { by, name: "dup".into(), to: None, memory: 1 << 24 };
+        let options =
+            Options { by, name: "dup".into(), to: None, fields: Fields::default(), memory: 1 << 24 };
         dedup(&files, &options, &Progress::default(), &Cancel::new())
     };
     let error = of(1).unwrap_err();

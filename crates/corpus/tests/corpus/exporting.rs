@@ -5,6 +5,7 @@ use std::path::Path;
 
 use regimen_base::Cancel;
 use regimen_corpus::Corpus;
+use regimen_corpus::dolma::Fields;
 use regimen_corpus::dolma::mix::Pack;
 use regimen_corpus::dolma::stats::{self, FolderStats};
 use regimen_corpus::dolma::tag::Progress;
@@ -158,9 +159,15 @@ fn folder() -> tempfile::TempDir {
 fn export_folder(dir: &Path, to: &str, threads: usize) -> (FolderStats, FolderExported) {
     let files = input_files(dir, "d/documents").unwrap();
     let (progress, cancel) = (Progress::default(), Cancel::new());
-    let options = FolderOptions { tables: true, texts: Some(1000), attributes: None, memory: 1 << 30 };
+    let options = FolderOptions {
+        tables: true,
+        texts: Some(1000),
+        attributes: None,
+        fields: Fields::default(),
+        memory: 1 << 30,
+    };
     with_threads(threads, || {
-        let wanted = stats::Options { attributes: None, memory: 1 << 30 };
+        let wanted = stats::Options { attributes: None, fields: Fields::default(), memory: 1 << 30 };
         let stats = stats::stats(&files, &wanted, &progress, &cancel).unwrap();
         let done = export::folder(&files, &stats, &options, &dir.join(to), &progress, &cancel).unwrap();
         (stats, done)

@@ -2,6 +2,7 @@
 
 use regimen_base::{Cancel, Hint};
 use regimen_corpus::Result;
+use regimen_corpus::dolma::Fields;
 use regimen_corpus::dolma::stats::{Attribute, FolderStats, Options, stats};
 use regimen_corpus::dolma::tag::Progress;
 use regimen_recipe::input_files;
@@ -18,7 +19,7 @@ fn run(
     let files = input_files(dir, "d/documents").unwrap();
     let attributes = attributes.map(|all| all.iter().map(|name| name.to_string()).collect());
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-    let options = Options { attributes, memory };
+    let options = Options { attributes, fields: Fields::default(), memory };
     pool.install(|| stats(&files, &options, &Progress::default(), &Cancel::new()))
 }
 

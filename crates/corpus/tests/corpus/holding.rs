@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use regimen_base::Cancel;
+use regimen_corpus::dolma::Fields;
 use regimen_corpus::dolma::decontaminate::{Against, Decontaminated, Options, decontaminate};
 use regimen_corpus::dolma::tag::Progress;
 use regimen_recipe::input_files;
@@ -38,6 +39,7 @@ fn options(dir: &Path) -> Options {
         least: 0.0,
         experiment: "eval".into(),
         to: None,
+        fields: Fields::default(),
         report: dir.join("hits.jsonl"),
         clean: Some(dir.join("clean")),
         memory: 1 << 30,

@@ -39,6 +39,8 @@ mod rows;
 #[cfg(test)]
 mod sampling;
 #[cfg(test)]
+mod table_steps;
+#[cfg(test)]
 mod tagging;
 #[cfg(test)]
 mod trees;

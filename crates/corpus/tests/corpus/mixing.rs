@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use regimen_base::{Cancel, Hint};
+use regimen_corpus::dolma::Fields;
 use regimen_corpus::dolma::mix::{Edit, Mixed, Options, Pack, Source, mix};
 use regimen_corpus::dolma::tag::Progress;
 use regimen_corpus::{Error, Result};
@@ -16,6 +17,7 @@ fn source(dir: &Path, name: &str) -> Source {
     Source {
         name: name.into(),
         documents: input_files(dir, &format!("{name}/documents")).unwrap(),
+        fields: Fields::default(),
         attributes: Vec::new(),
         include: Vec::new(),
         drop: Vec::new(),

@@ -7,6 +7,7 @@ use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use regimen_base::{Cancel, Hint};
+use regimen_corpus::dolma::Fields;
 use regimen_corpus::dolma::sample::{Amount, Options, Sampled, To, sample};
 use regimen_corpus::dolma::tag::Progress;
 use regimen_recipe::input_files;
@@ -31,7 +32,7 @@ fn run(dir: &Path, amount: Amount, seed: u64, threads: usize) -> (Sampled, Vec<S
     let to = dir.join("out.jsonl");
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     let (progress, cancel) = (Progress::default(), Cancel::new());
-    let options = Options { amount, seed, memory: 1 << 30 };
+    let options = Options { amount, seed, fields: Fields::default(), memory: 1 << 30 };
     let sampled =
         pool.install(|| sample(&files, &options, To::File(to.clone()), &progress, &cancel)).unwrap();
     let text = std::fs::read_to_string(to).unwrap();
@@ -85,7 +86,8 @@ fn rows_without_ids_go_by_their_place_and_faults_are_placed() {
         let files = input_files(dir.path(), "in").unwrap();
         let to = To::File(dir.path().join("out.jsonl"));
         let (progress, cancel) = (Progress::default(), Cancel::new());
-        let options = Options { amount: Amount::Bytes(9), seed: 0, memory: 1 << 30 };
+        let options =
+            Options { amount: Amount::Bytes(9), seed: 0, fields: Fields::default(), memory: 1 << 30 };
         let told = sample(&files, &options, to, &progress, &cancel).unwrap_err().to_string();
         assert!(told.contains(part), "{told}");
         assert!(!dir.path().join("out.jsonl").exists());
@@ -127,7 +129,8 @@ fn rows_of_tables_become_json_lines() {
     let dir = project(&[("in/a.parquet", &table(&["one", "", "three"]))]);
     let files = input_files(dir.path(), "in").unwrap();
     let to = To::File(dir.path().join("out.jsonl"));
-    let options = Options { amount: Amount::Documents(1), seed: 0, memory: 1 << 30 };
+    let options =
+        Options { amount: Amount::Documents(1), seed: 0, fields: Fields::default(), memory: 1 << 30 };
     let told = sample(&files, &options, to, &Progress::default(), &Cancel::new());
     let told = told.unwrap_err().to_string();
     assert!(told.contains("a.parquet`, row 2: the row has no text field `text`"), "{told}");
@@ -177,7 +180,8 @@ fn a_table_keeps_licences_beside_the_text_and_rows_without_one() {
         "{\"id\":\"a\",\"text\":\"Oaks.\",\"license\":\"MIT\",\"author_kind\":\"human\"}\n{\"id\":\"b\"}\n";
     let dir = project(&[("in/a.jsonl", rows.as_bytes())]);
     let (files, path) = (input_files(dir.path(), "in").unwrap(), dir.path().join("t.parquet"));
-    let options = Options { amount: Amount::Fraction(1.0), seed: 0, memory: 1 << 30 };
+    let options =
+        Options { amount: Amount::Fraction(1.0), seed: 0, fields: Fields::default(), memory: 1 << 30 };
     let to = To::file(&path).unwrap();
     assert_eq!(sample(&files, &options, to, &Progress::default(), &Cancel::new()).unwrap().documents, 2);
     let config = "sources = [{ name = \"s\", path = \"t.parquet\" }]\nfilter = { quality = \"none\" }\nvalidation = 0\n\
@@ -207,7 +211,8 @@ fn a_table_holds_the_rows_that_json_lines_would() {
     let path = dir.path().join("out.parquet");
     let table = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let options = Options { amount: Amount::Documents(50), seed: 0, memory: 1 << 30 };
+        let options =
+            Options { amount: Amount::Documents(50), seed: 0, fields: Fields::default(), memory: 1 << 30 };
         let to = To::file(&path).unwrap();
         let (progress, cancel) = (Progress::default(), Cancel::new());
         let sampled = pool.install(|| sample(&files, &options, to, &progress, &cancel)).unwrap();
@@ -245,7 +250,8 @@ fn a_table_holds_the_rows_that_json_lines_would() {
     std::fs::copy(&path, dir.path().join("in/b.parquet")).unwrap();
     let files = input_files(dir.path(), "in").unwrap();
     let to = To::file(&dir.path().join("in/b.parquet")).unwrap();
-    let options = Options { amount: Amount::Documents(5), seed: 0, memory: 1 << 30 };
+    let options =
+        Options { amount: Amount::Documents(5), seed: 0, fields: Fields::default(), memory: 1 << 30 };
     let told = sample(&files, &options, to, &Progress::default(), &Cancel::new()).unwrap_err();
     assert!(told.to_string().contains("would be written over"), "{told}");
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use regimen_base::{Cancel, Hint};
+use regimen_corpus::dolma::Fields;
 use regimen_corpus::dolma::tag::{Options, Progress, Summary, tag};
 use regimen_corpus::tag::{Set, Wanted};
 use regimen_corpus::{Error, Result};
@@ -13,7 +14,7 @@ use crate::common::{gzip, project, zstd};
 fn run_at(dir: &Path, threads: usize) -> Result<Summary> {
     let set = Set::new(&["gopher_v1", "c4_v2", "pii_regex_with_counts_fast_v2"].map(Wanted::named))?;
     let files = input_files(dir, "c/documents").unwrap();
-    let options = Options { experiment: "x".into(), to: None, memory: 1 << 30 };
+    let options = Options { experiment: "x".into(), to: None, fields: Fields::default(), memory: 1 << 30 };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| tag(&files, &set, &options, &Progress::default(), &Cancel::new()))
 }
@@ -114,12 +115,17 @@ fn outputs_that_would_meet_are_refused() {
     ]);
     let set = Set::new(&[Wanted::named("length")]).unwrap();
     let files = input_files(dir.path(), "*/documents/*").unwrap();
-    let options = Options { experiment: "x".into(), to: Some(dir.path().join("out")), memory: 1 << 30 };
+    let options = Options {
+        experiment: "x".into(),
+        to: Some(dir.path().join("out")),
+        fields: Fields::default(),
+        memory: 1 << 30,
+    };
     let error = tag(&files, &set, &options, &Progress::default(), &Cancel::new()).unwrap_err();
     assert!(matches!(error, Error::SameOutput { .. }), "{error}");
     let lone = project(&[("a.jsonl", rows(0, 1).as_bytes())]);
     let files = input_files(lone.path(), "a.jsonl").unwrap();
-    let options = Options { experiment: "x".into(), to: None, memory: 1 << 30 };
+    let options = Options { experiment: "x".into(), to: None, fields: Fields::default(), memory: 1 << 30 };
     let error = tag(&files, &set, &options, &Progress::default(), &Cancel::new()).unwrap_err();
     assert!(error.hint().unwrap().contains("--to"), "{error}");
 }

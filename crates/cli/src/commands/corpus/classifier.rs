@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use regimen_base::{Cancel, fs, units};
+use regimen_corpus::dolma::Fields;
 use regimen_corpus::dolma::classifier::{Examples, Source, Trained};
 use regimen_corpus::dolma::tag::Progress;
 use regimen_corpus::fasttext::{LabelScores, Options};
@@ -26,7 +27,7 @@ pub fn classifier(context: &Context, args: &ClassifierArgs) -> anyhow::Result<u8
             ));
         }
     };
-    let sources = sources(args)?;
+    let sources = sources(context, args)?;
     spared(&sources, &args.to)?;
     let options = Options {
         dim: args.dim as usize,
@@ -83,7 +84,7 @@ pub fn classifier(context: &Context, args: &ClassifierArgs) -> anyhow::Result<u8
 }
 
 /// The texts that were named.
-fn sources(args: &ClassifierArgs) -> anyhow::Result<Vec<Source>> {
+fn sources(context: &Context, args: &ClassifierArgs) -> anyhow::Result<Vec<Source>> {
     let mut sources = Vec::new();
     for given in &args.label {
         let Some((label, pattern)) = given.split_once('=').filter(|(_, pattern)| !pattern.is_empty()) else {
@@ -92,10 +93,11 @@ fn sources(args: &ClassifierArgs) -> anyhow::Result<Vec<Source>> {
                 "write it like --label good=wiki/documents",
             ));
         };
-        sources.push(Source::Documents { label: label.into(), files: files(&[pattern.into()])? });
+        let (label, fields) = (label.into(), Fields { text: args.text_field.clone(), id: None });
+        sources.push(Source::Documents { label, files: files(context, &[pattern.into()])?, fields });
     }
     if !args.lines.is_empty() {
-        sources.push(Source::Lines(files(&args.lines)?));
+        sources.push(Source::Lines(files(context, &args.lines)?));
     }
     Ok(sources)
 }

@@ -7,9 +7,10 @@ use regimen_base::{Cancel, units};
 use regimen_corpus::dolma::decontaminate::{Against, Options, decontaminate as run};
 use regimen_corpus::dolma::sample::is_for_rows;
 use regimen_corpus::dolma::tag::Progress;
+use regimen_objects::is_url;
 
-use super::files;
 use super::step::step;
+use super::{brought, files};
 use crate::Context;
 use crate::args::DecontaminateArgs;
 use crate::output::{Explain, Fault, INTERRUPTED, print, print_json, say, table};
@@ -22,24 +23,36 @@ pub fn decontaminate(context: &Context, args: &DecontaminateArgs) -> anyhow::Res
         ));
     }
     is_for_rows(&args.report).explain()?;
-    let sets: Vec<Against> = args
-        .against
-        .iter()
-        .map(|file| Against { name: name_of(file), file: file.clone(), field: args.field.clone() })
-        .collect();
+    let mut sets = Vec::new();
+    for given in &args.against {
+        let file = match given.to_str().filter(|url| is_url(url)) {
+            None => given.clone(),
+            Some(url) => match &brought(context, url)?[..] {
+                [one] => one.full.clone(),
+                more => {
+                    return Err(Fault::new(
+                        format!("`{url}` means {} objects, and an evaluation set is one", more.len()),
+                        "name each of them, with commas between them",
+                    ));
+                }
+            },
+        };
+        sets.push(Against { name: name_of(given), file, field: args.field.clone() });
+    }
     if let Some(i) = (1..sets.len()).find(|&i| sets[..i].iter().any(|other| other.name == sets[i].name)) {
         return Err(Fault::new(
             format!("two evaluation sets would be called `{}`", sets[i].name),
             "rename one of the files: sets are called after them",
         ));
     }
-    let files = files(&args.documents)?;
+    let files = files(context, &args.documents)?;
     let options = Options {
         n: args.n,
         exact: args.exact,
         least: args.overlap,
         experiment: args.experiment.clone(),
         to: args.to.clone(),
+        fields: args.names.fields(),
         report: args.report.clone(),
         clean: args.drop.clone(),
         memory: args.memory,
@@ -81,7 +94,7 @@ pub fn decontaminate(context: &Context, args: &DecontaminateArgs) -> anyhow::Res
 /// A set is called after its file, without endings.
 fn name_of(path: &Path) -> String {
     let mut name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    for end in [".gz", ".zst", ".jsonl", ".json", ".ndjson"] {
+    for end in [".gz", ".zst", ".jsonl", ".json", ".ndjson", ".parquet", ".csv", ".tsv"] {
         if let Some(short) = name.strip_suffix(end).filter(|short| !short.is_empty()) {
             name = short.into();
         }

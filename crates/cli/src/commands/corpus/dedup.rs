@@ -147,8 +147,9 @@ fn separator(text: &str) -> anyhow::Result<String> {
 
 pub fn dedup(context: &Context, args: &DedupArgs) -> anyhow::Result<u8> {
     let by = by(args)?;
-    let files = files(&args.documents)?;
-    let options = Options { by, name: args.name.clone(), to: args.to.clone(), memory: args.memory };
+    let files = files(context, &args.documents)?;
+    let (name, to, fields) = (args.name.clone(), args.to.clone(), args.names.fields());
+    let options = Options { by, name, to, fields, memory: args.memory };
     let total = files.iter().map(|file| file.bytes).sum();
     let began = Instant::now();
     let run = |progress: &Progress, cancel: &Cancel| run(&files, &options, progress, cancel);

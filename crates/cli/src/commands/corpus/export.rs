@@ -82,14 +82,17 @@ fn formats(args: &CorpusExportArgs, folder: bool) -> anyhow::Result<Vec<&str>> {
     let word = &args.corpus;
     if let Some(rows) = formats.iter().find(|format| folder && ["dolma", "jsonl"].contains(*format)) {
         return Err(Fault::new(
-            format!("`--format {rows}` does not go with `{word}`, whose documents are JSON lines already"),
-            "`regimen corpus mix` writes them anew; parquet, texts and card are written of a folder",
+            format!("`--format {rows}` does not go with `{word}`, whose documents are rows already"),
+            "`regimen corpus mix` writes them anew as JSON lines; parquet, texts and card are written of a folder",
         ));
     }
     if !folder {
         let folders = "folders in Dolma's layout, and this is a finished corpus";
         unfit(args.attributes.is_some(), "--attributes", word, folders)?;
         unfit(args.memory.is_some(), "--memory", word, folders)?;
+        if let Some(option) = args.names.given() {
+            unfit(true, option, word, folders)?;
+        }
     }
     let has = |some: &[&str]| formats.iter().any(|format| some.contains(format));
     let all = format!("--format {}", formats.join(","));
@@ -184,9 +187,10 @@ fn of_folder<'f>(
         tables: has("parquet"),
         texts: has("texts").then_some(args.shard),
         attributes: args.attributes.clone(),
+        fields: args.names.fields(),
         memory,
     };
-    let counted = stats::Options { attributes: args.attributes.clone(), memory };
+    let counted = stats::Options { attributes: args.attributes.clone(), fields: args.names.fields(), memory };
     let writes = options.tables || options.texts.is_some();
     let passes = if writes { 2 } else { 1 };
     let total = passes * files.iter().map(|file| file.bytes).sum::<u64>();

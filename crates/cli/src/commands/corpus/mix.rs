@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use regimen_base::{Cancel, fs, units};
+use regimen_corpus::dolma::Fields;
 use regimen_corpus::dolma::mix::{Edit, MOST_COPIES, Mixed, Options, Pack, Source, is_name, mix as run};
 use regimen_corpus::dolma::tag::Progress;
 use serde::Deserialize;
@@ -42,6 +43,8 @@ struct Config {
 struct Entry {
     name: String,
     documents: Vec<String>,
+    text_field: Option<String>,
+    id_field: Option<String>,
     #[serde(default)]
     attributes: Vec<String>,
     #[serde(default)]
@@ -79,7 +82,7 @@ impl Bytes {
 }
 
 pub fn mix(context: &Context, args: &MixArgs) -> anyhow::Result<u8> {
-    let (sources, options) = settled(args)?;
+    let (sources, options) = settled(context, args)?;
     let bytes = |source: &Source| source.documents.iter().map(|file| file.bytes).sum::<u64>();
     let total = options.passes(&sources) * sources.iter().map(bytes).sum::<u64>();
     let began = Instant::now();
@@ -139,7 +142,7 @@ fn missed(budget: u64, mixed: &Mixed) -> Option<String> {
 }
 
 /// What the options say, and the file that they name.
-fn settled(args: &MixArgs) -> anyhow::Result<(Vec<Source>, Options)> {
+fn settled(context: &Context, args: &MixArgs) -> anyhow::Result<(Vec<Source>, Options)> {
     let config = match &args.config {
         None => Config { sources: vec![entry(args)], ..Config::default() },
         Some(path) => {
@@ -206,7 +209,8 @@ fn settled(args: &MixArgs) -> anyhow::Result<(Vec<Source>, Options)> {
             return Err(Fault::new(message, "with weight 2 a source gets twice the share of its bytes"));
         }
         sources.push(Source {
-            documents: files(&entry.documents)?,
+            documents: files(context, &entry.documents)?,
+            fields: Fields { text: entry.text_field, id: entry.id_field },
             name: entry.name,
             attributes: entry.attributes,
             include: entry.include,
@@ -228,6 +232,8 @@ fn entry(args: &MixArgs) -> Entry {
     Entry {
         name: args.name.clone(),
         documents: args.documents.clone(),
+        text_field: args.names.text_field.clone(),
+        id_field: args.names.id_field.clone(),
         attributes: args.attributes.clone(),
         include: args.include.clone(),
         drop: args.exclude.clone(),

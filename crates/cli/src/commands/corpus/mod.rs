@@ -20,13 +20,17 @@ mod tag;
 mod taggers;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use regimen_base::units;
 use regimen_corpus::dolma::DOCUMENTS;
-use regimen_recipe::{InputFile, input_files, within};
+use regimen_objects::is_url;
+use regimen_recipe::{InputFile, input_files, list_files, within};
 
 use crate::Context;
 use crate::args::Corpus;
-use crate::output::{Explain, Fault};
+use crate::meter::Meter;
+use crate::output::Explain;
 
 pub fn corpus(context: &Context, command: &Corpus) -> anyhow::Result<u8> {
     match command {
@@ -49,20 +53,39 @@ pub fn corpus(context: &Context, command: &Corpus) -> anyhow::Result<u8> {
 }
 
 /// The files that some patterns mean, each once, in the order of their paths. Of a folder in Dolma's layout they are its
-/// documents: attributes and whatever lies beside them are none.
-fn files(patterns: &[String]) -> anyhow::Result<Vec<InputFile>> {
+/// documents: attributes and whatever lies beside them are none. Objects of a store are brought here first, to where those of
+/// a recipe come.
+fn files(context: &Context, patterns: &[String]) -> anyhow::Result<Vec<InputFile>> {
     let mut all = Vec::new();
     for pattern in patterns {
-        if regimen_objects::is_url(pattern) {
-            return Err(Fault::new(
-                format!("`{pattern}` is in an object store, and this command writes beside its files"),
-                "copy the files into a folder; sources of a recipe may lie in object stores",
-            ));
-        }
         let here = Path::new("");
-        all.extend(input_files(here, &within(here, pattern, DOCUMENTS).explain()?).explain()?);
+        let pattern = within(here, pattern, DOCUMENTS).explain()?;
+        all.extend(match is_url(&pattern) {
+            true => brought(context, &pattern)?,
+            false => input_files(here, &pattern).explain()?,
+        });
     }
-    all.sort_by(|a, b| a.full.cmp(&b.full));
-    all.dedup_by(|a, b| a.full == b.full);
+    // By the parts of a path.
+    all.sort_by(|a, b| Path::new(&a.path).cmp(Path::new(&b.path)));
+    all.dedup_by(|a, b| a.path == b.path);
     Ok(all)
+}
+
+/// The objects that a URL means, under a meter if some must come.
+fn brought(context: &Context, url: &str) -> anyhow::Result<Vec<InputFile>> {
+    let listed = list_files(&context.project, url).explain()?;
+    let absent = || listed.iter().filter(|file| !file.is_here());
+    let total = absent().map(|file| file.bytes).sum();
+    let came = AtomicU64::new(0);
+    if total > 0 {
+        let objects = units::plural(absent().count() as u64, "object");
+        let mut count = |more| {
+            came.fetch_add(more, Relaxed);
+        };
+        let bring = || absent().try_for_each(|file| file.bring(&mut count));
+        Meter::new("fetch", total, context.global.quiet)
+            .watch(&|| (came.load(Relaxed), objects.clone()), bring)
+            .explain()?;
+    }
+    listed.iter().map(|file| file.input(&mut |_| ()).explain()).collect()
 }

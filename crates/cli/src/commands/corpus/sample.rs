@@ -36,8 +36,8 @@ pub fn sample(context: &Context, args: &SampleArgs) -> anyhow::Result<u8> {
         }
         None => To::Writer(Box::new(std::io::stdout())),
     };
-    let files = files(&args.documents)?;
-    let options = Options { amount, seed: args.seed, memory: args.memory };
+    let files = files(context, &args.documents)?;
+    let options = Options { amount, fields: args.names.fields(), seed: args.seed, memory: args.memory };
     let progress = Progress::default();
     let cancel = interrupt::install(context.global.quiet)?;
     let total = amount.passes() * files.iter().map(|file| file.bytes).sum::<u64>();

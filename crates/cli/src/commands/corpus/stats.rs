@@ -30,6 +30,9 @@ fn of_corpus(context: &Context, args: &StatsArgs, opened: &Opened) -> anyhow::Re
     let folders = "folders in Dolma's layout, and this is a finished corpus";
     unfit(args.attributes.is_some(), "--attributes", &args.corpus, folders)?;
     unfit(args.memory.is_some(), "--memory", &args.corpus, folders)?;
+    if let Some(option) = args.names.given() {
+        unfit(true, option, &args.corpus, folders)?;
+    }
     let stats = inspect::stats(&opened.corpus, args.clusters.unwrap_or(CLUSTERS)).explain()?;
     if context.global.json {
         print_json(&stats)?;
@@ -43,7 +46,7 @@ fn of_folder(context: &Context, args: &StatsArgs, files: &[InputFile]) -> anyhow
     let corpora = "a finished corpus, and this is a folder: `regimen corpus dedup` marks copies in one";
     unfit(args.clusters.is_some(), "--clusters", &args.corpus, corpora)?;
     let memory = args.memory.unwrap_or_else(|| bytes_of(MEMORY).unwrap_or(u64::MAX));
-    let options = Options { attributes: args.attributes.clone(), memory };
+    let options = Options { attributes: args.attributes.clone(), fields: args.names.fields(), memory };
     let total = files.iter().map(|file| file.bytes).sum();
     let run = |progress: &Progress, cancel: &Cancel| count(files, &options, progress, cancel);
     let Some(stats) = step(context, "stats", total, "nothing is kept", run)? else {

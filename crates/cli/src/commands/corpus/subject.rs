@@ -4,6 +4,7 @@ use std::path::Path;
 
 use regimen_corpus::dolma::DOCUMENTS;
 use regimen_ledger::Store;
+use regimen_objects::is_url;
 use regimen_recipe::InputFile;
 
 use super::files;
@@ -20,7 +21,7 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// A folder that has a folder `documents`, or a path through one, stands for documents; anything else is the name of a corpus.
+    /// A folder that has a folder `documents`, a path through one, or a URL stands for documents; anything else is the name of a corpus.
     pub fn new(context: &Context, word: &str) -> anyhow::Result<Subject> {
         if !names_documents(word) {
             let path = Path::new(word);
@@ -50,11 +51,14 @@ impl Subject {
                 format!("write `{word}/{DOCUMENTS}` for the folder; `regimen runs` lists the keys of stages"),
             ));
         }
-        Ok(Subject::Folder(files(&[word.into()])?))
+        Ok(Subject::Folder(files(context, &[word.into()])?))
     }
 }
 
 fn names_documents(word: &str) -> bool {
+    if is_url(word) {
+        return true;
+    }
     let path = Path::new(word);
     let artifact = path.join("manifest.json").is_file();
     let within = word.contains('/') || path.is_dir();

@@ -14,9 +14,9 @@ use crate::output::{Explain, Fault, INTERRUPTED, print_json, say};
 
 pub fn tag(context: &Context, args: &TagArgs) -> anyhow::Result<u8> {
     let set = Set::new(&wanted(args)?).explain()?;
-    let files = files(&args.documents)?;
-    let (experiment, to) = (args.experiment.clone(), args.to.clone());
-    let options = Options { experiment, to, memory: args.memory };
+    let files = files(context, &args.documents)?;
+    let (experiment, to, fields) = (args.experiment.clone(), args.to.clone(), args.names.fields());
+    let options = Options { experiment, to, fields, memory: args.memory };
     let total = files.iter().map(|file| file.bytes).sum();
     let began = Instant::now();
     let run = |progress: &Progress, cancel: &Cancel| run(&files, &set, &options, progress, cancel);

@@ -161,6 +161,10 @@ impl<'m> Pass<'m> {
         add(&fraction.to_le_bytes());
         for file in &group.files {
             add(&file.documents.blake3.0);
+            let identity = file.fields.identity(&file.documents);
+            if !identity.is_empty() {
+                add(identity.as_bytes());
+            }
             add(&(file.attributes.len() as u64).to_le_bytes());
             file.attributes.iter().for_each(|attributes| add(&attributes.blake3.0));
         }

@@ -26,6 +26,7 @@ use crate::funnel::{Count, Funnel, Step};
 use crate::memory::Memory;
 use crate::mix::Mix;
 use crate::output::{hold, tidy};
+use crate::read::lines::Fields;
 
 use job::{Counts, Group, Pass};
 use judge::Judge;
@@ -53,6 +54,8 @@ pub struct Source {
     pub name: String,
     /// Files of documents, in document order.
     pub documents: Vec<InputFile>,
+    /// What these call their text and id.
+    pub fields: Fields,
     /// Experiments whose attributes belong to them; a name with a `/` in it is the folder that holds them.
     pub attributes: Vec<String>,
     /// Expressions of which one must hold, if there are any.
@@ -70,7 +73,9 @@ pub struct Source {
 impl Source {
     /// All that decides over a document but its content and what other sources hold.
     fn identity(&self) -> String {
-        let Source { name, documents: _, attributes: _, include, drop, edit, discard, weight: _ } = self;
+        // What the rows of a file are is told with the file.
+        let Source { name, documents: _, fields: _, attributes: _, include, drop, edit, discard, weight: _ } =
+            self;
         format!("{name:?} {include:?} {drop:?} {edit:?} {discard:?}")
     }
 }
@@ -262,7 +267,7 @@ fn groups(sources: &[Source], options: &Options) -> Result<Vec<Group>> {
     for (number, source) in sources.iter().enumerate() {
         let (mut bytes, mut count) = (0, 0);
         for file in &source.documents {
-            let sheaf = Sheaf::of(file, &source.attributes)?;
+            let sheaf = Sheaf::of(file, &source.fields, &source.attributes)?;
             match all.last_mut() {
                 Some(group) if group.source == number && bytes + file.bytes <= options.shard => {
                     group.files.push(sheaf);

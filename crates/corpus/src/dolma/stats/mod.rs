@@ -11,7 +11,7 @@ use regimen_recipe::InputFile;
 use serde::Serialize;
 
 use super::aligned::Sheaf;
-use super::folder::experiments_of;
+use super::folder::{experiments_of, place_of};
 use super::known::shape_of;
 use super::tag::Progress;
 use crate::error::Result;
@@ -19,6 +19,7 @@ use crate::flow;
 use crate::funnel::Count;
 use crate::inspect::Numbers;
 use crate::memory::Memory;
+use crate::read::lines::Fields;
 use crate::tag::Shape;
 use count::{Counting, Seen, Total};
 use spread::Spread;
@@ -28,6 +29,8 @@ use spread::Spread;
 pub struct Options {
     /// Experiments whose attributes count, or with a `/` their folders; none: all that lie beside the documents.
     pub attributes: Option<Vec<String>>,
+    /// What the documents call their text and id.
+    pub fields: Fields,
     /// Bytes for what is between reader and counts, for long documents, and for the counts.
     pub memory: u64,
 }
@@ -101,7 +104,7 @@ pub fn stats(
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<FolderStats> {
-    let sheaves = Sheaves::of(files, options.attributes.as_deref())?;
+    let sheaves = Sheaves::of(files, &options.fields, options.attributes.as_deref())?;
     let memory = Arc::new(Memory::new(options.memory));
     let counting =
         Counting { sheaves: &sheaves, progress, total: Mutex::default(), allowed: options.memory, memory };
@@ -120,14 +123,14 @@ pub(crate) struct Sheaves {
 
 impl Sheaves {
     /// The files with the attributes `wanted`, or all that lie beside them.
-    pub fn of(files: &[InputFile], wanted: Option<&[String]>) -> Result<Sheaves> {
+    pub fn of(files: &[InputFile], fields: &Fields, wanted: Option<&[String]>) -> Result<Sheaves> {
         let (mut sheaves, mut names) = (Vec::with_capacity(files.len()), Vec::with_capacity(files.len()));
         for file in files {
             let experiments = match wanted {
                 Some(wanted) => wanted.to_vec(),
-                None => experiments_of(&file.full)?,
+                None => experiments_of(place_of(file))?,
             };
-            sheaves.push(Sheaf::of(file, &experiments)?);
+            sheaves.push(Sheaf::of(file, fields, &experiments)?);
             names.push(experiments);
         }
         let mut experiments: Vec<String> = names.iter().flatten().cloned().collect();

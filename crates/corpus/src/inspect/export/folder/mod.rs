@@ -20,6 +20,7 @@ use crate::dolma::tag::Progress;
 use crate::error::Result;
 use crate::flow;
 use crate::memory::Memory;
+use crate::read::lines::Fields;
 use read::Reading;
 use write::Writer;
 
@@ -32,6 +33,8 @@ pub struct FolderOptions {
     pub texts: Option<u64>,
     /// Experiments as in [`crate::dolma::stats::Options`], the same as were counted.
     pub attributes: Option<Vec<String>>,
+    /// What the documents call their text and id, the same as well.
+    pub fields: Fields,
     /// Bytes for what is between reader and writer, and for long documents.
     pub memory: u64,
 }
@@ -62,7 +65,7 @@ pub fn folder(
         no_other_tables(dir)?;
         staged = Some(Staged::new(dir)?);
     }
-    let sheaves = Sheaves::of(files, options.attributes.as_deref())?;
+    let sheaves = Sheaves::of(files, &options.fields, options.attributes.as_deref())?;
     let attributes = Attributes::of(stats);
     let reading = Reading {
         sheaves: &sheaves,
@@ -190,7 +193,7 @@ pub(super) fn text_columns() -> Vec<Declared> {
 /// # Errors
 /// [`crate::Error::NoAttributes`] and [`crate::Error::File`].
 pub fn folder_key(files: &[InputFile], attributes: Option<&[String]>) -> Result<String> {
-    let sheaves = Sheaves::of(files, attributes)?;
+    let sheaves = Sheaves::of(files, &Fields::default(), attributes)?;
     let mut hasher = blake3::Hasher::new();
     for (sheaf, experiments) in sheaves.files.iter().zip(&sheaves.of) {
         hasher.update(&sheaf.documents.blake3.0);
