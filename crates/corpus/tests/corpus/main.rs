@@ -39,6 +39,10 @@ mod rows;
 #[cfg(test)]
 mod sampling;
 #[cfg(test)]
+mod stretches;
+#[cfg(test)]
 mod tagging;
 #[cfg(test)]
 mod trees;
+#[cfg(test)]
+mod verifying;
