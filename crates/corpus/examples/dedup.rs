@@ -152,7 +152,9 @@ fn measure() -> Result<(), Failure> {
                 lsh.push(i, bands)?;
             }
             if verified {
-                let alike = |a: u32, b: u32| agreement(&signed[a as usize].1, &signed[b as usize].1) >= 0.7;
+                let alike = |a: u32, b: u32| -> Result<bool, regimen_corpus::dedup::Error> {
+                    Ok(agreement(&signed[a as usize].1, &signed[b as usize].1) >= 0.7)
+                };
                 lsh.finish_verified(documents, alike)
             } else {
                 lsh.finish(documents)

@@ -202,7 +202,7 @@ pub(crate) fn build(
     };
     let second = Second {
         rules: ground.rules.rules.len(),
-        paragraphs: config.paragraphs.min_bytes,
+        paragraphs: config.paragraphs.compared(),
         replacements: &ground.pipeline.replacements,
         reasons: ground.given,
         cancel,
@@ -230,7 +230,8 @@ pub(crate) fn build(
                 let rounds = Rounds { dir: parts, key: ground.rounds_key(&notes) };
                 // What comes of the config below is what deduplication takes, not what it may find.
                 let config = &Config { memory, ..config.clone() };
-                Some(resolve(&all, config, ground.pipeline.keep(), ground.given.of_copies, &rounds)?)
+                let (keep, reasons) = (ground.pipeline.keep(), ground.given.of_copies);
+                Some(resolve(&all, config, keep, reasons, &rounds, cancel)?)
             }
             false => None,
         };

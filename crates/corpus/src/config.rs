@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::dedup::{MinHash, Own, Preset};
 use crate::licence;
 use crate::mix::Mix;
+use crate::paragraphs::{Compared, Ngrams};
 use crate::pipeline::{Pipeline, Taggers};
 use crate::quality;
 use crate::source;
@@ -136,6 +137,14 @@ static NEAR: &[Field] = &[
     )
     .later(),
     Field::new("seed", Ty::Maybe(&Ty::COUNT), "null", "Seed of the hash functions; 1 if left out.").later(),
+    Field::new(
+        "verify",
+        Ty::Maybe(&Ty::Float { min: f64::MIN_POSITIVE, max: 1.0 }),
+        "null",
+        "Texts that share a band are near copies only if the sets of their shingles have this Jaccard similarity, counted from the \
+         texts; left out, all that share a band are.",
+    )
+    .later(),
 ];
 
 /// Fields of the table `paragraphs`.
@@ -145,7 +154,7 @@ static PARAGRAPHS: &[Field] = &[
         Ty::OneOf(&["none", "exact", "bloom"]),
         "\"none\"",
         "exact: of equal paragraphs (lines, without the white space around them) in all kept documents the first stays. \
-         bloom: the same by a Bloom filter, in less memory and with false positives.",
+         bloom: the same by a Bloom filter, in less memory and with false positives. With `words` their n-grams are compared.",
     ),
     Field::new(
         "min_bytes",
@@ -157,7 +166,7 @@ static PARAGRAPHS: &[Field] = &[
         "expected",
         Ty::POSITIVE,
         "20000000",
-        "Different paragraphs that the Bloom filter is sized for; more are an error.",
+        "Different paragraphs (with `words` n-grams) that the Bloom filter is sized for; more are an error.",
     ),
     Field::new(
         "rate",
@@ -165,6 +174,36 @@ static PARAGRAPHS: &[Field] = &[
         "1e-6",
         "Rate of false positives of the Bloom filter at that number.",
     ),
+    Field::new(
+        "words",
+        Ty::Maybe(&Ty::Int { min: 1, max: 1000 }),
+        "null",
+        "Paragraphs go of whose n-grams of so many words enough came before, as for `corpus dedup --by ngram`; 13 is the usual value. \
+         Left out, whole paragraphs are compared.",
+    )
+    .later(),
+    Field::new(
+        "overlap",
+        Ty::Maybe(&Ty::Float { min: 1e-6, max: 1.0 }),
+        "null",
+        "Share of a paragraph's n-grams that must have come before; 1 if left out.",
+    )
+    .later(),
+    Field::new(
+        "stride",
+        Ty::Maybe(&Ty::Int { min: 1, max: u32::MAX as i64 }),
+        "null",
+        "Words from the begin of an n-gram to that of the next, from the second on; 1 if left out.",
+    )
+    .later(),
+    Field::new(
+        "skip_short",
+        Ty::Maybe(&Ty::Bool),
+        "null",
+        "Whether paragraphs with fewer than two n-grams are not compared as a whole: one n-gram decides alone, and without any a \
+         paragraph stays; false if left out.",
+    )
+    .later(),
 ];
 
 /// Fields of the table `substrings`.
@@ -399,6 +438,8 @@ pub(crate) struct Edit {
 pub(crate) struct Near {
     pub preset: String,
     pub keep: String,
+    #[serde(default)]
+    pub verify: Option<f64>,
     #[serde(flatten)]
     pub own: Own,
 }
@@ -412,7 +453,7 @@ impl Near {
 
 impl Default for Near {
     fn default() -> Near {
-        Near { preset: "none".into(), keep: "first".into(), own: Own::default() }
+        Near { preset: "none".into(), keep: "first".into(), verify: None, own: Own::default() }
     }
 }
 
@@ -423,12 +464,45 @@ pub(crate) struct Paragraphs {
     pub min_bytes: u32,
     pub expected: u64,
     pub rate: f64,
+    #[serde(default)]
+    pub words: Option<u32>,
+    #[serde(default)]
+    pub overlap: Option<f64>,
+    #[serde(default)]
+    pub stride: Option<u32>,
+    #[serde(default)]
+    pub skip_short: Option<bool>,
 }
 
 impl Paragraphs {
     /// Whether paragraphs are compared.
     pub fn wanted(&self) -> bool {
         self.dedup != ParagraphDedup::None
+    }
+
+    /// How they are.
+    pub fn compared(&self) -> Compared {
+        let ngrams = self.words.map(|length| Ngrams {
+            length,
+            stride: self.stride.unwrap_or(1),
+            share: self.overlap.unwrap_or(1.0) as f32,
+            skip_short: self.skip_short.unwrap_or(false),
+        });
+        Compared { least: self.min_bytes, ngrams }
+    }
+
+    /// A field that says nothing beside the others.
+    fn idle(&self) -> Option<(&'static str, &'static str)> {
+        let of_ngrams = [
+            ("overlap", self.overlap.is_some()),
+            ("stride", self.stride.is_some()),
+            ("skip_short", self.skip_short.is_some()),
+        ];
+        if self.words.is_some() {
+            return (!self.wanted()).then_some(("words", "set paragraphs.dedup = \"exact\" or \"bloom\""));
+        }
+        let idle = of_ngrams.into_iter().find(|(_, given)| *given);
+        idle.map(|(field, _)| (field, "say how many words an n-gram has: paragraphs.words = 13"))
     }
 }
 
@@ -554,7 +628,8 @@ pub(crate) fn check(config: &Value) -> Result<(), Problem> {
     // What does not fit the types has been refused before; the tests of this function give sources alone.
     match serde_json::from_value::<Config>(config.clone()) {
         Ok(config) => {
-            if config.near.preset == "none" && config.near.own != Own::default() {
+            let near = &config.near;
+            if near.preset == "none" && (near.own != Own::default() || near.verify.is_some()) {
                 return problem(
                     "near".into(),
                     "parameters of MinHash say nothing where near duplicates are kept".into(),
@@ -569,6 +644,10 @@ pub(crate) fn check(config: &Value) -> Result<(), Problem> {
                     format!("`{key}` is no key of the metadata"),
                     "write the key alone, such as \"url\", or \"*\" for all",
                 );
+            }
+            if let Some((field, hint)) = config.paragraphs.idle() {
+                let message = format!("`{field}` says nothing: no n-grams of paragraphs are compared");
+                return problem(format!("paragraphs.{field}"), message, hint);
             }
             if let Err(error) = config.near.minhash() {
                 return problem("near".into(), error.to_string(), &error.hint().unwrap_or_default());

@@ -7,6 +7,7 @@ mod author;
 pub mod batch;
 mod bounds;
 mod build;
+mod candidates;
 pub mod code;
 mod config;
 mod corpus;

@@ -1,9 +1,16 @@
 //! Paragraphs, as deduplication compares them: lines that are not blank, or what stands between other separators.
 
+pub(crate) mod ngrams;
+
+use std::collections::VecDeque;
+
 use memchr::memmem::Finder;
 
 use crate::bounds::each_word;
 use crate::dedup::hash::hash64;
+use crate::edit;
+use crate::memory::is_long;
+pub use ngrams::Ngrams;
 
 /// A paragraph of a text.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,6 +76,64 @@ impl Cut {
 /// The lines of a text that are compared: those that have at least `least` bytes without the white space around them.
 pub(crate) fn paragraphs(text: &str, least: u32) -> impl Iterator<Item = Paragraph<'_>> {
     pieces(text, Separator::Byte(b'\n'), Least { bytes: least, words: 0 })
+}
+
+/// How a stage compares the lines of texts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Compared {
+    /// Shorter lines are not compared.
+    pub least: u32,
+    /// Lines are compared by these n-grams instead of whole.
+    pub ngrams: Option<Ngrams>,
+}
+
+impl Compared {
+    /// Append the fingerprints of what is compared of a text, in order; gives back how many. Of more n-grams than `most` not all are
+    /// appended.
+    pub fn hashes(&self, text: &str, most: u64, out: &mut Vec<u64>) -> u64 {
+        let lines = || paragraphs(text, self.least);
+        let Some(ngrams) = &self.ngrams else {
+            let before = out.len();
+            out.extend(lines().map(|line| line.hash()));
+            return (out.len() - before) as u64;
+        };
+        if is_long(text.len()) {
+            let mut all = 0;
+            for line in lines() {
+                all += ngrams.number(&line);
+                if all > most {
+                    return all;
+                }
+            }
+            out.reserve_exact(all as usize);
+        }
+        let (mut words, mut number) = (VecDeque::new(), 0);
+        for line in lines() {
+            number += ngrams.each(&line, most - number, &mut words, |hash, _| out.push(hash));
+            if number > most {
+                break;
+            }
+        }
+        number
+    }
+
+    /// Cut the lines of a text that came before: of the fingerprints those with these numbers, rising, did.
+    pub fn cuts(&self, text: &str, mut numbers: &[u32], out: &mut Vec<edit::Cut>) {
+        let lines = paragraphs(text, self.least);
+        let mut cut = |line: &Paragraph| {
+            out.push(edit::Cut { start: line.start, end: line.end, replacement: 0 });
+        };
+        if let Some(ngrams) = &self.ngrams {
+            return ngrams.again(lines, numbers, |line| cut(line));
+        }
+        let mut each = (0u32..).zip(lines);
+        while let [wanted, rest @ ..] = numbers
+            && let Some((_, found)) = each.find(|(number, _)| number == wanted)
+        {
+            cut(&found);
+            numbers = rest;
+        }
+    }
 }
 
 /// What stands between two paragraphs.
@@ -162,6 +227,32 @@ mod tests {
         assert_eq!(of("é--", "aé--bé-é--", 0), own(&[("aé--", "a"), ("bé-é--", "bé-")]));
         assert_eq!(of("|", "a|| b |c", 0), own(&[("a|", "a"), (" b |", "b"), ("c", "c")]));
         assert_eq!(of("zz", "a b", 0), own(&[("a b", "a b")]));
+    }
+
+    #[test]
+    fn lines_are_cut_by_number() {
+        let text = "one\n\ntwo longer\nthree\n";
+        let cuts = |least, ngrams, numbers: &[u32]| {
+            let mut cuts = Vec::new();
+            Compared { least, ngrams }.cuts(text, numbers, &mut cuts);
+            cuts.iter().map(|c| &text[c.start as usize..c.end as usize]).collect::<Vec<_>>()
+        };
+        assert_eq!(cuts(0, None, &[0, 2]), ["one\n", "three\n"]);
+        assert_eq!(cuts(4, None, &[0, 9]), ["two longer\n"]);
+        let ngrams = Ngrams { length: 1, stride: 1, share: 0.5, skip_short: true };
+        assert_eq!(cuts(0, Some(ngrams), &[1, 3]), ["two longer\n", "three\n"]);
+    }
+
+    #[test]
+    fn fingerprints_of_ngrams_are_no_more_than_fit() {
+        let ngrams = Some(Ngrams { length: 2, stride: 1, share: 0.5, skip_short: false });
+        let compared = Compared { least: 0, ngrams };
+        for text in ["a ".repeat(500), "! ".repeat(2 << 20)] {
+            let mut out = Vec::new();
+            assert!(compared.hashes(&text, 100, &mut out) > 100 && out.len() <= 102);
+            let all = compared.hashes(&text, u64::MAX, &mut out);
+            assert_eq!(all, text.len() as u64 / 2 - 1);
+        }
     }
 
     proptest! {

@@ -5,7 +5,7 @@
 //! Records are little endian and begin with their length, so that texts can be skipped. The files are gone once the corpus
 //! is whole.
 
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use crate::author::Author;
@@ -20,7 +20,7 @@ pub(crate) struct Hashes {
     pub url: Option<u128>,
     /// Its MinHash bands.
     pub bands: Vec<u64>,
-    /// Fingerprints of its paragraphs, those that count.
+    /// Fingerprints of its paragraphs, or of their n-grams, those that count.
     pub paragraphs: Vec<u64>,
 }
 
@@ -146,6 +146,22 @@ impl Records {
         self.rest = out.split_off(whole);
         Ok(out)
     }
+}
+
+/// Append the bytes at which the records of a file begin.
+pub(crate) fn record_starts(path: &Path, out: &mut Vec<u64>) -> Result<()> {
+    let (mut at, end) = (0, fs::size(path)?);
+    let mut file = BufReader::new(fs::open(path)?);
+    let mut length = [0; 4];
+    while at < end {
+        out.push(at);
+        let passed = file
+            .read_exact(&mut length)
+            .and_then(|()| file.seek_relative(i64::from(u32::from_le_bytes(length))));
+        passed.map_err(|e| fs::Error::new("read", path, e))?;
+        at += 4 + u64::from(u32::from_le_bytes(length));
+    }
+    if at == end { Ok(()) } else { Err(Error::Record { what: "a record between two passes" }) }
 }
 
 /// Reads what [`put`] and [`put_hashes`] wrote.

@@ -11,8 +11,9 @@ use crate::dedup::{Keep, MinHasher, Work, url};
 use crate::edit::{Cut, apply, encode};
 use crate::error::{Error, Result};
 use crate::expr::{Facts, Truth, parse};
+use crate::memory::Memory;
 use crate::names::Reason;
-use crate::paragraphs::paragraphs;
+use crate::paragraphs::{Compared, ngrams};
 use crate::part::Hashes;
 use crate::read::attributes::{TAGGER, given as given_by};
 use crate::tag::{Buffers, Scratch, Set, Shape, Span, Tags, Wanted, stored};
@@ -38,7 +39,9 @@ pub(crate) struct Pipeline {
     pub replacements: Vec<String>,
     by_url: bool,
     near: Option<(MinHasher, Keep)>,
-    paragraphs: Option<u32>,
+    paragraphs: Option<Compared>,
+    /// N-grams of one document that may be compared.
+    most: u64,
     /// Slot of the first attribute that comes with the documents.
     imported: usize,
 }
@@ -77,6 +80,8 @@ pub(crate) struct Outcome {
     pub tags: Vec<u8>,
     /// Its keep map as bytes; empty if nothing was cut.
     pub keep: Vec<u8>,
+    /// If it has more n-grams than the memory bears, how many were found and how many it bears.
+    pub crowded: Option<(u64, u64)>,
 }
 
 #[derive(Deserialize)]
@@ -191,7 +196,8 @@ impl Pipeline {
             replacements,
             by_url: config.dedup_url,
             near,
-            paragraphs: config.paragraphs.wanted().then_some(config.paragraphs.min_bytes),
+            paragraphs: config.paragraphs.wanted().then(|| config.paragraphs.compared()),
+            most: Memory::new(config.memory).longest() / ngrams::WEIGHT,
             imported: first_imported,
         })
     }
@@ -279,8 +285,10 @@ impl Pipeline {
         {
             hashes.bands.extend_from_slice(work.bands());
         }
-        if let Some(least) = self.paragraphs {
-            hashes.paragraphs.extend(paragraphs(text, least).map(|paragraph| paragraph.hash()));
+        if let Some(compared) = &self.paragraphs {
+            let number = compared.hashes(text, self.most, &mut hashes.paragraphs);
+            outcome.crowded =
+                (compared.ngrams.is_some() && number > self.most).then_some((number, self.most));
         }
         outcome
     }

@@ -11,24 +11,12 @@ use crate::config::Config;
 use crate::dedup::{self, Span, Substrings};
 use crate::edit::{self, Cut};
 use crate::error::{Error, Result};
-use crate::paragraphs::paragraphs;
 use crate::part::{Reader, Records};
 use crate::resolve::{Part, Standing};
 use crate::rounds::{Pairs, pairs};
 
 /// Bytes of records that are read and cut at once.
 const BATCH: usize = 8 << 20;
-
-/// Cuts of the paragraphs with these numbers, rising, among those of at least `least` bytes.
-pub(crate) fn paragraph_cuts(text: &str, least: u32, mut numbers: &[u32], out: &mut Vec<Cut>) {
-    let mut each = (0u32..).zip(paragraphs(text, least));
-    while let [wanted, rest @ ..] = numbers
-        && let Some((_, found)) = each.find(|(number, _)| number == wanted)
-    {
-        out.push(Cut { start: found.start, end: found.end, replacement: 0 });
-        numbers = rest;
-    }
-}
 
 /// The numbers of a document in a file of pairs of ordinal and number, of which the first `at` bytes are about documents before it.
 /// Gives back how many bytes are about this one.
@@ -54,6 +42,7 @@ pub(crate) fn substrings(
 ) -> Result<()> {
     let kept = (all.start..).zip(&all.fates).filter(|&(ordinal, _)| all.stays(ordinal));
     let (count, bytes) = kept.fold((0, 0), |(n, sum), (_, fate)| (n + 1, sum + u64::from(fate.bytes)));
+    let compared = config.paragraphs.compared();
     let mut substrings = Substrings::new(config.substrings.min_bytes as usize, config.memory)?;
     substrings.reserve(bytes);
     // The fault is found at the first document that does not fit; the user needs to know what all of them need.
@@ -89,7 +78,7 @@ pub(crate) fn substrings(
                 .map(|(ordinal, mut record, numbers)| {
                     let text = record.text_alone()?;
                     let mut cuts = Vec::new();
-                    paragraph_cuts(text, config.paragraphs.min_bytes, &numbers, &mut cuts);
+                    compared.cuts(text, &numbers, &mut cuts);
                     let left = edit::apply(text, &mut cuts, &[]).map(|(left, _)| left);
                     // Where nothing is left the document goes, and is the first to hold nothing.
                     let left = left.map(|left| if left.trim().is_empty() { String::new() } else { left });
@@ -138,15 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn paragraphs_are_cut_by_number() {
-        let text = "one\n\ntwo longer\nthree\n";
-        let cuts = |least, numbers: &[u32]| {
-            let mut cuts = Vec::new();
-            paragraph_cuts(text, least, numbers, &mut cuts);
-            cuts.iter().map(|c| &text[c.start as usize..c.end as usize]).collect::<Vec<_>>()
-        };
-        assert_eq!(cuts(0, &[0, 2]), ["one\n", "three\n"]);
-        assert_eq!(cuts(4, &[0, 9]), ["two longer\n"]);
+    fn spans_come_in_pairs() {
         let mut spans = Vec::new();
         assert!(span_cuts(&[1, 2, 3], &mut spans).is_err());
         span_cuts(&[1, 2], &mut spans).unwrap();

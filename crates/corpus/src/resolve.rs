@@ -9,14 +9,15 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use regimen_base::fs;
+use regimen_base::{Cancel, fs};
 
+use crate::candidates::{Candidates, PLACE, Places};
 use crate::config::{Config, Dedup as Whole, ParagraphDedup};
 use crate::dedup::partition::{Block, Gathered};
 use crate::dedup::{Bloom, Budget, Clusters, ExactKeys, ExactParagraphs, Facts, Keep, Kept, Lsh, Sizing};
 use crate::error::{Error, Result};
 use crate::mix::{self, Spread};
-use crate::part::{Fate, Hashes, Reader, Records};
+use crate::part::{Fate, Hashes, Reader, Records, record_starts};
 use crate::repeats::substrings;
 use crate::rounds::{self, Pairs, Rounds, pairs};
 
@@ -185,6 +186,7 @@ pub(crate) fn resolve(
     keep: Keep,
     reasons: Reasons,
     rounds: &Rounds,
+    cancel: &Cancel,
 ) -> Result<Resolved> {
     let mut all = Standing::of(parts, config.memory)?;
     let count = all.fates.len() as u32;
@@ -214,14 +216,7 @@ pub(crate) fn resolve(
     }
     if config.near.preset != "none" {
         let copies = rounds.round(rounds::NEAR, |found| {
-            let mut lsh = Lsh::new(&budget)?;
-            let gather = |ordinal, hashes: &Hashes, to: &mut _| {
-                if all.stays(ordinal) {
-                    Lsh::gather(to, ordinal, &hashes.bands);
-                }
-            };
-            in_blocks(parts, config.memory, gather, |blocks| Ok(lsh.append(blocks)?))?;
-            near_copies(&lsh.finish(count)?, keep, &all, found)
+            near_copies(&near(parts, config, &all, &budget, cancel)?, keep, &all, found)
         })?;
         all.drop_copies(&copies, reasons.near);
     }
@@ -271,6 +266,47 @@ pub(crate) fn resolve(
         repeats: begin(repeats.is_some(), rounds::SUBSTRINGS)?,
         gone: all.gone,
     })
+}
+
+/// Which documents that are kept so far are nearly the same.
+fn near(
+    parts: &[Part],
+    config: &Config,
+    all: &Standing,
+    budget: &Budget,
+    cancel: &Cancel,
+) -> Result<Clusters> {
+    let count = all.fates.len() as u32;
+    let verified = config.near.minhash()?.zip(config.near.verify);
+    // What is counted for a document leaves more than this of the memory.
+    let left = budget.memory.saturating_sub(PLACE * u64::from(count));
+    let memory = if verified.is_some() { left / 2 } else { budget.memory };
+    let mut lsh = Lsh::new(&Budget { memory, ..budget.clone() })?;
+    let gather = |ordinal, hashes: &Hashes, to: &mut _| {
+        if all.stays(ordinal) {
+            Lsh::gather(to, ordinal, &hashes.bands);
+        }
+    };
+    in_blocks(parts, config.memory, gather, |blocks| Ok(lsh.append(blocks)?))?;
+    let Some((minhash, least)) = verified else { return Ok(lsh.finish(count)?) };
+    let candidates = Candidates::new(minhash.shingles, least, places(parts, count)?, text, left / 2, cancel)?;
+    lsh.finish_verified(count, |a, b| candidates.alike(a, b))
+}
+
+/// The text of a record.
+fn text(record: &[u8]) -> Result<&str> {
+    Reader(record).text_alone()
+}
+
+/// Where the records of all documents lie.
+fn places(parts: &[Part], documents: u32) -> Result<Places> {
+    let (files, starts) = (Vec::with_capacity(parts.len()), Vec::with_capacity(documents as usize));
+    let mut places = Places { files, starts };
+    for part in parts {
+        places.files.push((places.starts.len() as u32, part.docs.clone()));
+        record_starts(&part.docs, &mut places.starts)?;
+    }
+    Ok(places)
 }
 
 /// All documents with their hashes, in document order.

@@ -2,7 +2,8 @@
 //! not compare again, and rounds that were run elsewhere ([`crate::task`]) are taken over as they are.
 //!
 //! A file holds pairs of little-endian `u32`, sorted: of `NAME.copies` a document and the one that stays in its place, of
-//! `NAME.again` a document and the index of one of its paragraphs that came before. Documents are meant by their ordinals.
+//! `NAME.again` a document and the index of one of its paragraphs that came before, or of one of their n-grams. Documents are meant by
+//! their ordinals.
 
 use std::path::{Path, PathBuf};
 

@@ -9,16 +9,17 @@ use regimen_base::Cancel;
 use crate::build::Given;
 use crate::edit::{self, Cut, KeptRange};
 use crate::error::{Error, Result};
+use crate::paragraphs::Compared;
 use crate::part::{Reader, Records};
-use crate::repeats::{paragraph_cuts, span_cuts};
+use crate::repeats::span_cuts;
 use crate::resolve::{Gone, Part, Resolved};
 use crate::write::{Incoming, Writer};
 
 /// The second pass.
 pub(crate) struct Second<'s> {
     pub rules: usize,
-    /// Least bytes of a paragraph that is compared.
-    pub paragraphs: u32,
+    /// How paragraphs are compared.
+    pub paragraphs: Compared,
     pub replacements: &'s [String],
     pub reasons: Given,
     pub cancel: &'s Cancel,
@@ -70,7 +71,7 @@ struct Decided {
     gone: Option<(u32, Gone)>,
     /// How often it is taken.
     copies: u16,
-    /// Where the numbers of the batch say which of its paragraphs came before.
+    /// Where the numbers of the batch say which of its paragraphs, or of their n-grams, came before.
     again: Range<usize>,
     /// Where they say between which bytes of what these leave stretches came before.
     repeats: Range<usize>,
@@ -281,7 +282,7 @@ impl Second<'_> {
             |out: &Edits, dropped| Edit { text: start..out.text.len(), keep: keep..out.keep.len(), dropped };
         let nothing = |out: &Edits| out.text[start..].trim().is_empty();
         room.cuts.clear();
-        paragraph_cuts(text, self.paragraphs, &batch.numbers[job.again.clone()], &mut room.cuts);
+        self.paragraphs.cuts(text, &batch.numbers[job.again.clone()], &mut room.cuts);
         let cut = room.cut(text, &document.keep, self.replacements, out)?;
         if cut && nothing(out) {
             return Ok(Some(ends(out, Some(self.reasons.paragraphs))));

@@ -94,7 +94,11 @@ fn memory(config: &Config, text: f64, documents: f64) -> f64 {
     compared += if config.near.preset == "none" { 0.0 } else { bands * 44.0 * documents };
     compared += match config.paragraphs.dedup {
         ParagraphDedup::None => 0.0,
-        ParagraphDedup::Exact => text / 60.0 * 48.0,
+        ParagraphDedup::Exact => match config.paragraphs.compared().ngrams {
+            None => text / 60.0 * 48.0,
+            // Of each word an n-gram, but for the stride.
+            Some(ngrams) => text / 6.0 / f64::from(ngrams.stride) * 48.0,
+        },
         ParagraphDedup::Bloom => Sizing::new(config.paragraphs.expected, config.paragraphs.rate)
             .map_or(0.0, |sizing| sizing.bytes() as f64),
     };

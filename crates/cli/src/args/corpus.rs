@@ -30,12 +30,14 @@ On several machines, with nothing between them but a folder that all see or an o
 
 Files that are done already, by the same taggers from the same content, are passed over.")]
     Tag(TagArgs),
-    /// Mark what came before: documents, URLs, paragraphs, paragraphs by their n-grams, or nearly the same texts
+    /// Mark what came before: documents, URLs, paragraphs, paragraphs by their n-grams, stretches of bytes, or nearly the same texts
     #[command(after_help = "Examples:
   regimen corpus dedup 'wiki/documents/*.gz' --by paragraph --name dup_para
   regimen corpus dedup wiki/documents --by paragraph --bloom 20000000 --rate 1e-6 --name dup_para
   regimen corpus dedup wiki/documents --by ngram --words 8 --overlap 0.5 --name dup_ngrams
+  regimen corpus dedup wiki/documents --by substring --stretch 500 --name dup_stretches
   regimen corpus dedup wiki/documents --by near --preset fineweb --keep longest --name near
+  regimen corpus dedup wiki/documents --by near --verify 0.8 --name near
   regimen corpus dedup wiki/documents --by document --key metadata.sha1 --name dup
   regimen corpus dedup train --by paragraph --bloom-from tests.bloom --read-only --name in_tests
 
@@ -402,7 +404,7 @@ pub struct DedupArgs {
     #[arg(required = true, value_name = "DOCUMENTS")]
     pub documents: Vec<String>,
     /// What is compared
-    #[arg(long, value_parser = ["document", "url", "paragraph", "ngram", "near"])]
+    #[arg(long, value_parser = ["document", "url", "paragraph", "ngram", "near", "substring"])]
     pub by: String,
     /// Name of the attribute and of its folder
     #[arg(long, value_name = "NAME")]
@@ -466,13 +468,22 @@ pub struct DedupArgs {
     /// Seed of the hash functions [default: 1]
     #[arg(long, value_name = "S")]
     pub seed: Option<u64>,
+    /// Take texts that share a band for copies only if the sets of their shingles have this Jaccard similarity, above 0 and at most
+    /// 1, counted from the texts [default: all that share a band are]
+    #[arg(long, value_name = "SIMILARITY")]
+    pub verify: Option<f64>,
+    /// Mark stretches of so many bytes or more that occurred before, wherever they lie in their documents, 1 to 65536
+    /// [default: 500]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=65536), value_name = "BYTES")]
+    pub stretch: Option<u32>,
     /// Which of several copies of a document stays [default: first]
     #[arg(long, value_parser = ["first", "last", "longest", "newest"])]
     pub keep: Option<String>,
     #[command(flatten)]
     pub names: FieldArgs,
-    /// Bytes that what grows with the input may take, such as 500MB: records and tables (beyond it files are used), and 16 bytes
-    /// a document where documents are compared (32 with --keep longest or newest)
+    /// Bytes that what grows with the input may take, such as 500MB: records and tables (beyond it files are used), 16 bytes
+    /// a document where documents are compared (32 with --keep longest or newest; 8 more with --verify), 5.25 bytes for a byte of text with --by
+    /// substring (9.25 above 2 GiB of text)
     #[arg(long, default_value = MEMORY, value_parser = memory, value_name = "BYTES")]
     pub memory: u64,
 }

@@ -119,7 +119,9 @@ fn a_dedup_that_was_killed_or_had_no_room_goes_on_to_the_same_bytes() {
         &["--by", "paragraph", "--bloom", "1000", "--rate", "1e-6"],
         &["--by", "paragraph", "--bloom", "1000", "--bloom-to", "out/seen.bloom"],
         &["--by", "near"],
+        &["--by", "near", "--verify", "0.8"],
         &["--by", "document"],
+        &["--by", "substring", "--stretch", "20"],
     ] {
         let dedup = [&["corpus", "dedup", "web", "--name", "again", "--to", "out"][..], by].concat();
         let text =
@@ -236,7 +238,7 @@ fn a_recipe_has_parameters_of_minhash_of_its_own() {
     };
     let key = |near: &str| plan(near).fine().json()["stages"][0]["key"].clone();
     let preset = key("{ preset = \"fineweb\" }");
-    for own in ["bands = 20", "rows = 5", "ngram = 7", "seed = 2"] {
+    for own in ["bands = 20", "rows = 5", "ngram = 7", "seed = 2", "verify = 0.8"] {
         assert_ne!(key(&format!("{{ preset = \"fineweb\", {own} }}")), preset, "{own}");
     }
     plan("{ preset = \"fineweb\", bands = 50, rows = 1 }").refused(&[
@@ -369,10 +371,25 @@ fn options_that_do_not_fit_are_refused() {
         ("paragraph", "--bands", "5", "--by near"),
         ("ngram", "--seed", "5", "--by near"),
         ("document", "--bloom-from", "x", "--by paragraph"),
+        ("document", "--verify", "0.8", "--by near"),
+        ("paragraph", "--stretch", "100", "--by substring"),
+        ("substring", "--min-bytes", "100", "--by document"),
+        ("substring", "--keep", "last", "--by document"),
+        ("substring", "--key", "id", "--by document"),
+        ("substring", "--bloom", "5", "--by paragraph"),
     ] {
         dedup(&["--by", by, option, value]).refused(&[&format!("`{option}`"), by, fits]);
     }
     assert_eq!(dedup(&["--by", "paragraph", "--rate", "0.1"]).code, Some(2), "there is no filter");
+    for verify in ["0", "1.1", "-1", "NaN"] {
+        dedup(&["--by", "near", "--verify", verify]).refused(&["`--verify ", "above 0 and at most 1"]);
+    }
+    for by in ["paragraph", "ngram"] {
+        dedup(&["--by", by, "--bloom", "0"]).refused(&["`--bloom 0`", "leave out --bloom"]);
+        dedup(&["--by", by, "--bloom-from", "x", "--rate", "0.1"]).refused(&["`--rate`", "leave out --rate"]);
+    }
+    assert_eq!(dedup(&["--by", "substring", "--stretch", "0"]).code, Some(2));
+    dedup(&["--by", "url"]).refused(&["none of 180 documents has a URL", "--by document --key"]);
     for rate in ["0", "-1", "NaN"] {
         dedup(&["--by", "paragraph", "--bloom", "50", "--rate", rate]).refused(&["`--rate ", "1e-15 to 0.5"]);
     }

@@ -44,7 +44,7 @@ fn rows(name: &str, words: &str, count: usize, bytes: usize) -> String {
 }
 
 /// Every step, writing into `OUT`; `tag` comes before the mix that reads its attributes.
-const STEPS: [&str; 10] = [
+const STEPS: [&str; 11] = [
     "tag documents --taggers gopher_v1,c4_v2,length --experiment x --to OUT/x",
     "mix documents --attributes OUT/x/ --drop gopher_v1.word_count<5 --edit c4_v2.lines_with_too_few_words --to OUT/mix --keep-map",
     "sample documents --fraction 0.9 --to OUT/fraction.jsonl",
@@ -54,6 +54,7 @@ const STEPS: [&str; 10] = [
     "dedup documents --by paragraph --name c --to OUT/c",
     "dedup documents --by paragraph --bloom 3000000 --rate 1e-4 --name d --to OUT/d",
     "dedup documents --by near --name e --to OUT/e",
+    "dedup documents --by near --bands 4 --rows 1 --verify 0.8 --name g --to OUT/g",
     "decontaminate documents --against items.jsonl --to OUT/f --report OUT/hits.jsonl --drop OUT/clean",
 ];
 
@@ -148,6 +149,19 @@ fn long_documents_are_taken_one_after_the_other() {
             within(&project, "the longest documents", step, 64_000_000);
         }
     }
+}
+
+#[test]
+fn stretches_are_found_within_the_memory_or_refused() {
+    let project = Project::empty();
+    let words = words(8 << 20);
+    project.write("documents/a.jsonl", rows("a", &words, 20_000, 300));
+    project.write("documents/b.jsonl", rows("b", &words, 1000, 4000) + &rows("bl", &words, 1, 1_000_000));
+    let step = "dedup documents --by substring --stretch 100 --name s --to OUT/s";
+    within(&project, "texts that fit", step, 64_000_000);
+    within(&project, "texts that fit", step, 256_000_000);
+    assert!(contents(&project, "out64000000") == contents(&project, "out256000000"));
+    refused(&project, step, 32_000_000, &["32.0 MB take 6.10 MB of text at most", "--memory"]);
 }
 
 /// A line of so many bytes behind a start, packed or not.

@@ -137,6 +137,30 @@ fn killed_tasks_on_several_machines_make_the_corpus_of_one() {
 }
 
 #[test]
+fn near_copies_that_are_verified_are_those_of_one_machine() {
+    let one = project();
+    let payloads = |one: &Project| {
+        one.run(&["corpus", "build", "recipe.toml"]).fine();
+        one.payloads()
+    };
+    let plain = payloads(&one);
+    one.write("recipe.toml", RECIPE.replace("keep = \"longest\"", "bands = 60, rows = 3, verify = 0.9"));
+    std::fs::remove_dir_all(one.path(".regimen")).unwrap();
+    let expected = payloads(&one);
+    assert_ne!(expected, plain);
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("between");
+    let machines: Vec<Project> = (0..2).map(|_| machine(&one)).collect();
+    std::thread::scope(|scope| {
+        for (k, project) in machines.iter().enumerate() {
+            let args = task(&store, &format!("{k}/2"), "60");
+            scope.spawn(move || run(project, &args).fine());
+        }
+    });
+    assert_eq!(collected(&one, &store).payloads(), expected);
+}
+
+#[test]
 fn a_task_killed_at_any_write_goes_on() {
     let one = Project::empty();
     one.write(

@@ -91,9 +91,17 @@ mod tests {
 
     #[test]
     fn files_read_anywhere_in_any_order_make_the_corpus_of_one_build() {
+        let whole = made_anywhere(&json!(null));
+        assert_ne!(made_anywhere(&json!(4)), whole, "n-grams find others than whole paragraphs");
+    }
+
+    /// The corpus, of whose paragraphs n-grams of so many words are compared, if it is a number; made in several ways.
+    fn made_anywhere(words: &Value) -> Vec<(String, Hash256)> {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
-        let config = project(root);
+        let mut config = project(root);
+        config["paragraphs"]["words"] = words.clone();
+        config["paragraphs"]["overlap"] = words.as_u64().map(|_| 0.5).into();
         let expected = corpus(&config, root, "one", &root.join("one-parts"));
 
         let plan = Plan::new("corpus", &config, root).unwrap();
@@ -137,6 +145,31 @@ mod tests {
             assert!(step.meet(vec![(0, &[255; 20])], root, &cancel).is_err());
         }
         assert_eq!(corpus(&config, root, "three", &root.join("more-parts")), expected);
+        expected
+    }
+
+    #[test]
+    fn near_copies_that_are_verified_are_left_to_the_build_and_so_is_what_follows() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let mut config = project(root);
+        let plain = corpus(&config, root, "plain", &root.join("plain-parts"));
+        config["near"]["verify"] = 0.9.into();
+        let expected = corpus(&config, root, "one", &root.join("one-parts"));
+        assert_ne!(expected, plain);
+        let plan = Plan::new("corpus", &config, root).unwrap();
+        let (cancel, store) = (Cancel::new(), Store::open(root).unwrap());
+        let mut gathering = Gathering::new(&plan, &root.join("parts")).unwrap();
+        for file in plan.files().unwrap() {
+            let scratch = tempfile::tempdir().unwrap();
+            let bytes = fs::read(&file.full).unwrap();
+            let made = plan.first(&[(file.number, Some(&bytes))], scratch.path(), &cancel).unwrap();
+            made.iter().for_each(|made| gathering.take(made).unwrap());
+        }
+        let gathered = gathering.finish(&store, &cancel).unwrap();
+        assert_eq!(gathered.rounds().unwrap(), ["url", "text"]);
+        assert!(gathered.step("near", 3).is_err());
+        assert_eq!(corpus(&config, root, "two", &root.join("parts")), expected);
     }
 
     #[test]

@@ -7,8 +7,7 @@
 //! 5e-6 for a million documents of 14 bands.
 //!
 //! A cluster is closed under "shares a band with", so its ends may be less alike than the threshold. With
-//! [`Lsh::finish_verified`] a pair counts only if the caller agrees, for instance by
-//! [`agreement`](super::minhash::agreement) of the signatures or by [`jaccard`](super::minhash::jaccard).
+//! [`Lsh::finish_verified`] a pair counts only if the caller agrees, as by the shingles of both ([`super::verify`]).
 
 use rayon::prelude::*;
 
@@ -101,6 +100,7 @@ impl Lsh {
                     if !new {
                         forest.unite(*first, ordinal);
                     }
+                    Ok::<(), Error>(())
                 })
             })
         })?;
@@ -109,11 +109,14 @@ impl Lsh {
 
     /// The same, but two documents of a bucket are linked only if `alike` says so. A document is compared with the leaders of
     /// its bucket: the first document, and (up to 16) those that were like no leader before them.
-    pub fn finish_verified(
+    ///
+    /// # Errors
+    /// As for [`Lsh::finish`], and what `alike` says.
+    pub fn finish_verified<E: From<Error> + Send>(
         self,
         documents: u32,
-        alike: impl Fn(u32, u32) -> bool + Sync,
-    ) -> Result<Clusters> {
+        alike: impl Fn(u32, u32) -> std::result::Result<bool, E> + Sync,
+    ) -> std::result::Result<Clusters, E> {
         let forest = self.forest(documents)?;
         self.records.by_size().into_par_iter().with_max_len(1).try_for_each(|part| {
             let passes = passes(self.records.records_of(part), VERIFIED_SLOT, share(self.tables));
@@ -121,25 +124,26 @@ impl Lsh {
                 let mut table = Firsts::<u64>::new(self.records.records_of(part).div_ceil(passes));
                 // Each slot names its newest leader; each leader the one before it.
                 let mut leaders: Vec<(u32, u32)> = Vec::new();
-                self.in_pass(part, pass, passes, |key, ordinal| {
+                self.in_pass::<E>(part, pass, passes, |key, ordinal| {
                     let (head, new) = table.entry(key, leaders.len() as u32);
                     let mut before = NONE;
                     if !new {
                         let (mut at, mut count) = (*head, 0);
                         while let Some(&(leader, next)) = leaders.get(at as usize) {
-                            if leader == ordinal || alike(leader, ordinal) {
+                            if leader == ordinal || alike(leader, ordinal)? {
                                 forest.unite(leader, ordinal);
-                                return;
+                                return Ok(());
                             }
                             (at, count) = (next, count + 1);
                         }
                         if count == LEADERS {
-                            return;
+                            return Ok(());
                         }
                         before = *head;
                         *head = leaders.len() as u32;
                     }
                     leaders.push((ordinal, before));
+                    Ok(())
                 })
             })
         })?;
@@ -154,12 +158,18 @@ impl Lsh {
     }
 
     /// The records of a partition whose key falls to this pass.
-    fn in_pass(&self, part: usize, pass: u64, passes: u64, mut f: impl FnMut(u64, u32)) -> Result<()> {
-        self.records.for_each(part, |record| {
+    fn in_pass<E: From<Error>>(
+        &self,
+        part: usize,
+        pass: u64,
+        passes: u64,
+        mut f: impl FnMut(u64, u32) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        self.records.try_each(part, |record| {
             let ([key @ .., _, _, _, _], [.., a, b, c, d]) = (record, record);
             let key = u64::from_le_bytes(*key);
             if passes == 1 || key % passes == pass {
-                f(key, u32::from_le_bytes([*a, *b, *c, *d]));
+                f(key, u32::from_le_bytes([*a, *b, *c, *d]))?;
             }
             Ok(())
         })
@@ -213,7 +223,7 @@ mod tests {
         let clusters = pool
             .install(|| {
                 if verified {
-                    lsh.finish_verified(documents, |a, b| (a ^ b) % 3 != 0)
+                    lsh.finish_verified::<Error>(documents, |a, b| Ok((a ^ b) % 3 != 0))
                 } else {
                     lsh.finish(documents)
                 }
@@ -259,8 +269,12 @@ mod tests {
             lsh.push(i, &[7]).unwrap();
         }
         // Even and odd documents share a band but are not alike.
-        let clusters = lsh.finish_verified(8, |a, b| a % 2 == b % 2).unwrap();
+        let clusters = lsh.finish_verified::<Error>(8, |a, b| Ok(a % 2 == b % 2)).unwrap();
         assert_eq!(clusters.firsts(), [0, 1, 0, 1, 0, 1, 6, 7]);
+        let mut lsh = Lsh::new(&budget(dir.path(), 1 << 20)).unwrap();
+        (0..3).for_each(|i| lsh.push(i, &[7]).unwrap());
+        let fault = lsh.finish_verified(3, |a, b| Err(Error::Order { ordinal: a, after: b })).unwrap_err();
+        assert!(matches!(fault, Error::Order { ordinal: 0, .. }));
     }
 
     #[test]

@@ -284,13 +284,18 @@ pub fn jaccard(a: &mut Vec<u64>, b: &mut Vec<u64>) -> f64 {
         set.sort_unstable();
         set.dedup();
     }
+    let (both, all) = common(a, b);
+    if all == 0 { 0.0 } else { both as f64 / all as f64 }
+}
+
+/// How many are in both of two sets, and how many in either; they are sorted, without repeats.
+pub(crate) fn common(a: &[u64], b: &[u64]) -> (usize, usize) {
     let (mut i, mut j, mut both) = (0, 0, 0usize);
     while let (Some(x), Some(y)) = (a.get(i), b.get(j)) {
         both += usize::from(x == y);
         (i, j) = (i + usize::from(x <= y), j + usize::from(y <= x));
     }
-    let all = a.len() + b.len() - both;
-    if all == 0 { 0.0 } else { both as f64 / all as f64 }
+    (both, a.len() + b.len() - both)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 //! | [`exact`] | documents or URLs by 128-bit key, paragraphs by 64-bit fingerprint |
 //! | [`bloom`], [`bloom_file`] | blocked Bloom filter; its file |
 //! | [`shingle`], [`minhash`], [`lsh`] | near duplicates: text to shingles, to signatures and bands, to clusters |
+//! | [`verify`] | whether two texts are alike by their shingles themselves |
 //! | [`substring`] | byte spans that occur twice, by a suffix array |
 //! | [`keep`] | which copy of a cluster stays |
 //! | [`partition`], [`forest`] | records on disk or in memory by their key; disjoint sets |
@@ -32,6 +33,7 @@ pub mod shingle;
 pub mod substring;
 pub(crate) mod suffixes;
 pub mod url;
+pub mod verify;
 
 pub use bloom::{Batch, Bloom, Sizing};
 pub use distinct::Distinct;
@@ -44,3 +46,4 @@ pub use minhash::{Family, MinHash, MinHasher, Own, Preset, Work};
 pub use partition::Budget;
 pub use shingle::Shingles;
 pub use substring::{Span, Substrings};
+pub use verify::Verify;

@@ -241,12 +241,21 @@ impl<const W: usize> Partitions<W> {
     }
 
     /// All records of a partition, in the order in which they were pushed.
-    pub fn for_each(&self, part: usize, mut f: impl FnMut(&[u8; W]) -> Result<()>) -> Result<()> {
+    pub fn for_each(&self, part: usize, f: impl FnMut(&[u8; W]) -> Result<()>) -> Result<()> {
+        self.try_each(part, f)
+    }
+
+    /// The same for work that fails in its own ways.
+    pub fn try_each<E: From<Error>>(
+        &self,
+        part: usize,
+        mut f: impl FnMut(&[u8; W]) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
         let Part { chunks, spilled, .. } = &self.parts[part];
         if *spilled > 0 {
             let path = self.path(part);
             let cannot = |e| Error::File(fs::Error::new("read", &path, e));
-            let mut file = BufReader::with_capacity(READ, fs::open(&path)?);
+            let mut file = BufReader::with_capacity(READ, fs::open(&path).map_err(Error::File)?);
             let mut record = [0; W];
             for _ in 0..*spilled {
                 file.read_exact(&mut record).map_err(cannot)?;

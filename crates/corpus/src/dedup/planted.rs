@@ -2,10 +2,12 @@
 
 use regimen_base::Philox;
 
+use super::error::Result;
 use super::keep::{Keep, Kept};
 use super::lsh::Lsh;
 use super::minhash::{MinHash, MinHasher, Preset, Work, agreement, jaccard};
 use super::partition::Budget;
+use super::verify::Verify;
 
 /// A word of a vocabulary of 30 000, common ones more often.
 fn word(random: &mut Philox) -> String {
@@ -131,10 +133,16 @@ fn verified_pairs_are_alike_where_bands_alone_mislead() {
     let kept = |clusters| Kept::new(&clusters, Keep::First, |_| unreachable!());
     let plain = kept(lsh(&corpus, dir.path()).finish(documents).unwrap());
     let signatures = &corpus.signatures;
-    let alike = |a: u32, b: u32| agreement(&signatures[a as usize], &signatures[b as usize]) >= 0.6;
+    let alike = |a: u32, b: u32| -> Result<bool> {
+        Ok(agreement(&signatures[a as usize], &signatures[b as usize]) >= 0.6)
+    };
     let by_signature = kept(lsh(&corpus, dir.path()).finish_verified(documents, alike).unwrap());
-    let sets = corpus.shingles.clone();
-    let alike = |a: u32, b: u32| jaccard(&mut sets[a as usize].clone(), &mut sets[b as usize].clone()) >= 0.5;
+    let verify = Verify::new(minhash.shingles, 0.5, documents, 1 << 24).unwrap();
+    let joined: Vec<String> = texts.iter().map(|words| words.join(" ")).collect();
+    let alike = |a: u32, b: u32| -> Result<bool> {
+        let text = |i: u32| (i, &joined[i as usize][..]);
+        Ok(verify.known(a, b).unwrap_or_else(|| verify.alike(text(a), text(b))))
+    };
     let by_jaccard = kept(lsh(&corpus, dir.path()).finish_verified(documents, alike).unwrap());
 
     assert!(precision(&plain, &mut corpus.shingles).0 < 0.9);

@@ -35,6 +35,8 @@ const M: u64 = 0xD134_2543_DE82_EF95;
 const START: u64 = 0x9216_D5D9_8979_FB1B;
 /// The longest shingle.
 pub const LONGEST: usize = 1024;
+/// Bytes of a long text that are cut into shingles at once.
+const PIECE: usize = 1 << 16;
 
 const SEPARATOR: u8 = 0;
 const LETTER: u8 = 1;
@@ -98,6 +100,42 @@ impl Shingles {
     /// The shingles of `text` into `shingles`, in order, with repeats. `units` is scratch: the hashes of words or characters.
     pub fn of(self, text: &str, units: &mut Vec<u64>, shingles: &mut Vec<u64>) {
         units.clear();
+        self.units(text, units);
+        roll(units, self.length(), shingles);
+    }
+
+    /// The same piece by piece, so that a long text takes no more room than a short one: `found` gets the shingles in order, with
+    /// repeats. `units` and `shingles` are scratch.
+    pub fn each(
+        self,
+        text: &str,
+        units: &mut Vec<u64>,
+        shingles: &mut Vec<u64>,
+        mut found: impl FnMut(&[u64]),
+    ) {
+        let (length, mut any) = (self.length(), false);
+        units.clear();
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (piece, behind) = rest.split_at(self.piece(rest));
+            rest = behind;
+            self.units(piece, units);
+            if units.len() >= length {
+                roll(units, length, shingles);
+                found(shingles);
+                // The next shingles begin with these.
+                units.drain(..units.len() - (length - 1));
+                any = true;
+            }
+        }
+        if !any {
+            roll(units, length, shingles);
+            found(shingles);
+        }
+    }
+
+    /// Append the hashes of the words or characters of `text`.
+    fn units(self, text: &str, units: &mut Vec<u64>) {
         match self {
             Shingles::Words(_) => words(text, units),
             Shingles::Spaced(_) => spaced(text, units),
@@ -105,7 +143,22 @@ impl Shingles {
                 units.extend(text.chars().map(|c| mix(u64::from(u32::from(c)) ^ START)));
             }
         }
-        roll(units, self.length(), shingles);
+    }
+
+    /// Bytes of a first piece of `text` that no word crosses the end of: about [`PIECE`], or up to the next white space.
+    fn piece(self, text: &str) -> usize {
+        if text.len() <= PIECE {
+            return text.len();
+        }
+        match self {
+            Shingles::Characters(_) => text.floor_char_boundary(PIECE),
+            Shingles::Words(_) | Shingles::Spaced(_) => {
+                let (bytes, space) = (text.as_bytes(), |byte: &u8| byte.is_ascii_whitespace());
+                let last = bytes[..PIECE].iter().rposition(space);
+                let next = || bytes[PIECE..].iter().position(space).map(|at| PIECE + at);
+                last.or_else(next).map_or(text.len(), |at| at + 1)
+            }
+        }
     }
 }
 
@@ -291,6 +344,28 @@ mod tests {
         let (mut units, mut out) = (Vec::new(), Vec::new());
         shingles.of(text, &mut units, &mut out);
         out
+    }
+
+    #[test]
+    fn pieces_of_a_text_have_its_shingles() {
+        let parts = ["word", "Don't, ", "1984 ", "é", "中文字", "\n\n", "\u{a0}", "-", "a b c "];
+        let text = |seed: u64, count: u64, spaces: bool| -> String {
+            let pick = |i| parts[(mix(seed ^ i << 8) % parts.len() as u64) as usize];
+            (0..count)
+                .map(|i| if spaces { pick(i).into() } else { pick(i).replace([' ', '\n'], "x") })
+                .collect()
+        };
+        for (count, spaces) in [(0, true), (2, true), (90_000, true), (90_000, false)] {
+            let text = text(count, count, spaces);
+            for length in [1, 5, 1024] {
+                for kind in [Shingles::Words(length), Shingles::Spaced(length), Shingles::Characters(length)]
+                {
+                    let mut pieces = Vec::new();
+                    kind.each(&text, &mut vec![1], &mut vec![2], |some| pieces.extend_from_slice(some));
+                    assert!(pieces == of(kind, &text), "{kind:?} of {count}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -69,6 +69,13 @@ impl Substrings {
         suffixes::memory_for(text).saturating_add(text / 4 + 16).saturating_add(documents.saturating_mul(16))
     }
 
+    /// Bytes of text for which `memory` bytes suffice, but for 16 a document.
+    pub fn text_in(memory: u64) -> u64 {
+        let memory = memory.saturating_sub(16);
+        let narrow = (memory / 21 * 4).min(NARROW);
+        if narrow < NARROW { narrow } else { narrow.max(memory / 37 * 4) }
+    }
+
     /// Make room for so many bytes of text, or for what the memory allows, so that the text is not moved as it grows.
     pub fn reserve(&mut self, text: u64) {
         // A request that cannot be met is told when the bytes come.

@@ -1,17 +1,17 @@
 //! Deduplicating the files of a Dolma folder: `documents/REST` in, `attributes/NAME/REST` out, one span for everything that
-//! came before: the paragraph, or the whole document. As in Dolma, the spans' score is 1 (or a share of n-grams) and a mixer
+//! came before: the stretch, the paragraph, or the whole document. As in Dolma, the spans' score is 1 (or a share of n-grams) and a mixer
 //! removes them; unlike there, "before" means document order (files sorted by path, then rows), so the result is always the same.
-//! Beside the span of a whole document stands whose copy it is.
+//! Beside the span of a whole document stands whose copy it is. Stretches of bytes, which Dolma's deduper does not know, are
+//! those of [`crate::dedup::substring`].
 //!
-//! Two passes: the first reads all files on all threads and leaves hashes behind, file by file; then everything is decided in
-//! document order; the second writes the attributes.
+//! Two passes: the first reads all files on all threads and leaves hashes behind (or texts, where hashes are not enough), file by
+//! file; then everything is decided in document order; the second writes the attributes.
 
 mod copies;
 mod field;
 mod filter;
 mod frames;
 mod marks;
-mod ngrams;
 mod record;
 mod write;
 
@@ -28,7 +28,6 @@ use regimen_recipe::InputFile;
 pub use filter::{Filter, Origin};
 use frames::{Head, Parts};
 use marks::decide;
-pub use ngrams::Ngrams;
 use write::write;
 
 use super::folder::attributes_of;
@@ -38,19 +37,18 @@ use super::tag::{Progress, Summary};
 use super::within;
 use crate::date;
 use crate::dedup::hash::hash128;
-use crate::dedup::{Keep, MinHash, MinHasher, Work, url};
+use crate::dedup::{Keep, MinHash, MinHasher, Substrings, Work, url};
 use crate::error::{Error, Place, Result};
 use crate::flow::{self, Job};
 use crate::memory::{Memory, is_long};
 use crate::output::{Output, hold, tidy};
-pub use crate::paragraphs::{Cut, Least};
+use crate::paragraphs::ngrams;
+pub use crate::paragraphs::{Cut, Least, Ngrams};
 use crate::read::chunk::Chunk;
 use crate::read::lines::{Fields, RowFile};
 
 /// Bytes of a document for which a paragraph counts: marks of many short ones take more than their text.
 const MARK: u64 = 12;
-/// The same for an n-gram, of which nothing else is held.
-const NGRAM: u64 = 4;
 
 /// What is compared.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,8 +87,16 @@ pub enum By {
     Near {
         /// Its parameters.
         minhash: MinHash,
+        /// The similarity of their shingles, above 0 and at most 1, from which on texts that share a band are copies; none: all
+        /// that share one are.
+        verify: Option<f64>,
         /// Which of several copies stays.
         keep: Keep,
+    },
+    /// Stretches of bytes, wherever they lie in their documents.
+    Substring {
+        /// Shorter ones are not compared.
+        least: u32,
     },
 }
 
@@ -116,11 +122,11 @@ pub struct Found {
     /// What was read.
     #[serde(flatten)]
     pub summary: Summary,
-    /// Things that were compared.
+    /// Things that were compared; bytes of text where stretches of them were.
     pub compared: u64,
     /// Those that came before.
     pub duplicates: u64,
-    /// Spans that were written: documents or paragraphs that are marked.
+    /// Spans that were written: documents, paragraphs or stretches that are marked.
     pub marked: u64,
 }
 
@@ -129,7 +135,7 @@ impl By {
     fn bloom(&self) -> Option<&Filter> {
         match self {
             By::Paragraph { bloom, .. } | By::Ngram { bloom, .. } => bloom.as_ref(),
-            By::Document { .. } | By::Url { .. } | By::Near { .. } => None,
+            By::Document { .. } | By::Url { .. } | By::Near { .. } | By::Substring { .. } => None,
         }
     }
 
@@ -137,14 +143,15 @@ impl By {
     fn keep(&self) -> Option<Keep> {
         match self {
             By::Document { keep, .. } | By::Url { keep } | By::Near { keep, .. } => Some(*keep),
-            By::Paragraph { .. } | By::Ngram { .. } => None,
+            By::Paragraph { .. } | By::Ngram { .. } | By::Substring { .. } => None,
         }
     }
 
     /// Bytes of a document for which one of them counts.
     fn weight(&self) -> u64 {
         match self {
-            By::Ngram { .. } => NGRAM,
+            By::Ngram { .. } => ngrams::WEIGHT,
+            By::Substring { .. } => 1,
             By::Document { .. } | By::Url { .. } | By::Paragraph { .. } | By::Near { .. } => MARK,
         }
     }
@@ -163,6 +170,7 @@ impl By {
             By::Document { .. } | By::Url { .. } | By::Near { .. } => "documents",
             By::Paragraph { .. } => "paragraphs",
             By::Ngram { .. } => "n-grams",
+            By::Substring { .. } => "bytes",
         }
     }
 }
@@ -170,7 +178,8 @@ impl By {
 /// Mark what came before in all documents of `files`, which are in document order.
 ///
 /// # Errors
-/// The earliest fault in the order of files and rows; a Bloom filter that was too small.
+/// The earliest fault in the order of files and rows; a Bloom filter that was too small; what does not fit into the memory; no
+/// document that has what is compared.
 pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel: &Cancel) -> Result<Found> {
     let outputs = attributes_of(files, &options.name, options.to.as_deref())?;
     let Some(first) = outputs.first() else { return Ok(Found::default()) };
@@ -188,21 +197,25 @@ pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel
         filter.check(files, &outputs)?;
         memory.check_filter(&filter.sizing(&options.by.keys())?)?;
     }
-    let kept = AtomicU64::new(0);
-    let job = Hashing { files, options, work: &work, hasher, progress, kept, memory: &memory };
+    let (kept, texts) = (AtomicU64::new(0), Texts::default());
+    let job = Hashing { files, options, work: &work, hasher, progress, kept, texts, memory: &memory };
     flow::run(files.len(), &job, cancel)?;
     let parts = Parts::new(files, (0..files.len()).map(|i| job.path(i)).collect())?;
-    if let By::Document { key: Some(field), .. } = &options.by
-        && parts.all.documents > 0
-        && parts.all.compared == 0
-    {
-        return Err(Error::NoKey { field: field.clone(), documents: parts.all.documents });
+    let documents = parts.all.documents;
+    if documents > 0 && parts.all.compared == 0 {
+        match &options.by {
+            By::Document { key: Some(field), .. } => {
+                return Err(Error::NoKey { field: field.clone(), documents });
+            }
+            By::Url { .. } => return Err(Error::NoUrl { documents }),
+            _ => {}
+        }
     }
     let mut found = Found {
         summary: Summary {
             files: files.len() as u64,
             skipped: job.kept.load(Ordering::Relaxed),
-            documents: parts.all.documents,
+            documents,
             text_bytes: parts.all.text,
         },
         ..Found::default()
@@ -224,7 +237,15 @@ struct Hashing<'h> {
     progress: &'h Progress,
     /// Files whose hashes a run before left.
     kept: AtomicU64,
+    texts: Texts,
     memory: &'h Arc<Memory>,
+}
+
+/// The texts of which a suffix array is to be made, so far.
+#[derive(Default)]
+struct Texts {
+    bytes: AtomicU64,
+    documents: AtomicU64,
 }
 
 #[derive(Default)]
@@ -249,7 +270,7 @@ impl Job for Hashing<'_> {
     fn open(&self, number: usize) -> Result<Option<(RowFile, Output)>> {
         let file = &self.files[number];
         let mut hasher = blake3::Hasher::new();
-        hasher.update(format!("dedup 5 {:?}", self.options.by).as_bytes());
+        hasher.update(format!("dedup 6 {:?}", self.options.by).as_bytes());
         hasher.update(&file.blake3.0);
         hasher.update(self.options.fields.identity(file).as_bytes());
         match Output::begin(&self.path(number), Hash256(*hasher.finalize().as_bytes()))? {
@@ -260,6 +281,9 @@ impl Job for Hashing<'_> {
                 Ok(Some((rows, output)))
             }
             None => {
+                if let By::Substring { .. } = self.options.by {
+                    self.room(&frames::total(&self.path(number))?)?;
+                }
                 self.kept.fetch_add(1, Ordering::Relaxed);
                 self.progress.read.fetch_add(file.bytes, Ordering::Relaxed);
                 Ok(None)
@@ -295,6 +319,7 @@ impl Job for Hashing<'_> {
             Ok(())
         })?;
         head.length = out.len() as u64;
+        self.room(&head)?;
         self.progress.documents.fetch_add(head.documents, Ordering::Relaxed);
         self.progress.text.fetch_add(head.text, Ordering::Relaxed);
         Ok((head, out))
@@ -331,9 +356,21 @@ impl Hashing<'_> {
         self.memory.longest() / self.options.by.weight()
     }
 
-    /// Append the record of a row: lengths of what follows, id, source, code points of the text, its day, and what is
-    /// compared: for paragraphs and their n-grams hash, start and end of each, else hashes alone. Gives back how many these
-    /// are; of more n-grams than [`Hashing::most`] not all are appended.
+    /// Refuse texts whose suffix array does not fit as soon as that is known: before they fill the disk.
+    fn room(&self, head: &Head) -> Result<()> {
+        let By::Substring { .. } = self.options.by else { return Ok(()) };
+        let bytes = head.text + self.texts.bytes.fetch_add(head.text, Ordering::Relaxed);
+        let documents = head.documents + self.texts.documents.fetch_add(head.documents, Ordering::Relaxed);
+        if Substrings::memory_for(bytes, documents) <= self.options.memory {
+            return Ok(());
+        }
+        let files = self.files.iter().map(|file| file.bytes).sum();
+        Err(Error::SuffixMemory { files, allowed: self.options.memory })
+    }
+
+    /// Append the record of a row: lengths of what follows, id, source, code points of the text, its day, what is compared (for
+    /// paragraphs and their n-grams hash, start and end of each, else hashes alone), and, if it is looked at again, the text.
+    /// Gives back how many things are compared; of more n-grams than [`Hashing::most`] not all are appended.
     fn hash(&self, row: &Row, room: &mut Room, out: &mut Vec<u8>, place: &dyn Fn() -> Place) -> Result<u64> {
         let text = row.text();
         let source = row.source.map_or("", |source| source.get());
@@ -420,6 +457,13 @@ impl Hashing<'_> {
                         number += 1;
                     }
                 }
+                if self.options.by.layout().text {
+                    out.extend_from_slice(text.as_bytes());
+                }
+            }
+            By::Substring { .. } => {
+                out.extend_from_slice(text.as_bytes());
+                return Ok(text.len() as u64);
             }
         }
         out[count..count + 4].copy_from_slice(&(number as u32).to_le_bytes());

@@ -91,6 +91,9 @@ impl Hint for Error {
                 "name a field of the rows with --key, such as id or metadata.url; --min-bytes and --min-words pass over short ones"
                     .into()
             }
+            Error::NoUrl { .. } => {
+                "put the address of a page there, or compare another field with --by document --key FIELD".into()
+            }
             Error::DuplicateId { .. } => {
                 "make the ids unique, or split the files into two sources with names of their own".into()
             }
@@ -120,7 +123,7 @@ impl Hint for Error {
             Error::Crowded { what, number, weight, .. } => {
                 let enough = Memory::for_longest(number.saturating_mul(*weight)).div_ceil(1_000_000);
                 let fewer = match *what {
-                    "n-grams" => "take fewer n-grams with a larger --stride",
+                    "n-grams" => "take fewer n-grams with a larger --stride (in a recipe paragraphs.stride)",
                     _ => "pass over short paragraphs with --min-bytes or --min-words",
                 };
                 format!("allow more with --memory {enough}MB, or {fewer}")
@@ -134,6 +137,11 @@ impl Hint for Error {
             }
             Error::StepMemory { needed, instead, .. } => {
                 format!("allow more with --memory {}MB, or {instead}", needed.div_ceil(1_000_000))
+            }
+            Error::SuffixMemory { .. } => {
+                "allow more with --memory: 5.25 bytes for a byte of text, 9.25 above 2 GiB of text; or take the documents in several \
+                 parts, after copies were dropped"
+                    .into()
             }
             Error::TooMany { .. } => "build several corpora".into(),
             Error::Damaged { .. } => {

@@ -16,6 +16,7 @@ use crate::licence;
 use crate::memory::Memory;
 use crate::names::{FileName, Reason};
 use crate::normal::nfc;
+use crate::paragraphs::ngrams;
 use crate::part::{Fate, Hashes, put_hashes};
 use crate::pipeline::{Given, Outcome, Pipeline, Room};
 use crate::quality::Rules;
@@ -399,6 +400,10 @@ impl<'r> Maker<'r, '_> {
                 attributes: &about.attributes,
             };
             outcome = self.reading.pipeline.run(&given, &mut text, failed.is_some(), self.room);
+            if let Some((found, most)) = outcome.crowded {
+                let (place, weight) = (self.place(number), ngrams::WEIGHT);
+                return Err(Error::Crowded { place, what: "n-grams", number: found, most, weight });
+            }
             let first = first + rules as u16;
             let emptied = first + self.reading.pipeline.rules() as u16;
             let here = outcome.dropped.map(|rule| first + rule as u16);

@@ -157,16 +157,18 @@ fn config(task: &Task) -> Result<Config> {
     serde_json::from_value(read).map_err(|e| Error::Plan { reason: e.to_string() })
 }
 
-/// The rounds whose records are dealt between tasks.
+/// The rounds whose records are dealt between tasks. Near copies that are verified are compared by their texts, which no task has
+/// together: these, and the rounds that need to know them, are left to the build that collects.
 pub(crate) fn rounds(config: &Config) -> Vec<Round> {
     if !config.compares() {
         return Vec::new();
     }
+    let apart = config.near.preset == "none" || config.near.verify.is_none();
     let all = [
         (config.dedup_url, Round::Url),
         (config.dedup == Dedup::Exact, Round::Text),
-        (config.near.preset != "none", Round::Near),
-        (config.paragraphs.dedup == ParagraphDedup::Exact, Round::Paragraphs),
+        (apart && config.near.preset != "none", Round::Near),
+        (apart && config.paragraphs.dedup == ParagraphDedup::Exact, Round::Paragraphs),
     ];
     all.into_iter().filter(|(wanted, _)| *wanted).map(|(_, round)| round).collect()
 }

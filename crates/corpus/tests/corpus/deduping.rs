@@ -99,14 +99,27 @@ fn documents_urls_and_near_texts_are_marked_whole() {
     assert_eq!(marked(By::Url { keep: Keep::First }), ["b"]);
     assert_eq!(marked(By::Url { keep: Keep::Newest }), ["a"]);
     assert_eq!(marked(By::Url { keep: Keep::Longest }), ["a"]);
-    let near = |keep| By::Near { minhash: Preset::by_name("fineweb").unwrap().minhash, keep };
+    let near = |keep| By::Near { minhash: Preset::by_name("fineweb").unwrap().minhash, verify: None, keep };
     assert_eq!(marked(near(Keep::First)), ["b", "c"]);
     assert_eq!(marked(near(Keep::Longest)), ["a", "c"]);
     assert_eq!(marked(near(Keep::Newest)), ["a", "c"]);
     // So many rows find equal texts alone.
     let minhash = Preset::by_name("fineweb").unwrap().minhash;
     let own = Own { bands: Some(1), rows: Some(600), ..Own::default() };
-    assert_eq!(marked(By::Near { minhash: minhash.with(&own).unwrap(), keep: Keep::First }), ["c"]);
+    let minhash = minhash.with(&own).unwrap();
+    assert_eq!(marked(By::Near { minhash, verify: None, keep: Keep::First }), ["c"]);
+}
+
+#[test]
+fn urls_are_compared_only_where_there_are_some() {
+    let rows = row("a", "one", "") + &row("b", "two", ",\"metadata\":{\"url\":null}");
+    let dir = project(&[("c/documents/a.jsonl", rows.as_bytes())]);
+    let files = input_files(dir.path(), "c/documents").unwrap();
+    let by = By::Url { keep: Keep::First };
+    let options = Options { by, name: "dup".into(), to: None, fields: Fields::default(), memory: 1 << 24 };
+    let error = dedup(&files, &options, &Progress::default(), &Cancel::new()).unwrap_err();
+    assert!(error.to_string().contains("none of 2 documents has a URL"), "{error}");
+    assert!(error.hint().unwrap().contains("--by document --key"));
 }
 
 #[test]

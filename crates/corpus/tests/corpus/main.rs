@@ -39,8 +39,12 @@ mod rows;
 #[cfg(test)]
 mod sampling;
 #[cfg(test)]
+mod stretches;
+#[cfg(test)]
 mod table_steps;
 #[cfg(test)]
 mod tagging;
 #[cfg(test)]
 mod trees;
+#[cfg(test)]
+mod verifying;

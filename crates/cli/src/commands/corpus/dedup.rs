@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use regimen_base::{Cancel, units};
+use regimen_corpus::dedup::substring::LEAST;
 use regimen_corpus::dedup::{Keep, Own, Preset};
 use regimen_corpus::dolma::dedup::{By, Cut, Filter, Least, Ngrams, Options, Origin, dedup as run};
 use regimen_corpus::dolma::tag::Progress;
@@ -18,7 +19,7 @@ const RATES: std::ops::RangeInclusive<f64> = 1e-15..=0.5;
 
 /// What is compared, and how.
 fn by(args: &DedupArgs) -> anyhow::Result<By> {
-    let options: [(&str, bool, &[&str]); 19] = [
+    let options: [(&str, bool, &[&str]); 21] = [
         ("--key", args.key.is_some(), &["document"]),
         ("--min-bytes", args.min_bytes.is_some(), &["document", "paragraph", "ngram"]),
         ("--min-words", args.min_words.is_some(), &["document", "paragraph", "ngram"]),
@@ -37,6 +38,8 @@ fn by(args: &DedupArgs) -> anyhow::Result<By> {
         ("--rows", args.rows.is_some(), &["near"]),
         ("--ngram", args.ngram.is_some(), &["near"]),
         ("--seed", args.seed.is_some(), &["near"]),
+        ("--verify", args.verify.is_some(), &["near"]),
+        ("--stretch", args.stretch.is_some(), &["substring"]),
         ("--keep", args.keep.is_some(), &["document", "url", "near"]),
     ];
     let idle = options.iter().find(|(_, given, of)| *given && !of.contains(&args.by.as_str()));
@@ -44,6 +47,19 @@ fn by(args: &DedupArgs) -> anyhow::Result<By> {
         return Err(Fault::new(
             format!("`{option}` says nothing with `--by {}`", args.by),
             format!("leave out {option}, or compare with --by {}", of.join(" or --by ")),
+        ));
+    }
+    if args.bloom == Some(0) {
+        return Err(Fault::new(
+            "`--bloom 0` has room for no paragraph",
+            "say how many different paragraphs or n-grams will come, such as --bloom 20000000; leave out --bloom to compare exactly",
+        ));
+    }
+    // Where --bloom-from rules --bloom out, the parser does not ask for it.
+    if args.rate.is_some() && args.bloom_from.is_some() {
+        return Err(Fault::new(
+            "`--rate` says nothing with `--bloom-from`: the filter has the rate that it was made with",
+            "leave out --rate, or make another filter with --bloom N --rate R --bloom-to FILE",
         ));
     }
     let rate = args.rate.unwrap_or(1e-6);
@@ -58,6 +74,12 @@ fn by(args: &DedupArgs) -> anyhow::Result<By> {
         return Err(Fault::new(
             format!("`--overlap {share}` is not from 0 to 1"),
             "with --overlap 0.5 a paragraph is marked if half of its n-grams came before",
+        ));
+    }
+    if let Some(least) = args.verify.filter(|&least| !(least > 0.0 && least <= 1.0)) {
+        return Err(Fault::new(
+            format!("`--verify {least}` is not above 0 and at most 1"),
+            "with --verify 0.8 texts are copies that share four fifths of their shingles",
         ));
     }
     // Where --bloom rules --bloom-from out, the parser does not ask for it.
@@ -93,12 +115,13 @@ fn by(args: &DedupArgs) -> anyhow::Result<By> {
             let ngrams = Ngrams { length, stride, share, skip_short: args.skip_short };
             By::Ngram { ngrams, cut, bloom }
         }
+        "substring" => By::Substring { least: args.stretch.unwrap_or(LEAST as u32) },
         _ => {
             let name = args.preset.as_deref().unwrap_or("fineweb");
             let preset = Preset::by_name(name)
                 .ok_or_else(|| Fault::new(format!("there is no preset `{name}`"), "`--help` lists them"))?;
             let own = Own { bands: args.bands, rows: args.rows, ngram: args.ngram, seed: args.seed };
-            By::Near { minhash: preset.minhash.with(&own).explain()?, keep }
+            By::Near { minhash: preset.minhash.with(&own).explain()?, verify: args.verify, keep }
         }
     })
 }
@@ -169,6 +192,7 @@ pub fn dedup(context: &Context, args: &DedupArgs) -> anyhow::Result<u8> {
     let share = 100.0 * found.duplicates as f64 / found.compared.max(1) as f64;
     let (thing, marked) = match args.by.as_str() {
         "paragraph" => ("paragraph", String::new()),
+        "substring" => ("byte", format!(", in {}", units::plural(found.marked, "place"))),
         "ngram" => {
             // The short ones are compared whole, and counted with the others.
             let thing = if args.skip_short { "n-gram" } else { "n-gram and short paragraph" };

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use regimen_base::{Cancel, fs};
 
 use super::frames::{Parts, Records};
+use super::record::Layout;
 use crate::dedup::Kept;
 use crate::dolma::attributes::decimal;
 use crate::error::{Error, Result};
@@ -24,14 +25,14 @@ impl Copies {
     pub fn new(
         kept: Kept,
         parts: &Parts,
-        width: usize,
+        layout: Layout,
         most: u64,
         work: &Path,
         cancel: &Cancel,
     ) -> Result<Copies> {
         let mut names = Names::new(work.join("names"), most, kept.clusters().len());
         let mut wanted = kept.clusters().iter().map(|&(ordinal, _)| ordinal).peekable();
-        let (mut ordinal, mut records) = (0, Records::new(&parts.paths, width));
+        let (mut ordinal, mut records) = (0, Records::new(&parts.paths, layout));
         while wanted.peek().is_some()
             && let Some(record) = records.next()?
         {

@@ -93,7 +93,7 @@ impl Filter {
             return Err(Error::StepMemory { what, needed, allowed, instead });
         }
         let mut bloom = self.open(sizing, &label, options.memory - marks)?;
-        let keys = || Keys { records: Records::new(&parts.paths, options.by.width()), keys: Vec::new() };
+        let keys = || Keys { records: Records::new(&parts.paths, options.by.layout()), keys: Vec::new() };
         let words = Vec::with_capacity(compared.div_ceil(64) as usize);
         let mut bits = Bits { words, ..Bits::default() };
         if self.read_only {

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use regimen_base::fs;
 use regimen_recipe::InputFile;
 
-use super::record::{Record, next};
+use super::record::{Layout, Record, next};
 use crate::error::{Error, Result};
 
 /// What stands before the records of a frame.
@@ -63,7 +63,7 @@ fn cut() -> Error {
 }
 
 /// The sum of the heads of a file.
-fn total(path: &Path) -> Result<Head> {
+pub(super) fn total(path: &Path) -> Result<Head> {
     let mut file = BufReader::with_capacity(HEAD, fs::open(path)?);
     let mut all = Head::default();
     while let Some(head) = Head::read(&mut file, path)? {
@@ -87,6 +87,16 @@ pub(super) struct Parts<'f> {
 }
 
 impl Parts<'_> {
+    /// The files of records with the ordinal of the first document of each.
+    pub fn firsts(&self) -> Vec<(u32, PathBuf)> {
+        let mut end = 0;
+        let firsts = self.documents.iter().map(|documents| {
+            end += documents;
+            (end - documents) as u32
+        });
+        firsts.zip(self.paths.iter().cloned()).collect()
+    }
+
     /// The files of records at `paths`, those that a run before left too.
     pub fn new(files: &[InputFile], paths: Vec<PathBuf>) -> Result<Parts<'_>> {
         let totals =
@@ -101,22 +111,25 @@ impl Parts<'_> {
 /// The records of some files, one file after the other.
 pub(super) struct Records<'p> {
     paths: std::slice::Iter<'p, PathBuf>,
-    /// Bytes of each thing that a record compares.
-    width: usize,
+    layout: Layout,
     /// The file at hand, if one has begun.
     open: Option<(&'p Path, std::fs::File)>,
     frame: Vec<u8>,
+    /// The byte of the file at which the frame begins.
+    begins: u64,
     /// Bytes of the frame that were read.
     at: usize,
 }
 
 impl<'p> Records<'p> {
-    pub fn new(paths: &'p [PathBuf], width: usize) -> Records<'p> {
-        Records { paths: paths.iter(), width, open: None, frame: Vec::new(), at: 0 }
+    pub fn new(paths: &'p [PathBuf], layout: Layout) -> Records<'p> {
+        Records { paths: paths.iter(), layout, open: None, frame: Vec::new(), begins: 0, at: 0 }
     }
 
     /// Go to the next file; whether there is one.
     pub fn open(&mut self) -> Result<bool> {
+        (self.begins, self.at) = (0, 0);
+        self.frame.clear();
         self.open = match self.paths.next() {
             Some(path) => Some((path, fs::open(path)?)),
             None => None,
@@ -132,6 +145,7 @@ impl<'p> Records<'p> {
                 self.open = None;
                 return Ok(false);
             };
+            self.begins += (self.frame.len() + HEAD) as u64;
             self.frame.clear();
             self.at = 0;
             // A frame that was much larger than this one does not stay.
@@ -152,10 +166,10 @@ impl<'p> Records<'p> {
         if !self.more()? {
             return Ok(None);
         }
-        let mut left = &self.frame[self.at..];
-        let record = next(&mut left, self.width)?;
+        let (start, mut left) = (self.begins + self.at as u64, &self.frame[self.at..]);
+        let record = next(&mut left, self.layout)?;
         self.at = self.frame.len() - left.len();
-        Ok(record)
+        Ok(record.map(|record| Record { start, ..record }))
     }
 
     /// The next record of all files; none at the end.
@@ -172,6 +186,8 @@ impl<'p> Records<'p> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const LAYOUT: Layout = Layout { width: 16, text: false };
 
     /// A record without source whose id is `id`, with one hash.
     fn record(id: u32) -> Vec<u8> {
@@ -205,12 +221,16 @@ mod tests {
         file(&paths[1], &[]);
         file(&paths[2], std::slice::from_ref(&(9..10)));
         file(&paths[3], std::slice::from_ref(&(10..10)));
-        let mut records = Records::new(&paths, 16);
-        let mut ids = Vec::new();
+        let mut records = Records::new(&paths, LAYOUT);
+        let (mut ids, mut starts) = (Vec::new(), Vec::new());
         while let Some(record) = records.next().unwrap() {
             ids.push(record.id.parse::<u32>().unwrap());
+            starts.push(record.start);
         }
         assert_eq!(ids, (0..10).collect::<Vec<u32>>());
+        // A head of 32 bytes before the records of a frame, each of 41.
+        assert_eq!(starts[..5], [32, 32 + 41, 32 + 82, 64 + 123, 128 + 164]);
+        assert_eq!(starts[8..], [128 + 164 + 4 * 41, 32]);
         let head = total(&paths[0]).unwrap();
         assert_eq!((head.documents, head.text, head.compared), (9, 27, 9));
         assert_eq!(total(&paths[1]).unwrap(), Head::default());
@@ -218,7 +238,7 @@ mod tests {
         let whole = std::fs::read(&paths[2]).unwrap();
         for length in 1..whole.len() {
             std::fs::write(&paths[2], &whole[..length]).unwrap();
-            let mut records = Records::new(&paths[2..3], 16);
+            let mut records = Records::new(&paths[2..3], LAYOUT);
             assert!(records.next().is_err(), "{length}");
         }
     }

@@ -6,9 +6,10 @@ use regimen_base::Cancel;
 
 use super::copies::Copies;
 use super::frames::{Parts, Records};
-use super::record::Record;
+use super::record::{Record, text_of};
 use super::{By, Found, Options};
-use crate::dedup::{Budget, ExactKeys, ExactParagraphs, Facts, Kept, Lsh};
+use crate::candidates::{Candidates, PLACE, Places};
+use crate::dedup::{Budget, ExactKeys, ExactParagraphs, Facts, Kept, Lsh, Span, Substrings};
 use crate::error::{Error, Result};
 use crate::memory::Memory;
 
@@ -20,6 +21,8 @@ pub(super) enum Marks {
     Exact { all: Box<crate::dedup::Paragraphs>, next: Option<(u32, Vec<u32>)> },
     /// A bit for each paragraph or n-gram.
     Bits { bits: Vec<u64>, at: usize },
+    /// Stretches of bytes, by document and place.
+    Spans { spans: Vec<Span>, at: usize },
 }
 
 /// Bytes that are held of a document when documents are compared: what stays instead of it, and tables of clusters.
@@ -45,7 +48,7 @@ pub(super) fn decide(
         .filter(|&n| n < u32::MAX)
         .ok_or(Error::TooMany { what: "documents", most: u64::from(u32::MAX) })?;
     let each = |then: &mut dyn FnMut(u32, &Record) -> Result<()>| -> Result<()> {
-        let (mut ordinal, mut records) = (0, Records::new(&parts.paths, options.by.width()));
+        let (mut ordinal, mut records) = (0, Records::new(&parts.paths, options.by.layout()));
         while let Some(record) = records.next()? {
             cancel.check()?;
             then(ordinal, &record)?;
@@ -60,7 +63,8 @@ pub(super) fn decide(
         By::Document { keep, .. } | By::Url { keep } | By::Near { keep, .. } => {
             let keep = *keep;
             let asked = if keep.asks() { FACTS } else { 0 };
-            let left = memory.for_documents(documents, HELD + asked, FOREST + asked)?;
+            let placed = if options.by.layout().text { PLACE } else { 0 };
+            let left = memory.for_documents(documents, HELD + asked + placed, FOREST + asked + placed)?;
             let mut facts = Vec::with_capacity(if keep.asks() { count as usize } else { 0 });
             let mut note = |record: &Record| {
                 found.compared += u64::from(!record.compared.is_empty());
@@ -68,13 +72,28 @@ pub(super) fn decide(
                     facts.push(Facts { bytes: record.bytes, day: record.day, rank: 0 });
                 }
             };
-            let clusters = if let By::Near { .. } = options.by {
-                let mut lsh = Lsh::new(&budget(left))?;
+            let clusters = if let By::Near { minhash, verify, .. } = &options.by {
+                let half = if verify.is_some() { 2 } else { 1 };
+                let (mut lsh, mut starts) = (Lsh::new(&budget(left / half))?, Vec::new());
+                if verify.is_some() {
+                    starts.reserve_exact(count as usize);
+                }
                 each(&mut |ordinal, record| {
                     note(record);
+                    if verify.is_some() {
+                        starts.push(record.start);
+                    }
                     Ok(lsh.push(ordinal, &words(record))?)
                 })?;
-                lsh.finish(count)?
+                match verify {
+                    None => lsh.finish(count)?,
+                    Some(least) => {
+                        let places = Places { files: parts.firsts(), starts };
+                        let candidates =
+                            Candidates::new(minhash.shingles, *least, places, text_of, left / 2, cancel)?;
+                        lsh.finish_verified(count, |a, b| candidates.alike(a, b))?
+                    }
+                }
             } else {
                 let mut keys = ExactKeys::new("keys", &budget(left))?;
                 each(&mut |ordinal, record| {
@@ -89,7 +108,7 @@ pub(super) fn decide(
             let kept = Kept::new(&clusters, keep, |ordinal| facts[ordinal as usize]);
             drop(clusters);
             found.duplicates = kept.dropped();
-            let copies = Copies::new(kept, parts, options.by.width(), left / 4, work, cancel)?;
+            let copies = Copies::new(kept, parts, options.by.layout(), left / 4, work, cancel)?;
             Ok(Marks::Documents(Box::new(copies)))
         }
         By::Paragraph { bloom: None, .. } | By::Ngram { bloom: None, .. } => {
@@ -113,11 +132,22 @@ pub(super) fn decide(
             (found.compared, found.duplicates) = (bits.length, bits.set);
             Ok(Marks::Bits { bits: bits.words, at: 0 })
         }
+        By::Substring { least } => {
+            let mut all = Substrings::new(*least as usize, options.memory)?;
+            all.reserve(parts.all.text);
+            each(&mut |ordinal, record| Ok(all.push(ordinal, record.text.as_bytes())?))?;
+            found.compared = all.bytes();
+            let spans = all.finish()?;
+            cancel.check()?;
+            found.duplicates = spans.iter().map(|span| u64::from(span.end - span.start)).sum();
+            Ok(Marks::Spans { spans, at: 0 })
+        }
     }
 }
 
 impl Marks {
-    /// Which of the `count` things compared of document `ordinal` came before; documents are asked for in order.
+    /// Which of the `count` things compared of document `ordinal` came before, or the first and last bytes of the stretches
+    /// that did, in turn; documents are asked for in order.
     pub(super) fn of(&mut self, ordinal: u32, count: usize, out: &mut Vec<u32>) -> Result<()> {
         out.clear();
         match self {
@@ -141,6 +171,12 @@ impl Marks {
                         .map(|i| i as u32),
                 );
                 *at += count;
+            }
+            Marks::Spans { spans, at } => {
+                for span in spans[*at..].iter().take_while(|span| span.ordinal == ordinal) {
+                    out.extend([span.start, span.end]);
+                    *at += 1;
+                }
             }
         }
         Ok(())

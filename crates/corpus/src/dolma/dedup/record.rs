@@ -10,8 +10,21 @@ pub(super) struct Record<'r> {
     pub(super) code_points: u32,
     pub(super) bytes: u32,
     pub(super) day: Option<i32>,
-    /// As many as were compared, each of one width, which [`By::width`] says.
+    /// The byte of its file at which it begins.
+    pub(super) start: u64,
+    /// As many as were compared, each of one width, which the [`Layout`] says.
     pub(super) compared: &'r [u8],
+    /// Where the [`Layout`] says so, the text; else nothing.
+    pub(super) text: &'r str,
+}
+
+/// How records look.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Layout {
+    /// Bytes of each thing that is compared.
+    pub width: usize,
+    /// Whether the text stands behind them.
+    pub text: bool,
 }
 
 impl Record<'_> {
@@ -27,16 +40,25 @@ impl Record<'_> {
 }
 
 impl By {
-    pub(super) fn width(&self) -> usize {
+    pub(super) fn layout(&self) -> Layout {
         match self {
-            By::Document { .. } | By::Url { .. } | By::Paragraph { .. } | By::Ngram { .. } => 16,
-            By::Near { .. } => 8,
+            By::Document { .. } | By::Url { .. } | By::Paragraph { .. } | By::Ngram { .. } => {
+                Layout { width: 16, text: false }
+            }
+            By::Near { verify, .. } => Layout { width: 8, text: verify.is_some() },
+            By::Substring { .. } => Layout { width: 1, text: true },
         }
     }
 }
 
+/// The text of a record that holds one.
+pub(super) fn text_of(record: &[u8]) -> Result<&str> {
+    let record = next(&mut &record[..], Layout { width: 8, text: true })?;
+    Ok(record.ok_or(Error::Record { what: "a record between two passes" })?.text)
+}
+
 /// The next record; none at the end.
-pub(super) fn next<'r>(left: &mut &'r [u8], width: usize) -> Result<Option<Record<'r>>> {
+pub(super) fn next<'r>(left: &mut &'r [u8], layout: Layout) -> Result<Option<Record<'r>>> {
     if left.is_empty() {
         return Ok(None);
     }
@@ -55,7 +77,8 @@ pub(super) fn next<'r>(left: &mut &'r [u8], width: usize) -> Result<Option<Recor
     let (code_points, bytes) = (number(take(4)?), number(take(4)?));
     let day = number(take(4)?) as i32;
     let count = number(take(4)?) as usize;
-    let compared = take(count * width)?;
+    let compared = take(count * layout.width)?;
+    let text = text(take(if layout.text { bytes as usize } else { 0 })?)?;
     let day = (day != i32::MIN).then_some(day);
-    Ok(Some(Record { id, source, code_points, bytes, day, compared }))
+    Ok(Some(Record { id, source, code_points, bytes, day, start: 0, compared, text }))
 }

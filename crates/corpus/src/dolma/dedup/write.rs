@@ -10,6 +10,7 @@ use super::frames::Records;
 use super::marks::Marks;
 use super::{By, Options};
 use crate::dolma::attributes::{decimal, name};
+use crate::dolma::offsets::Offsets;
 use crate::error::Result;
 use crate::memory::Memory;
 use crate::output::{Output, pack};
@@ -107,6 +108,7 @@ struct Pieces<'p> {
     /// Ordinal of the next document.
     ordinal: u32,
     numbers: Vec<u32>,
+    offsets: Offsets,
     /// Spans that were gathered.
     marked: u64,
 }
@@ -132,7 +134,7 @@ impl Pieces<'_> {
             (self.begun, self.begins) = (true, self.ordinal);
         }
         let mut piece = Piece { file: self.file, begins: self.begins, ..Piece::default() };
-        let width = self.by.width();
+        let width = self.by.layout().width;
         let mut size = 0;
         while size < PIECE
             && let Some(record) = self.records.here()?
@@ -156,6 +158,16 @@ impl Pieces<'_> {
                     let (start, end) = record.range(number);
                     (start, end, 1.0)
                 })),
+                By::Substring { .. } => {
+                    let (text, (ranges, _)) = (record.text, self.numbers.as_chunks::<2>());
+                    if !ranges.is_empty() {
+                        self.offsets.mark(text);
+                    }
+                    let mut points = self.offsets.cursor(text);
+                    piece
+                        .spans
+                        .extend(ranges.iter().map(|&[start, end]| (points.to(start), points.to(end), 1.0)));
+                }
                 By::Ngram { ngrams, .. } => {
                     ngrams.marked(record.compared, &self.numbers, |(start, end), score| {
                         piece.spans.push((start, end, score));
@@ -195,11 +207,22 @@ pub(super) fn write(
     cancel: &Cancel,
 ) -> Result<u64> {
     let form = &Form { head: format!(",\"attributes\":{{\"{}\":[", name(&options.name)) };
-    let (records, by) = (Records::new(parts, options.by.width()), &options.by);
+    let (records, by) = (Records::new(parts, options.by.layout()), &options.by);
     let most = memory.in_flight(rayon::current_num_threads()) as usize;
-    let numbers = Vec::new();
-    let rest =
-        Pieces { records, by, most, marks, file: 0, begun: false, begins: 0, ordinal: 0, numbers, marked: 0 };
+    let (numbers, offsets) = (Vec::new(), Offsets::default());
+    let rest = Pieces {
+        records,
+        by,
+        most,
+        marks,
+        file: 0,
+        begun: false,
+        begins: 0,
+        ordinal: 0,
+        numbers,
+        offsets,
+        marked: 0,
+    };
     let (send, packed) = sync_channel(2 * rayon::current_num_threads());
     std::thread::scope(|scope| {
         let writing = scope.spawn(move || put_all(packed, outputs, &options.name, cancel));

@@ -7,9 +7,9 @@
 
 use std::collections::VecDeque;
 
+use super::Paragraph;
 use crate::bounds::each_word;
 use crate::dedup::hash::hash64;
-use crate::paragraphs::Paragraph;
 
 /// How n-grams are made, and which share of them marks a paragraph.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,6 +28,8 @@ pub struct Ngrams {
 /// One thing of a paragraph that is compared: hash, start and end of the paragraph in code points; end and start if the hash is
 /// that of the whole paragraph.
 const ITEM: usize = 16;
+/// Bytes of a document for which an n-gram counts: nothing else is held of it.
+pub(crate) const WEIGHT: u64 = 4;
 /// Base of the polynomial that is an n-gram's value: odd, of any 128 bits (those of pi behind its point).
 const BASE: u128 = 0x243f_6a88_85a3_08d3_1319_8a2e_0370_7345;
 
@@ -39,23 +41,44 @@ fn put(hash: u64, from: u32, to: u32, out: &mut Vec<u8>) {
 
 impl Ngrams {
     /// How many things are compared of a paragraph.
-    pub(super) fn number(&self, paragraph: &Paragraph) -> u64 {
+    pub(crate) fn number(&self, paragraph: &Paragraph) -> u64 {
+        let (ngrams, whole) = self.parts(paragraph);
+        ngrams + u64::from(whole)
+    }
+
+    /// How many n-grams are compared of a paragraph, and whether the whole paragraph is behind them.
+    fn parts(&self, paragraph: &Paragraph) -> (u64, bool) {
         let mut words = 0;
         each_word(paragraph.core, |_| words += 1);
         let places = (words + 1u64).saturating_sub(u64::from(self.length));
         let ngrams = if places < 2 { places } else { 2 + (places - 2) / u64::from(self.stride.max(1)) };
-        ngrams + u64::from(ngrams < 2 && !self.skip_short)
+        (ngrams, ngrams < 2 && !self.skip_short)
     }
 
     /// Append the items of a paragraph whose code points are `range`; gives back how many. There may be more than `most`, which
     /// are not all appended. `last` is room for words.
-    pub(super) fn items(
+    pub(crate) fn items(
         &self,
         paragraph: &Paragraph,
         (start, end): (u32, u32),
         most: u64,
         last: &mut VecDeque<u64>,
         out: &mut Vec<u8>,
+    ) -> u64 {
+        self.each(paragraph, most, last, |hash, whole| {
+            let (from, to) = if whole { (end, start) } else { (start, end) };
+            put(hash, from, to, out);
+        })
+    }
+
+    /// Give the fingerprints of what is compared of a paragraph to `found`, in order, and whether one is of the whole paragraph;
+    /// gives back how many. There may be more than `most`, which are not all given. `last` is room for words.
+    pub(super) fn each(
+        &self,
+        paragraph: &Paragraph,
+        most: u64,
+        last: &mut VecDeque<u64>,
+        mut found: impl FnMut(u64, bool),
     ) -> u64 {
         let (length, stride) = (self.length.max(1), u64::from(self.stride));
         let power = BASE.wrapping_pow(length);
@@ -73,14 +96,14 @@ impl Ngrams {
             if last.len() == length as usize {
                 if (before == 0 || place - before >= stride) && number <= most {
                     (before, number) = (place, number + 1);
-                    put(hash64(&value.to_le_bytes(), 0), start, end, out);
+                    found(hash64(&value.to_le_bytes(), 0), false);
                 }
                 place += 1;
             }
         });
         if number < 2 && !self.skip_short {
             // By another seed, so that no n-gram is like a paragraph.
-            put(hash64(paragraph.core.as_bytes(), 1), end, start, out);
+            found(hash64(paragraph.core.as_bytes(), 1), true);
             number += 1;
         }
         number
@@ -88,7 +111,7 @@ impl Ngrams {
 
     /// The paragraphs that are marked, with their scores: of the items of a document those with the numbers `before`, in order,
     /// came before.
-    pub(super) fn marked(&self, items: &[u8], before: &[u32], mut found: impl FnMut((u32, u32), f32)) {
+    pub(crate) fn marked(&self, items: &[u8], before: &[u32], mut found: impl FnMut((u32, u32), f32)) {
         let number = |bytes: &[u8]| bytes.iter().rev().fold(0u32, |n, &b| n << 8 | u32::from(b));
         let range = |item: &[u8; ITEM]| (number(&item[8..12]), number(&item[12..]));
         let place = |item: &[u8; ITEM]| range(item).0.min(range(item).1);
@@ -109,6 +132,31 @@ impl Ngrams {
             let score = seen as f32 / count as f32;
             if score >= self.share {
                 found(span, score);
+            }
+        }
+    }
+
+    /// The paragraphs of which a share above 0 is asked for, and came before: of the things that are compared of all `paragraphs` of
+    /// a text those with the numbers `before`, in order, came before.
+    pub(super) fn again<'t>(
+        &self,
+        paragraphs: impl Iterator<Item = Paragraph<'t>>,
+        mut before: &[u32],
+        mut found: impl FnMut(&Paragraph<'t>),
+    ) {
+        let mut end = 0;
+        for paragraph in paragraphs {
+            let [_, ..] = before else { return };
+            let (ngrams, whole) = self.parts(&paragraph);
+            end += ngrams + u64::from(whole);
+            let (here, rest) = before.split_at(before.partition_point(|&number| u64::from(number) < end));
+            before = rest;
+            // The whole one has the say, whatever its only n-gram said.
+            let whole_came = here.last().is_some_and(|&last| u64::from(last) + 1 == end);
+            let (seen, count) =
+                if whole { (usize::from(whole_came), 1) } else { (here.len(), ngrams as usize) };
+            if seen > 0 && seen as f32 / count as f32 >= self.share {
+                found(&paragraph);
             }
         }
     }
@@ -174,6 +222,25 @@ mod tests {
         let number = |skip_short, text| items(Ngrams { skip_short, ..SOME }, text).len() / ITEM;
         for (text, whole, not) in [("a b", 1, 0), ("a, b", 2, 1), ("a b c d", 2, 2), (" \n", 0, 0)] {
             assert_eq!((number(false, text), number(true, text)), (whole, not), "{text}");
+        }
+    }
+
+    #[test]
+    fn paragraphs_that_come_again_are_those_that_are_marked() {
+        let text = "a b c d e\nx y\n\na b c d e f\na b c\nz\n";
+        for share in [0.2, 0.5, 1.0] {
+            for skip_short in [false, true] {
+                let ngrams = Ngrams { share, skip_short, ..SOME };
+                let list = items(ngrams, text);
+                let count = (list.len() / ITEM) as u32;
+                for set in 0..1u32 << count {
+                    let before: Vec<u32> = (0..count).filter(|i| set >> i & 1 != 0).collect();
+                    let (mut marked, mut again) = (Vec::new(), Vec::new());
+                    ngrams.marked(&list, &before, |range, _| marked.push(range));
+                    ngrams.again(paragraphs(text, 0), &before, |p| again.push((p.start, p.end)));
+                    assert_eq!(marked, again, "{ngrams:?} {before:?}");
+                }
+            }
         }
     }
 
