@@ -153,6 +153,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
         let mut config = project(root);
+        // Two texts of which half is the same, which bands of two rows take for near copies.
+        let half = |n: u8| {
+            (0..40).map(|i| format!("{}{} ", "w".repeat(i % 9), char::from(n + i as u8 % 13))).collect()
+        };
+        let (same, one, other): (String, String, String) = (half(b'a'), half(b'b'), half(b'm'));
+        let row = |id: &str, end: &str| format!("{}\n", json!({"id": id, "text": format!("{same}{end}")}));
+        fs::write(&root.join("a/3.jsonl"), (row("one", &one) + &row("other", &other)).as_bytes()).unwrap();
+        (config["near"]["bands"], config["near"]["rows"]) = (20.into(), 2.into());
         let plain = corpus(&config, root, "plain", &root.join("plain-parts"));
         config["near"]["verify"] = 0.9.into();
         let expected = corpus(&config, root, "one", &root.join("one-parts"));
