@@ -213,9 +213,7 @@ impl RowFile {
                     continue;
                 }
             };
-            if own.replace(value).is_some() {
-                return Err(json(1, format!("duplicate field `{name}`")));
-            }
+            *own = Some(value);
         }
         let there = |value: Option<&'l RawValue>| value.filter(|value| value.get() != "null");
         let wrong = |field: &str, expected, found: &RawValue| Error::FieldType {
@@ -494,6 +492,10 @@ mod tests {
         let text = Fields { text: Some("content".into()), id: None };
         let (found, _) = rows("a.jsonl", b"{\"content\":\"x\"}", &text).unwrap();
         assert_eq!(found, [(1, "{\"text\":\"x\",\"metadata\":{}}".into())]);
+        // Of two fields of one name the last counts.
+        let twice = b"{\"content\":\"x\",\"nr\":1,\"content\":\"y\"}";
+        let (found, _) = rows("a.jsonl", twice, &named("content", "nr")).unwrap();
+        assert_eq!(found, [(1, "{\"id\":1,\"text\":\"y\",\"metadata\":{}}".into())]);
         let told = |line: &str| rows("a.jsonl", format!("\n{line}").as_bytes(), &named("content", "nr"));
         for (line, part) in [
             ("{\"nr\":1}", "line 2: the row has no text field `content`"),
@@ -503,7 +505,6 @@ mod tests {
                 "{\"content\":\"x\",\"nr\":[1]}",
                 "line 2: field `nr` must be a text or a whole number, found [1]",
             ),
-            ("{\"content\":\"x\",\"nr\":1,\"content\":\"y\"}", "line 2, column 1: duplicate field `content`"),
             ("{\"content\":\"\\ud800\",\"nr\":1}", "line 2, column"),
             ("[1]", "line 2, column 1: invalid type: sequence"),
             ("{\"content\":", "line 2, column 11"),
