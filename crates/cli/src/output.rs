@@ -154,20 +154,20 @@ pub fn report(error: &anyhow::Error) -> u8 {
     let mut text = String::new();
     let fault = error.downcast_ref::<Fault>();
     if fault.is_some_and(|f| f.code == INTERRUPTED) {
-        let _ = writeln!(io::stderr(), "{}", error);
+        let _ = writeln!(io::stderr(), "{}", told(error));
         if let Some(hint) = fault.and_then(|f| f.hint.as_ref()) {
-            let _ = writeln!(io::stderr(), "{} {hint}", paint("36", "hint:"));
+            let _ = writeln!(io::stderr(), "{} {}", paint("36", "hint:"), told(hint));
         }
         return INTERRUPTED;
     }
-    text.push_str(&format!("{} {error}\n", paint("31;1", "error:")));
+    text.push_str(&format!("{} {}\n", paint("31;1", "error:"), told(error)));
     let causes: Vec<String> = match fault {
         Some(fault) => fault.causes.clone(),
         None => error.chain().skip(1).map(ToString::to_string).collect(),
     };
-    causes.iter().for_each(|cause| text.push_str(&format!("  caused by: {cause}\n")));
+    causes.iter().for_each(|cause| text.push_str(&format!("  caused by: {}\n", told(cause))));
     if let Some(hint) = fault.and_then(|f| f.hint.as_ref()) {
-        text.push_str(&format!("\n{} {hint}\n", paint("36", "hint:")));
+        text.push_str(&format!("\n{} {}\n", paint("36", "hint:"), told(hint)));
     }
     let _ = io::stderr().write_all(text.as_bytes());
     fault.map_or(ERROR, |f| f.code)
@@ -213,6 +213,11 @@ pub fn plain(text: &str) -> String {
         }
     }
     out
+}
+
+/// A message of several lines, with what comes from files in it: [`plain`] but for its line feeds.
+fn told(text: &impl ToString) -> String {
+    text.to_string().split('\n').map(plain).collect::<Vec<_>>().join("\n")
 }
 
 /// Lines that hold what comes from files, each [`plain`].

@@ -16,6 +16,10 @@ pub(crate) const PLACE: u64 = 8;
 /// The share of the memory that sets and pairs may take: beside them lie at most two long texts at a time, of a tenth each.
 const SHARE: u64 = 4;
 
+fn lost() -> Error {
+    Error::Record { what: "the texts between two passes" }
+}
+
 /// Where the records of documents lie.
 pub(crate) struct Places {
     /// The ordinal of the first document of each file, rising; files without documents may be among them.
@@ -31,9 +35,9 @@ impl Places {
         self.files.get(behind.checked_sub(1)?).map(|(_, path)| path)
     }
 
-    /// The record of a document, and what may stand between it and the next one.
-    fn read(&self, ordinal: u32) -> Result<Vec<u8>> {
-        let lost = || Error::Record { what: "the texts between two passes" };
+    /// The file of the record of a document, and where it lies there, with what may stand between it and the next one: first byte
+    /// and bytes.
+    fn place(&self, ordinal: u32) -> Result<(&PathBuf, u64, u64)> {
         let path = self.file(ordinal).ok_or_else(lost)?;
         let start = *self.starts.get(ordinal as usize).ok_or_else(lost)?;
         let next = ordinal.checked_add(1).filter(|&next| self.file(next) == Some(path));
@@ -41,7 +45,12 @@ impl Places {
             Some(&end) => end,
             None => fs::size(path)?,
         };
-        let length = end.checked_sub(start).ok_or_else(lost)?;
+        Ok((path, start, end.checked_sub(start).ok_or_else(lost)?))
+    }
+
+    /// The record of a document.
+    fn read(&self, ordinal: u32) -> Result<Vec<u8>> {
+        let (path, start, length) = self.place(ordinal)?;
         let mut record = Vec::with_capacity(length as usize);
         let mut file = fs::open(path)?;
         let read = file.seek(SeekFrom::Start(start)).and_then(|_| file.take(length).read_to_end(&mut record));
@@ -87,11 +96,12 @@ impl<'c> Candidates<'c> {
             return Ok(known);
         }
         self.cancel.check()?;
-        let one = self.places.read(a)?;
-        let long = is_long(one.len()).then(|| self.memory.long());
-        let other = self.places.read(b)?;
-        let _long = long.or_else(|| is_long(other.len()).then(|| self.memory.long()));
-        Ok(self.verify.alike((a, (self.text)(&one)?), (b, (self.text)(&other)?)))
+        let bytes = self.places.place(a)?.2.max(self.places.place(b)?.2);
+        let long = is_long(bytes as usize).then(|| self.memory.long());
+        let (one, other) = (self.places.read(a)?, self.places.read(b)?);
+        let (one, other) = ((a, (self.text)(&one)?), (b, (self.text)(&other)?));
+        let stop = || self.cancel.check().is_err();
+        self.verify.alike(one, other, long.is_some(), stop).ok_or(Error::Interrupted)
     }
 }
 

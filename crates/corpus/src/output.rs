@@ -150,9 +150,14 @@ impl Drop for Held {
 /// # Errors
 /// [`Error::InUse`] if another process holds it.
 pub(crate) fn hold(path: &Path) -> Result<Held> {
+    hold_by(path, "lock")
+}
+
+/// The same by a lock of another name.
+pub(crate) fn hold_by(path: &Path, name: &str) -> Result<Held> {
     let folder = path.with_file_name(".regimen");
     fs::create_dir_all(&folder)?;
-    let lock = folder.join("lock");
+    let lock = folder.join(name);
     let file = std::fs::File::options().create(true).truncate(false).write(true).open(&lock);
     let file = file.map_err(|e| fs::Error::new("open", &lock, e))?;
     match file.try_lock() {

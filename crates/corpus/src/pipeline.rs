@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use regimen_recipe::Problem;
-use serde::Deserialize;
 
 use crate::config::{Config, Source};
 use crate::dedup::{Keep, MinHasher, Work, url};
@@ -16,6 +15,7 @@ use crate::names::Reason;
 use crate::paragraphs::{Compared, ngrams};
 use crate::part::Hashes;
 use crate::read::attributes::{TAGGER, given as given_by};
+use crate::read::row::text_field;
 use crate::tag::{Buffers, Scratch, Set, Shape, Span, Tags, Wanted, stored};
 
 /// A rule of `edit`.
@@ -82,12 +82,6 @@ pub(crate) struct Outcome {
     pub keep: Vec<u8>,
     /// If it has more n-grams than the memory bears, how many were found and how many it bears.
     pub crowded: Option<(u64, u64)>,
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    #[serde(default)]
-    url: Option<serde_json::Value>,
 }
 
 impl Pipeline {
@@ -275,8 +269,7 @@ impl Pipeline {
             }
         }
         if self.by_url
-            && let Ok(Metadata { url: Some(serde_json::Value::String(address)) }) =
-                serde_json::from_str(given.metadata)
+            && let Some(address) = text_field(given.metadata, "url")
         {
             hashes.url = url::key(&address);
         }

@@ -108,7 +108,7 @@ impl Lsh {
     }
 
     /// The same, but two documents of a bucket are linked only if `alike` says so. A document is compared with the leaders of
-    /// its bucket: the first document, and (up to 16) those that were like no leader before them.
+    /// its bucket: the first document, and those that were like no leader before them, up to 16 in all.
     ///
     /// # Errors
     /// As for [`Lsh::finish`], and what `alike` says.

@@ -145,20 +145,20 @@ impl Shingles {
         }
     }
 
-    /// Bytes of a first piece of `text` that no word crosses the end of: about [`PIECE`], or up to the next white space.
+    /// Bytes of a first piece of `text` that no word crosses the end of: about [`PIECE`], or up to where the next word ends.
     fn piece(self, text: &str) -> usize {
         if text.len() <= PIECE {
             return text.len();
         }
-        match self {
-            Shingles::Characters(_) => text.floor_char_boundary(PIECE),
-            Shingles::Words(_) | Shingles::Spaced(_) => {
-                let (bytes, space) = (text.as_bytes(), |byte: &u8| byte.is_ascii_whitespace());
-                let last = bytes[..PIECE].iter().rposition(space);
-                let next = || bytes[PIECE..].iter().position(space).map(|at| PIECE + at);
-                last.or_else(next).map_or(text.len(), |at| at + 1)
-            }
-        }
+        let ends = |&(_, c): &(usize, char)| match self {
+            Shingles::Characters(_) => true,
+            Shingles::Words(_) => !c.is_alphanumeric() || unspaced(c),
+            Shingles::Spaced(_) => c.is_whitespace(),
+        };
+        let middle = text.floor_char_boundary(PIECE);
+        let last = text[..middle].char_indices().rev().find(ends);
+        let next = || text[middle..].char_indices().find(ends).map(|(at, c)| (middle + at, c));
+        last.or_else(next).map_or(text.len(), |(at, c)| at + c.len_utf8())
     }
 }
 

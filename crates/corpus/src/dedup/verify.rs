@@ -24,8 +24,9 @@ const WEIGHT: u64 = 16;
 pub struct Verify {
     shingles: Shingles,
     least: f64,
-    /// Bytes for the sets of one thread.
+    /// Bytes for the sets of one thread, and of the one that has long texts.
     room: u64,
+    room_of_long: u64,
     known: Known,
 }
 
@@ -39,8 +40,10 @@ impl Verify {
         if !(least > 0.0 && least <= 1.0) {
             return Err(Error::option("verify", least, "above 0, at most 1"));
         }
-        let room = memory / 2 / rayon::current_num_threads().max(1) as u64;
-        Ok(Verify { shingles: shingles.check()?, least, room, known: Known::new(documents, memory / 2) })
+        let room_of_long = memory / 4;
+        let room = room_of_long / rayon::current_num_threads().max(1) as u64;
+        let known = Known::new(documents, memory / 2);
+        Ok(Verify { shingles: shingles.check()?, least, room, room_of_long, known })
     }
 
     /// What was found of a pair of documents, unless it was forgotten.
@@ -48,26 +51,37 @@ impl Verify {
         self.known.get(a.min(b), a.max(b))
     }
 
-    /// Whether the texts of documents `a` and `b` are as alike as wanted.
-    pub fn alike(&self, (a, one): (u32, &str), (b, other): (u32, &str)) -> bool {
-        let alike = self.similarity(one, other) >= self.least;
+    /// Whether the texts of documents `a` and `b` are as alike as wanted; none if `stop` says so on the way. Only one thread at a
+    /// time may say that its texts are `long`: it has more room.
+    pub fn alike(
+        &self,
+        (a, one): (u32, &str),
+        (b, other): (u32, &str),
+        long: bool,
+        stop: impl Fn() -> bool,
+    ) -> Option<bool> {
+        let room = if long { self.room_of_long } else { self.room };
+        let alike = self.similarity(one, other, room, stop)? >= self.least;
         self.known.put(a.min(b), a.max(b), alike);
-        alike
+        Some(alike)
     }
 
-    /// The similarity of two texts; 0 if neither has a shingle.
-    fn similarity(&self, one: &str, other: &str) -> f64 {
+    /// The similarity of two texts; 0 if neither has a shingle. None if `stop` says so.
+    fn similarity(&self, one: &str, other: &str, room: u64, stop: impl Fn() -> bool) -> Option<f64> {
         let needed = WEIGHT.saturating_mul((one.len() + other.len()) as u64);
-        let parts = needed.div_ceil(self.room.max(1)).max(1);
+        let parts = needed.div_ceil(room.max(1)).max(1);
         let (mut a, mut b) = (Set::default(), Set::default());
         let (mut both, mut all) = (0, 0);
         for part in 0..parts {
+            if stop() {
+                return None;
+            }
             a.fill(self.shingles, one, part, parts);
             b.fill(self.shingles, other, part, parts);
             let found = common(&a.hashes, &b.hashes);
             (both, all) = (both + found.0, all + found.1);
         }
-        if all == 0 { 0.0 } else { both as f64 / all as f64 }
+        Some(if all == 0 { 0.0 } else { both as f64 / all as f64 })
     }
 }
 
@@ -154,7 +168,15 @@ mod tests {
     fn similarities_are_those_of_the_whole_sets_whatever_the_room() {
         let one = words(1, 3000);
         let other = format!("{} {}", &one[..6000], words(2, 1000));
-        let texts = [String::new(), "a b".into(), one, other, "a ".repeat(40_000)];
+        let texts = [
+            String::new(),
+            "a b".into(),
+            one,
+            other,
+            "a ".repeat(40_000),
+            "漢字 三".repeat(30_000),
+            "字".repeat(50_000),
+        ];
         for kind in [Shingles::Words(3), Shingles::Spaced(5), Shingles::Characters(12)] {
             let set = |text: &str| {
                 let mut out = Vec::new();
@@ -166,7 +188,8 @@ mod tests {
                 for (i, a) in texts.iter().enumerate() {
                     for b in &texts[..=i] {
                         let expected = jaccard(&mut set(a), &mut set(b));
-                        assert_eq!(verify.similarity(a, b), expected, "{kind:?} {memory}");
+                        let found = verify.similarity(a, b, verify.room, || false);
+                        assert_eq!(found, Some(expected), "{kind:?} {memory}");
                     }
                 }
             }
@@ -176,7 +199,9 @@ mod tests {
     #[test]
     fn the_threshold_is_met_by_what_equals_it() {
         let alike = |least, one, other| {
-            Verify::new(Shingles::Words(1), least, 2, 1 << 20).unwrap().alike((0, one), (1, other))
+            let verify = Verify::new(Shingles::Words(1), least, 2, 1 << 20).unwrap();
+            assert_eq!(verify.alike((0, one), (1, other), false, || true), None);
+            verify.alike((0, one), (1, other), true, || false).unwrap()
         };
         // Two of three words are in both.
         assert!(alike(2.0 / 3.0, "a b", "a b c") && !alike(0.67, "a b", "a b c"));

@@ -46,6 +46,7 @@ use crate::paragraphs::ngrams;
 pub use crate::paragraphs::{Cut, Least, Ngrams};
 use crate::read::chunk::Chunk;
 use crate::read::lines::{Fields, RowFile};
+use crate::read::row::text_field;
 
 /// Bytes of a document for which a paragraph counts: marks of many short ones take more than their text.
 const MARK: u64 = 12;
@@ -338,18 +339,6 @@ impl Job for Hashing<'_> {
     }
 }
 
-#[derive(serde::Deserialize)]
-struct Metadata {
-    #[serde(default)]
-    url: Option<String>,
-}
-
-#[derive(serde::Deserialize)]
-struct Created {
-    #[serde(default)]
-    created: Option<String>,
-}
-
 impl Hashing<'_> {
     /// Things of one document that may be compared.
     fn most(&self) -> u64 {
@@ -383,7 +372,7 @@ impl Hashing<'_> {
         put(room.offsets.code_points(text, text.len() as u32), out);
         put(text.len() as u32, out);
         let day = if self.options.by.keep() == Some(Keep::Newest) {
-            let created = serde_json::from_str::<Created>(row.line()).ok().and_then(|c| c.created);
+            let created = text_field(row.line(), "created");
             created.and_then(|c| date::days(&c)).unwrap_or(i32::MIN)
         } else {
             i32::MIN
@@ -404,7 +393,7 @@ impl Hashing<'_> {
                 }
             }
             By::Url { .. } => {
-                if let Ok(Metadata { url: Some(address) }) = serde_json::from_str(row.metadata())
+                if let Some(address) = text_field(row.metadata(), "url")
                     && let Some(key) = url::key(&address)
                 {
                     out.extend_from_slice(&key.to_le_bytes());

@@ -6,6 +6,8 @@ use super::hash::Remainder;
 
 /// Bytes of words that are gathered: their hashes stay in the first cache.
 const BYTES: usize = 512;
+/// N-grams are shorter: so much is known of what is left of a word.
+pub(crate) const LONGEST: i32 = 255;
 
 /// Words that wait for their n-grams.
 #[derive(Debug, Default)]

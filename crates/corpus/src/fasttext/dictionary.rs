@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::ascii::Ascii;
+use super::ascii::{self, Ascii};
 use super::bytes::Cursor;
 use super::hash::{Fnv, Remainder, Table, begin, join};
 use crate::error::Result;
@@ -249,7 +249,9 @@ impl Dictionary {
     /// Whether n-grams of characters may be made for many words at once.
     fn together(&self) -> bool {
         let Cut { minn, maxn, .. } = self.cut;
-        matches!(self.ngrams, Ngrams::All(_)) && minn >= 2 && (minn..minn + 5).contains(&maxn)
+        matches!(self.ngrams, Ngrams::All(_))
+            && (2..ascii::LONGEST).contains(&minn)
+            && (minn..ascii::LONGEST.min(minn + 5)).contains(&maxn)
     }
 
     /// Let a word wait for its n-grams of characters, after those that wait have got theirs if there are many.

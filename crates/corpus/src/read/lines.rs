@@ -247,11 +247,16 @@ impl RowFile {
             serde_json::from_str::<String>(raw)
                 .map_err(|error| json(line.find(raw).unwrap_or(0) + error.column().max(1), reason(&error)))?;
         }
+        let is_null = |value: &&RawValue| value.get() == "null";
+        let own = BESIDE.map(|name| others.remove(name).filter(|value| !is_null(value)));
         if let Some(inner) = inner {
+            // Where it is wrong is told as a place of the line.
+            let begin = line.find(inner.get()).unwrap_or(0);
+            let fault = |error: serde_json::Error| json(begin + error.column().max(1), reason(&error));
             let inner: Entries<&RawValue> = serde_json::from_str(inner.get()).map_err(fault)?;
-            others.extend(inner.0.into_iter().filter(|(_, value)| value.get() != "null"));
+            others.extend(inner.0.into_iter().filter(|(_, value)| !is_null(value)));
         }
-        shape(id, text, &others, |value| value.get() == "null", out);
+        shape(id, text, own, others, is_null, out);
         Ok(())
     }
 
@@ -289,7 +294,7 @@ impl RowFile {
             }
             let named = || header.columns.iter().zip(&cells).enumerate();
             // An empty cell says nothing.
-            let others: BTreeMap<Cow<str>, &str> = named()
+            let mut others: BTreeMap<Cow<str>, &str> = named()
                 .filter(|(at, (_, cell))| *at != text && Some(*at) != id && !cell.is_empty())
                 .map(|(_, (column, cell))| (Cow::Borrowed(column.as_str()), &**cell))
                 .collect();
@@ -297,7 +302,8 @@ impl RowFile {
             let by_place = || self.by_place.then(|| format!("{}:{number}", self.path).into());
             let id = id.cloned().or_else(by_place);
             let begin = out.len();
-            shape(id.as_deref(), Some(&*cells[text]), &others, |_| false, out);
+            let own = BESIDE.map(|name| others.remove(name));
+            shape(id.as_deref(), Some(&*cells[text]), own, others, |_| false, out);
             self.check(&out[begin..], place)?;
         }
         Ok(())
@@ -329,9 +335,11 @@ impl RowFile {
             let text = row.text.ok_or_else(|| Error::MissingText { place: place(), field: field() })?;
             let place_id = || by_place.then(|| format!("{path}:{number}"));
             let id = row.id.filter(|id| !id.is_empty()).or_else(place_id);
-            let others = flat(row.other).into_iter().map(|(name, value)| (Cow::Owned(name), value)).collect();
+            let mut other = row.other;
+            let own = BESIDE.map(|name| other.remove(name).filter(|value| !value.is_null()));
+            let others = flat(other).into_iter().map(|(name, value)| (Cow::Owned(name), value)).collect();
             let begin = chunk.data.len();
-            shape(id.as_deref(), Some(&text), &others, serde_json::Value::is_null, &mut chunk.data);
+            shape(id.as_deref(), Some(&text), own, others, serde_json::Value::is_null, &mut chunk.data);
             let bytes = (chunk.data.len() - begin) as u64;
             if bytes > memory.longest() {
                 return Err(Error::LongDocument { place: place(), bytes, most: memory.longest() });
@@ -378,45 +386,46 @@ fn open_table(input: &InputFile, fields: &Fields, memory: &Memory) -> Result<par
     }
 }
 
-/// Append a row in Dolma's shape: id and text if they are there, of the other fields those that have a place, and `metadata` with the rest.
+/// Append a row in Dolma's shape: id and text if they are there, what has a place of its own (the row's `own` before what its
+/// metadata says), and `metadata` with the `others`.
 fn shape<V: Serialize>(
     id: Option<&(impl Serialize + ?Sized)>,
     text: Option<&(impl Serialize + ?Sized)>,
-    others: &BTreeMap<Cow<str>, V>,
+    own: [Option<V>; 3],
+    mut others: BTreeMap<Cow<str>, V>,
     is_null: impl Fn(&V) -> bool,
     out: &mut Vec<u8>,
 ) {
     out.push(b'{');
     if let Some(id) = id {
-        out.extend_from_slice(b"\"id\":");
-        put(id, out);
-        out.push(b',');
+        field("id", id, out);
     }
     if let Some(text) = text {
-        out.extend_from_slice(b"\"text\":");
-        put(text, out);
-        out.push(b',');
+        field("text", text, out);
     }
-    for name in BESIDE {
-        if let Some(value) = others.get(name).filter(|value| !is_null(value)) {
-            put(name, out);
-            out.push(b':');
-            put(value, out);
-            out.push(b',');
+    for (name, own) in BESIDE.into_iter().zip(own) {
+        if let Some(value) = own.or_else(|| others.remove(name)).filter(|value| !is_null(value)) {
+            field(name, &value, out);
         }
     }
     out.extend_from_slice(b"\"metadata\":{");
+    let begin = out.len();
     // A column `metadata` without anything says nothing.
-    let says = |name: &str, value: &V| !BESIDE.contains(&name) && (name != "metadata" || !is_null(value));
-    for (i, (name, value)) in others.iter().filter(|(name, value)| says(name, value)).enumerate() {
-        if i > 0 {
-            out.push(b',');
-        }
-        put(name, out);
-        out.push(b':');
-        put(value, out);
+    for (name, value) in others.iter().filter(|(name, value)| *name != "metadata" || !is_null(value)) {
+        field(name, value, out);
+    }
+    if out.len() > begin {
+        out.pop();
     }
     out.extend_from_slice(b"}}\n");
+}
+
+/// Append a field and a comma.
+fn field(name: &str, value: &(impl Serialize + ?Sized), out: &mut Vec<u8>) {
+    put(name, out);
+    out.push(b':');
+    put(value, out);
+    out.push(b',');
 }
 
 fn put(value: &(impl Serialize + ?Sized), out: &mut Vec<u8>) {
@@ -488,6 +497,11 @@ mod tests {
         let first = r#"{"id":1.50,"text":"\u00e9 x","source":"s","metadata":{"text":"old","z":null}}"#;
         let second = r#"{"id":"b","text":"","created":"2024","metadata":{"a":[ 1 ]}}"#;
         assert_eq!(found, [(2, first.into()), (4, second.into())]);
+        // What the row says itself goes before its metadata, where the rest stays.
+        let both = b"{\"content\":\"x\",\"nr\":1,\"source\":\"wiki\",\"metadata\":{\"source\":\"cc\",\"added\":\"d\"}}";
+        let (found, _) = rows("a.jsonl", both, &named("content", "nr")).unwrap();
+        let expected = r#"{"id":1,"text":"x","source":"wiki","added":"d","metadata":{"source":"cc"}}"#;
+        assert_eq!(found, [(1, expected.into())]);
         // Of what was not named the step says whether it may be missing.
         let text = Fields { text: Some("content".into()), id: None };
         let (found, _) = rows("a.jsonl", b"{\"content\":\"x\"}", &text).unwrap();

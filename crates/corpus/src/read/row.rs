@@ -8,6 +8,17 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::read::attribute_row::Entries;
+
+/// The text of the field `name` of an object of JSON, of the last if there are several; none if that is no text, or this no object.
+pub(crate) fn text_field<'o>(object: &'o str, name: &str) -> Option<Cow<'o, str>> {
+    #[derive(serde::Deserialize)]
+    struct Borrowed<'t>(#[serde(borrow)] Cow<'t, str>);
+    let entries: Entries<&RawValue> = serde_json::from_str(object).ok()?;
+    let (_, last) = entries.0.into_iter().rev().find(|(found, _)| found == name)?;
+    serde_json::from_str::<Borrowed>(last.get()).ok().map(|text| text.0)
+}
+
 /// Names of the fields that hold text and id.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fields<'f> {
@@ -315,6 +326,15 @@ impl<'de> Visitor<'de> for Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_field_that_comes_twice_the_last_counts() {
+        let found = |object| text_field(object, "url");
+        assert_eq!(found(r#"{"url":"a","x":{"url":1},"url":"\u00e9"}"#).as_deref(), Some("é"));
+        for nothing in [r#"{"url":"a","url":1}"#, r#"{"uri":"a"}"#, "[]", "{", ""] {
+            assert_eq!(found(nothing), None, "{nothing}");
+        }
+    }
     use proptest::prelude::*;
 
     const FIELDS: Fields<'static> = Fields { text: "text", id: "id" };

@@ -6,12 +6,10 @@
 //!   `.../publicdomain/...`, which it passes over; the span is the whole text, the number 1 for the first link of all, 0.75 for
 //!   the second, then 0.5 + 0.5 / n. What `cc_re` finds in tags is [`super::licence_dolma`]'s
 
-use std::borrow::Cow;
-
 use memchr::memmem;
-use serde::Deserialize;
 
 use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, spans};
+use crate::read::row::text_field;
 
 static ATTRIBUTES: [Attribute; 13] = [
     spans("cc_by", "Creative Commons Attribution"),
@@ -40,12 +38,6 @@ pub(super) static KIND: Kind = Kind {
         Ok(Box::new(Licence))
     },
 };
-
-#[derive(Deserialize)]
-struct Metadata<'m> {
-    #[serde(borrow, default)]
-    html: Option<Cow<'m, str>>,
-}
 
 const SITE: &[u8] = b"creativecommons.org/";
 
@@ -100,7 +92,7 @@ impl Tagger for Licence {
                 out.span(family(expression), from as u32..(from + expression.len()) as u32, 1.0);
             }
         }
-        let html = serde_json::from_str::<Metadata>(document.metadata).ok().and_then(|m| m.html);
+        let html = text_field(document.metadata, "html");
         let html = html.as_deref().unwrap_or("").as_bytes();
         let mut count = 0;
         for start in memmem::find_iter(html, b"://creativecommons.org/") {

@@ -11,12 +11,10 @@
 //!
 //! No expression is run: what follows a tag is looked for once, so the time is linear in the page.
 
-use std::borrow::Cow;
-
 use memchr::{memchr, memchr2, memmem};
-use serde::Deserialize;
 
 use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, spans, value};
+use crate::read::row::text_field;
 
 static ATTRIBUTES: [Attribute; 12] = [
     spans("cc_by", "Attribution"),
@@ -46,18 +44,11 @@ pub(super) static KIND: Kind = Kind {
     },
 };
 
-#[derive(Deserialize)]
-struct Metadata<'m> {
-    #[serde(borrow, default)]
-    html: Option<Cow<'m, str>>,
-}
-
 struct Licence;
 
 impl Tagger for Licence {
     fn tag(&self, document: &Document, _: &mut Scratch, out: &mut Tags) {
-        let metadata = serde_json::from_str::<Metadata>(document.metadata).ok();
-        let Some(html) = metadata.and_then(|metadata| metadata.html) else { return };
+        let Some(html) = text_field(document.metadata, "html") else { return };
         let mut count = 0;
         for link in links(html.as_bytes()) {
             count += 1;

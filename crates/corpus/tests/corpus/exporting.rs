@@ -214,9 +214,14 @@ fn a_folder_becomes_the_tables_that_a_corpus_has() {
         assert_eq!(row.other["url"], format!("http://x.org/{i}"));
     }
     let key = |wanted: Option<&[String]>| {
-        export::folder_key(&input_files(dir.path(), "d/documents").unwrap(), wanted).unwrap()
+        let files = input_files(dir.path(), "d/documents").unwrap();
+        [Some("text"), Some("body")].map(|text| {
+            let fields = Fields { text: text.map(str::to_string), id: None };
+            export::folder_key(&files, &fields, wanted).unwrap()
+        })
     };
-    assert_ne!(key(None), key(Some(&["one".into()])));
+    assert_ne!(key(None)[0], key(Some(&["one".into()]))[0]);
+    assert_ne!(key(None)[0], key(None)[1]);
 }
 
 fn json_of(path: &Path) -> Value {

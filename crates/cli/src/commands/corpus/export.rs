@@ -222,7 +222,7 @@ fn folder_card(
     let name = own.map_or_else(|| args.corpus.clone(), |name| name.to_string_lossy().into_owned());
     let about = About {
         name: args.name.clone().unwrap_or(name),
-        key: export::folder_key(files, args.attributes.as_deref()).explain()?,
+        key: export::folder_key(files, &args.names.fields(), args.attributes.as_deref()).explain()?,
         created: export::last_changed(files).explain()?,
         config: Value::Null,
         given: given(args),

@@ -67,7 +67,7 @@ fn files(context: &Context, patterns: &[String]) -> anyhow::Result<Vec<InputFile
     }
     // By the parts of a path.
     all.sort_by(|a, b| Path::new(&a.path).cmp(Path::new(&b.path)));
-    all.dedup_by(|a, b| a.path == b.path);
+    all.dedup_by(|a, b| Path::new(&a.path) == Path::new(&b.path));
     Ok(all)
 }
 

@@ -187,16 +187,17 @@ pub(super) fn text_columns() -> Vec<Declared> {
     ]
 }
 
-/// A key for the documents in `files` and their attributes, as [`FolderOptions::attributes`] names them: another one if any
-/// byte is another.
+/// A key for the documents in `files`, whose text and id are in these `fields`, and their attributes, as
+/// [`FolderOptions::attributes`] names them: another one if any byte is another.
 ///
 /// # Errors
 /// [`crate::Error::NoAttributes`] and [`crate::Error::File`].
-pub fn folder_key(files: &[InputFile], attributes: Option<&[String]>) -> Result<String> {
-    let sheaves = Sheaves::of(files, &Fields::default(), attributes)?;
+pub fn folder_key(files: &[InputFile], fields: &Fields, attributes: Option<&[String]>) -> Result<String> {
+    let sheaves = Sheaves::of(files, fields, attributes)?;
     let mut hasher = blake3::Hasher::new();
     for (sheaf, experiments) in sheaves.files.iter().zip(&sheaves.of) {
         hasher.update(&sheaf.documents.blake3.0);
+        hasher.update(fields.identity(&sheaf.documents).as_bytes());
         for (file, &experiment) in sheaf.attributes.iter().zip(experiments) {
             hasher.update(sheaves.experiments[experiment as usize].as_bytes());
             hasher.update(&file.blake3.0);
