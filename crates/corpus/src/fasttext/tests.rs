@@ -328,6 +328,22 @@ proptest! {
 }
 
 #[test]
+fn n_grams_may_be_said_to_be_longer_than_any_word() {
+    for (minn, maxn) in [(i32::MAX, 3), (i32::MAX - 4, 256), (2, 256), (255, 255)] {
+        let mut toy = Toy { version: 12, kept: None, ..Toy::random(3, 3) };
+        let mut random = Philox::new(7, &["toy"]);
+        let rows = toy.words.len() + toy.cut.bucket as usize;
+        toy.input = Numbers::random(&mut random, rows, toy.dim, false);
+        toy.output = Numbers::random(&mut random, LABELS.len(), toy.dim, false);
+        (toy.cut.minn, toy.cut.maxn) = (minn, maxn);
+        let text = "sea ".repeat(3) + &"x".repeat(300);
+        let found = Model::from_bytes(toy.write(), "toy").unwrap().probability(&text, LABELS[0].0).unwrap();
+        let wanted = toy.probabilities(&text)[0];
+        assert!((f64::from(found.unwrap()) - wanted).abs() < 5e-5, "{minn} {maxn} {found:?} {wanted}");
+    }
+}
+
+#[test]
 fn claims_beyond_the_file_are_refused() {
     let toy = Toy::random(3, 3).write();
     // Offsets of: dimension, buckets, size and words of the dictionary, kept n-grams.

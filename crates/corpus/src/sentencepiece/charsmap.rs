@@ -50,16 +50,27 @@ impl CharsMap {
         Ok(map)
     }
 
-    /// Every rule that can be reached is for whole characters and leads to a text.
+    /// Every rule that can be reached is for whole characters and leads to a text, and no unit is below itself.
     fn check(&self) -> std::result::Result<(), &'static str> {
-        // By unit, whether it was seen with 0, 1, 2 or 3 bytes of a character still to come.
+        // By unit, whether it was seen with 0, 1, 2 or 3 bytes of a character still to come, and, four bits above, whether all
+        // below it was.
         let mut seen = vec![0u8; self.units.len()];
-        let mut open = vec![(0usize, 0u8)];
-        while let Some((unit, left)) = open.pop() {
-            if seen[unit] & 1 << left != 0 {
+        // What is to be entered, and, below what it leads to, what is to be left.
+        let mut open = vec![(0usize, 0u8, false)];
+        while let Some((unit, left, leave)) = open.pop() {
+            let (entered, done) = (1u8 << left, 16u8 << left);
+            if leave {
+                seen[unit] |= done;
                 continue;
             }
-            seen[unit] |= 1 << left;
+            if seen[unit] & done != 0 {
+                continue;
+            }
+            if seen[unit] & entered != 0 {
+                return Err("its trie has a cycle");
+            }
+            seen[unit] |= entered;
+            open.push((unit, left, true));
             let base = unit ^ offset(self.units[unit]);
             if unit != 0 && has_value(self.units[unit]) {
                 if left > 0 {
@@ -74,7 +85,7 @@ impl CharsMap {
             };
             for &(first, last, left) in below {
                 let child = |byte: u8| Some(base ^ usize::from(byte)).filter(|at| self.leads(*at, byte));
-                open.extend((first..=last).filter_map(child).map(|at| (at, left)));
+                open.extend((first..=last).filter_map(child).map(|at| (at, left, false)));
             }
         }
         Ok(())
@@ -98,7 +109,8 @@ impl CharsMap {
         let mut found = None;
         for (i, &byte) in text.as_bytes().iter().enumerate() {
             let at = base ^ usize::from(byte);
-            if !self.leads(at, byte) {
+            // A zero byte is in no rule.
+            if byte == 0 || !self.leads(at, byte) {
                 break;
             }
             base = at ^ offset(self.units[at]);

@@ -26,6 +26,7 @@ use std::path::Path;
 
 use crate::error::Result;
 use crate::fasttext::bytes::Bytes;
+use crate::memory::is_long;
 use charsmap::CharsMap;
 use normalise::Normaliser;
 use proto::{Piece, Spec, Type, refuse};
@@ -48,7 +49,7 @@ pub struct Model {
     bytes: bool,
 }
 
-/// Buffers, kept from text to text.
+/// Buffers, kept from text to text unless one is long.
 #[derive(Debug, Default)]
 pub struct Room {
     normal: String,
@@ -145,6 +146,10 @@ impl Model {
         });
         if !unknown.is_empty() {
             each(&normal[unknown]);
+        }
+        ways.release();
+        if is_long(normal.capacity()) {
+            *normal = String::new();
         }
     }
 

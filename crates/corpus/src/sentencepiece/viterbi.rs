@@ -3,11 +3,10 @@
 use std::ops::Range;
 
 use super::trie::{End, Trie};
+use crate::memory::is_long;
 
 /// How much less likely than the least likely piece a character is that no piece has.
 const PENALTY: f32 = 10.0;
-/// No piece ends here.
-const NONE: usize = usize::MAX;
 
 /// Scores of pieces.
 #[derive(Debug)]
@@ -22,8 +21,8 @@ pub(super) struct Scores {
 #[derive(Clone, Copy, Debug)]
 struct Best {
     score: f32,
-    /// Where its last piece begins, from the last byte that every way goes through.
-    start: usize,
+    /// Bytes of its last piece, which are fewer than 8,000; none where no piece ends.
+    length: u32,
     known: bool,
 }
 
@@ -31,37 +30,59 @@ struct Best {
 #[derive(Debug, Default)]
 pub(super) struct Ways {
     best: Vec<Best>,
-    back: Vec<(Range<usize>, bool)>,
 }
 
 impl Ways {
+    /// Bytes of memory that are held.
+    pub fn bytes(&self) -> usize {
+        self.best.capacity() * size_of::<Best>()
+    }
+
+    /// Give back what a long text took.
+    pub fn release(&mut self) {
+        if is_long(self.bytes()) {
+            self.best = Vec::new();
+        }
+    }
+
     /// All ways go through byte `from`.
     fn begin(&mut self, score: f32) {
         self.best.clear();
-        self.best.push(Best { score, start: 0, known: false });
+        self.best.push(Best { score, length: 0, known: false });
     }
 
     /// There is a piece from `from` to `to` (counted from the last byte that all ways go through), and a way with it has this score.
     fn offer(&mut self, from: usize, to: usize, score: f32, known: bool) {
         if self.best.len() <= to {
-            self.best.resize(to + 1, Best { score: 0.0, start: NONE, known: false });
+            self.best.resize(to + 1, Best { score: 0.0, length: 0, known: false });
         }
         let best = &mut self.best[to];
-        if best.start == NONE || score > best.score {
-            *best = Best { score, start: from, known };
+        if best.length == 0 || score > best.score {
+            *best = Best { score, length: (to - from) as u32, known };
         }
     }
 
     /// The pieces of the best way from `base` to the last byte that was reached.
     fn walk(&mut self, base: usize, each: &mut impl FnMut(Range<usize>, bool)) {
-        let mut end = self.best.len() - 1;
-        self.back.clear();
-        while end > 0 {
-            let Best { start, known, .. } = self.best[end];
-            self.back.push((base + start..base + end, known));
-            end = start;
+        // Turn the way around: from the piece that ends at a byte to the one that begins there.
+        let mut at = self.best.len() - 1;
+        let mut next = (0, false);
+        loop {
+            let best = &mut self.best[at];
+            let last = (best.length, best.known);
+            (best.length, best.known) = next;
+            if at == 0 {
+                break;
+            }
+            next = last;
+            at -= last.0 as usize;
         }
-        self.back.drain(..).rev().for_each(|(range, known)| each(range, known));
+        while self.best[at].length > 0 {
+            let Best { length, known, .. } = self.best[at];
+            let end = at + length as usize;
+            each(base + at..base + end, known);
+            at = end;
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use std::cell::RefCell;
 use super::classes::is_space;
 use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, signed, value};
 use crate::kenlm::{self, Normal};
+use crate::memory::is_long;
 use crate::sentencepiece;
 
 static ATTRIBUTES: [Attribute; 2] = [
@@ -51,7 +52,7 @@ pub(super) static KIND: Kind = Kind {
 };
 
 thread_local! {
-    /// Buffers of the pieces, and a normalised text.
+    /// Buffers of the pieces, and a normalised text; those of a long text do not stay.
     static ROOM: RefCell<(sentencepiece::Room, String)> = RefCell::default();
 }
 
@@ -116,17 +117,22 @@ impl Tagger for Odds {
             return;
         }
         let mut sentences = Sentences::new(&self.model);
-        ROOM.with_borrow_mut(|(room, normal)| match &self.pieces {
-            Some(pieces) => {
-                let text = self.normalised(view.text, normal);
-                pieces.encode(room, text, |piece| sentences.words(piece));
-                sentences.end();
-            }
-            None => {
-                for line in view.lines.iter().filter(|line| line.words > 0) {
-                    sentences.words(self.normalised(view.line(line), normal));
+        ROOM.with_borrow_mut(|(room, normal)| {
+            match &self.pieces {
+                Some(pieces) => {
+                    let text = self.normalised(view.text, normal);
+                    pieces.encode(room, text, |piece| sentences.words(piece));
                     sentences.end();
                 }
+                None => {
+                    for line in view.lines.iter().filter(|line| line.words > 0) {
+                        sentences.words(self.normalised(view.line(line), normal));
+                        sentences.end();
+                    }
+                }
+            }
+            if is_long(normal.capacity()) {
+                *normal = String::new();
             }
         });
         out.value(0, 10f64.powf(-sentences.sum / sentences.tokens as f64));

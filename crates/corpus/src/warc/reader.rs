@@ -102,6 +102,12 @@ impl<R: Read> Reader<R> {
         self.counts
     }
 
+    /// Bytes that were read again: of the open member, and of the file.
+    #[cfg(test)]
+    pub(super) fn read_again(&self) -> (u64, u64) {
+        self.stream.read_again()
+    }
+
     /// The next record; none at the end of the file, and after an error.
     ///
     /// # Errors

@@ -11,6 +11,8 @@ use super::input::Input;
 const WINDOW: usize = 1 << 14;
 /// Unpacked bytes behind the start of a record that are kept at most.
 const KEPT: u64 = 1 << 20;
+/// Bytes may be read again up to so many times what was read, and [`KEPT`].
+const AGAIN: u64 = 8;
 /// A dictionary in the first frame of a `.warc.zst` may have so many bytes.
 const DICTIONARY: usize = 1 << 24;
 
@@ -77,6 +79,24 @@ impl<R: Read> Layer<R> {
     }
 }
 
+/// How much was read again behind damaged records. Without a limit, records that each claim a megabyte and start a few bytes
+/// apart would take time that is quadratic.
+#[derive(Default)]
+struct Rereads {
+    /// The furthest byte that was read.
+    furthest: u64,
+    /// Bytes that were read again.
+    again: u64,
+}
+
+impl Rereads {
+    /// Whether reading, which stopped at byte `here`, may go back by so many bytes.
+    fn allow(&mut self, here: u64, back: u64) -> bool {
+        self.furthest = self.furthest.max(here);
+        self.again.saturating_add(back) <= self.furthest.saturating_mul(AGAIN).saturating_add(KEPT)
+    }
+}
+
 /// What stands where a member should start.
 pub(super) enum Start {
     /// A member, now open.
@@ -96,6 +116,10 @@ pub(super) struct Stream<R: Read> {
     at: usize,
     /// Where a record starts in the window that [`Stream::find_inside`] may go back to.
     mark: Option<usize>,
+    /// Of unpacked bytes of the open member.
+    member_rereads: Rereads,
+    /// Of bytes of the file.
+    file_rereads: Rereads,
     /// Where the open member starts in the file.
     pub member: u64,
     /// Unpacked bytes of the open member that were given out.
@@ -123,6 +147,8 @@ impl<R: Read> Stream<R> {
             window: Vec::new(),
             at: 0,
             mark: None,
+            member_rereads: Rereads::default(),
+            file_rereads: Rereads::default(),
             member: 0,
             within: 0,
             open: packing == Packing::Plain,
@@ -163,6 +189,7 @@ impl<R: Read> Stream<R> {
         self.dictionary = found.or(dictionary);
         self.member = input.offset();
         self.within = 0;
+        self.member_rereads = Rereads::default();
         self.forget_window();
         self.open = false;
         let Start::Member = start else {
@@ -278,10 +305,13 @@ impl<R: Read> Stream<R> {
     }
 
     /// Look in the open member for the next record behind the one that was marked, which starts at its unpacked byte `from`,
-    /// or, where that is more than a megabyte back, behind the place where reading stopped. False at the end of the member,
-    /// which is closed then.
+    /// or, where that is more than a megabyte back or too much of the member was read again, behind the place where reading
+    /// stopped. False at the end of the member, which is closed then.
     pub fn find_inside(&mut self, from: u64) -> io::Result<bool> {
-        if let Some(mark) = self.mark.take().filter(|_| self.within - from <= KEPT) {
+        let back = self.within.saturating_sub(from);
+        let allowed = self.member_rereads.allow(self.within, back) && back <= KEPT;
+        if let Some(mark) = self.mark.take().filter(|_| allowed) {
+            self.member_rereads.again += back;
             (self.at, self.within) = (mark, from);
             self.consume(1);
         }
@@ -303,12 +333,22 @@ impl<R: Read> Stream<R> {
         }
     }
 
+    /// Bytes that were read again: of the open member, and of the file.
+    #[cfg(test)]
+    pub fn read_again(&self) -> (u64, u64) {
+        (self.member_rereads.again, self.file_rereads.again)
+    }
+
     /// Look for the next record (plain) or member (packed) behind `from`, the start of a damaged one, or, where that is
-    /// more than a megabyte back, behind the place where reading stopped. False at the end of the file.
+    /// more than a megabyte back or too much of the file was read again, behind the place where reading stopped. False at the
+    /// end of the file.
     pub fn find_record(&mut self, from: u64) -> io::Result<bool> {
         let mut input = self.layer.take().ok_or_else(gone)?.into_input();
         self.forget_window();
-        if input.rewind(from) {
+        let here = input.offset();
+        let back = here.saturating_sub(from);
+        if self.file_rereads.allow(here, back) && input.rewind(from) {
+            self.file_rereads.again += back;
             input.consume(1);
         }
         self.open = self.packing == Packing::Plain;

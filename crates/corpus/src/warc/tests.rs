@@ -246,6 +246,29 @@ fn damage_inside_of_a_member_costs_one_record() {
 }
 
 #[test]
+fn many_damaged_records_are_read_again_a_few_times_only() {
+    let lines = b"WARC/1.0\n".repeat((1 << 20) / 9);
+    let head = b"WARC/1.0\r\nWARC-Type: a\r\nWARC-Record-ID: <x>\r\nContent-Length: 900000\r\n\r\n";
+    let lengths = head.repeat((2 << 20) / head.len());
+    for content in [lines, lengths] {
+        let most = 8 * content.len() as u64 + (1 << 20);
+        for packing in [Packing::Plain, Packing::Gzip, Packing::Zstd] {
+            let file = [pack(packing, &content), pack(packing, &three()[1])].concat();
+            let mut reader = Reader::new("x.warc", Cursor::new(&file), SKIP).unwrap();
+            let (mut member, mut whole) = (0, 0);
+            while reader.next().unwrap().is_some() {
+                let (of_member, of_file) = reader.read_again();
+                (member, whole) = (member.max(of_member), whole.max(of_file));
+            }
+            // Some is read again, and no more than the limit.
+            assert!(packing == Packing::Plain || member > 1 << 19, "{packing:?} {member} {whole}");
+            assert!(member <= most && whole <= most + 8 * 1000, "{packing:?} {member} {whole}");
+            assert!(packing == Packing::Plain || reader.counts().records == 1, "{packing:?}");
+        }
+    }
+}
+
+#[test]
 fn a_length_that_swallows_the_next_record_costs_one_record() {
     let good = three();
     let long = b"WARC/1.0\r\nWARC-Type: a\r\nWARC-Record-ID: <x>\r\nContent-Length: 100\r\n\r\nabcd\r\n\r\n";
