@@ -70,6 +70,10 @@ pub(crate) fn experiments_of(documents: &Path) -> Result<Vec<String>> {
     let folder = parts[..place].iter().collect::<PathBuf>().join("attributes");
     let mut names = Vec::new();
     for path in fs::list(&folder)?.iter().filter(|path| path.is_dir()) {
+        // A step that failed leaves no more than its notes.
+        if fs::list(path)?.iter().all(|path| is_hidden(path)) {
+            continue;
+        }
         match path.file_name().and_then(|name| name.to_str()) {
             Some(name) if name.starts_with('.') => {}
             Some(name) => names.push(name.to_string()),
@@ -78,6 +82,10 @@ pub(crate) fn experiments_of(documents: &Path) -> Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
 /// Where the attributes of all `files` go, by [`attributes_path`], checked: each has its own place, none is one of the files,
@@ -217,6 +225,24 @@ mod tests {
         assert_eq!(path("c/documents/a.csv.gz").unwrap(), "c/attributes/x/a.csv.gz.jsonl.gz");
         let to = attributes_path(Path::new("a.parquet"), "x", Some(Path::new("out"))).unwrap();
         assert_eq!(to, Path::new("out/a.parquet.jsonl.gz"));
+    }
+
+    #[test]
+    fn experiments_are_folders_that_hold_something() {
+        let dir = tempfile::tempdir().unwrap();
+        let make = |path: &str| {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, "").unwrap();
+            path
+        };
+        let documents = make("c/documents/a.jsonl");
+        make("c/attributes/two/en/a.jsonl");
+        make("c/attributes/one/a.jsonl");
+        make("c/attributes/failed/.regimen/lock");
+        make("c/attributes/.hidden/a.jsonl");
+        assert_eq!(experiments_of(&documents).unwrap(), ["one", "two"]);
+        assert!(experiments_of(&make("lone.jsonl")).unwrap().is_empty());
     }
 
     fn input(path: &Path) -> InputFile {
