@@ -3,7 +3,8 @@
 
 use std::sync::LazyLock;
 
-use super::hash::QuickMap;
+/// The characters of bytes are below this.
+const END: usize = 0x144;
 
 static CHARS: LazyLock<[char; 256]> = LazyLock::new(|| {
     let mut next = 0x100u32;
@@ -16,7 +17,11 @@ static CHARS: LazyLock<[char; 256]> = LazyLock::new(|| {
     })
 });
 
-static BYTES: LazyLock<QuickMap<char, u8>> = LazyLock::new(|| CHARS.iter().copied().zip(0..=255).collect());
+static BYTES: LazyLock<[Option<u8>; END]> = LazyLock::new(|| {
+    let mut bytes = [None; END];
+    CHARS.iter().zip(0..=255).for_each(|(&c, byte)| bytes[c as usize] = Some(byte));
+    bytes
+});
 
 /// The character of a byte.
 pub(crate) fn char_of(byte: u8) -> char {
@@ -25,7 +30,12 @@ pub(crate) fn char_of(byte: u8) -> char {
 
 /// The bytes that a token of the alphabet stands for; none if it has other characters.
 pub(crate) fn bytes_of(token: &str) -> Option<Vec<u8>> {
-    token.chars().map(|c| BYTES.get(&c).copied()).collect()
+    // A token of other characters is told by the first of them.
+    let mut bytes = Vec::with_capacity(token.len());
+    for c in token.chars() {
+        bytes.push((*BYTES.get(c as usize)?)?);
+    }
+    Some(bytes)
 }
 
 /// Bytes written in the alphabet.

@@ -10,9 +10,10 @@ use super::json::Json;
 /// right half is shorter than the prefix that is cut off it.
 pub(super) fn merges(json: &Json) -> Result<(), String> {
     let model = &json.rest["model"];
-    let (Some(longest), Some(merges)) = (json.longest, model["merges"].as_array()) else {
+    let (Some(vocab), Some(merges)) = (&json.vocab, model["merges"].as_array()) else {
         return Ok(());
     };
+    let longest = vocab.keys().map(|token| token.len()).max().unwrap_or(0);
     let prefix = model["continuing_subword_prefix"].as_str().unwrap_or_default().len();
     for (rank, merge) in merges.iter().enumerate() {
         let Some((left, right)) = halves(merge) else { continue };

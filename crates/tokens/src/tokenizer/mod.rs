@@ -85,14 +85,16 @@ impl Tokenizer {
         let bad = |what: &dyn std::fmt::Display| Error::tokenizer(path, what);
         let json = Json::read(&text).map_err(|e| bad(&e))?;
         guard::merges(&json).map_err(|what| bad(&what))?;
-        let mut outer = shape::outer(&text, &json.rest).map_err(|what| bad(&what))?;
+        // The crate takes most of the time.
+        let (outer, ranked) = rayon::join(|| shape::outer(&text, &json.rest), || shape::ranked(&json));
+        let mut outer = outer.map_err(|what| bad(&what))?;
         // Text is data: a special token spelled out in it is encoded as any other text.
         outer.set_encode_special_tokens(true);
         // Whole documents are encoded, each without padding, whatever the file's author cut them to.
         outer.with_truncation(None).map_err(|e| bad(&e))?;
         outer.with_padding(None);
         let (end_id, end_token) = end::find(path, &outer)?;
-        let (codec, tokens) = shape::read(&json.rest, outer, end_id).map_err(|what| bad(&what))?;
+        let (codec, tokens) = shape::read(&json, outer, ranked, end_id).map_err(|what| bad(&what))?;
 
         let mut bytes = Vec::new();
         let mut begins = vec![0];

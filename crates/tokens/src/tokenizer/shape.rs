@@ -13,6 +13,7 @@
 //!
 //! Everything else is left to the `tokenizers` crate.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
@@ -29,6 +30,7 @@ use tokenizers::{
 use super::added::Added;
 use super::byte_level::ByteLevel;
 use super::hash::QuickMap;
+use super::json::{Json, Names};
 use super::make::byte_token;
 use super::merge::Merges;
 use super::pairs::MOST;
@@ -108,10 +110,64 @@ pub(crate) fn outer(text: &[u8], json: &Value) -> Result<Outer, String> {
     guard::foreign(|| Outer::from_bytes(text))
 }
 
+/// What is made of the vocabulary and the merges of a byte-level BPE alone.
+pub(crate) struct Ranked {
+    merges: Merges,
+    /// By id, as if none were special.
+    tokens: Vec<Token>,
+}
+
+/// The same, from a file that may be one; none if it is surely not.
+pub(crate) fn ranked(json: &Json) -> Option<Ranked> {
+    let vocab = json.vocab.as_ref()?;
+    let mut bytes = [0; 256];
+    for byte in 0..=255u8 {
+        bytes[usize::from(byte)] = *vocab.get(alphabet::char_of(byte).encode_utf8(&mut [0; 4]) as &str)?;
+    }
+    let merges = json.rest["model"]["merges"].as_array()?;
+    let most = vocab.values().max().map_or(0, |&id| id as usize);
+    if most >= MOST || merges.len() >= MOST {
+        return None;
+    }
+    let mut taken = vec![false; most + 1];
+    let mut tokens = vec![Token::default(); most + 1];
+    for (name, &id) in vocab {
+        if std::mem::replace(&mut taken[id as usize], true) {
+            return None;
+        }
+        tokens[id as usize].bytes = byte_level_bytes(name);
+    }
+    let mut list = Vec::with_capacity(merges.len());
+    let mut both = String::new();
+    for merge in merges {
+        // A first line that the crate skips.
+        if merge.as_str().is_some_and(|line| line.starts_with("#version")) {
+            continue;
+        }
+        let (left, right) = guard::halves(merge)?;
+        both.clear();
+        both.push_str(left);
+        both.push_str(right);
+        list.push((*vocab.get(left)?, *vocab.get(right)?, *vocab.get(both.as_str())?));
+    }
+    let mut whole = QuickMap::default();
+    if json.rest["model"]["ignore_merges"] == true {
+        let spelled = vocab.iter().filter_map(|(token, &id)| Some((alphabet::bytes_of(token)?, id)));
+        whole = spelled.map(|(bytes, id)| (bytes.into_boxed_slice(), id)).collect();
+    }
+    Some(Ranked { merges: Merges::new(bytes, &list, whole), tokens })
+}
+
 /// The codec for a tokenizer and its tokens by id, or what is wrong with it. The token `end` stands for no text, however
-/// the file lists it.
-pub(crate) fn read(json: &Value, outer: Outer, end: u32) -> Result<(Codec, Vec<Token>), String> {
-    let vocab = outer.get_vocab(false);
+/// the file lists it. `ranked` was made of the same file.
+pub(crate) fn read(
+    json: &Json,
+    outer: Outer,
+    ranked: Option<Ranked>,
+    end: u32,
+) -> Result<(Codec, Vec<Token>), String> {
+    let vocab = names(json, &outer);
+    let json = &json.rest;
     let added = outer.get_added_tokens_decoder();
     let size = vocab.values().chain(added.keys()).max().map_or(0, |&id| id as usize + 1);
     let count = outer.get_vocab_size(true);
@@ -119,11 +175,14 @@ pub(crate) fn read(json: &Value, outer: Outer, end: u32) -> Result<(Codec, Vec<T
     if size == 0 || size > 1 << 24 || size > (count << 6) + (1 << 20) {
         return Err(format!("it has {count} tokens, but its ids go up to {size}"));
     }
-    let mut tokens = vec![Token::default(); size];
     let is_text = |token: &str, id: u32| id != end && !outer.get_added_vocabulary().is_special_token(token);
-    if let Some(mut codec) = byte_level(json, &outer, &vocab) {
-        for (token, &id) in vocab.iter().filter(|(token, id)| is_text(token, **id)) {
-            tokens[id as usize].bytes = byte_level_bytes(token);
+    if let Some((mut codec, mut tokens)) = byte_level(json, &outer, &vocab, ranked) {
+        tokens.resize_with(size, Token::default);
+        let special =
+            added.values().filter(|token| outer.get_added_vocabulary().is_special_token(&token.content));
+        let special = special.filter_map(|token| vocab.get(token.content.as_str()));
+        for &id in special.chain([&end]) {
+            tokens[id as usize].bytes.clear();
         }
         let mut all_text = true;
         for (&id, token) in &added {
@@ -145,10 +204,13 @@ pub(crate) fn read(json: &Value, outer: Outer, end: u32) -> Result<(Codec, Vec<T
             all_text &= codec.split.pieces(&token).count() != 1;
         }
         codec.lossless = all_text && !codec.nfc && !codec.prefix_space;
+        // Its maps have an allocation a token: giving them back need not be waited for.
+        rayon::spawn(move || drop(outer));
         return Ok((Codec::ByteLevel(Box::new(codec)), tokens));
     }
+    let mut tokens = vec![Token::default(); size];
     drop(vocab);
-    let vocab = outer.get_vocab(true);
+    let vocab = owned(outer.get_vocab(true));
     let spelling = if uses_decoder(&json["decoder"], "ByteLevel") { byte_level_bytes } else { plain_bytes };
     for (token, &id) in vocab.iter().filter(|(token, id)| is_text(token, **id)) {
         let bytes = spelling(token);
@@ -175,7 +237,18 @@ pub(crate) fn read(json: &Value, outer: Outer, end: u32) -> Result<(Codec, Vec<T
     Ok((codec, tokens))
 }
 
-type Names = HashMap<String, u32>;
+/// The model's vocabulary.
+fn names<'j>(json: &'j Json, outer: &Outer) -> Cow<'j, Names<'j>> {
+    match (&json.vocab, outer.get_model()) {
+        // The crate has a copy, which would have to be copied once more to be looked at.
+        (Some(vocab), ModelWrapper::BPE(_)) => Cow::Borrowed(vocab),
+        _ => Cow::Owned(owned(outer.get_vocab(false))),
+    }
+}
+
+fn owned(vocab: HashMap<String, u32>) -> Names<'static> {
+    vocab.into_iter().map(|(token, id)| (Cow::Owned(token), id)).collect()
+}
 
 fn added(json: &Value) -> impl Iterator<Item = &Value> {
     json["added_tokens"].as_array().into_iter().flatten()
@@ -218,17 +291,27 @@ fn is_plain(json: &Value) -> bool {
 }
 
 /// The codec of a byte-level BPE that is encoded here; whether it is lossless is still to be seen.
-fn byte_level(json: &Value, outer: &Outer, vocab: &Names) -> Option<ByteLevel> {
+fn byte_level(
+    json: &Value,
+    outer: &Outer,
+    vocab: &Names,
+    ranked: Option<Ranked>,
+) -> Option<(ByteLevel, Vec<Token>)> {
     let ModelWrapper::BPE(model) = outer.get_model() else { return None };
     let nfc = outer.get_normalizer().map_or(Some(false), is_nfc)?;
     let (split, prefix_space) = pre_tokenization(outer.get_pre_tokenizer()?)?;
     if !outer.get_post_processor().is_none_or(|processor| adds_nothing(processor, &json["post_processor"])) {
         return None;
     }
-    let merges = merges(json, model, vocab)?;
+    let absent = |affix: &Option<String>| affix.as_deref().unwrap_or_default().is_empty();
+    let random = model.dropout.is_some_and(|dropout| dropout != 0.0);
+    if random || !absent(&model.continuing_subword_prefix) || !absent(&model.end_of_word_suffix) {
+        return None;
+    }
+    let Ranked { merges, tokens } = ranked?;
     let added = added_tokens(outer, vocab, nfc)?;
     let idle = Mutex::default();
-    Some(ByteLevel { added, nfc, prefix_space, split, merges, lossless: false, idle })
+    Some((ByteLevel { added, nfc, prefix_space, split, merges, lossless: false, idle }, tokens))
 }
 
 fn is_nfc(normalizer: &NormalizerWrapper) -> Option<bool> {
@@ -296,44 +379,6 @@ fn adds_nothing(processor: &PostProcessorWrapper, json: &Value) -> bool {
     }
 }
 
-fn merges(json: &Value, model: &BPE, vocab: &Names) -> Option<Merges> {
-    let absent = |affix: &Option<String>| affix.as_deref().unwrap_or_default().is_empty();
-    let random = model.dropout.is_some_and(|dropout| dropout != 0.0);
-    if random || !absent(&model.continuing_subword_prefix) || !absent(&model.end_of_word_suffix) {
-        return None;
-    }
-    let mut ids: Vec<u32> = vocab.values().copied().collect();
-    ids.sort_unstable();
-    let merges = json["model"]["merges"].as_array()?;
-    let large = ids.last().is_none_or(|&id| id as usize >= MOST) || merges.len() >= MOST;
-    if large || ids.windows(2).any(|pair| pair[0] == pair[1]) {
-        return None;
-    }
-    let mut bytes = [0; 256];
-    for byte in 0..=255u8 {
-        bytes[usize::from(byte)] = *vocab.get(alphabet::char_of(byte).encode_utf8(&mut [0; 4]) as &str)?;
-    }
-    let mut list = Vec::new();
-    let mut both = String::new();
-    for merge in merges {
-        // A first line that the crate skips.
-        if merge.as_str().is_some_and(|line| line.starts_with("#version")) {
-            continue;
-        }
-        let (left, right) = guard::halves(merge)?;
-        both.clear();
-        both.push_str(left);
-        both.push_str(right);
-        list.push((*vocab.get(left)?, *vocab.get(right)?, *vocab.get(&both)?));
-    }
-    let mut whole = QuickMap::default();
-    if model.ignore_merges {
-        let spelled = vocab.iter().filter_map(|(token, &id)| Some((alphabet::bytes_of(token)?, id)));
-        whole = spelled.map(|(bytes, id)| (bytes.into_boxed_slice(), id)).collect();
-    }
-    Some(Merges::new(bytes, &list, whole))
-}
-
 /// The added tokens that are looked for in the text as it is and in the normalized text.
 fn added_tokens(outer: &Outer, vocab: &Names, nfc: bool) -> Option<[Added; 2]> {
     let mut sets = [Vec::new(), Vec::new()];
@@ -343,7 +388,7 @@ fn added_tokens(outer: &Outer, vocab: &Names, nfc: bool) -> Option<[Added; 2]> {
         let special = outer.get_added_vocabulary().is_special_token(&token.content);
         let plain = !token.single_word && !token.lstrip && !token.rstrip;
         // A token of the model with this id must be the same text.
-        let same = || match vocab.get(&token.content) {
+        let same = || match vocab.get(token.content.as_str()) {
             Some(_) => byte_level_bytes(&token.content) == token.content.as_bytes(),
             None => taken.binary_search(&id).is_err(),
         };
@@ -370,7 +415,7 @@ fn characters(json: &Value, vocab: &Names) -> Option<Characters> {
     }
     let mut found = Characters { ascii: [NONE; 128], others: QuickMap::default(), bytes: [0; 256] };
     for byte in 0..=255u8 {
-        found.bytes[usize::from(byte)] = *vocab.get(&byte_token(byte))?;
+        found.bytes[usize::from(byte)] = *vocab.get(byte_token(byte).as_str())?;
     }
     for (token, &id) in vocab {
         let mut chars = token.chars();
