@@ -48,6 +48,7 @@ pub mod sentencepiece;
 mod source;
 mod split;
 mod stage;
+mod stretches;
 mod table;
 pub mod tag;
 mod tally;

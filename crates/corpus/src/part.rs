@@ -106,16 +106,13 @@ impl Records {
         })
     }
 
-    /// The same of a file of hashes, and how many documents they are of.
-    pub fn hashes(&mut self, bytes: usize) -> Result<(Vec<u8>, u32)> {
-        let mut documents = 0;
-        let batch = self.batch_of(bytes, |rest| {
+    /// The same of a file of hashes; `then` gets what deduplication asks of each document in it.
+    pub fn hashes(&mut self, bytes: usize, mut then: impl FnMut(Fate)) -> Result<Vec<u8>> {
+        self.batch_of(bytes, |rest| {
             let mut reader = Reader(rest);
-            reader.fate().ok()??;
-            documents += 1;
+            then(reader.fate().ok()??);
             Some(rest.len() - reader.0.len())
-        })?;
-        Ok((batch, documents))
+        })
     }
 
     /// `first` tells how long the first record of some bytes is, if it is whole.

@@ -13,13 +13,13 @@ use regimen_base::{Cancel, fs};
 
 use crate::candidates::{Candidates, PLACE, Places};
 use crate::config::{Config, Dedup as Whole, ParagraphDedup};
-use crate::dedup::partition::{Block, Gathered};
 use crate::dedup::{Bloom, Budget, Clusters, ExactKeys, ExactParagraphs, Facts, Keep, Kept, Lsh, Sizing};
 use crate::error::{Error, Result};
 use crate::mix::{self, Spread};
 use crate::part::{Fate, Hashes, Reader, Records, record_starts};
 use crate::repeats::substrings;
 use crate::rounds::{self, Pairs, Rounds, pairs};
+use crate::stretches::Stretches;
 
 /// The files of one part. They are open only while they are read, so that no more than one of them is in memory.
 pub(crate) struct Part {
@@ -66,21 +66,6 @@ impl Standing {
             fates.append(&mut file?);
         }
         Standing::all(start, fates)
-    }
-
-    /// All documents of parts.
-    fn of(parts: &[Part], memory: u64) -> Result<Standing> {
-        let mut fates = Vec::new();
-        in_stretches(
-            parts,
-            memory,
-            |_, bytes| fates_of(bytes),
-            |read| {
-                read.into_iter().for_each(|mut some| fates.append(&mut some));
-                Ok(())
-            },
-        )?;
-        Standing::all(0, fates)
     }
 
     fn all(start: u32, fates: Vec<Fate>) -> Result<Standing> {
@@ -188,7 +173,8 @@ pub(crate) fn resolve(
     rounds: &Rounds,
     cancel: &Cancel,
 ) -> Result<Resolved> {
-    let mut all = Standing::of(parts, config.memory)?;
+    let (stretches, fates) = Stretches::scan(parts, config.memory)?;
+    let mut all = Standing::all(0, fates)?;
     let count = all.fates.len() as u32;
     let budget = Budget { memory: config.memory, dir: rounds.dir.join("spill") };
     if config.dedup_url {
@@ -216,7 +202,7 @@ pub(crate) fn resolve(
     }
     if config.near.preset != "none" {
         let copies = rounds.round(rounds::NEAR, |found| {
-            near_copies(&near(parts, config, &all, &budget, cancel)?, keep, &all, found)
+            near_copies(&near(parts, &stretches, config, &all, &budget, cancel)?, keep, &all, found)
         })?;
         all.drop_copies(&copies, reasons.near);
     }
@@ -235,7 +221,7 @@ pub(crate) fn resolve(
                     ExactParagraphs::gather(to, ordinal, &hashes.paragraphs);
                 }
             };
-            in_blocks(parts, config.memory, gather, |blocks| Ok(paragraphs.append(blocks)?))?;
+            stretches.blocks(gather, |blocks| Ok(paragraphs.append(blocks)?))?;
             paragraphs.finish()?.each(|ordinal, index| found.put(ordinal, index))
         })?),
         ParagraphDedup::Bloom => Some(rounds.round(rounds::PARAGRAPHS, |found| {
@@ -271,6 +257,7 @@ pub(crate) fn resolve(
 /// Which documents that are kept so far are nearly the same.
 fn near(
     parts: &[Part],
+    stretches: &Stretches,
     config: &Config,
     all: &Standing,
     budget: &Budget,
@@ -287,7 +274,7 @@ fn near(
             Lsh::gather(to, ordinal, &hashes.bands);
         }
     };
-    in_blocks(parts, config.memory, gather, |blocks| Ok(lsh.append(blocks)?))?;
+    stretches.blocks(gather, |blocks| Ok(lsh.append(blocks)?))?;
     let Some((minhash, least)) = verified else { return Ok(lsh.finish(count)?) };
     let candidates = Candidates::new(minhash.shingles, least, places(parts, count)?, text, left / 2, cancel)?;
     lsh.finish_verified(count, |a, b| candidates.alike(a, b))
@@ -309,14 +296,17 @@ fn places(parts: &[Part], documents: u32) -> Result<Places> {
     Ok(places)
 }
 
+/// Bytes of hashes that are read at a time.
+const BATCH: usize = 1 << 20;
+
 /// All documents with their hashes, in document order.
 fn each(parts: &[Part], mut then: impl FnMut(u32, &Hashes) -> Result<()>) -> Result<()> {
     let (mut ordinal, mut hashes) = (0, Hashes::default());
     for part in parts {
         let mut records = Records::open(&part.hashes)?;
         loop {
-            let (bytes, documents) = records.hashes(BLOCK as usize)?;
-            if documents == 0 {
+            let bytes = records.hashes(BATCH, |_| {})?;
+            if bytes.is_empty() {
                 break;
             }
             let mut reader = Reader(&bytes);
@@ -327,91 +317,6 @@ fn each(parts: &[Part], mut then: impl FnMut(u32, &Hashes) -> Result<()>) -> Res
         }
     }
     Ok(())
-}
-
-/// Bytes of hashes that one thread gathers records of at once, at most; less where the memory is small.
-const BLOCK: u64 = 1 << 20;
-
-/// Neighbouring documents: the ordinal of the first, and what lies in a file of hashes of them.
-type Stretch = (u32, Vec<u8>);
-
-/// Reads the hashes of all documents, some at a time.
-struct Stretches<'p> {
-    parts: std::slice::Iter<'p, Part>,
-    open: Option<Records>,
-    ordinal: u32,
-    bytes: usize,
-    at_once: usize,
-}
-
-impl<'p> Stretches<'p> {
-    /// Of less than `memory` bytes.
-    fn new(parts: &'p [Part], memory: u64) -> Stretches<'p> {
-        let at_once = 4 * rayon::current_num_threads().max(1);
-        // Two lots are in memory; a record is about five times as long as what it is gathered from.
-        let bytes = (memory / (64 * at_once as u64)).clamp(1 << 10, BLOCK) as usize;
-        Stretches { parts: parts.iter(), open: None, ordinal: 0, bytes, at_once }
-    }
-
-    /// The next ones, as many as threads work on at once; none at the end.
-    fn next(&mut self) -> Result<Vec<Stretch>> {
-        let mut found = Vec::new();
-        while found.len() < self.at_once {
-            let records = match &mut self.open {
-                Some(records) => records,
-                none => match self.parts.next() {
-                    Some(part) => none.insert(Records::open(&part.hashes)?),
-                    None => break,
-                },
-            };
-            let (bytes, documents) = records.hashes(self.bytes)?;
-            if documents == 0 {
-                self.open = None;
-                continue;
-            }
-            found.push((self.ordinal, bytes));
-            self.ordinal += documents;
-        }
-        Ok(found)
-    }
-}
-
-/// Read the hashes of all documents in order, work on them on all threads, and take what comes of it in document order. While
-/// some are worked on, the next ones are read.
-fn in_stretches<T: Send>(
-    parts: &[Part],
-    memory: u64,
-    work: impl Fn(u32, &[u8]) -> Result<T> + Sync,
-    mut take: impl FnMut(Vec<T>) -> Result<()>,
-) -> Result<()> {
-    let mut stretches = Stretches::new(parts, memory);
-    let mut now = stretches.next()?;
-    while !now.is_empty() {
-        let each = |(first, bytes): &Stretch| work(*first, bytes);
-        let worked = || now.par_iter().with_max_len(1).map(each).collect::<Vec<Result<T>>>();
-        let (worked, next) = rayon::join(worked, || stretches.next());
-        take(worked.into_iter().collect::<Result<Vec<T>>>()?)?;
-        now = next?;
-    }
-    Ok(())
-}
-
-/// Gather records of all documents on all threads, and take them in document order.
-fn in_blocks<const W: usize>(
-    parts: &[Part],
-    memory: u64,
-    gather: impl Fn(u32, &Hashes, &mut Gathered<W>) + Sync,
-    mut take: impl FnMut(&[Block<W>]) -> Result<()>,
-) -> Result<()> {
-    let work = |mut ordinal: u32, bytes: &[u8]| {
-        let (mut reader, mut hashes, mut gathered) = (Reader(bytes), Hashes::default(), Gathered::default());
-        while reader.hashes(&mut hashes)?.is_some() {
-            gather(ordinal, &hashes, &mut gathered);
-            ordinal += 1;
-        }
-        Ok(gathered.sorted())
-    };
-    in_stretches(parts, memory, work, |blocks| take(&blocks))
 }
 
 /// The paragraphs of what stays: ordinal, index, fingerprint.
