@@ -24,7 +24,8 @@ patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\"><path class=\"ha
 pub(super) fn draw(html: &mut Html, measure: &Measure, histogram: &Histogram) {
     let Histogram { scale, kept, dropped, falls } = histogram;
     let name = &measure.name;
-    html.raw("<figure><figcaption>").leaf("b", name).raw(" ").leaf("span", &measure.doc).raw("</figcaption>");
+    html.raw("<figure><figcaption><b>").name(name).raw("</b> ");
+    html.leaf("span", &measure.doc).raw("</figcaption>");
     html.raw(&format!("<svg viewBox=\"0 -6 {WIDTH} {}\" role=\"img\" aria-label=\"", HEIGHT + 26.0));
     let sum = |counts: &[u64]| counts.iter().sum::<u64>();
     html.text(&format!("Histogram of {name}: {} kept, {} dropped", sum(kept), sum(dropped)));

@@ -34,6 +34,17 @@ impl Html {
         self
     }
 
+    /// A long name, whose line may end behind `.` and `_`.
+    pub fn name(&mut self, name: &str) -> &mut Html {
+        for part in name.split_inclusive(['.', '_']) {
+            self.text(part);
+            if part.ends_with(['.', '_']) {
+                self.raw("<wbr>");
+            }
+        }
+        self
+    }
+
     /// An element that holds only text. `tag` may have attributes of our own behind its name.
     pub fn leaf(&mut self, tag: &str, text: &str) -> &mut Html {
         let name = tag.split(' ').next().unwrap_or(tag);
@@ -51,5 +62,8 @@ mod tests {
         html.leaf("p class=\"x\"", "<b>&\"'\u{1b}\u{202e}\u{85}é");
         let expected = "<p class=\"x\">&lt;b&gt;&amp;&quot;&#39;\u{241b}\u{27e8}U+202E\u{27e9}\u{fffd}é</p>";
         assert_eq!(html.0, expected);
+        let mut html = Html::default();
+        html.name("a.b_<c_");
+        assert_eq!(html.0, "a.<wbr>b_<wbr>&lt;c_<wbr>");
     }
 }
