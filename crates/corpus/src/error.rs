@@ -221,6 +221,14 @@ pub enum Error {
         /// Bytes that are allowed.
         most: u64,
     },
+    /// An id that a copy of another document may be given.
+    #[error("{place}: the id `{id}` ends as that of a copy does, and this mix makes copies")]
+    CopyId {
+        /// Where.
+        place: Place,
+        /// The id.
+        id: String,
+    },
     /// More things of one document than the memory allows.
     #[error("{place}: {number} {what} or more, where {most} of one document fit into the memory")]
     Crowded {

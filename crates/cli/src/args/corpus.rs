@@ -85,37 +85,37 @@ The same texts and options give the same bytes.")]
     Taggers(TaggersArgs),
     /// Find a text or a regular expression in a finished corpus
     #[command(after_help = "Examples:
-  regimen corpus search base-corpus 'state of the union'
-  regimen corpus search base-corpus --regex '[0-9]{3}-[0-9]{4}' --count
-  regimen corpus search base-corpus --dropped --ignore-case 'lorem ipsum'
+  regimen corpus search corpus 'state of the union'
+  regimen corpus search corpus --regex '[0-9]{3}-[0-9]{4}' --count
+  regimen corpus search corpus --dropped --ignore-case 'lorem ipsum'
 
 Ends with 1 if nothing is found.")]
     Search(SearchArgs),
     /// Make the index that finds where a text comes from, of a finished corpus
     #[command(after_help = "Examples:
-  regimen corpus index base-corpus
-  regimen corpus index base-corpus --memory 8GB
+  regimen corpus index corpus
+  regimen corpus index corpus --memory 8GB
 
 It takes 4 bytes of disk for a byte of text. More memory makes fewer and larger parts, which are
 searched faster. Ctrl-C stops; the same command goes on from the parts that are whole.")]
     Index(IndexArgs),
     /// Find the longest spans of a text that a finished corpus holds word for word, with their documents
     #[command(after_help = "Examples:
-  regimen corpus attribute base-corpus --text 'four score and seven years ago our fathers brought forth'
-  regimen generate base --prompt 'The economy' | regimen corpus attribute base-corpus -
-  regimen corpus attribute base-corpus --file essay.txt --cut sentences --top 20 --json
+  regimen corpus attribute corpus --text 'four score and seven years ago our fathers brought forth'
+  regimen generate base --prompt 'The economy' | regimen corpus attribute corpus -
+  regimen corpus attribute corpus --file essay.txt --cut sentences --top 20 --json
 
 It needs the index that `regimen corpus index` makes. Ends with 1 if nothing is found.")]
     Attribute(AttributeArgs),
     /// Count the word n-grams of a finished corpus, exactly
     #[command(after_help = "Examples:
-  regimen corpus ngrams base-corpus -n 5 --top 20
-  regimen corpus ngrams base-corpus -n 13 --min 10 --lower --memory 2GB")]
+  regimen corpus ngrams corpus -n 5 --top 20
+  regimen corpus ngrams corpus -n 13 --min 10 --lower --memory 2GB")]
     Ngrams(NgramsArgs),
     /// Counts, attributes and copies of a finished corpus, or of documents in Dolma's layout
     #[command(after_help = "Examples:
-  regimen corpus stats base-corpus
-  regimen corpus stats base-corpus --json
+  regimen corpus stats corpus
+  regimen corpus stats corpus --json
   regimen corpus stats wiki
   regimen corpus stats 'wiki/documents/en-*.gz' --attributes rules,pii --json
 
@@ -123,18 +123,18 @@ A folder with a folder `documents`, or a path through one, stands for its docume
     Stats(StatsArgs),
     /// Look at what a corpus kept and dropped, and why
     #[command(after_help = "Examples:
-  regimen corpus inspect base-corpus
-  regimen corpus inspect base-corpus --reason min_words --page 2
-  regimen corpus inspect base-corpus --where 'length.words > 1000'
-  regimen corpus inspect base-corpus --html corpus.html
+  regimen corpus inspect corpus
+  regimen corpus inspect corpus --reason min_words
+  regimen corpus inspect corpus --where 'gopher.word_count > 1000'
+  regimen corpus inspect corpus --html corpus.html
 
 On a terminal this opens a browser (? lists its keys); elsewhere, and with --plain or --json, it prints.")]
     Inspect(InspectArgs),
     /// Write a finished corpus, or documents in Dolma's layout, in formats that other programs read
     #[command(after_help = "Examples:
-  regimen corpus export base-corpus out --format dolma
-  regimen corpus export base-corpus out --format jsonl --pack zst
-  regimen corpus export base-corpus out --format texts,card --url https://example.org/data --creator 'The makers'
+  regimen corpus export corpus out --format dolma
+  regimen corpus export corpus out --format jsonl --pack zst
+  regimen corpus export corpus out --format texts,card --url https://example.org/data --creator 'The makers'
   regimen corpus export wiki --to out --format parquet,card
 
 A folder with a folder `documents`, or a path through one, stands for its documents; it becomes tables (parquet),
@@ -316,7 +316,7 @@ pub struct InspectArgs {
     #[arg(long, value_name = "N")]
     pub page: Option<u64>,
     /// Documents on a page; on the HTML page, examples for each reason (at most 8 there)
-    #[arg(long, default_value_t = 5, value_name = "N")]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..), value_name = "N")]
     pub size: u64,
 }
 

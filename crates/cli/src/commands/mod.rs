@@ -72,8 +72,8 @@ pub fn model(store: &Store, word: &str) -> anyhow::Result<(Artifact, Saved)> {
     Ok((artifact, saved))
 }
 
-/// What to trace: the named run or artifact, or the newest model, or the newest corpus where there is no model. A run that has
-/// not finished is traced as far as it came.
+/// What to trace: the named run or artifact, or what the name of the newest model stands for, or, where there is no model, of the
+/// newest corpus. A run that has not finished is traced as far as it came.
 pub fn traced(store: &Store, word: Option<&str>) -> anyhow::Result<View> {
     if let Some(word) = word {
         return match store.run(word) {
@@ -89,7 +89,14 @@ pub fn traced(store: &Store, word: Option<&str>) -> anyhow::Result<View> {
         of_kind.max_by(|a, b| a.manifest.created.total_cmp(&b.manifest.created))
     };
     match newest("pretrain").or_else(|| newest("corpus")) {
-        Some(artifact) => View::open(artifact).explain(),
+        // Its name may have been used for an older one since.
+        Some(newest) => match store.last_use(&newest.manifest.stage) {
+            Some((kind, key)) if kind == newest.manifest.kind => {
+                let last = store.artifact(&kind, key).explain()?;
+                View::open(last.as_ref().unwrap_or(newest)).explain()
+            }
+            _ => View::open(newest).explain(),
+        },
         None => Err(Fault::new("there is no model or corpus here yet", "run a recipe first")),
     }
 }

@@ -168,6 +168,36 @@ fn a_trace_from_document_to_step_and_back() {
 }
 
 #[test]
+fn a_trace_looks_into_the_corpus_that_a_name_was_last_used_for() {
+    let project = Project::empty();
+    for name in ["a", "b"] {
+        project
+            .write(&format!("{name}.jsonl"), format!("{{\"id\":\"{name}1\",\"text\":\"hello {name}\"}}\n"));
+        let recipe = format!(
+            "[corpus]\nkind = \"corpus\"\nfilter = {{ quality = \"none\" }}\nvalidation = 0\n\
+             sources = [{{ name = \"{name}\", path = \"{name}.jsonl\", author = \"human\", licence = \"MIT\" }}]\n"
+        );
+        project.write(&format!("{name}.toml"), recipe);
+    }
+    for recipe in ["a.toml", "b.toml", "a.toml"] {
+        project.run(&["corpus", "build", recipe]).fine();
+    }
+    let found = project.run(&["trace", "text", "hello a", "--min", "7", "--json"]).fine().json();
+    assert_eq!(found["matches"].as_array().unwrap().len(), 1, "{found}");
+    assert_eq!(project.run(&["trace", "doc", "a:a1", "--json"]).fine().json()["id"], "a1");
+    project.run(&["trace", "doc", "b:b1"]).refused(&["`b:b1`"]);
+    project.run(&["corpus", "inspect", "corpus", "--size", "0"]).refused(&["--size"]);
+}
+
+#[test]
+fn a_build_makes_corpora_alone() {
+    let project = Project::new();
+    project.run(&["corpus", "build", "recipe.toml", "--until", "tokens"]).refused(&["`tokens`", "no corpus"]);
+    let made = project.run(&["runs"]).fine();
+    assert!(made.stdout.is_empty(), "{}", made.stdout);
+}
+
+#[test]
 fn a_trace_that_finds_nothing() {
     let project = Project::finished();
     for last in [0, STEPS + 1] {

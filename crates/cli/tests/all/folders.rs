@@ -53,6 +53,16 @@ weight = 0.5
 }
 
 #[test]
+fn a_mix_keeps_what_makes_a_row_a_document() {
+    let project = tagged();
+    for field in ["text", "id"] {
+        let args = ["corpus", "mix", "wiki", "--discard", field, "--to", "out"];
+        project.run(&args).refused(&["`discard`", &format!("`{field}`")]);
+    }
+    assert!(!project.root().join("out").exists());
+}
+
+#[test]
 fn a_folder_stands_for_its_documents_alone() {
     let project = tagged();
     project.write("wiki/bloom.bin", "no documents");

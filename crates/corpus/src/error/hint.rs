@@ -120,6 +120,11 @@ impl Hint for Error {
                      several; plain text is cut by `blocks` in its source"
                 )
             }
+            Error::CopyId { .. } => {
+                "the second copy of `x` is called `x#2`: mix the documents that such copies were made of, give ids that end \
+                 otherwise, or take none more than once (max_copies = 1)"
+                    .into()
+            }
             Error::Crowded { what, number, weight, .. } => {
                 let enough = Memory::for_longest(number.saturating_mul(*weight)).div_ceil(1_000_000);
                 let fewer = match *what {

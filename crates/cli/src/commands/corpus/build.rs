@@ -34,17 +34,17 @@ pub fn build(context: &Context, args: &BuildArgs) -> anyhow::Result<u8> {
             "write one: `regimen stages corpus` describes it",
         ));
     }
+    if let Some(other) = corpora.iter().find(|stage| stage.kind.kind != "corpus") {
+        return Err(Fault::new(
+            format!("stage `{}` is of the kind `{}`, which is no corpus", other.name, other.kind.kind),
+            "name a stage of the kind `corpus` with --until; `regimen run` makes the others",
+        ));
+    }
     let names: Vec<&str> = corpora.iter().map(|stage| stage.name.as_str()).collect();
     recipe.until = Some(names.join(","));
     let cancel = interrupt::install(context.global.quiet)?;
     let run = RunArgs { recipe, no_report: true, tui: false, profile: None };
     let Some(url) = &args.store else { return commands::run::with(context, &run, cancel, BTreeMap::new()) };
-    if let Some(other) = corpora.iter().find(|stage| stage.kind.kind != "corpus") {
-        return Err(Fault::new(
-            format!("stage `{}` is of the kind `{}`, which tasks do not share", other.name, other.kind.kind),
-            "name a stage of the kind `corpus` with --until",
-        ));
-    }
     // What tasks share of one corpus fills a place; of several, each has one of its own.
     let several = whole.stages.iter().filter(|stage| stage.kind.kind == "corpus").count() > 1;
     let mut made = 0;

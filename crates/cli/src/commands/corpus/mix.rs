@@ -208,6 +208,11 @@ fn settled(context: &Context, args: &MixArgs) -> anyhow::Result<(Vec<Source>, Op
             let message = format!("the weight {} of `{}` is no number from 0 on", entry.weight, entry.name);
             return Err(Fault::new(message, "with weight 2 a source gets twice the share of its bytes"));
         }
+        if let Some(field) = entry.discard.iter().find(|field| ["text", "id"].contains(&field.as_str())) {
+            let message =
+                format!("`discard` of `{}` names `{field}`, without which a row is no document", entry.name);
+            return Err(Fault::new(message, "name fields beside `id` and `text`"));
+        }
         sources.push(Source {
             documents: files(context, &entry.documents)?,
             fields: Fields { text: entry.text_field, id: entry.id_field },

@@ -205,6 +205,12 @@ impl<'m> Pass<'m> {
     }
 }
 
+/// Whether an id ends as that of a second or later copy does, which may be given to a copy of another document.
+fn is_of_copy(id: &str) -> bool {
+    let number = id.rsplit_once('#').map(|(_, number)| number);
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
 impl<'m> Job for Pass<'m> {
     type Source = Aligned<'m>;
     type Scratch = Room;
@@ -295,6 +301,9 @@ impl<'m> Job for Pass<'m> {
                     counts.rows.documents += u64::from(copies);
                     counts.rows.bytes += length * u64::from(copies);
                     let text = edited.as_ref().map(|(text, _)| &**text);
+                    if fraction > 1.0 && is_of_copy(&id) {
+                        return Err(Error::CopyId { place: place(), id: id.to_string() });
+                    }
                     let all = line.len() as u64 * u64::from(copies);
                     if all > most && copies > 1 {
                         return Err(Error::LongDocument { place: place(), bytes: all, most });
