@@ -229,7 +229,7 @@ pub fn project(global: &Global) -> anyhow::Result<PathBuf> {
         return Ok(project.clone());
     }
     let here = std::env::current_dir()?;
-    // Steps on folders leave notes in a `.regimen` of their own, which is no store.
+    // Objects that were fetched for one step alone lie in a `.regimen`, too, which is no store yet.
     let is_project =
         |dir: &&Path| dir.join(".regimen/version").is_file() || dir.join("regimen.toml").is_file();
     let found = here.ancestors().find(is_project);

@@ -328,7 +328,7 @@ fn fault(documents: &str, attributes: &str, change: &dyn Fn(&mut Source)) -> (Er
     change(&mut of);
     let error = run(&[of], &options(dir.path()), 3).unwrap_err();
     let left = regimen_base::fs::files_below(&dir.path().join("out")).unwrap_or_default();
-    assert!(left.iter().all(|file| file.components().any(|c| c.as_os_str() == ".regimen")), "{left:?}");
+    assert!(left.iter().all(|file| file.components().any(|c| c.as_os_str() == ".regimen-notes")), "{left:?}");
     let told = error.to_string().replace(&dir.path().display().to_string(), "");
     assert!(error.hint().is_some(), "{told}");
     (error, told)

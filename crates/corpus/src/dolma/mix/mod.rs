@@ -25,7 +25,7 @@ use crate::flow;
 use crate::funnel::{Count, Funnel, Step};
 use crate::memory::Memory;
 use crate::mix::Mix;
-use crate::output::{hold, tidy};
+use crate::output::{NOTES, hold, tidy};
 use crate::read::lines::Fields;
 
 use job::{Counts, Group, Pass};
@@ -252,11 +252,11 @@ pub fn mix(sources: &[Source], options: &Options, progress: &Progress, cancel: &
     })
 }
 
-/// `.regimen/NAME.WHAT.json` beside a file.
+/// `.regimen-notes/NAME.WHAT.json` beside a file.
 fn named(path: &Path, what: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{what}.json"));
-    path.with_file_name(".regimen").join(name)
+    path.with_file_name(NOTES).join(name)
 }
 
 /// The files of all sources in groups, with what they become.
@@ -277,7 +277,7 @@ fn groups(sources: &[Source], options: &Options) -> Result<Vec<Group>> {
                     let output = documents.join(format!("{}-{count:05}{end}", source.name));
                     let map = options.to.join("attributes").join(KEEP_MAP);
                     let map = options.keep_map.then(|| map.join(output.file_name().unwrap_or_default()));
-                    let counted = documents.join(".regimen/counted").join(format!("{number}-{count:05}"));
+                    let counted = documents.join(NOTES).join("counted").join(format!("{number}-{count:05}"));
                     all.push(Group { source: number, files: vec![sheaf], output, map, counted });
                     (bytes, count) = (file.bytes, count + 1);
                 }

@@ -33,7 +33,6 @@ pub use crate::output::Held;
 /// # Errors
 /// [`crate::Error::InUse`] if another process writes into it.
 pub fn hold(dir: &std::path::Path) -> crate::Result<Held> {
-    // A folder may be that of a project, whose store has a lock of its own.
     crate::output::hold_by(&dir.join("files"), "export.lock")
 }
 
