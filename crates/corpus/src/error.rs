@@ -380,6 +380,16 @@ pub enum Error {
         /// One of the files.
         file: String,
     },
+    /// A folder that is to be written has the finished output of something else.
+    #[error("`{folder}` holds {there}, and this is {here}")]
+    OtherOutput {
+        /// The folder.
+        folder: String,
+        /// What is in it.
+        there: String,
+        /// What was to be.
+        here: String,
+    },
     /// A table file could not be written.
     #[error("cannot write `{file}`: {reason}")]
     Table {

@@ -8,6 +8,7 @@ pub mod batch;
 mod bounds;
 mod build;
 mod candidates;
+mod claim;
 pub mod code;
 mod config;
 mod corpus;

@@ -669,3 +669,47 @@ fn notes_beside_what_a_step_wrote_make_no_project() {
         .run(&["corpus", "build", "corpus.toml", "--set", "c.memory=\"2GB\""])
         .refused(&["hint: write `2000000000`"]);
 }
+
+#[test]
+fn finished_exports_and_mixes_are_not_replaced_by_others() {
+    let project = tagged();
+    let recipe = |licence: &str| {
+        project.write("corpus.toml", format!("[c]\nkind = \"corpus\"\nsources = [{{ name = \"web\", path = \"web/documents\", format = \"dolma\", licence = \"{licence}\" }}]\nfilter = {{ quality = \"none\" }}\n"));
+        project.run(&["corpus", "build", "corpus.toml"]).fine();
+    };
+    let export = |what: &str, format: &str| {
+        project.run(&["corpus", "export", what, "out", "--format", format, "--quiet"])
+    };
+    recipe("MIT");
+    export("c", "parquet").fine();
+    // More of the same corpus, and the same again.
+    export("c", "card").fine();
+    export("c", "parquet,card").fine();
+    let kept = tree(&project.path("out"));
+    recipe("CC0-1.0");
+    let hint = "hint: name another folder, or remove `out` first";
+    for format in ["parquet", "card", "texts"] {
+        export("c", format).refused(&["`out` holds the export of the corpus `c` (", hint]);
+        export("wiki", format).refused(&["of the corpus `c` (", "this is the export of `wiki` (", hint]);
+    }
+    assert_eq!(tree(&project.path("out")), kept);
+    std::fs::remove_dir_all(project.path("out")).unwrap();
+    for folder in ["wiki", "./wiki/documents"] {
+        export(folder, "texts").fine();
+    }
+    export("web", "texts")
+        .refused(&["the export of `./wiki/documents` of `wiki/documents/", "of `web` of `web/documents/"]);
+    let mix = |more: &[&str]| project.run(&[&["corpus", "mix"], more, &["--to", "mixed"]].concat());
+    mix(&["web"]).fine();
+    assert!(mix(&["./web/documents"]).fine().stderr.contains("1 file done before"));
+    let kept = tree(&project.path("mixed"));
+    let hint = "hint: name another folder, or remove `mixed/documents` first";
+    mix(&["web", "--drop", "source == 'nobody'"])
+        .refused(&["`mixed/documents` holds the mix of `mixed` (", hint]);
+    mix(&["wiki"]).refused(&["of `web/documents/0.jsonl`, and", "`mixed` of `wiki/documents/", hint]);
+    mix(&["web/documents/0.jsonl"]).refused(&["of `web/documents/1.jsonl`, and", "without it"]);
+    assert_eq!(tree(&project.path("mixed")), kept);
+    mix(&["web", "wiki"]).fine();
+    std::fs::remove_dir_all(project.path("mixed")).unwrap();
+    mix(&["wiki"]).fine();
+}

@@ -42,6 +42,9 @@ impl Hint for Error {
             }
             Error::NoSpans { .. } => "`regimen corpus taggers NAME` shows which attributes are spans".into(),
             Error::NotEmpty { .. } => "name another folder, or take away what an earlier run left there".into(),
+            Error::OtherOutput { folder, .. } => {
+                format!("name another folder, or remove `{folder}` first: what is finished is not replaced")
+            }
             Error::Table { .. } => "check the free space and the rights of the folder".into(),
             Error::NoRows { .. } => {
                 "let the name end in .jsonl, .jsonl.gz or .jsonl.zst; no other format or packing is written".into()

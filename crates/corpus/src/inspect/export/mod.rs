@@ -26,6 +26,7 @@ pub use jsonl::jsonl;
 pub use parquet::parquet;
 pub use texts::texts;
 
+pub use crate::claim::Claim;
 pub use crate::output::Held;
 
 /// Hold a folder for one export, until what is given back is dropped.
