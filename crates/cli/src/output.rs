@@ -45,18 +45,25 @@ pub trait Explain<T> {
 
 impl<T, E: Hint> Explain<T> for Result<T, E> {
     fn explain(self) -> anyhow::Result<T> {
-        self.map_err(|error| {
-            let message = error.to_string();
-            let mut causes = Vec::new();
-            let mut next = error.source();
-            while let Some(cause) = next {
-                causes.push(cause.to_string());
-                next = cause.source();
-            }
-            let causes = unsaid(&message, causes);
-            anyhow::Error::msg(Fault { hint: error.hint(), message, causes, code: ERROR })
-        })
+        self.map_err(|error| fault(&error, error.hint()))
     }
+}
+
+/// The same for a step on folders, whose way out are options instead of fields of a recipe.
+pub fn explain_step<T>(done: regimen_corpus::Result<T>) -> anyhow::Result<T> {
+    done.map_err(|error| fault(&error, error.hint_of_step()))
+}
+
+fn fault(error: &dyn std::error::Error, hint: Option<String>) -> anyhow::Error {
+    let message = error.to_string();
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        causes.push(cause.to_string());
+        next = cause.source();
+    }
+    let causes = unsaid(&message, causes);
+    anyhow::Error::msg(Fault { hint, message, causes, code: ERROR })
 }
 
 /// The causes that a message does not quote already, whatever its capitals and without the system's number.
@@ -143,6 +150,11 @@ pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether a character turns the direction of writing, or parts lines.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Print an error; gives back the exit code.
 pub fn report(error: &anyhow::Error) -> u8 {
     if error
@@ -205,10 +217,7 @@ pub fn plain(text: &str) -> String {
         match c {
             '\n' => out.push('⏎'),
             '\t' => out.push(' '),
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                out.extend(c.escape_unicode());
-            }
-            c if c.is_control() => out.extend(c.escape_unicode()),
+            c if c.is_control() || turns(c) => out.extend(c.escape_unicode()),
             c => out.push(c),
         }
     }

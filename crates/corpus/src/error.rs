@@ -69,6 +69,14 @@ pub enum Error {
         /// The source.
         source_name: String,
     },
+    /// A step met a name that says a format which no step reads.
+    #[error("`{file}`: there is no reader for .{ending} here")]
+    NoReader {
+        /// The file.
+        file: String,
+        /// The end of its name.
+        ending: String,
+    },
     /// Bytes that are not UTF-8.
     #[error("{place}: invalid UTF-8 at byte {byte} of the {}", .place.unit_or_file())]
     Encoding {
@@ -494,7 +502,7 @@ pub enum Error {
     Model {
         /// Where: a byte of a binary file, a line of a text file.
         place: Place,
-        /// `fastText` or `KenLM`.
+        /// `fastText`, `KenLM` or `SentencePiece`.
         format: &'static str,
         /// What is wrong.
         what: String,
@@ -566,11 +574,14 @@ pub enum Error {
         codec: String,
     },
     /// A file is no Parquet file at all.
-    #[error("`{file}` is no Parquet file: it begins with `{found}` instead of `PAR1`")]
+    #[error(
+        "`{file}` is no Parquet file: {}",
+        if .found.is_empty() { "it is empty".into() } else { format!("it begins with `{}` instead of `PAR1`", .found) }
+    )]
     NotParquet {
         /// The file.
         file: String,
-        /// Its first bytes.
+        /// Its first bytes; nothing if there are none.
         found: String,
     },
     /// The store does not give an artifact.
