@@ -59,6 +59,7 @@ mod words;
 mod write;
 
 pub use author::Author;
+pub use config::LEAST_MEMORY;
 pub use corpus::{Corpus, RuleValue, Tagged};
 pub use edit::{KeptRange, source_of};
 pub use error::{Error, Place, Result};

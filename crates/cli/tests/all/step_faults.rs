@@ -1,6 +1,9 @@
 //! What single steps on folders say of files that they cannot read, of options that make no sense, and of what is not there.
 
-use crate::common::{Done, Project};
+use serde_json::Value;
+
+use crate::common::{Done, Project, files};
+use crate::folders::tagged;
 
 const LATIN: &[u8] = b"{\"id\":\"a\",\"text\":\"caf\xe9\"}\n";
 
@@ -113,4 +116,100 @@ fn missing_files_of_taggers_are_told_with_the_field() {
     let tagger = "tag = [{ tagger = \"perplexity\", model = \"none.arpa\" }]\n";
     project.write("p.toml", format!("[c]\nkind = \"corpus\"\nsources = [{source}]\n{tagger}"));
     project.run(&["corpus", "build", "p.toml"]).refused(&["none.arpa", "project root"]);
+}
+
+#[test]
+fn too_few_threads_and_too_little_memory_are_refused() {
+    let project = Project::empty();
+    project.write("a.jsonl", "{\"id\":\"a\",\"text\":\"x\"}\n");
+    tag(&project, "a.jsonl", &["--threads", "0"]).refused(&["--threads 0", "from 1 to", "all cores"]);
+    let least = "at least 1048576 bytes";
+    tag(&project, "a.jsonl", &["--memory", "1KB"]).refused(&["--memory", "1KB", least]);
+    tag(&project, "a.jsonl", &["--memory", "1048576", "--threads", "1"]).fine();
+    project.run(&["corpus", "ngrams", "c", "-n", "2", "--memory", "1"]).refused(&["--memory", least]);
+    for memory in ["\"1KB\"", "5"] {
+        project.write("mix.toml", format!("to = \"m\"\nmemory = {memory}\nsources = []\n"));
+        project.run(&["corpus", "mix", "--config", "mix.toml"]).refused(&[
+            "`memory`",
+            memory.trim_matches('"'),
+            least,
+        ]);
+    }
+    // Sizes of other things may be small.
+    project.run(&["corpus", "sample", "a.jsonl", "--bytes", "1", "--to", "some.jsonl"]).fine();
+}
+
+#[test]
+fn what_is_not_there_is_told_with_what_is() {
+    let project = tagged();
+    let source = "{ name = \"web\", path = \"web/documents\", format = \"dolma\", licence = \"MIT\" }";
+    project.write(
+        "c.toml",
+        format!("[c]\nkind = \"corpus\"\nsources = [{source}]\nfilter = {{ quality = \"none\" }}\n"),
+    );
+    project.run(&["corpus", "build", "c.toml"]).fine();
+    let inspect = ["corpus", "inspect", "c", "--where", "metadata.nope == 1"];
+    project.run(&inspect).refused(&[
+        "`metadata.nope`",
+        "hint: of the metadata it holds url;",
+        "add \"nope\"",
+    ]);
+    for command in [
+        &["stats", "./nofolder"][..],
+        &["inspect", "./nofolder"],
+        &["export", "./nofolder", "out", "--format", "card"],
+    ] {
+        let told = project.run(&[&["corpus"], command].concat());
+        told.refused(&["the folder `./nofolder` does not exist", "starts at the current folder"]);
+    }
+}
+
+#[test]
+fn an_export_does_not_depend_on_how_a_path_is_spelled() {
+    let project = tagged();
+    let whole = project.path("web/attributes/rules").display().to_string();
+    let export = |attributes: &str, out: &str| {
+        let formats = ["--format", "parquet,card", "--attributes", attributes, "--name", "web"];
+        project.run(&[&["corpus", "export", "web", out], &formats[..]].concat()).fine();
+        let names = files(&project.path(out)).into_iter().filter(|name| !name.starts_with(".regimen-notes"));
+        names.map(|name| (std::fs::read(project.path(out).join(&name)).unwrap(), name)).collect::<Vec<_>>()
+    };
+    let first = export("./web/attributes/rules", "a");
+    let again = ["web/attributes/rules/", "web/documents/../attributes/rules", &whole];
+    for (attributes, out) in again.iter().zip(["b", "c", "d"]) {
+        assert!(export(attributes, out) == first, "{attributes}");
+    }
+    // What lies below the current folder is named from there.
+    let card = project.read("a/croissant.json");
+    assert!(card.contains("`./web/attributes/rules`") && !card.contains(project.root().to_str().unwrap()));
+    let key = |out: &str| {
+        let card = project.read(&format!("{out}/README.md"));
+        card.split("key `").nth(1).unwrap().split('`').next().unwrap().to_string()
+    };
+    // The experiment by its name is the same data; another one is not.
+    export("rules", "e");
+    export("./web/attributes/dup", "f");
+    assert!(key("e") == key("a") && key("f") != key("a"));
+}
+
+#[test]
+fn json_commands_no_terminal() {
+    let project = Project::empty();
+    let text = "a\u{9b}31m\u{202e}b\u{7f}\u{2066}c\u{85}";
+    project
+        .write("a.jsonl", format!("{}\n", serde_json::json!({"id": "x\u{202e}", "text": text, "url": text})));
+    let source = "{ name = \"a\", path = \"a.jsonl\", licence = \"MIT\" }";
+    let rest = "filter = { quality = \"none\" }\nvalidation = 0.0\nmetadata = [\"*\"]\n";
+    project.write("c.toml", format!("[c]\nkind = \"corpus\"\nsources = [{source}]\n{rest}"));
+    project.run(&["corpus", "build", "c.toml"]).fine();
+    let inspect = project.run(&["corpus", "inspect", "c", "--json"]).fine();
+    let search = project.run(&["corpus", "search", "c", "31m", "--json"]).fine();
+    for done in [&inspect, &search] {
+        let bad = |c: char| c != '\n' && (c.is_control() || ('\u{202a}'..='\u{2069}').contains(&c));
+        assert!(!done.stdout.chars().any(bad), "{:?}", done.stdout);
+        assert!(done.stdout.contains("\\u009b") && done.stdout.contains("\\u202e"), "{}", done.stdout);
+    }
+    let document = &inspect.json()["documents"][0];
+    assert_eq!(document["source_text"], Value::from(text));
+    assert_eq!(document["metadata"]["url"], Value::from(text));
 }
