@@ -57,7 +57,11 @@ impl Hint for Error {
             return self.hint.clone();
         }
         Some(match self.inner.kind() {
-            io::ErrorKind::NotFound => "check the path; relative paths start at the project root".into(),
+            // Paths in recipes come here whole.
+            io::ErrorKind::NotFound if self.path.is_absolute() => {
+                "check the path; relative paths in a recipe start at the project root".into()
+            }
+            io::ErrorKind::NotFound => "check the path; relative paths start at the current folder".into(),
             io::ErrorKind::PermissionDenied => "check who owns it and its permissions".into(),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 "free some space and run the same command again; finished work is kept".into()

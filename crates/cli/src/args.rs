@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 pub use corpus::{
     AttributeArgs, BuildArgs, ClassifierArgs, Corpus, CorpusExportArgs, DecontaminateArgs, DedupArgs,
     IndexArgs, InspectArgs, MEMORY, MixArgs, NgramsArgs, SampleArgs, SearchArgs, StatsArgs, TagArgs,
-    TaggersArgs, memory as bytes_of,
+    TaggersArgs, bytes as bytes_of, memory as memory_of,
 };
 pub use ledger::{GcArgs, Ledger, PackArgs, UnpackArgs};
 pub use runs::{DiffArgs, Format, NoteArgs, RemoveArgs, Runs, RunsArgs, RunsExportArgs, TagRunArgs};

@@ -45,18 +45,25 @@ pub trait Explain<T> {
 
 impl<T, E: Hint> Explain<T> for Result<T, E> {
     fn explain(self) -> anyhow::Result<T> {
-        self.map_err(|error| {
-            let message = error.to_string();
-            let mut causes = Vec::new();
-            let mut next = error.source();
-            while let Some(cause) = next {
-                causes.push(cause.to_string());
-                next = cause.source();
-            }
-            let causes = unsaid(&message, causes);
-            anyhow::Error::msg(Fault { hint: error.hint(), message, causes, code: ERROR })
-        })
+        self.map_err(|error| fault(&error, error.hint()))
     }
+}
+
+/// The same for a step on folders, whose way out are options instead of fields of a recipe.
+pub fn explain_step<T>(done: regimen_corpus::Result<T>) -> anyhow::Result<T> {
+    done.map_err(|error| fault(&error, error.hint_of_step()))
+}
+
+fn fault(error: &dyn std::error::Error, hint: Option<String>) -> anyhow::Error {
+    let message = error.to_string();
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        causes.push(cause.to_string());
+        next = cause.source();
+    }
+    let causes = unsaid(&message, causes);
+    anyhow::Error::msg(Fault { hint, message, causes, code: ERROR })
 }
 
 /// The causes that a message does not quote already, whatever its capitals and without the system's number.
@@ -139,8 +146,29 @@ pub fn unwritten(error: io::Error) -> anyhow::Error {
 
 /// A value as JSON on stdout.
 pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    print(serde_json::to_string_pretty(value)?)?;
+    print(harmless(&serde_json::to_string_pretty(value)?))?;
     Ok(())
+}
+
+/// The same JSON with nothing in it that commands the terminal: in its texts, where alone such characters can stand, control
+/// characters and marks that turn the direction of writing are escaped (`\u009b`).
+pub fn harmless(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            // Line feeds and spaces between the values.
+            '\n' => out.push(c),
+            // All of them lie in the basic plane, so that four digits do.
+            c if c.is_control() || turns(c) => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Whether a character turns the direction of writing, or parts lines.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Print an error; gives back the exit code.
@@ -205,10 +233,7 @@ pub fn plain(text: &str) -> String {
         match c {
             '\n' => out.push('⏎'),
             '\t' => out.push(' '),
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                out.extend(c.escape_unicode());
-            }
-            c if c.is_control() => out.extend(c.escape_unicode()),
+            c if c.is_control() || turns(c) => out.extend(c.escape_unicode()),
             c => out.push(c),
         }
     }
@@ -278,6 +303,18 @@ mod tests {
         assert_eq!(plain_lines(&["é\u{7}".into(), "x".into()]), "é\\u{7}\nx");
         let rows = vec![vec!["a\u{1b}".to_string(), "1".into()]];
         assert_eq!(table(&["source", "n"], &rows, &[1]), "source   n\na\\u{1b}  1");
+    }
+
+    #[test]
+    fn json_is_the_same_value_without_what_commands_the_terminal() {
+        let value = serde_json::json!({"a\u{9b}": "é\u{202e}\u{7f}\n\u{1b}\u{2067}\u{85}b", "n": [1, 2]});
+        let text = harmless(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(
+            text.contains("a\\u009b") && text.contains("é\\u202e\\u007f\\n\\u001b\\u2067\\u0085b"),
+            "{text}"
+        );
+        assert!(!text.chars().any(|c| c != '\n' && (c.is_control() || turns(c))));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }
 
     #[test]

@@ -104,9 +104,9 @@ impl Settings {
             set("device", device.clone(), "flag --device".into());
         }
         if let Some(threads) = global.threads {
-            if threads > MOST_THREADS {
+            if !(1..=MOST_THREADS).contains(&threads) {
                 return Err(Fault::new(
-                    format!("--threads {threads} is not a whole number of at most {MOST_THREADS}"),
+                    format!("--threads {threads} is not a whole number from 1 to {MOST_THREADS}"),
                     "leave it out to use all cores",
                 ));
             }
@@ -229,7 +229,7 @@ pub fn project(global: &Global) -> anyhow::Result<PathBuf> {
         return Ok(project.clone());
     }
     let here = std::env::current_dir()?;
-    // Steps on folders leave notes in a `.regimen` of their own, which is no store.
+    // Objects that were fetched for one step alone lie in a `.regimen`, too, which is no store yet.
     let is_project =
         |dir: &&Path| dir.join(".regimen/version").is_file() || dir.join("regimen.toml").is_file();
     let found = here.ancestors().find(is_project);
@@ -253,6 +253,18 @@ mod tests {
         assert_eq!(fault.hint.as_deref(), Some("did you mean `threads`?"));
         fs::write(&file, b"threads = \"many\"\n").unwrap();
         assert!(read(&file).unwrap_err().to_string().contains("not a whole number"));
+    }
+
+    #[test]
+    fn no_threads_at_all_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let load =
+            |threads| Settings::load(&Global { threads: Some(threads), ..Global::default() }, dir.path());
+        let told = load(0).err().unwrap();
+        assert!(told.to_string().contains("--threads 0 is not a whole number from 1 to"), "{told}");
+        assert!(told.downcast_ref::<Fault>().unwrap().hint.as_ref().unwrap().contains("to use all cores"));
+        assert_eq!(load(1).unwrap().threads(1), 1);
+        assert!(load(MOST_THREADS + 1).is_err());
     }
 
     #[test]

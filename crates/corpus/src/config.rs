@@ -308,7 +308,7 @@ pub(crate) static FIELDS: &[Field] = &[
     .later(),
     Field::new(
         "memory",
-        Ty::Int { min: 1 << 20, max: i64::MAX },
+        Ty::Int { min: LEAST_MEMORY as i64, max: i64::MAX },
         "4000000000",
         "Bytes that may be taken for what grows with the input: what is between reader and writer, long documents, what is \
          held of every document, records and tables of deduplication (beyond them it works with files). About 100 MiB and 24 \
@@ -399,6 +399,9 @@ pub(crate) struct Config {
     #[serde(default)]
     pub invalid_licence: InvalidLicence,
 }
+
+/// Bytes of `memory` at least: with less than that nothing can be shared out.
+pub const LEAST_MEMORY: u64 = 1 << 20;
 
 fn memory() -> u64 {
     4_000_000_000

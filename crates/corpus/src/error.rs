@@ -69,6 +69,14 @@ pub enum Error {
         /// The source.
         source_name: String,
     },
+    /// A step met a name that says a format which no step reads.
+    #[error("`{file}`: there is no reader for .{ending} here")]
+    NoReader {
+        /// The file.
+        file: String,
+        /// The end of its name.
+        ending: String,
+    },
     /// Bytes that are not UTF-8.
     #[error("{place}: invalid UTF-8 at byte {byte} of the {}", .place.unit_or_file())]
     Encoding {
@@ -388,6 +396,16 @@ pub enum Error {
         /// One of the files.
         file: String,
     },
+    /// A folder that is to be written has the finished output of something else.
+    #[error("`{folder}` holds {there}, and this is {here}")]
+    OtherOutput {
+        /// The folder.
+        folder: String,
+        /// What is in it.
+        there: String,
+        /// What was to be.
+        here: String,
+    },
     /// A table file could not be written.
     #[error("cannot write `{file}`: {reason}")]
     Table {
@@ -492,7 +510,7 @@ pub enum Error {
     Model {
         /// Where: a byte of a binary file, a line of a text file.
         place: Place,
-        /// `fastText` or `KenLM`.
+        /// `fastText`, `KenLM` or `SentencePiece`.
         format: &'static str,
         /// What is wrong.
         what: String,
@@ -564,11 +582,14 @@ pub enum Error {
         codec: String,
     },
     /// A file is no Parquet file at all.
-    #[error("`{file}` is no Parquet file: it begins with `{found}` instead of `PAR1`")]
+    #[error(
+        "`{file}` is no Parquet file: {}",
+        if .found.is_empty() { "it is empty".into() } else { format!("it begins with `{}` instead of `PAR1`", .found) }
+    )]
     NotParquet {
         /// The file.
         file: String,
-        /// Its first bytes.
+        /// Its first bytes; nothing if there are none.
         found: String,
     },
     /// The store does not give an artifact.

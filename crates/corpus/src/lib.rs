@@ -8,6 +8,7 @@ pub mod batch;
 mod bounds;
 mod build;
 mod candidates;
+mod claim;
 pub mod code;
 mod config;
 mod corpus;
@@ -59,6 +60,7 @@ mod words;
 mod write;
 
 pub use author::Author;
+pub use config::LEAST_MEMORY;
 pub use corpus::{Corpus, RuleValue, Tagged};
 pub use edit::{KeptRange, source_of};
 pub use error::{Error, Place, Result};

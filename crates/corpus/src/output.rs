@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::read::stream::Packing;
 
+/// The hidden folder beside the files of a step that holds their notes, its lock, and what it needs to go on. It is called
+/// otherwise than a store, which marks the root of a project.
+pub(crate) const NOTES: &str = ".regimen-notes";
+
 /// How hard gzip tries (of 1 to 9): attributes pack well anyhow, and time counts.
 const GZIP: u32 = 1;
 /// The same for zstd.
@@ -48,7 +52,20 @@ pub(crate) struct Output {
     temporary: PathBuf,
     file: fs::File,
     hasher: blake3::Hasher,
+    /// None of a file that is written anew each time.
+    noted: Option<PathBuf>,
     note: Note,
+    /// Whether the file has its name.
+    closed: bool,
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if !self.closed && self.noted.is_none() {
+            // The fault that is on its way counts more than one of tidying up.
+            let _ = std::fs::remove_file(&self.temporary);
+        }
+    }
 }
 
 impl Output {
@@ -71,9 +88,25 @@ impl Output {
         }
         // No two tasks share a temporary file, so that two that write the same output both write it whole.
         let temporary = note.with_extension(format!("tmp{}", std::process::id()));
+        Output::create(path, temporary, Some(note), key)
+    }
+
+    /// Begin a file that is written anew each time: it has no note, and nothing stays beside it.
+    pub fn lone(path: &Path) -> Result<Output> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        tidy_lone(path)?;
+        let mut temporary = path.as_os_str().to_os_string();
+        temporary.push(format!(".tmp{}", std::process::id()));
+        Output::create(path, temporary.into(), None, Hash256::of(&[]))
+    }
+
+    fn create(path: &Path, temporary: PathBuf, noted: Option<PathBuf>, key: Hash256) -> Result<Output> {
         let file = fs::create(&temporary)?;
         let note = Note { key, rows: 0, bytes: 0, blake3: Hash256::of(&[]) };
-        Ok(Output { path: path.into(), temporary, file, hasher: blake3::Hasher::new(), note })
+        let hasher = blake3::Hasher::new();
+        Ok(Output { path: path.into(), temporary, file, hasher, noted, note, closed: false })
     }
 
     /// Append a packed piece with so many rows.
@@ -96,8 +129,11 @@ impl Output {
         self.note.blake3 = Hash256(*self.hasher.finalize().as_bytes());
         self.file.push()?;
         fs::rename(&self.temporary, &self.path)?;
-        fs::write_json(&note_path(&self.path), &self.note)?;
-        Ok(self.note)
+        self.closed = true;
+        if let Some(noted) = &self.noted {
+            fs::write_json(noted, &self.note)?;
+        }
+        Ok(self.note.clone())
     }
 }
 
@@ -128,7 +164,7 @@ pub(crate) fn write_note(path: &Path, note: &Note) -> Result<()> {
 
 /// Take away what killed processes left of the files at `paths`.
 pub(crate) fn tidy(paths: &[PathBuf]) {
-    let mut folders: Vec<PathBuf> = paths.iter().map(|path| path.with_file_name(".regimen")).collect();
+    let mut folders: Vec<PathBuf> = paths.iter().map(|path| path.with_file_name(NOTES)).collect();
     folders.sort();
     folders.dedup();
     folders.iter().filter(|folder| folder.is_dir()).for_each(|folder| fs::remove_leftovers(folder));
@@ -155,7 +191,7 @@ pub(crate) fn hold(path: &Path) -> Result<Held> {
 
 /// The same by a lock of another name.
 pub(crate) fn hold_by(path: &Path, name: &str) -> Result<Held> {
-    let folder = path.with_file_name(".regimen");
+    let folder = path.with_file_name(NOTES);
     fs::create_dir_all(&folder)?;
     let lock = folder.join(name);
     let file = std::fs::File::options().create(true).truncate(false).write(true).open(&lock);
@@ -170,11 +206,22 @@ pub(crate) fn hold_by(path: &Path, name: &str) -> Result<Held> {
     }
 }
 
-/// Where the note of a file lies: `.regimen/NAME.json` beside it, which no pattern for documents meets.
+/// Remove what processes that were killed left of the lone file at `path`.
+fn tidy_lone(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for other in fs::list(folder)? {
+        if other.file_stem() == path.file_name() && fs::is_leftover(&other) {
+            fs::remove_file(&other)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where the note of a file lies: `.regimen-notes/NAME.json` beside it, which no pattern for documents meets.
 fn note_path(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".json");
-    path.with_file_name(".regimen").join(name)
+    path.with_file_name(NOTES).join(name)
 }
 
 #[cfg(test)]
@@ -196,8 +243,25 @@ mod tests {
         assert_eq!(done(&path, other).unwrap(), None);
         std::fs::write(&path, b"piecf").unwrap();
         assert_eq!(done(&path, key).unwrap(), None, "a changed file is made again");
-        std::fs::write(dir.path().join("a/.regimen/b.jsonl.gz.json"), b"{").unwrap();
+        std::fs::write(dir.path().join("a/.regimen-notes/b.jsonl.gz.json"), b"{").unwrap();
         assert_eq!(done(&path, key).unwrap(), None);
+    }
+
+    #[test]
+    fn nothing_stays_beside_a_lone_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("b.jsonl.gz");
+        let (left, other) = (dir.path().join("b.jsonl.gz.tmp99999999"), dir.path().join("c.gz.tmp99999999"));
+        for path in [&left, &other] {
+            std::fs::write(path, "half").unwrap();
+        }
+        drop(Output::lone(&path).unwrap());
+        assert!(!left.exists() && other.exists() && !path.exists());
+        let mut output = Output::lone(&path).unwrap();
+        output.put(b"piece", 3).unwrap();
+        output.finish().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"piece");
+        assert_eq!(fs::list(dir.path()).unwrap(), [path, other]);
     }
 
     #[test]
@@ -212,7 +276,7 @@ mod tests {
         assert!(hold(&path).is_ok());
         drop(copy);
         // No process has this number: the greatest that Linux gives is 2^22.
-        let left = dir.path().join("a/.regimen/b.gz.tmp99999999");
+        let left = dir.path().join("a/.regimen-notes/b.gz.tmp99999999");
         std::fs::write(&left, "half").unwrap();
         tidy(&[path]);
         assert!(!left.exists());

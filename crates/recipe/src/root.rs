@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use regimen_base::fs;
 
 /// What marks the root of a project.
-const MARKS: [&str; 4] = ["regimen.toml", ".regimen", "Cargo.toml", ".git"];
+const MARKS: [&str; 4] = ["regimen.toml", ".regimen/version", "Cargo.toml", ".git"];
 
 /// The nearest folder above the recipe that holds a mark; else the current folder, if the recipe lies below it; else
 /// the recipe's own folder.
@@ -44,7 +44,10 @@ mod tests {
         assert_eq!(folder_root(&deep).unwrap(), deep);
         fs::write(&top.join("Cargo.toml"), b"").unwrap();
         assert_eq!(project_root(&recipe).unwrap(), top);
-        fs::create_dir_all(&top.join("a/.regimen")).unwrap();
+        // Objects that were fetched for one step alone make no store.
+        fs::create_dir_all(&top.join("a/.regimen/objects")).unwrap();
+        assert_eq!(project_root(&recipe).unwrap(), top);
+        fs::write(&top.join("a/.regimen/version"), b"2\n").unwrap();
         assert_eq!(project_root(&recipe).unwrap(), top.join("a"));
         assert_eq!(folder_root(&deep).unwrap(), top.join("a"));
         assert!(project_root(&deep.join("none.toml")).is_err());

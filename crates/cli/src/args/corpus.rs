@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::RecipeArgs;
+use regimen_corpus::LEAST_MEMORY;
 use regimen_corpus::dolma::Fields;
 use regimen_corpus::task::Share;
 
@@ -247,9 +248,17 @@ pub struct NgramsArgs {
 pub const MEMORY: &str = "4GB";
 
 /// Bytes such as `500MB`, `2GB` or `1000000`.
-pub fn memory(text: &str) -> Result<u64, String> {
+pub fn bytes(text: &str) -> Result<u64, String> {
     regimen_base::units::parse_bytes(text)
         .ok_or_else(|| "write bytes, or a number with KB, MB, GB or TB".into())
+}
+
+/// Bytes of memory, of which every command needs some.
+pub fn memory(text: &str) -> Result<u64, String> {
+    match bytes(text)? {
+        few if few < LEAST_MEMORY => Err(format!("give at least {LEAST_MEMORY} bytes (1.05MB)")),
+        enough => Ok(enough),
+    }
 }
 
 /// What documents call their text and id.
@@ -338,7 +347,7 @@ pub struct CorpusExportArgs {
     #[arg(long, value_name = "NAME")]
     pub experiment: Option<String>,
     /// Bytes of text in a file (dolma, jsonl, texts)
-    #[arg(long, default_value = "256MB", value_parser = memory, value_name = "BYTES")]
+    #[arg(long, default_value = "256MB", value_parser = bytes, value_name = "BYTES")]
     pub shard: u64,
     /// How files of rows are packed: gz, zst, none [default: gz] (dolma, jsonl)
     #[arg(long, value_parser = ["gz", "zst", "none"], value_name = "PACK")]
@@ -521,7 +530,7 @@ pub struct MixArgs {
     #[arg(long, value_name = "T")]
     pub temperature: Option<f64>,
     /// Bytes of text to take in all, such as 2GB, at most all there are
-    #[arg(long, value_parser = memory, value_name = "BYTES")]
+    #[arg(long, value_parser = bytes, value_name = "BYTES")]
     pub budget: Option<u64>,
     /// How often a document is written at most, where its source is wanted more often than it is there [default: 1]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100), value_name = "N")]
@@ -530,7 +539,7 @@ pub struct MixArgs {
     #[arg(long)]
     pub keep_map: bool,
     /// Bytes of input files that become one file [default: 256MB]
-    #[arg(long, value_parser = memory, value_name = "BYTES")]
+    #[arg(long, value_parser = bytes, value_name = "BYTES")]
     pub shard: Option<u64>,
     /// How files are packed [default: gz]
     #[arg(long, value_parser = ["gz", "zst", "none"], value_name = "PACK")]
@@ -605,7 +614,7 @@ pub struct SampleArgs {
     #[arg(long = "documents", value_name = "N")]
     pub number: Option<u64>,
     /// Take documents until their texts have so many bytes, such as 100MB
-    #[arg(long, value_parser = memory, value_name = "BYTES")]
+    #[arg(long, value_parser = bytes, value_name = "BYTES")]
     pub bytes: Option<u64>,
     /// Another seed takes other documents
     #[arg(long, default_value_t = 0, value_name = "N")]

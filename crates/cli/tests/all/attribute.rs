@@ -34,7 +34,7 @@ fn a_text_leads_to_its_documents_by_the_index() {
     let scanned = trace(true);
     // What is needed whatever the documents are like is said, with no advice to cut them.
     let told =
-        project.run(&[INDEX, &["--memory", "1MB"]].concat()).refused(&["16.8 MB", "however short"]).stderr;
+        project.run(&[INDEX, &["--memory", "2MB"]].concat()).refused(&["16.8 MB", "however short"]).stderr;
     assert!(!told.contains("cut"), "{told}");
     let memory = told.split("--memory ").nth(1).unwrap().split(' ').next().unwrap();
     assert!((16 << 20..17_000_000).contains(&memory.parse::<u32>().unwrap()), "{told}");

@@ -153,7 +153,7 @@ fn texts_that_no_model_can_be_made_of_are_refused() {
     refused(&[&both[..], &["--lr", "0"]].concat(), &["learning rate"]);
     refused(&[&both[..], &["--lr", "1e9", "--dim", "2"]].concat(), &["learning rate"]);
     refused(&[&both[..], &["--memory", "1KB"]].concat(), &["memory"]);
-    refused(&[&both[..], &["--memory", "1MB", "--word-ngrams", "2"]].concat(), &["200", "memory"]);
+    refused(&[&both[..], &["--memory", "2MB", "--word-ngrams", "2"]].concat(), &["200", "memory"]);
     project.write("bad.jsonl", "{\"text\": \"x\"}\n{\"txt\": 7}\n");
     refused(&[&both[..], &["--label", "bad=bad.jsonl"]].concat(), &["`bad.jsonl`, line 2", "`text`"]);
     let done =

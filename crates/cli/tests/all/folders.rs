@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::common::Project;
+use crate::common::{Project, files, list};
 
 /// Documents of two sources in six files, tagged and deduplicated.
 pub fn tagged() -> Project {
@@ -626,19 +626,39 @@ fn no_step_writes_over_what_it_reads() {
 }
 
 #[test]
+fn steps_on_folders_mark_no_project() {
+    let project = tagged();
+    project.write("items.jsonl", "{\"text\":\"one two three four five six seven\"}\n");
+    let sample = ["corpus", "sample", "web", "--documents", "2", "--to", "some/sample.jsonl.gz"];
+    project.run(&sample).fine();
+    let against =
+        ["corpus", "decontaminate", "web", "--against", "items.jsonl", "--report", "hits/report.jsonl"];
+    project.run(&[&against[..], &["--drop", "clean"]].concat()).fine();
+    let filter = ["--by", "paragraph", "--bloom", "1000", "--bloom-to", "kept/a.bloom", "--name", "dup"];
+    project.run(&[&["corpus", "dedup", "web"], &filter[..]].concat()).fine();
+    project.run(&["corpus", "mix", "web", "--to", "mixed"]).fine();
+    project.run(&["corpus", "export", "web", "--to", "out", "--format", "parquet,texts,card"]).fine();
+    // A file by itself has nothing beside it.
+    for (folder, file) in [("some", "sample.jsonl.gz"), ("hits", "report.jsonl"), ("kept", "a.bloom")] {
+        assert_eq!(list(&project.path(folder)), [project.path(folder).join(file)]);
+    }
+    assert!(files(project.root()).iter().all(|file| !file.split('/').any(|part| part == ".regimen")));
+}
+
+#[test]
 fn notes_beside_what_a_step_wrote_make_no_project() {
     let project = tagged();
     project.write("corpus.toml", "[c]\nkind = \"corpus\"\nsources = [{ name = \"web\", path = \"web/documents\", format = \"dolma\", licence = \"MIT\" }]\nfilter = { quality = \"none\" }\n");
     project.run(&["corpus", "build", "corpus.toml"]).fine();
     project.run(&["corpus", "export", "c", "out/sub", "--format", "jsonl"]).fine();
-    assert!(project.path("out/sub/.regimen").is_dir());
+    assert!(project.path("out/sub/.regimen-notes").is_dir());
     let mut stats = project.command(&["corpus", "stats", "c", "--json"]);
     stats.current_dir(project.path("out/sub"));
     crate::common::Done::of(stats.spawn().unwrap()).fine();
     let mut doctor = project.command(&["doctor"]);
     doctor.current_dir(project.path("out/sub"));
     crate::common::Done::of(doctor.spawn().unwrap()).fine();
-    assert!(!project.path("out/sub/.regimen/artifacts").exists());
+    assert!(!project.path("out/sub/.regimen").exists());
     // A corpus alone can be traced; its documents and those of others are never mixed up by an export.
     let done = project.run(&["trace", "doc", "web0-1"]).fine();
     assert!(done.stdout.contains("web0-1"), "{}", done.stdout);
@@ -658,4 +678,48 @@ fn notes_beside_what_a_step_wrote_make_no_project() {
     project
         .run(&["corpus", "build", "corpus.toml", "--set", "c.memory=\"2GB\""])
         .refused(&["hint: write `2000000000`"]);
+}
+
+#[test]
+fn finished_exports_and_mixes_are_not_replaced_by_others() {
+    let project = tagged();
+    let recipe = |licence: &str| {
+        project.write("corpus.toml", format!("[c]\nkind = \"corpus\"\nsources = [{{ name = \"web\", path = \"web/documents\", format = \"dolma\", licence = \"{licence}\" }}]\nfilter = {{ quality = \"none\" }}\n"));
+        project.run(&["corpus", "build", "corpus.toml"]).fine();
+    };
+    let export = |what: &str, format: &str| {
+        project.run(&["corpus", "export", what, "out", "--format", format, "--quiet"])
+    };
+    recipe("MIT");
+    export("c", "parquet").fine();
+    // More of the same corpus, and the same again.
+    export("c", "card").fine();
+    export("c", "parquet,card").fine();
+    let kept = tree(&project.path("out"));
+    recipe("CC0-1.0");
+    let hint = "hint: name another folder, or remove `out` first";
+    for format in ["parquet", "card", "texts"] {
+        export("c", format).refused(&["`out` holds the export of the corpus `c` (", hint]);
+        export("wiki", format).refused(&["of the corpus `c` (", "this is the export of `wiki` (", hint]);
+    }
+    assert_eq!(tree(&project.path("out")), kept);
+    std::fs::remove_dir_all(project.path("out")).unwrap();
+    for folder in ["wiki", "./wiki/documents"] {
+        export(folder, "texts").fine();
+    }
+    export("web", "texts")
+        .refused(&["the export of `./wiki/documents` of `wiki/documents/", "of `web` of `web/documents/"]);
+    let mix = |more: &[&str]| project.run(&[&["corpus", "mix"], more, &["--to", "mixed"]].concat());
+    mix(&["web"]).fine();
+    assert!(mix(&["./web/documents"]).fine().stderr.contains("1 file done before"));
+    let kept = tree(&project.path("mixed"));
+    let hint = "hint: name another folder, or remove `mixed/documents` first";
+    mix(&["web", "--drop", "source == 'nobody'"])
+        .refused(&["`mixed/documents` holds the mix of `mixed` (", hint]);
+    mix(&["wiki"]).refused(&["of `web/documents/0.jsonl`, and", "`mixed` of `wiki/documents/", hint]);
+    mix(&["web/documents/0.jsonl"]).refused(&["of `web/documents/1.jsonl`, and", "without it"]);
+    assert_eq!(tree(&project.path("mixed")), kept);
+    mix(&["web", "wiki"]).fine();
+    std::fs::remove_dir_all(project.path("mixed")).unwrap();
+    mix(&["wiki"]).fine();
 }

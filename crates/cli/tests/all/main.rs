@@ -24,6 +24,7 @@ mod memory;
 mod profile;
 mod recipes;
 mod runs;
+mod step_faults;
 mod steps_memory;
 mod table_folders;
 mod tasks;

@@ -27,7 +27,7 @@ use super::within;
 use crate::error::{Error, Place, Result};
 use crate::flow::{self, Job};
 use crate::memory::Memory;
-use crate::output::{Output, done, hold, tidy};
+use crate::output::{NOTES, Output, done, hold, tidy};
 use crate::read::chunk::{Chunk, Chunks, How};
 use crate::read::lines::{Fields, RowFile};
 use crate::read::stream::Stream;
@@ -257,7 +257,7 @@ fn outputs(files: &[InputFile], sets: &[Against], options: &Options) -> Result<V
     for (file, attributes) in files.iter().zip(attributes) {
         let mut name = attributes.file_name().unwrap_or_default().to_os_string();
         name.push(".hits");
-        let hits = attributes.with_file_name(".regimen").join(name);
+        let hits = attributes.with_file_name(NOTES).join(name);
         let clean = clean
             .as_ref()
             .map(|clean| attributes_path(place_of(file), &options.experiment, Some(clean)))
@@ -501,7 +501,7 @@ impl Holding<'_> {
 
 /// Put the hits of all files into one report and add them up.
 fn report(outputs: &[Outputs], options: &Options, found: &mut Decontaminated) -> Result<()> {
-    let mut report = Output::anew(&options.report, Hash256::of(b"report"))?;
+    let mut report = Output::lone(&options.report)?;
     let mut seen: Vec<[BTreeSet<u64>; 2]> = found.sets.iter().map(|_| Default::default()).collect();
     let mut any = false;
     for output in outputs {

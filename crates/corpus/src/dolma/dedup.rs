@@ -41,7 +41,7 @@ use crate::dedup::{Keep, MinHash, MinHasher, Substrings, Work, url};
 use crate::error::{Error, Place, Result};
 use crate::flow::{self, Job};
 use crate::memory::{Memory, is_long};
-use crate::output::{Output, hold, tidy};
+use crate::output::{NOTES, Output, hold, tidy};
 use crate::paragraphs::ngrams;
 pub use crate::paragraphs::{Cut, Least, Ngrams};
 use crate::read::chunk::Chunk;
@@ -187,7 +187,7 @@ pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel
     let _held = hold(first)?;
     tidy(&outputs);
     // The same folder each time, so that a run that was stopped goes on.
-    let work = first.with_file_name(".regimen").join("work");
+    let work = first.with_file_name(NOTES).join("work");
     fs::create_dir_all(&work)?;
     let hasher = match &options.by {
         By::Near { minhash, .. } => Some(MinHasher::new(*minhash)?),

@@ -239,7 +239,7 @@ mod tests {
         let documents = make("c/documents/a.jsonl");
         make("c/attributes/two/en/a.jsonl");
         make("c/attributes/one/a.jsonl");
-        make("c/attributes/failed/.regimen/lock");
+        make("c/attributes/failed/.regimen-notes/lock");
         make("c/attributes/.hidden/a.jsonl");
         assert_eq!(experiments_of(&documents).unwrap(), ["one", "two"]);
         assert!(experiments_of(&make("lone.jsonl")).unwrap().is_empty());
@@ -306,9 +306,9 @@ mod tests {
         let root = dir.path().join("documents");
         let outputs = [root.join("en/a.jsonl")];
         nothing_else(&root, &outputs).unwrap();
-        std::fs::create_dir_all(root.join("en/.regimen")).unwrap();
+        std::fs::create_dir_all(root.join("en/.regimen-notes")).unwrap();
         std::fs::write(&outputs[0], "").unwrap();
-        std::fs::write(root.join("en/.regimen/a.jsonl.json"), "").unwrap();
+        std::fs::write(root.join("en/.regimen-notes/a.jsonl.json"), "").unwrap();
         nothing_else(&root, &outputs).unwrap();
         std::fs::create_dir(root.join("de")).unwrap();
         std::fs::write(root.join("de/old.jsonl"), "").unwrap();

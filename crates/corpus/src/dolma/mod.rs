@@ -22,5 +22,5 @@ pub mod stats;
 pub mod tag;
 mod within;
 
-pub use crate::read::lines::Fields;
+pub use crate::read::lines::{Fields, is_rows};
 pub use folder::DOCUMENTS;

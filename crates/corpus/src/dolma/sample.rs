@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use regimen_base::{Cancel, Hash256, fs};
+use regimen_base::{Cancel, fs};
 use regimen_recipe::InputFile;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -445,11 +445,7 @@ impl<'w> Job for Writing<'w> {
         let sink = match to {
             Some(To::File(path)) => {
                 let packing = Packing::of_name(&path.to_string_lossy()).0;
-                Sink::File(
-                    Box::new(Output::anew(&path, Hash256::of(b"sample"))?),
-                    packing,
-                    Sampled::default(),
-                )
+                Sink::File(Box::new(Output::lone(&path)?), packing, Sampled::default())
             }
             Some(To::Table(path)) => Sink::Table(Box::new(table::Rows::create(&path)?), Sampled::default()),
             Some(To::Writer(writer)) => Sink::Writer(writer, Sampled::default()),

@@ -42,6 +42,9 @@ impl Hint for Error {
             }
             Error::NoSpans { .. } => "`regimen corpus taggers NAME` shows which attributes are spans".into(),
             Error::NotEmpty { .. } => "name another folder, or take away what an earlier run left there".into(),
+            Error::OtherOutput { folder, .. } => {
+                format!("name another folder, or remove `{folder}` first: what is finished is not replaced")
+            }
             Error::Table { .. } => "check the free space and the rights of the folder".into(),
             Error::NoRows { .. } => {
                 "let the name end in .jsonl, .jsonl.gz or .jsonl.zst; no other format or packing is written".into()
@@ -56,6 +59,10 @@ impl Hint for Error {
             | Error::TaggerField { hint, .. }
             | Error::Expression { hint, .. }
             | Error::UnknownAttribute { hint, .. } => hint.clone(),
+            Error::NoReader { .. } => "JSON lines (.jsonl, .ndjson, .json or any other name), CSV and TSV (.csv, .tsv), all also .gz or .zst, and \
+                 Parquet (.parquet) are read here; convert the file, or narrow the pattern to the documents. A `corpus` stage of a recipe \
+                 reads text, HTML, WARC and code as well"
+                .into(),
             Error::UnknownFormat { file, .. } if file.contains(".tar") || file.ends_with(".tgz") => {
                 "an archive of source code is read with format = \"code\" in the source; unpack others".into()
             }
@@ -69,7 +76,7 @@ impl Hint for Error {
             Error::Marked { encoding, .. } => {
                 format!("convert the file to UTF-8 (iconv -f {encoding} -t UTF-8)")
             }
-            Error::Json { reason, .. } if reason.contains("surrogate") || reason.contains("hex escape") => {
+            Error::Json { reason, .. } if is_half_pair(reason) => {
                 "a text may not hold half of a UTF-16 pair; set invalid_utf8 = \"replace\" or \"drop\" in the corpus \
                  stage"
                     .into()
@@ -161,6 +168,9 @@ impl Hint for Error {
             Error::Model { format: "fastText", .. } => "give a supervised model as fastText saves it (.bin or .ftz); if it \
                  is one, fetch it again"
                 .into(),
+            Error::Model { format: "SentencePiece", .. } => "give a unigram model as SentencePiece saves it (.model); if it is \
+                 one, fetch it again"
+                .into(),
             Error::Model { .. } => "give an ARPA file (also .gz or .zst) or a file that KenLM's build_binary made; if it is \
                  one, fetch it again"
                 .into(),
@@ -185,6 +195,7 @@ impl Hint for Error {
             Error::Codec { .. } => {
                 "write it again unpacked or with Snappy, gzip, Zstandard or LZ4_RAW: these are read".into()
             }
+            Error::NotParquet { found, .. } if found.is_empty() => "fetch or write the file again, or remove it".into(),
             Error::NotParquet { .. } => {
                 "name what it is in the source (`format`), or narrow `path` to Parquet files; an encrypted one (`PARE`) \
                  is not read"
@@ -208,5 +219,86 @@ impl Hint for Error {
                 format!("allow it with --memory {needed}, or cut the document into several in its recipe")
             }
         })
+    }
+}
+
+impl Error {
+    /// The way out for a command that works on files: it has options where a recipe has fields.
+    pub fn hint_of_step(&self) -> Option<String> {
+        let text = match self {
+            Error::File(error) => return error.hint(),
+            Error::InvalidRow(why) => return why.hint_of_step(),
+            Error::Encoding { .. } => "convert the file to UTF-8 (iconv -f LATIN1 -t UTF-8)",
+            Error::ColumnEncoding { .. } => "write the table again with texts in UTF-8",
+            Error::Json { reason, .. } if is_half_pair(reason) => {
+                "a text may not hold half of a UTF-16 pair: write the row again without it"
+            }
+            Error::MissingText { .. } => {
+                "name the field that holds the text with --text-field (`text_field` in the file of a mix), or take such rows out"
+            }
+            Error::MissingId { .. } => {
+                "name the field that holds the id with --id-field (`id_field` in the file of a mix), or give every row one"
+            }
+            Error::NotParquet { found, .. } if !found.is_empty() => {
+                "let its name say what it is, or narrow the pattern to Parquet files; an encrypted one (`PARE`) is not read"
+            }
+            Error::Column { columns, reason, .. } if reason.ends_with("no such column") => {
+                return Some(format!(
+                    "the file has the columns {}; name one with --text-field or --id-field (of an evaluation set with --field)",
+                    columns.join(", ")
+                ));
+            }
+            Error::LongDocument { bytes, .. } => {
+                let enough = Memory::for_longest(*bytes).div_ceil(1_000_000);
+                return Some(format!(
+                    "allow more with --memory {enough}MB, or cut the document into several"
+                ));
+            }
+            Error::LongPage { bytes, .. } => {
+                let enough = Memory::for_page(*bytes).div_ceil(1_000_000);
+                return Some(format!(
+                    "allow more with --memory {enough}MB, or write the file with smaller pages"
+                ));
+            }
+            _ => return self.hint(),
+        };
+        Some(text.into())
+    }
+}
+
+/// Whether the JSON reader met half of a UTF-16 pair.
+fn is_half_pair(reason: &str) -> bool {
+    reason.contains("surrogate") || reason.contains("hex escape")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Place;
+
+    #[test]
+    fn steps_have_no_fields_of_recipes() {
+        let place = || Place { file: "a.jsonl".into(), unit: "line", number: 1 };
+        let all = [
+            Error::Encoding { place: place(), byte: 0 },
+            Error::Json { place: place(), column: 1, reason: "lone leading surrogate in hex escape".into() },
+            Error::InvalidRow(Box::new(Error::Json {
+                place: place(),
+                column: 1,
+                reason: "expected value".into(),
+            })),
+            Error::MissingText { place: place(), field: "text".into() },
+            Error::MissingId { place: place(), field: "id".into() },
+            Error::NotParquet { file: "a.parquet".into(), found: "{".into() },
+            Error::LongDocument { place: place(), bytes: 10, most: 5 },
+            Error::LongPage { file: "a.parquet".into(), bytes: 10, most: 5 },
+        ];
+        for error in all {
+            let (step, recipe) = (error.hint_of_step().unwrap(), error.hint().unwrap());
+            assert_ne!(step, recipe, "{error}");
+            for word in ["stage", "source", "format =", "invalid_", "missing_text", "recipe", "blocks"] {
+                assert!(!step.contains(word), "{word}: {step}");
+            }
+        }
     }
 }

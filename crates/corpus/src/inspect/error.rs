@@ -54,6 +54,8 @@ pub enum Error {
         expression: String,
         /// The key.
         key: String,
+        /// The keys that it holds.
+        kept: Vec<String>,
     },
     /// A card has nothing to describe.
     #[error("`{}` holds no exported file that a card could describe", .path.display())]
@@ -75,9 +77,15 @@ impl Hint for Error {
             }
             Error::Stopped => return None,
             Error::Setting { .. } => "correct it".into(),
-            Error::NoMetadata { key, .. } => format!(
-                "the stage keeps keys of the metadata that its field `metadata` names: write metadata = [\"{key}\"] and run it again"
-            ),
+            Error::NoMetadata { key, kept, .. } => {
+                let kept = match kept.is_empty() {
+                    true => "it holds no keys of the metadata".into(),
+                    false => format!("of the metadata it holds {}", kept.join(", ")),
+                };
+                format!(
+                    "{kept}; the stage keeps the keys that its field `metadata` names: add \"{key}\" there and run it again"
+                )
+            }
             Error::NothingToDescribe { .. } => "export the data first, or both at once: --format parquet,card".into(),
         })
     }

@@ -48,7 +48,8 @@ pub fn matching(
             let kept = &corpus.names().metadata;
             let lacks = |key: &String| !kept.contains(key) && !kept.iter().any(|one| one == ALL);
             if let Some(key) = Uses::of(&truth).metadata.into_iter().find(lacks) {
-                return Err(Error::NoMetadata { expression: expression.clone(), key });
+                let (expression, kept) = (expression.clone(), kept.clone());
+                return Err(Error::NoMetadata { expression, key, kept });
             }
             Some(truth)
         }

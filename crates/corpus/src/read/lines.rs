@@ -88,6 +88,28 @@ impl Form {
     }
 }
 
+/// Ends of names that say what is neither lines of JSON nor a table. Of any other end nothing is known: it may be lines.
+const OTHERS: [&str; 76] = [
+    "7z", "arrow", "avi", "avro", "bmp", "br", "bz2", "db", "doc", "docx", "eml", "epub", "exe", "feather",
+    "flac", "gif", "gzip", "h5", "hdf5", "htm", "html", "ico", "ipc", "jar", "jpeg", "jpg", "lz4", "lzma",
+    "m4a", "md", "mobi", "mov", "mp3", "mp4", "mpeg", "npy", "npz", "odp", "ods", "odt", "ogg", "orc", "pdf",
+    "pkl", "png", "ppt", "pptx", "pq", "ps", "pt", "rar", "rtf", "so", "sqlite", "svg", "tar", "tex", "tgz",
+    "tif", "tiff", "toml", "ttf", "warc", "wat", "wav", "webm", "webp", "wet", "xhtml", "xls", "xlsx", "xml",
+    "xz", "yaml", "yml", "zip",
+];
+
+/// Check that the name of a file does not say that it is something else than rows.
+///
+/// # Errors
+/// [`Error::NoReader`].
+pub fn is_rows(file: &str) -> Result<()> {
+    let ending = Path::new(Packing::of_name(file).1).extension().and_then(|ending| ending.to_str());
+    match ending.filter(|ending| OTHERS.contains(&&*ending.to_ascii_lowercase())) {
+        Some(ending) => Err(Error::NoReader { file: file.into(), ending: ending.into() }),
+        None => Ok(()),
+    }
+}
+
 /// The rows of one file, in chunks of lines.
 pub(crate) struct RowFile {
     path: String,
@@ -438,6 +460,34 @@ mod tests {
     use super::*;
     use crate::read::tests::input;
     use proptest::prelude::*;
+
+    #[test]
+    fn names_that_say_something_else_are_no_rows() {
+        for name in [
+            "a.jsonl",
+            "a.json.gz",
+            "a.csv",
+            "a.tsv.zst",
+            "a.parquet",
+            "a",
+            "a.gz",
+            "a.txt",
+            "a.pdf/b.2024",
+            "s3://b/a.zst",
+        ] {
+            assert!(is_rows(name).is_ok(), "{name}");
+        }
+        for (name, end) in [
+            ("a.pdf", "pdf"),
+            ("x/a.PNG", "PNG"),
+            ("a.docx.gz", "docx"),
+            ("a.tar.zst", "tar"),
+            ("a.warc.gz", "warc"),
+        ] {
+            let told = is_rows(name).unwrap_err().to_string();
+            assert_eq!(told, format!("`{name}`: there is no reader for .{end} here"));
+        }
+    }
 
     fn open(file: &InputFile, fields: &Fields, memory: u64) -> Result<RowFile> {
         RowFile::open(file, fields, 7, 27, Arc::default(), &Arc::new(Memory::new(memory)))

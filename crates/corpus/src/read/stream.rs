@@ -38,6 +38,21 @@ impl Packing {
         }
     }
 
+    /// Whether no file that is packed so begins with these bytes; fewer of them may be the begin of one that was cut off.
+    fn is_refused(self, start: &[u8]) -> bool {
+        let begins = |magic: &[u8]| start.iter().zip(magic).all(|(found, wanted)| found == wanted);
+        match self {
+            Packing::Plain => false,
+            Packing::Gzip => !begins(&[0x1f, 0x8b]),
+            // A frame, one of the formats before it, or one that is to be skipped.
+            Packing::Zstd => {
+                let rest =
+                    |magic: &[u8]| start.iter().skip(1).zip(magic).all(|(found, wanted)| found == wanted);
+                !rest(&[0xb5, 0x2f, 0xfd]) && !rest(&[0x2a, 0x4d, 0x18])
+            }
+        }
+    }
+
     /// What the first bytes say. Neither of the two signatures can begin a text in UTF-8.
     fn of_start(bytes: &[u8]) -> Option<Packing> {
         if bytes.starts_with(&[0x1f, 0x8b]) {
@@ -87,7 +102,12 @@ impl Stream {
         io::Seek::seek(&mut &inner, io::SeekFrom::Start(0))
             .map_err(|e| fs::Error::new("read", &file.full, e))?;
         let named = Packing::of_name(&file.path).0;
-        let packing = Packing::of_start(&start[..length]).unwrap_or(named);
+        let start = &start[..length];
+        let packing = Packing::of_start(start).unwrap_or(named);
+        if packing.is_refused(start) {
+            let reason = format!("it is not {}: it begins with `{}`", packing.name(), start.escape_ascii());
+            return Err(Error::Compressed { file: file.path.clone(), format: packing.name(), reason });
+        }
         let counting = Counting { inner, read };
         let packed = |counting| BufReader::with_capacity(1 << 17, counting);
         let inner: Box<dyn Read + Send> = match packing {

@@ -26,9 +26,9 @@ pub(super) static LANGUAGE: Kind = Kind {
     attributes: &CLASS,
     make: |params| {
         params.only(&["model", "label"])?;
-        let identifier = match params.path("model")? {
+        let identifier = match params.opened("model", Identifier::open)? {
             None => Identifier::built_in()?,
-            Some(path) => Identifier::open(&path)?,
+            Some(identifier) => identifier,
         };
         let label = params.text("label")?.unwrap_or("en").to_string();
         match &identifier {
@@ -50,10 +50,9 @@ pub(super) static FASTTEXT: Kind = Kind {
     attributes: &CLASS,
     make: |params| {
         params.only(&["model", "label"])?;
-        let path = params
-            .path("model")?
+        let model = params
+            .opened("model", fasttext::Model::open)?
             .ok_or_else(|| params.wrong("model", "it is missing: it names the model's file"))?;
-        let model = fasttext::Model::open(&path)?;
         let label =
             params.text("label")?.ok_or_else(|| params.wrong("label", "it is missing: it names a label"))?;
         let label = known(params, &model, label)?;

@@ -58,15 +58,15 @@ pub(super) static KIND: Kind = Kind {
     attributes: &ATTRIBUTES,
     make: |params| {
         params.only(&["items", "field", "n", "exact"])?;
-        let path = params
-            .path("items")?
-            .ok_or_else(|| params.wrong("items", "it is missing: it names the file of items"))?;
         let n = match params.integer("n")? {
             None => N,
             Some(n) if (2..=100).contains(&n) => n as usize,
             Some(n) => return Err(params.wrong("n", format!("{n} is not from 2 to 100"))),
         };
-        let items = items(&path, params.text("field")?.unwrap_or("text"), params)?;
+        let field = params.text("field")?.unwrap_or("text");
+        let items = params
+            .opened("items", |path| items(path, field, params))?
+            .ok_or_else(|| params.wrong("items", "it is missing: it names the file of items"))?;
         let mut index = Index::new(&items, n);
         if params.flag("exact")? {
             index.whole = Some(Whole::new(&items).map_err(|reason| params.wrong("items", reason))?);
@@ -87,6 +87,7 @@ impl<'f> ItemRows<'f> {
     /// Open the set at `path`, whose texts are in the field or column `named`.
     pub fn open(path: &Path, named: &'f str, memory: &Arc<Memory>) -> Result<ItemRows<'f>> {
         let name = path.display().to_string();
+        lines::is_rows(&name)?;
         let (fields, field) = match Form::of_name(&name) {
             Form::Lines => (lines::Fields::default(), named),
             Form::Table(_) | Form::Parquet => (lines::Fields { text: Some(named.into()), id: None }, "text"),

@@ -32,9 +32,6 @@ pub(super) static KIND: Kind = Kind {
     attributes: &ATTRIBUTES,
     make: |params| {
         params.only(&["model", "sentencepiece", "normalise"])?;
-        let path = params
-            .path("model")?
-            .ok_or_else(|| params.wrong("model", "it is missing: it names the model's file"))?;
         let normal = match params.text("normalise")? {
             None => None,
             Some(name) => match Normal::NAMES.iter().find(|(known, _)| *known == name) {
@@ -45,9 +42,11 @@ pub(super) static KIND: Kind = Kind {
                 }
             },
         };
-        let pieces = params.path("sentencepiece")?;
-        let pieces = pieces.map(|path| sentencepiece::Model::open(&path)).transpose()?;
-        Ok(Box::new(Odds { model: kenlm::Model::open(&path)?, pieces, normal }))
+        let pieces = params.opened("sentencepiece", sentencepiece::Model::open)?;
+        let model = params
+            .opened("model", kenlm::Model::open)?
+            .ok_or_else(|| params.wrong("model", "it is missing: it names the model's file"))?;
+        Ok(Box::new(Odds { model, pieces, normal }))
     },
 };
 

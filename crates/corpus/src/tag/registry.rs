@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use regimen_base::{Hash256, fs, suggest};
+use regimen_base::{Hash256, Hint, fs, suggest};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -144,9 +144,27 @@ impl Params<'_> {
 
     /// The text of a file, if its name is given.
     pub(crate) fn file(&self, field: &str) -> Result<Option<String>> {
-        match self.path(field)? {
-            None => Ok(None),
-            Some(path) => Ok(Some(fs::read_text(&path)?)),
+        self.opened(field, |path| Ok(fs::read_text(path)?))
+    }
+
+    /// What is opened of a file, if its name is given.
+    pub(crate) fn opened<T>(&self, field: &str, open: impl FnOnce(&Path) -> Result<T>) -> Result<Option<T>> {
+        let Some(path) = self.path(field)? else { return Ok(None) };
+        match open(&path) {
+            // Which file is meant the field tells.
+            Err(Error::File(error)) => {
+                let start = if self.root.as_os_str().is_empty() { "current folder" } else { "project root" };
+                let hint = match error.kind() {
+                    std::io::ErrorKind::NotFound => {
+                        Some(format!("check the path; relative paths start at the {start}"))
+                    }
+                    _ => error.hint(),
+                };
+                let hint = hint.unwrap_or_else(|| "check the file".into());
+                let (tagger, field, reason) = (self.tagger.into(), field.into(), error.to_string());
+                Err(Error::TaggerField { tagger, field, reason, hint })
+            }
+            opened => opened.map(Some),
         }
     }
 }

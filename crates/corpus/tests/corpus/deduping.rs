@@ -66,7 +66,7 @@ fn paragraphs_that_came_before_are_marked_in_code_points() {
             let of = |name: &str| spans(&dir.path().join("c/attributes/dup").join(name));
             assert_eq!(of("a.jsonl.gz"), [("a1".into(), vec![(11, 17)]), ("a2".into(), vec![])]);
             assert_eq!(of("b.jsonl.gz"), [("b1".into(), vec![(0, 9), (15, 17)])]);
-            assert!(!dir.path().join("c/attributes/dup/.regimen/work").exists());
+            assert!(!dir.path().join("c/attributes/dup/.regimen-notes/work").exists());
         }
     }
 }

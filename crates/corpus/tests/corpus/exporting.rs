@@ -99,7 +99,7 @@ fn texts_are_tables_of_bounded_files() {
     assert!(export::hold(&one).unwrap_err().to_string().contains("one"));
     drop(held);
     export::hold(&one).unwrap();
-    std::fs::remove_dir_all(one.join(".regimen")).unwrap();
+    std::fs::remove_dir_all(one.join(".regimen-notes")).unwrap();
     // Those of an earlier export go, however many there are.
     assert_eq!(export::texts(&corpus, &one, 1 << 30).unwrap().files, ["texts/00000.parquet"]);
     assert_eq!(files(&one).len(), 1);

@@ -53,7 +53,7 @@ fn stretches_that_came_before_are_marked_in_code_points() {
         assert_eq!(of("b.jsonl"), [vec![(1, 13, 1.0), (14, 24, 1.0)], vec![]]);
         assert_eq!((found.marked, found.duplicates), (2, 14 + 10));
         assert_eq!(found.compared, found.summary.text_bytes);
-        assert!(!dir.path().join("c/attributes/again/.regimen/work").exists());
+        assert!(!dir.path().join("c/attributes/again/.regimen-notes/work").exists());
     }
 }
 

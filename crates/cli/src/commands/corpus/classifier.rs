@@ -10,10 +10,10 @@ use regimen_corpus::dolma::tag::Progress;
 use regimen_corpus::fasttext::{LabelScores, Options};
 use serde_json::{Value, json};
 
-use super::files;
+use super::{files, named};
 use crate::args::ClassifierArgs;
 use crate::meter::Meter;
-use crate::output::{Explain, Fault, INTERRUPTED, command_line, print, print_json, say};
+use crate::output::{Explain, Fault, INTERRUPTED, command_line, explain_step, print, print_json, say};
 use crate::{Context, interrupt};
 
 pub fn classifier(context: &Context, args: &ClassifierArgs) -> anyhow::Result<u8> {
@@ -56,7 +56,7 @@ pub fn classifier(context: &Context, args: &ClassifierArgs) -> anyhow::Result<u8
         say(&context.global, format!("hint: begin again with `{}`", command_line()));
         return Ok(INTERRUPTED);
     }
-    let (examples, model) = made.explain()?;
+    let (examples, model) = explain_step(made)?;
     // A model that is trained is there, whatever becomes of its scores.
     fs::write(&args.to, &model).explain()?;
     let trained = examples.score(model).explain()?;
@@ -97,7 +97,7 @@ fn sources(context: &Context, args: &ClassifierArgs) -> anyhow::Result<Vec<Sourc
         sources.push(Source::Documents { label, files: files(context, &[pattern.into()])?, fields });
     }
     if !args.lines.is_empty() {
-        sources.push(Source::Lines(files(context, &args.lines)?));
+        sources.push(Source::Lines(named(context, &args.lines)?));
     }
     Ok(sources)
 }

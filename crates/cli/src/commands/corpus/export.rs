@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use regimen_base::{Cancel, units};
+use regimen_base::{Cancel, Hash256, units};
 use regimen_corpus::dolma::DOCUMENTS;
 use regimen_corpus::dolma::mix::Pack;
 use regimen_corpus::dolma::stats::{self, FolderStats};
 use regimen_corpus::dolma::tag::Progress;
-use regimen_corpus::inspect::export::{self, About, Exported, FolderExported, FolderOptions, Given};
+use regimen_corpus::inspect::export::{self, About, Claim, Exported, FolderExported, FolderOptions, Given};
 use regimen_recipe::InputFile;
 use serde_json::{Value, json};
 
@@ -38,6 +38,8 @@ pub fn export(context: &Context, args: &CorpusExportArgs) -> anyhow::Result<u8> 
     }
     regimen_base::fs::create_dir_all(&dir).explain()?;
     let _held = export::hold(&dir).explain()?;
+    let claim = claim(args, &subject, &dir);
+    claim.check(&dir).explain()?;
     let done = match &subject {
         Subject::Corpus(opened) => of_corpus(args, opened, &formats, &dir)?,
         Subject::Folder(files) => match of_folder(context, args, files, &formats, &dir)? {
@@ -45,8 +47,24 @@ pub fn export(context: &Context, args: &CorpusExportArgs) -> anyhow::Result<u8> 
             None => return Ok(INTERRUPTED),
         },
     };
+    let files = done.iter().flat_map(|(_, exported)| exported.files.iter().chain(&exported.skipped));
+    claim.settle(&dir, files.cloned()).explain()?;
     told(context, &done, &dir)?;
     Ok(0)
+}
+
+/// What is exported: a corpus by its key, a folder by its files.
+fn claim(args: &CorpusExportArgs, subject: &Subject, dir: &Path) -> Claim {
+    match subject {
+        Subject::Corpus(opened) => {
+            let manifest = &opened.artifact.manifest;
+            Claim::new(format!("export of the corpus `{}`", manifest.stage), manifest.key, &[], dir)
+        }
+        Subject::Folder(files) => {
+            let fields = format!("folder {:?}", args.names.fields());
+            Claim::new(format!("export of `{}`", args.corpus), Hash256::of(fields.as_bytes()), files, dir)
+        }
+    }
 }
 
 /// Refuse a folder among documents: what is written there would be taken for some.

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::files;
 use super::step::step;
 use crate::Context;
-use crate::args::{MEMORY, MixArgs, bytes_of};
+use crate::args::{MEMORY, MixArgs, bytes_of, memory_of};
 use crate::output::{Explain, Fault, INTERRUPTED, print, print_json, say, table};
 
 /// Bytes of input files that become one file.
@@ -73,11 +73,16 @@ enum Bytes {
 
 impl Bytes {
     fn of(&self, field: &str) -> anyhow::Result<u64> {
-        match self {
-            Bytes::Number(n) => Ok(*n),
-            Bytes::Text(text) => bytes_of(text)
-                .map_err(|hint| Fault::new(format!("`{field}`: `{text}` is no number of bytes"), hint)),
-        }
+        let text = match self {
+            Bytes::Number(n) => n.to_string(),
+            Bytes::Text(text) => text.clone(),
+        };
+        let (read, what) = match (self, field) {
+            (_, "memory") => (memory_of(&text), "is no number of bytes that is enough"),
+            (Bytes::Number(n), _) => (Ok(*n), ""),
+            (Bytes::Text(_), _) => (bytes_of(&text), "is no number of bytes"),
+        };
+        read.map_err(|hint| Fault::new(format!("`{field}`: `{text}` {what}"), hint))
     }
 }
 

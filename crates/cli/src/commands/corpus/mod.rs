@@ -23,7 +23,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use regimen_base::units;
-use regimen_corpus::dolma::DOCUMENTS;
+use regimen_corpus::dolma::{DOCUMENTS, is_rows};
 use regimen_objects::is_url;
 use regimen_recipe::{InputFile, input_files, list_files, within};
 
@@ -52,10 +52,17 @@ pub fn corpus(context: &Context, command: &Corpus) -> anyhow::Result<u8> {
     }
 }
 
+/// The files of rows that some patterns mean, as [`named`] has them. One whose name says that it is something else is refused.
+fn files(context: &Context, patterns: &[String]) -> anyhow::Result<Vec<InputFile>> {
+    let files = named(context, patterns)?;
+    files.iter().try_for_each(|file| is_rows(&file.path)).explain()?;
+    Ok(files)
+}
+
 /// The files that some patterns mean, each once, in the order of their paths. Of a folder in Dolma's layout they are its
 /// documents: attributes and whatever lies beside them are none. Objects of a store are brought here first, to where those of
 /// a recipe come.
-fn files(context: &Context, patterns: &[String]) -> anyhow::Result<Vec<InputFile>> {
+fn named(context: &Context, patterns: &[String]) -> anyhow::Result<Vec<InputFile>> {
     let mut all = Vec::new();
     for pattern in patterns {
         let here = Path::new("");

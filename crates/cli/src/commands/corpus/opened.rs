@@ -1,5 +1,7 @@
 //! The corpus that a word names, with the project that its sources lie in.
 
+use std::path::Path;
+
 use regimen_corpus::Corpus;
 use regimen_corpus::inspect::Originals;
 use regimen_ledger::Artifact;
@@ -17,8 +19,15 @@ pub struct Opened {
 impl Opened {
     /// Open the corpus that `word` names: a stage, a key or the beginning of one, or, with a `/`, a folder.
     pub fn new(context: &Context, word: &str) -> anyhow::Result<Opened> {
+        if word.contains('/') && !Path::new(word).exists() {
+            return Err(Fault::new(
+                format!("the folder `{word}` does not exist"),
+                "check the path, which starts at the current folder; a finished corpus is also named by its stage or key \
+                 (`regimen runs` lists them)",
+            ));
+        }
         let artifact = if word.contains('/') {
-            Artifact::open(std::path::Path::new(word)).explain()?
+            Artifact::open(Path::new(word)).explain()?
         } else {
             store(context)?.resolve(word).explain()?
         };

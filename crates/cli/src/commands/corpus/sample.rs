@@ -11,7 +11,7 @@ use crate::Context;
 use crate::args::SampleArgs;
 use crate::interrupt;
 use crate::meter::Meter;
-use crate::output::{Explain, Fault, INTERRUPTED, command_line, print_json, say, unwritten};
+use crate::output::{Explain, Fault, INTERRUPTED, command_line, explain_step, print_json, say, unwritten};
 
 pub fn sample(context: &Context, args: &SampleArgs) -> anyhow::Result<u8> {
     let amount = match (args.fraction, args.number, args.bytes) {
@@ -60,7 +60,7 @@ pub fn sample(context: &Context, args: &SampleArgs) -> anyhow::Result<u8> {
         {
             return Err(unwritten(error.kind().into()));
         }
-        sampled => sampled.explain()?,
+        sampled => explain_step(sampled)?,
     };
     if context.global.json {
         print_json(&sampled)?;

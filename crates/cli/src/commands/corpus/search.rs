@@ -9,7 +9,7 @@ use serde_json::json;
 use super::opened::Opened;
 use crate::Context;
 use crate::args::SearchArgs;
-use crate::output::{CHECK_FAILED, Explain, plain, print, print_json, say};
+use crate::output::{CHECK_FAILED, Explain, harmless, plain, print, print_json, say};
 
 pub fn search(context: &Context, args: &SearchArgs) -> anyhow::Result<u8> {
     let pattern = match (args.regex, args.ignore_case) {
@@ -29,8 +29,11 @@ pub fn search(context: &Context, args: &SearchArgs) -> anyhow::Result<u8> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut unwritten = None;
     let mut take = |found: Match| {
-        let line =
-            if json { serde_json::to_string(&found).unwrap_or_default() } else { shown(&found, marks) };
+        let line = if json {
+            harmless(&serde_json::to_string(&found).unwrap_or_default())
+        } else {
+            shown(&found, marks)
+        };
         if unwritten.is_none() {
             unwritten = writeln!(out, "{line}").err();
         }

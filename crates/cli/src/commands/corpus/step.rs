@@ -6,7 +6,7 @@ use regimen_base::{Cancel, units};
 use regimen_corpus::dolma::tag::Progress;
 
 use crate::meter::Meter;
-use crate::output::{Explain, command_line, say};
+use crate::output::{command_line, explain_step, say};
 use crate::{Context, interrupt};
 
 /// Run a step over `total` bytes of files under a meter. None if the user stopped it, which is said, and that `kept` stays.
@@ -31,5 +31,5 @@ pub fn step<T>(
         say(&context.global, format!("hint: go on with `{}`", command_line()));
         return Ok(None);
     }
-    done.explain().map(Some)
+    explain_step(done).map(Some)
 }

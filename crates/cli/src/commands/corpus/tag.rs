@@ -10,10 +10,10 @@ use super::files;
 use super::step::step;
 use crate::Context;
 use crate::args::TagArgs;
-use crate::output::{Explain, Fault, INTERRUPTED, print_json, say};
+use crate::output::{Fault, INTERRUPTED, explain_step, print_json, say};
 
 pub fn tag(context: &Context, args: &TagArgs) -> anyhow::Result<u8> {
-    let set = Set::new(&wanted(args)?).explain()?;
+    let set = explain_step(Set::new(&wanted(args)?))?;
     let files = files(context, &args.documents)?;
     let (experiment, to, fields) = (args.experiment.clone(), args.to.clone(), args.names.fields());
     let options = Options { experiment, to, fields, memory: args.memory };

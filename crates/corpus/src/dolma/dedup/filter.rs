@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use regimen_base::{Cancel, Hash256};
+use regimen_base::Cancel;
 use regimen_recipe::InputFile;
 
 use super::Options;
@@ -14,7 +14,7 @@ use super::frames::{Parts, Records};
 use crate::dedup::{Batch, Bloom, Sizing};
 use crate::dolma::folder::spares;
 use crate::error::{Error, Result};
-use crate::output::{Output, tidy};
+use crate::output::Output;
 
 /// Keys that are looked up at once.
 const BATCH: usize = 1 << 18;
@@ -147,8 +147,7 @@ fn insert(bloom: &mut Bloom, keys: &mut Keys, bits: &mut Bits, cancel: &Cancel) 
 
 /// Write the filter to its file: whole, or not at all.
 fn save(bloom: &Bloom, path: &Path, label: &str) -> Result<()> {
-    tidy(&[path.into()]);
-    let mut output = Output::anew(path, Hash256::of(label.as_bytes()))?;
+    let mut output = Output::lone(path)?;
     bloom.write::<Error>(label, |bytes| output.put(bytes, 0))?;
     output.finish().map(drop)
 }

@@ -14,18 +14,19 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
-use regimen_base::Cancel;
+use regimen_base::{Cancel, Hash256};
 use regimen_recipe::InputFile;
 
 use super::aligned::Sheaf;
 use super::folder::{nothing_else, spares};
 use super::tag::Progress;
+use crate::claim::{Claim, relative};
 use crate::error::{Error, Result};
 use crate::flow;
 use crate::funnel::{Count, Funnel, Step};
 use crate::memory::Memory;
 use crate::mix::Mix;
-use crate::output::{hold, tidy};
+use crate::output::{NOTES, hold, tidy};
 use crate::read::lines::Fields;
 
 use job::{Counts, Group, Pass};
@@ -213,6 +214,9 @@ pub fn mix(sources: &[Source], options: &Options, progress: &Progress, cancel: &
         nothing_else(&options.to.join("attributes").join(KEEP_MAP), &maps)?;
         tidy(&maps);
     }
+    let documents = options.to.join("documents");
+    let claim = claim(sources, options, &documents);
+    claim.check(&documents)?;
     tidy(&groups.iter().map(|group| group.counted.clone()).collect::<Vec<_>>());
     let run = |fractions: Option<&[f64]>| -> Result<(Vec<Counts>, u64)> {
         let pass = Pass::new(sources, &judges, &groups, fractions, progress, &memory);
@@ -231,6 +235,8 @@ pub fn mix(sources: &[Source], options: &Options, progress: &Progress, cancel: &
     };
     let (places, wanted): (Vec<f64>, Vec<f64>) = limits.into_iter().unzip();
     let (counts, skipped) = run(Some(&places))?;
+    let names = outputs.iter().filter_map(|output| output.file_name());
+    claim.settle(&documents, names.map(|name| name.to_string_lossy().into_owned()))?;
     // What was left before the mix took its part of it.
     let left = counted.as_ref().unwrap_or(&counts);
     let each = sources.iter().zip(&counts).zip(left).zip(wanted);
@@ -252,11 +258,30 @@ pub fn mix(sources: &[Source], options: &Options, progress: &Progress, cancel: &
     })
 }
 
-/// `.regimen/NAME.WHAT.json` beside a file.
+/// What makes this mix another one than that of other files, rules or options.
+fn claim(sources: &[Source], options: &Options, documents: &Path) -> Claim {
+    let Options { to: _, shard, pack, temperature, budget, max_copies, keep_map, memory: _ } = options;
+    let mut key = format!("mix {shard} {pack:?} {temperature} {budget} {max_copies} {keep_map}");
+    for source in sources {
+        let Source { fields, attributes, weight, .. } = source;
+        // However the path of a folder is spelled.
+        let place = |name: &String| match name.contains('/') {
+            true => relative(Path::new(name), documents),
+            false => name.clone(),
+        };
+        let attributes: Vec<String> = attributes.iter().map(place).collect();
+        key.push_str(&format!(" {} {fields:?} {attributes:?} {weight}", source.identity()));
+    }
+    let names: Vec<String> = sources.iter().map(|source| format!("`{}`", source.name)).collect();
+    let files = sources.iter().flat_map(|source| &source.documents);
+    Claim::new(format!("mix of {}", names.join(", ")), Hash256::of(key.as_bytes()), files, documents)
+}
+
+/// `.regimen-notes/NAME.WHAT.json` beside a file.
 fn named(path: &Path, what: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{what}.json"));
-    path.with_file_name(".regimen").join(name)
+    path.with_file_name(NOTES).join(name)
 }
 
 /// The files of all sources in groups, with what they become.
@@ -277,7 +302,7 @@ fn groups(sources: &[Source], options: &Options) -> Result<Vec<Group>> {
                     let output = documents.join(format!("{}-{count:05}{end}", source.name));
                     let map = options.to.join("attributes").join(KEEP_MAP);
                     let map = options.keep_map.then(|| map.join(output.file_name().unwrap_or_default()));
-                    let counted = documents.join(".regimen/counted").join(format!("{number}-{count:05}"));
+                    let counted = documents.join(NOTES).join("counted").join(format!("{number}-{count:05}"));
                     all.push(Group { source: number, files: vec![sheaf], output, map, counted });
                     (bytes, count) = (file.bytes, count + 1);
                 }

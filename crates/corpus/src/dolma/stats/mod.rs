@@ -4,6 +4,7 @@ mod count;
 mod spread;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use regimen_base::Cancel;
@@ -14,6 +15,7 @@ use super::aligned::Sheaf;
 use super::folder::{experiments_of, place_of};
 use super::known::shape_of;
 use super::tag::Progress;
+use crate::claim::spelled_out;
 use crate::error::Result;
 use crate::flow;
 use crate::funnel::Count;
@@ -127,7 +129,7 @@ impl Sheaves {
         let (mut sheaves, mut names) = (Vec::with_capacity(files.len()), Vec::with_capacity(files.len()));
         for file in files {
             let experiments = match wanted {
-                Some(wanted) => wanted.to_vec(),
+                Some(wanted) => wanted.iter().map(|name| as_named(name)).collect(),
                 None => experiments_of(place_of(file))?,
             };
             sheaves.push(Sheaf::of(file, fields, &experiments)?);
@@ -139,6 +141,18 @@ impl Sheaves {
         let place = |name: &String| experiments.partition_point(|other| other < name) as u32;
         let of = names.iter().map(|names| names.iter().map(place).collect()).collect();
         Ok(Sheaves { files: sheaves, experiments, of })
+    }
+}
+
+/// The name of an experiment; the path of a folder as it is best spelled: `./DIR` below the current folder, else whole.
+fn as_named(experiment: &str) -> String {
+    if !experiment.contains('/') {
+        return experiment.into();
+    }
+    let (path, here) = (spelled_out(Path::new(experiment)), spelled_out(Path::new("")));
+    match path.strip_prefix(&here) {
+        Ok(below) => Path::new(".").join(below).display().to_string(),
+        Err(_) => path.display().to_string(),
     }
 }
 

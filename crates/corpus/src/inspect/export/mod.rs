@@ -26,6 +26,7 @@ pub use jsonl::jsonl;
 pub use parquet::parquet;
 pub use texts::texts;
 
+pub use crate::claim::Claim;
 pub use crate::output::Held;
 
 /// Hold a folder for one export, until what is given back is dropped.
@@ -33,7 +34,6 @@ pub use crate::output::Held;
 /// # Errors
 /// [`crate::Error::InUse`] if another process writes into it.
 pub fn hold(dir: &std::path::Path) -> crate::Result<Held> {
-    // A folder may be that of a project, whose store has a lock of its own.
     crate::output::hold_by(&dir.join("files"), "export.lock")
 }
 

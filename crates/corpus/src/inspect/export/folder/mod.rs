@@ -199,7 +199,10 @@ pub fn folder_key(files: &[InputFile], fields: &Fields, attributes: Option<&[Str
         hasher.update(&sheaf.documents.blake3.0);
         hasher.update(fields.identity(&sheaf.documents).as_bytes());
         for (file, &experiment) in sheaf.attributes.iter().zip(experiments) {
-            hasher.update(sheaves.experiments[experiment as usize].as_bytes());
+            let name = &sheaves.experiments[experiment as usize];
+            // Of a folder its own name, wherever it lies.
+            let own = Path::new(name).file_name().unwrap_or_default();
+            hasher.update(own.as_encoded_bytes());
             hasher.update(&file.blake3.0);
         }
     }

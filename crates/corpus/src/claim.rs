@@ -1,0 +1,162 @@
+//! What the finished output in a folder was made of, so that the output of something else does not take its place by a slip of
+//! the hand.
+
+use std::path::{Component, Path, PathBuf};
+
+use regimen_base::{Hash256, fs};
+use regimen_recipe::InputFile;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::output::NOTES;
+
+/// What a step makes in a folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Claim {
+    /// In words: `export of the corpus `c``.
+    what: String,
+    /// Hash of all that decides over the output but the content of the inputs.
+    key: Hash256,
+    /// The input files, relative to the folder, sorted. More of them may come.
+    inputs: Vec<String>,
+    /// What was written, relative to the folder, sorted.
+    outputs: Vec<String>,
+}
+
+impl Claim {
+    /// Of `what` by `key` of the files `inputs`, to be made in `folder`.
+    pub fn new<'f>(
+        what: String,
+        key: Hash256,
+        inputs: impl IntoIterator<Item = &'f InputFile>,
+        folder: &Path,
+    ) -> Claim {
+        let inputs = inputs.into_iter().map(|file| relative(&file.full, folder)).collect();
+        Claim { what, key, inputs: sorted(inputs), outputs: Vec::new() }
+    }
+
+    /// Check that `folder` holds no finished output of something else.
+    ///
+    /// # Errors
+    /// [`Error::OtherOutput`].
+    pub fn check(&self, folder: &Path) -> Result<()> {
+        let Some(there) = there(folder) else { return Ok(()) };
+        let lacks = there.inputs.iter().find(|input| self.inputs.binary_search(input).is_err());
+        if there.key == self.key && lacks.is_none() {
+            return Ok(());
+        }
+        let others = self.inputs.iter().find(|input| there.inputs.binary_search(input).is_err());
+        let of = |input: &String| format!(" of `{}`", shown(&folder.join(input)));
+        // By what the two differ.
+        let (one, other) = match there.key == self.key {
+            true => {
+                (lacks.map(of), others.map_or_else(|| Some(" without it".into()), |input| Some(of(input))))
+            }
+            false => {
+                let key = |claim: &Claim| Some(format!(" ({})", claim.key.short()));
+                (key(&there), key(self))
+            }
+        };
+        Err(Error::OtherOutput {
+            folder: folder.display().to_string(),
+            there: format!("the {}{}", there.what, one.unwrap_or_default()),
+            here: format!("the {}{}", self.what, other.unwrap_or_default()),
+        })
+    }
+
+    /// Say in `folder` that `outputs`, relative to it, are finished.
+    pub fn settle(mut self, folder: &Path, outputs: impl IntoIterator<Item = String>) -> Result<()> {
+        let before = there(folder).map(|there| there.outputs).unwrap_or_default();
+        let before = before.into_iter().filter(|output| folder.join(output).exists());
+        self.outputs = sorted(outputs.into_iter().chain(before).collect());
+        fs::create_dir_all(&folder.join(NOTES))?;
+        Ok(fs::write_json(&place(folder), &self)?)
+    }
+}
+
+fn place(folder: &Path) -> PathBuf {
+    folder.join(NOTES).join("made.json")
+}
+
+/// What was made in a folder, if some of it is still there. A note that cannot be read says nothing.
+fn there(folder: &Path) -> Option<Claim> {
+    let claim: Claim = fs::read_json(&place(folder)).ok()?;
+    claim.outputs.iter().any(|output| folder.join(output).exists()).then_some(claim)
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// A path as it is best named here: relative to the current folder if it lies below it.
+fn shown(path: &Path) -> String {
+    let (path, here) = (spelled_out(path), spelled_out(Path::new("")));
+    path.strip_prefix(&here).unwrap_or(&path).display().to_string()
+}
+
+/// A path as seen from a folder, however both are spelled: they may move together.
+pub(crate) fn relative(path: &Path, folder: &Path) -> String {
+    let (path, folder) = (spelled_out(path), spelled_out(folder));
+    let (path, folder): (Vec<_>, Vec<_>) = (path.components().collect(), folder.components().collect());
+    let same = path.iter().zip(&folder).take_while(|(a, b)| a == b).count();
+    let up = folder[same..].iter().map(|_| Component::ParentDir);
+    up.chain(path[same..].iter().copied()).collect::<PathBuf>().display().to_string()
+}
+
+/// An absolute path without `.` and `..`; nothing is the current folder.
+pub(crate) fn spelled_out(path: &Path) -> PathBuf {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let mut out = PathBuf::new();
+    for part in std::path::absolute(path).unwrap_or_else(|_| path.into()).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(out.pop()),
+            part => out.push(part),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn input(path: &Path) -> InputFile {
+        let (path, full) = (path.display().to_string(), path.into());
+        InputFile { path, full, bytes: 0, blake3: Hash256::of(&[]) }
+    }
+
+    #[test]
+    fn what_is_finished_is_not_replaced_by_something_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let (out, web) = (dir.path().join("out"), dir.path().join("web"));
+        let file = |name: &str| input(&web.join("documents").join(name));
+        let of = |what: &str, key: &str, files: &[InputFile]| {
+            Claim::new(format!("mix of `{what}`"), Hash256::of(key.as_bytes()), files, &out)
+        };
+        let one = of("web", "rules", &[file("0.jsonl"), file("1.jsonl")]);
+        assert_eq!(one.inputs, ["../web/documents/0.jsonl", "../web/documents/1.jsonl"]);
+        one.check(&out).unwrap();
+        std::fs::create_dir(&out).unwrap();
+        std::fs::write(out.join("0.jsonl"), "").unwrap();
+        one.clone().settle(&out, ["0.jsonl".to_string()]).unwrap();
+        one.check(&out).unwrap();
+        // More input is no other mix.
+        of("web", "rules", &[file("2.jsonl"), file("1.jsonl"), file("0.jsonl")]).check(&out).unwrap();
+        let told = |claim: Claim| claim.check(&out).unwrap_err().to_string();
+        let short = |key: &str| Hash256::of(key.as_bytes()).short();
+        let other = told(of("wiki", "others", &[file("0.jsonl"), file("1.jsonl")]));
+        for part in ["out`", "the mix of `web` (", "the mix of `wiki` (", &short("rules"), &short("others")] {
+            assert!(other.contains(part), "{part}: {other}");
+        }
+        let other = told(of("web", "rules", &[file("1.jsonl"), file("2.jsonl")]));
+        assert!(other.contains("web/documents/0.jsonl`, and") && other.contains("2.jsonl`"), "{other}");
+        let fewer = told(of("web", "rules", &[file("1.jsonl")]));
+        assert!(fewer.ends_with("this is the mix of `web` without it"), "{fewer}");
+        // What was taken away is in nobody's way.
+        std::fs::remove_file(out.join("0.jsonl")).unwrap();
+        of("wiki", "others", &[]).check(&out).unwrap();
+    }
+}
