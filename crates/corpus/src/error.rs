@@ -434,6 +434,14 @@ pub enum Error {
         /// Where the attributes would go.
         output: String,
     },
+    /// What is written would be read as documents.
+    #[error("`{output}` lies in `{folder}`, and would be read with the documents there the next time")]
+    AmongDocuments {
+        /// Where it would go.
+        output: String,
+        /// The folder that is read.
+        folder: String,
+    },
     /// The name of a folder of attributes does not name one folder.
     #[error("`{name}` is not a name for attributes")]
     AttributesName {

@@ -20,7 +20,7 @@ use crate::fasttext::{self, Model, Scores, words};
 use crate::flow;
 use crate::memory::Memory;
 use crate::read::lines::Fields;
-use crate::read::row::reason;
+use crate::read::row::{fields, reason};
 use crate::split::Split;
 
 /// What fastText puts before labels.
@@ -274,11 +274,9 @@ fn check_label(label: &str) -> Result<()> {
     })
 }
 
+/// A text, borrowed where it has no escapes.
 #[derive(Deserialize)]
-struct Row<'a> {
-    #[serde(borrow, default)]
-    text: Option<Cow<'a, str>>,
-}
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// The text of a row.
 fn text_of<'r>(row: &'r str, place: &dyn Fn() -> Place) -> Result<Cow<'r, str>> {
@@ -286,12 +284,16 @@ fn text_of<'r>(row: &'r str, place: &dyn Fn() -> Place) -> Result<Cow<'r, str>> 
         // A list would be taken for the fields in their order.
         return Err(Error::Json { place: place(), column: 1, reason: "expected a JSON object".into() });
     }
-    let found: Row = serde_json::from_str(row).map_err(|error| Error::Json {
+    let fault = |error: serde_json::Error, before: usize| Error::Json {
         place: place(),
-        column: error.column().max(1),
+        column: before + error.column().max(1),
         reason: reason(&error),
-    })?;
-    found.text.ok_or_else(|| Error::MissingText { place: place(), field: "text".into() })
+    };
+    let [text] = fields(row, ["text"]).map_err(|error| fault(error, 0))?;
+    let text = text.ok_or_else(|| Error::MissingText { place: place(), field: "text".into() })?.get();
+    let found: Text =
+        serde_json::from_str(text).map_err(|error| fault(error, row.find(text).unwrap_or(0)))?;
+    Ok(found.0)
 }
 
 #[cfg(test)]

@@ -167,6 +167,35 @@ pub(crate) fn spares<'p>(
     Ok(())
 }
 
+/// Check that no output lies among the documents that a step reads, as `patterns` of files name them: it would be read with
+/// them the next time. Of a folder these are all its files, or those of its `documents`; of files and patterns all that lies in
+/// the folder `documents` that they name.
+///
+/// # Errors
+/// [`Error::AmongDocuments`] with the first that does.
+pub fn apart<'p>(patterns: &[String], outputs: impl IntoIterator<Item = &'p Path>) -> Result<()> {
+    let folders: Vec<PathBuf> =
+        patterns.iter().filter(|pattern| !is_url(pattern)).filter_map(|p| folder_of(p)).collect();
+    for output in outputs {
+        let place = real(output);
+        if let Some(folder) = folders.iter().find(|folder| place.starts_with(real(folder))) {
+            let (output, folder) = (output.display().to_string(), folder.display().to_string());
+            return Err(Error::AmongDocuments { output, folder });
+        }
+    }
+    Ok(())
+}
+
+/// The folder in which whatever is written is read as a document.
+fn folder_of(pattern: &str) -> Option<PathBuf> {
+    let path = Path::new(pattern);
+    if path.is_dir() {
+        let inner = path.join(DOCUMENTS);
+        return Some(if inner.is_dir() { inner } else { path.into() });
+    }
+    path.ancestors().skip(1).find(|folder| folder.ends_with(DOCUMENTS)).map(Path::to_path_buf)
+}
+
 /// A path without links and steps upwards, as far as it is there.
 fn real(path: &Path) -> PathBuf {
     let mut real = PathBuf::new();
@@ -205,6 +234,27 @@ pub(crate) fn nothing_else(root: &Path, outputs: &[PathBuf]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn outputs_stay_apart_from_documents() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().join(path);
+        std::fs::create_dir_all(at("w/documents/en")).unwrap();
+        std::fs::create_dir_all(at("plain")).unwrap();
+        let among = |pattern: &str, output: &str| {
+            let pattern = at(pattern).display().to_string();
+            match apart(&[pattern, "s3://b/documents/x".into()], [at(output).as_path()]) {
+                Ok(()) => false,
+                Err(Error::AmongDocuments { .. }) => true,
+                Err(other) => panic!("{other}"),
+            }
+        };
+        assert!(among("w", "w/documents/s.jsonl") && among("w/documents", "w/documents/en/../new/s.jsonl"));
+        assert!(among("w/documents/en", "w/documents/en") && among("plain", "plain/s.jsonl"));
+        assert!(among("w/documents/en/*.gz", "w/documents/s") && among("w/documents/a.gz", "w/documents/s"));
+        assert!(!among("w", "w/s.jsonl") && !among("w", "w/attributes/x/s.jsonl"));
+        assert!(!among("w/documents/en", "w/documents/de") && !among("plain/*.gz", "plain/s.jsonl"));
+    }
 
     #[test]
     fn attributes_lie_where_dolma_looks_for_them() {

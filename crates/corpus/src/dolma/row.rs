@@ -3,24 +3,49 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Place, Result};
 use crate::read::row::reason;
 
-/// The fields that a step works with; the rest of the row is passed over.
-#[derive(Debug, Deserialize)]
+/// The fields that a step works with; the rest of the row is passed over. Of one that comes twice the last counts, as for
+/// Python's reader.
+#[derive(Debug, Default)]
 pub(crate) struct Row<'a> {
-    #[serde(borrow, default)]
     id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     text: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub source: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     pub metadata: Option<&'a RawValue>,
-    #[serde(skip)]
     line: &'a str,
+}
+
+impl<'de> Deserialize<'de> for Row<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Row<'de>, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Row<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> std::result::Result<Row<'de>, M::Error> {
+                let mut row = Row::default();
+                while let Some(Text(name)) = map.next_key()? {
+                    match &*name {
+                        "id" => row.id = map.next_value()?,
+                        "text" => row.text = map.next_value()?,
+                        "source" => row.source = map.next_value()?,
+                        "metadata" => row.metadata = map.next_value()?,
+                        _ => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(row)
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
 }
 
 /// A text, borrowed where it has no escapes.
@@ -110,6 +135,15 @@ mod tests {
 
     fn place() -> Place {
         Place { file: "a.jsonl".into(), unit: "line", number: 3 }
+    }
+
+    #[test]
+    fn of_fields_that_come_twice_the_last_counts() {
+        let line = r#"{"id":"a","text":"one","id":7,"x":1,"text":"t\u0077o","source":"s","source":null}"#;
+        let row = Row::parse(line, place).unwrap();
+        assert_eq!((row.id(), row.text(), row.source.is_none()), ("7", "two", true));
+        let gone = Row::parse(r#"{"id":"a","text":"one","text":null}"#, place).unwrap_err();
+        assert!(gone.to_string().contains("no text field `text`"), "{gone}");
     }
 
     #[test]

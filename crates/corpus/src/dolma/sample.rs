@@ -15,7 +15,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use regimen_base::{Cancel, fs};
 use regimen_recipe::InputFile;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::folder::spares;
@@ -27,6 +26,7 @@ use crate::memory::Memory;
 use crate::output::{Output, pack};
 use crate::read::chunk::Chunk;
 use crate::read::lines::{Fields, RowFile};
+use crate::read::row::{fields, reason};
 use crate::read::stream::Packing;
 
 /// How much is taken.
@@ -169,16 +169,6 @@ impl Limit {
     }
 }
 
-#[derive(Deserialize)]
-struct Row<'a> {
-    #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    source: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    text: Option<&'a RawValue>,
-}
-
 /// One row of a chunk: as it is written, its hash, bytes of its text.
 struct Seen<'c> {
     line: &'c str,
@@ -208,34 +198,34 @@ fn rows(
 ) -> Result<()> {
     let (file, path) = (chunk.file, &files[chunk.file as usize].path);
     chunk.rows(path, |line, place: &dyn Fn() -> Place| {
-        let fault = |error: serde_json::Error, field: Option<&str>| {
-            let reason = error.to_string();
-            let reason = reason.rfind(" at line ").map_or(reason.as_str(), |at| &reason[..at]).to_string();
-            match field {
-                None => Error::Json { place: place(), column: error.column().max(1), reason },
-                Some(field) => Error::FieldType {
-                    place: place(),
-                    field: field.into(),
-                    expected: "a text",
-                    found: reason,
-                },
-            }
+        let fault = |error: &serde_json::Error, before: usize| Error::Json {
+            place: place(),
+            column: before + error.column().max(1),
+            reason: reason(error),
         };
         if !line.trim_start().starts_with('{') {
             // A list would be taken for the fields in their order.
             return Err(Error::Json { place: place(), column: 1, reason: "expected a JSON object".into() });
         }
-        let row: Row = serde_json::from_str(line).map_err(|error| fault(error, None))?;
-        let place = place();
-        let number = place.number;
-        let id = row.id.map(RawValue::get).filter(|id| *id != "null");
+        let [id, source, text] = fields(line, ["id", "source", "text"]).map_err(|error| fault(&error, 0))?;
+        let number = place().number;
+        let id = id.map(RawValue::get);
         let by_place = format!("{path}:{number}");
-        let source = row.source.map_or("", RawValue::get);
+        let source = source.map_or("", RawValue::get);
         let at = (hash(seed, source, id.unwrap_or(&by_place)), file, number);
-        let bytes = match (count, row.text) {
+        let bytes = match (count, text.map(RawValue::get)) {
+            (true, Some(other)) if !other.starts_with('"') => {
+                return Err(Error::FieldType {
+                    place: place(),
+                    field: "text".into(),
+                    expected: "a text",
+                    found: other.chars().take(40).collect(),
+                });
+            }
             (true, Some(text)) => {
+                let before = || line.find(text).unwrap_or(0);
                 let text: std::borrow::Cow<str> =
-                    serde_json::from_str(text.get()).map_err(|error| fault(error, Some("text")))?;
+                    serde_json::from_str(text).map_err(|error| fault(&error, before()))?;
                 text.len() as u64
             }
             _ => 0,

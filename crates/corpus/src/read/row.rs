@@ -19,6 +19,21 @@ pub(crate) fn text_field<'o>(object: &'o str, name: &str) -> Option<Cow<'o, str>
     serde_json::from_str::<Borrowed>(last.get()).ok().map(|text| text.0)
 }
 
+/// The fields of an object that have these names, of each the last; none for those that are null or not there.
+pub(crate) fn fields<'o, const N: usize>(
+    object: &'o str,
+    names: [&str; N],
+) -> serde_json::Result<[Option<&'o RawValue>; N]> {
+    let mut found = [None; N];
+    let entries: Entries<Option<&RawValue>> = serde_json::from_str(object)?;
+    for (name, value) in entries.0 {
+        if let Some(at) = names.iter().position(|known| *known == name) {
+            found[at] = value;
+        }
+    }
+    Ok(found)
+}
+
 /// Names of the fields that hold text and id.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fields<'f> {
@@ -331,6 +346,8 @@ mod tests {
     fn of_a_field_that_comes_twice_the_last_counts() {
         let found = |object| text_field(object, "url");
         assert_eq!(found(r#"{"url":"a","x":{"url":1},"url":"\u00e9"}"#).as_deref(), Some("é"));
+        let [id, none, gone] = fields(r#"{"id":1,"x":2,"id":"b","x":null}"#, ["id", "y", "x"]).unwrap();
+        assert_eq!((id.map(RawValue::get), none.is_none(), gone.is_none()), (Some("\"b\""), true, true));
         for nothing in [r#"{"url":"a","url":1}"#, r#"{"uri":"a"}"#, "[]", "{", ""] {
             assert_eq!(found(nothing), None, "{nothing}");
         }

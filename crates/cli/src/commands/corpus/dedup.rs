@@ -5,6 +5,7 @@ use std::time::Instant;
 use regimen_base::{Cancel, units};
 use regimen_corpus::dedup::substring::LEAST;
 use regimen_corpus::dedup::{Keep, Own, Preset};
+use regimen_corpus::dolma::apart;
 use regimen_corpus::dolma::dedup::{By, Cut, Filter, Least, Ngrams, Options, Origin, dedup as run};
 use regimen_corpus::dolma::tag::Progress;
 
@@ -170,6 +171,7 @@ fn separator(text: &str) -> anyhow::Result<String> {
 
 pub fn dedup(context: &Context, args: &DedupArgs) -> anyhow::Result<u8> {
     let by = by(args)?;
+    apart(&args.documents, args.bloom_to.as_deref()).explain()?;
     let files = files(context, &args.documents)?;
     let (name, to, fields) = (args.name.clone(), args.to.clone(), args.names.fields());
     let options = Options { by, name, to, fields, memory: args.memory };

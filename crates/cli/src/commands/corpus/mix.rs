@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use regimen_base::{Cancel, fs, units};
-use regimen_corpus::dolma::Fields;
 use regimen_corpus::dolma::mix::{Edit, MOST_COPIES, Mixed, Options, Pack, Source, is_name, mix as run};
 use regimen_corpus::dolma::tag::Progress;
+use regimen_corpus::dolma::{DOCUMENTS, Fields, apart};
 use serde::Deserialize;
 
 use super::files;
@@ -218,6 +218,7 @@ fn settled(context: &Context, args: &MixArgs) -> anyhow::Result<(Vec<Source>, Op
                 format!("`discard` of `{}` names `{field}`, without which a row is no document", entry.name);
             return Err(Fault::new(message, "name fields beside `id` and `text`"));
         }
+        apart(&entry.documents, [options.to.join(DOCUMENTS).as_path()]).explain()?;
         sources.push(Source {
             documents: files(context, &entry.documents)?,
             fields: Fields { text: entry.text_field, id: entry.id_field },

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use regimen_base::units;
+use regimen_corpus::dolma::apart;
 use regimen_corpus::dolma::sample::{Amount, Options, To, sample as run};
 use regimen_corpus::dolma::tag::Progress;
 
@@ -25,6 +26,7 @@ pub fn sample(context: &Context, args: &SampleArgs) -> anyhow::Result<u8> {
         (_, Some(number), _) => Amount::Documents(number),
         (_, _, bytes) => Amount::Bytes(bytes.unwrap_or(0)),
     };
+    apart(&args.documents, args.to.as_deref().filter(|path| path.as_os_str() != "-")).explain()?;
     // As elsewhere, `-` is the standard output.
     let to = match args.to.as_ref().filter(|path| path.as_os_str() != "-") {
         Some(path) => To::file(path).explain()?,
