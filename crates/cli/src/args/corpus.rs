@@ -270,18 +270,24 @@ pub struct FieldArgs {
     /// Field or column of the id [default: id; rows of a table without it go by file and row]
     #[arg(long, value_name = "FIELD")]
     pub id_field: Option<String>,
+    /// What becomes of bytes that are no UTF-8, and of halves of UTF-16 pairs: error, or replace (by U+FFFD)
+    /// [default: error]
+    #[arg(long, value_parser = ["error", "replace"], hide_possible_values = true, value_name = "POLICY")]
+    pub invalid_utf8: Option<String>,
 }
 
 impl FieldArgs {
     /// The same for a step.
     pub fn fields(&self) -> Fields {
-        Fields { text: self.text_field.clone(), id: self.id_field.clone() }
+        let repair = self.invalid_utf8.as_deref() == Some("replace");
+        Fields { text: self.text_field.clone(), id: self.id_field.clone(), repair }
     }
 
     /// An option that was given, if there is one.
     pub fn given(&self) -> Option<&'static str> {
         let text = self.text_field.as_ref().map(|_| "--text-field");
-        text.or(self.id_field.as_ref().map(|_| "--id-field"))
+        let id = self.id_field.as_ref().map(|_| "--id-field");
+        text.or(id).or(self.invalid_utf8.as_ref().map(|_| "--invalid-utf8"))
     }
 }
 
@@ -503,7 +509,7 @@ pub struct MixArgs {
     #[arg(required_unless_present = "config", conflicts_with = "config", value_name = "DOCUMENTS")]
     pub documents: Vec<String>,
     /// File with the sources, as TOML; its other fields are named like the options here
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["attributes", "include", "exclude", "edit", "discard", "name", "text_field", "id_field"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["attributes", "include", "exclude", "edit", "discard", "name", "text_field", "id_field", "invalid_utf8"])]
     pub config: Option<PathBuf>,
     /// Folder in which `documents/` is written
     #[arg(long, required_unless_present = "config", value_name = "DIR")]
@@ -596,6 +602,9 @@ pub struct ClassifierArgs {
     /// Field or column of the text of documents [default: text]
     #[arg(long, value_name = "FIELD")]
     pub text_field: Option<String>,
+    /// What becomes of bytes of documents that are no UTF-8, and of halves of UTF-16 pairs: error, or replace (by U+FFFD)
+    #[arg(long, value_parser = ["error", "replace"], default_value = "error", hide_possible_values = true, value_name = "POLICY")]
+    pub invalid_utf8: String,
     /// Bytes that texts and matrices may take, such as 500MB; texts half of it
     #[arg(long, default_value = MEMORY, value_parser = memory, value_name = "BYTES")]
     pub memory: u64,

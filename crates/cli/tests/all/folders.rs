@@ -555,6 +555,7 @@ fn no_step_writes_over_what_it_reads() {
     };
     let over = "is read here, and would be written over";
     let among = "in a folder `documents`";
+    let read = "would be read with the documents there the next time";
     refused(
         &["corpus", "tag", "web", "--taggers", "length", "--to", "web/documents"],
         &["web/documents/0.jsonl", over],
@@ -575,15 +576,19 @@ fn no_step_writes_over_what_it_reads() {
             &["is not a name for attributes"],
         );
     }
-    refused(&["corpus", "sample", "web", "--fraction", "0.5", "--to", "web/documents/1.jsonl"], &[over]);
+    refused(&["corpus", "sample", "web", "--fraction", "0.5", "--to", "web/documents/1.jsonl"], &[read]);
+    refused(&["corpus", "sample", "web", "--fraction", "0.5", "--to", "web/documents/new.jsonl"], &[read]);
+    refused(&["corpus", "mix", "web", "--to", "web/documents/new"], &["web/documents/new/documents", read]);
+    let filter = ["corpus", "dedup", "web", "--by", "paragraph", "--bloom", "9", "--name", "d", "--bloom-to"];
+    refused(&[&filter[..], &["web/documents/f"]].concat(), &[read]);
     project.write(
         "items.jsonl",
         "{\"text\":\"one two three four five six one two three four five six one two\"}\n",
     );
-    for report in ["items.jsonl", "web/documents/2.jsonl"] {
+    for (report, why) in [("items.jsonl", over), ("web/documents/2.jsonl", read)] {
         let decontaminate =
             ["corpus", "decontaminate", "web", "--against", "items.jsonl", "--report", report];
-        refused(&decontaminate, &[report, over]);
+        refused(&decontaminate, &[report, why]);
     }
     refused(
         &[
@@ -597,7 +602,7 @@ fn no_step_writes_over_what_it_reads() {
             "--drop",
             "web",
         ],
-        &["web/documents/0.jsonl"],
+        &["web/documents", read],
     );
     // Nor may attributes take the place of an evaluation set.
     project.write("sets/lone.jsonl", project.read("items.jsonl"));
@@ -617,7 +622,7 @@ fn no_step_writes_over_what_it_reads() {
     let mixed = tree(&project.path("again"));
     project
         .run(&["corpus", "mix", "again", "--to", "again", "--pack", "none"])
-        .refused(&["mixed-00000.jsonl", over]);
+        .refused(&["again/documents", read]);
     assert_eq!(tree(&project.path("again")), mixed);
     // Rows on the standard output are no file.
     let done = project.run(&["corpus", "sample", "web", "--documents", "3", "--to", "-"]).fine();

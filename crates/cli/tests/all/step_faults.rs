@@ -12,6 +12,39 @@ fn tag(project: &Project, file: &str, more: &[&str]) -> Done {
 }
 
 #[test]
+fn text_that_is_no_unicode_is_replaced_where_that_is_wanted() {
+    let project = Project::empty();
+    let rows = [
+        LATIN,
+        b"{\"id\":\"b\",\"text\":\"x \\ud83d y, \\ud83d\\ude00\",\"z\":\"\\udc00\"}\n",
+        b"{\"id\":\"c\",\"text\":\"a \\\\ud83d\"}\n",
+    ];
+    project.write("w/documents/a.jsonl", rows.concat());
+    project.write("w/documents/b.csv", b"id,text\nd,na\xefve\n".as_slice());
+    let run = |args: &str| {
+        let args: Vec<&str> = args.split(' ').collect();
+        let told = project.run(&args).refused(&["a.jsonl", "--invalid-utf8 replace"]);
+        assert!(told.stdout.is_empty());
+        project.run(&[&args[..], &["--invalid-utf8", "replace"]].concat()).fine()
+    };
+    run("corpus tag w --taggers length --experiment x");
+    run("corpus dedup w --by document --name dup");
+    let counted = run("corpus stats w --json").json();
+    assert_eq!(counted["read"]["documents"], 4, "{counted}");
+    run("corpus mix w --attributes x,dup --pack none --to mixed");
+    let mixed = project.root().join("mixed/documents");
+    let names = files(&mixed).into_iter().filter(|name| name.ends_with(".jsonl"));
+    let lines: String = names.map(|name| std::fs::read_to_string(mixed.join(name)).unwrap()).collect();
+    let text = |line| serde_json::from_str::<Value>(line).unwrap()["text"].as_str().unwrap().to_string();
+    let texts: Vec<String> = lines.lines().map(text).collect();
+    assert_eq!(texts, ["caf\u{fffd}", "x \u{fffd} y, 😀", "a \\ud83d", "na\u{fffd}ve"]);
+    let sample = run("corpus sample w --documents 9 --to s.jsonl");
+    assert!(!sample.stderr.contains("error"));
+    // What was mended counts no code points more or less than it had.
+    project.run(&["corpus", "stats", "mixed"]).fine();
+}
+
+#[test]
 fn errors_of_steps_name_options_and_no_fields_of_recipes() {
     let project = Project::empty();
     project.write("latin.jsonl", LATIN);

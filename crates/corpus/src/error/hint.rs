@@ -229,10 +229,15 @@ impl Error {
         let text = match self {
             Error::File(error) => return error.hint(),
             Error::InvalidRow(why) => return why.hint_of_step(),
-            Error::Encoding { .. } => "convert the file to UTF-8 (iconv -f LATIN1 -t UTF-8)",
-            Error::ColumnEncoding { .. } => "write the table again with texts in UTF-8",
+            Error::Encoding { .. } => {
+                "convert the file to UTF-8 (iconv -f LATIN1 -t UTF-8), or take documents with --invalid-utf8 replace"
+            }
+            Error::ColumnEncoding { .. } => {
+                "write the table again with texts in UTF-8, or take documents with --invalid-utf8 replace"
+            }
             Error::Json { reason, .. } if is_half_pair(reason) => {
-                "a text may not hold half of a UTF-16 pair: write the row again without it"
+                "a text may not hold half of a UTF-16 pair: write the row again without it, or take documents with \
+                 --invalid-utf8 replace"
             }
             Error::MissingText { .. } => {
                 "name the field that holds the text with --text-field (`text_field` in the file of a mix), or take such rows out"

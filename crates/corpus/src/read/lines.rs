@@ -22,7 +22,7 @@ use crate::parquet;
 use crate::read::attribute_row::Entries;
 use crate::read::chunk::{CHUNK, Chunk, Chunks, How};
 use crate::read::page::flat;
-use crate::read::row::reason;
+use crate::read::row::{mend_surrogates, reason};
 use crate::read::stream::{Packing, Stream};
 use crate::read::table;
 
@@ -37,6 +37,8 @@ pub struct Fields {
     /// The field or column of the id; `id` if nothing is said. Rows of a table without that column are called after file
     /// and row.
     pub id: Option<String>,
+    /// Whether U+FFFD takes the place of bytes that are no UTF-8 and of halves of UTF-16 pairs, which are errors otherwise.
+    pub repair: bool,
 }
 
 impl Fields {
@@ -53,7 +55,7 @@ impl Fields {
     /// What decides over the rows of a file besides its content: nothing for JSON lines with the usual names.
     pub(crate) fn identity(&self, file: &InputFile) -> String {
         match Form::of_name(&file.path) {
-            Form::Lines if self.are_usual() => String::new(),
+            Form::Lines if self.are_usual() && !self.repair => String::new(),
             Form::Lines => format!("{self:?}"),
             // Rows without an id are called after the file.
             Form::Table(_) | Form::Parquet => format!("{self:?} {}", file.path),
@@ -182,8 +184,13 @@ impl RowFile {
             Rows::Chunks(chunks, form) => (chunks, *form),
         };
         let Some(mut chunk) = chunks.next()? else { return Ok(None) };
-        if form == Form::Lines && self.fields.are_usual() {
-            return Ok(Some(chunk));
+        if form == Form::Lines {
+            if self.fields.repair {
+                chunk.data = repaired(chunk.data);
+            }
+            if self.fields.are_usual() {
+                return Ok(Some(chunk));
+            }
         }
         let mut data = Vec::with_capacity(chunk.data.len() + chunk.data.len() / 8);
         match form {
@@ -304,10 +311,15 @@ impl RowFile {
                 continue;
             }
             let place = || self.place("row", number);
-            let line = std::str::from_utf8(row)
-                .map_err(|error| Error::Encoding { place: place(), byte: error.valid_up_to() as u64 })?;
+            let line = match std::str::from_utf8(row) {
+                Ok(line) => Cow::Borrowed(line),
+                Err(_) if self.fields.repair => String::from_utf8_lossy(row),
+                Err(error) => {
+                    return Err(Error::Encoding { place: place(), byte: error.valid_up_to() as u64 });
+                }
+            };
             let byte = chunk.offset + begin as u64;
-            let cells = table::fields(line, header.delimiter)
+            let cells = table::fields(&line, header.delimiter)
                 .map_err(|(at, reason)| table::fault(&self.path, number, byte + at as u64, reason))?;
             if cells.len() != header.columns.len() {
                 let (found, wanted) = (cells.len() as u64, header.columns.len() as u64);
@@ -350,7 +362,7 @@ impl RowFile {
                     return Err(Error::LongDocument { place: place(), bytes, most: memory.longest() });
                 }
             };
-            if let Some((column, byte)) = row.invalid {
+            if let (Some((column, byte)), false) = (row.invalid, fields.repair) {
                 return Err(Error::ColumnEncoding { place: place(), column, byte });
             }
             let field = || fields.text().to_string();
@@ -386,6 +398,16 @@ impl Table {
         self.read.fetch_add(now.saturating_sub(self.counted), Ordering::Relaxed);
         self.counted = self.counted.max(now);
     }
+}
+
+/// Lines without bytes that are no UTF-8 and without halves of UTF-16 pairs.
+fn repaired(lines: Vec<u8>) -> Vec<u8> {
+    let lines = match String::from_utf8(lines) {
+        Ok(lines) => lines,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    };
+    let escaped = memchr::memmem::find(lines.as_bytes(), b"\\u").is_some();
+    if escaped { mend_surrogates(&lines).into_bytes() } else { lines.into_bytes() }
 }
 
 /// Open a Parquet file. One without the column of the id is read all the same, unless that was named.
@@ -511,7 +533,7 @@ mod tests {
     }
 
     fn named(text: &str, id: &str) -> Fields {
-        Fields { text: Some(text.into()), id: Some(id.into()) }
+        Fields { text: Some(text.into()), id: Some(id.into()), repair: false }
     }
 
     #[test]
@@ -553,7 +575,7 @@ mod tests {
         let expected = r#"{"id":1,"text":"x","source":"wiki","added":"d","metadata":{"source":"cc"}}"#;
         assert_eq!(found, [(1, expected.into())]);
         // Of what was not named the step says whether it may be missing.
-        let text = Fields { text: Some("content".into()), id: None };
+        let text = Fields { text: Some("content".into()), ..Fields::default() };
         let (found, _) = rows("a.jsonl", b"{\"content\":\"x\"}", &text).unwrap();
         assert_eq!(found, [(1, "{\"text\":\"x\",\"metadata\":{}}".into())]);
         // Of two fields of one name the last counts.
@@ -581,7 +603,7 @@ mod tests {
     #[test]
     fn rows_of_tables_as_text_get_it_too_with_their_numbers() {
         let content = "\u{feff}nr,body,url,source,empty\r\n1,\"é \"\"x\"\"\n\",u,s,\r\n\r\n,b,,,\r\n";
-        let fields = Fields { text: Some("body".into()), id: None };
+        let fields = Fields { text: Some("body".into()), ..Fields::default() };
         let (found, _) = rows("a.csv", content.as_bytes(), &fields).unwrap();
         let first = r#"{"id":"a.csv:1","text":"é \"x\"\n","source":"s","metadata":{"nr":"1","url":"u"}}"#;
         let second = r#"{"id":"a.csv:3","text":"b","metadata":{}}"#;

@@ -90,7 +90,9 @@ impl<'f> ItemRows<'f> {
         lines::is_rows(&name)?;
         let (fields, field) = match Form::of_name(&name) {
             Form::Lines => (lines::Fields::default(), named),
-            Form::Table(_) | Form::Parquet => (lines::Fields { text: Some(named.into()), id: None }, "text"),
+            Form::Table(_) | Form::Parquet => {
+                (lines::Fields { text: Some(named.into()), ..lines::Fields::default() }, "text")
+            }
         };
         let bytes = fs::size(path)?;
         let file = InputFile { path: name, full: path.into(), blake3: Hash256::of(&[]), bytes };

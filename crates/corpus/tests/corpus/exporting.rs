@@ -216,7 +216,7 @@ fn a_folder_becomes_the_tables_that_a_corpus_has() {
     let key = |wanted: Option<&[String]>| {
         let files = input_files(dir.path(), "d/documents").unwrap();
         [Some("text"), Some("body")].map(|text| {
-            let fields = Fields { text: text.map(str::to_string), id: None };
+            let fields = Fields { text: text.map(str::to_string), ..Fields::default() };
             export::folder_key(&files, &fields, wanted).unwrap()
         })
     };

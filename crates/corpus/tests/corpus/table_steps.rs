@@ -264,7 +264,7 @@ fn tables_and_lines_lie_side_by_side_and_rows_without_an_id_go_by_their_place() 
     assert_eq!(tagged(dir.path(), "d", &usual, MEMORY).unwrap().skipped, 3);
     std::fs::remove_file(dir.path().join("d/documents/x.csv")).unwrap();
     std::fs::remove_file(dir.path().join("d/documents/x.jsonl.gz")).unwrap();
-    let other = Fields { text: Some("content".into()), id: Some("text".into()) };
+    let other = Fields { text: Some("content".into()), id: Some("text".into()), ..Fields::default() };
     assert_eq!(tagged(dir.path(), "d", &other, MEMORY).unwrap().skipped, 0);
     assert!(unpacked(&path("x.parquet.jsonl.gz")).starts_with("{\"id\":\"one two\","));
     assert_eq!(counted(dir.path(), "d", &other).unwrap().read.documents, 2);
@@ -283,7 +283,7 @@ fn what_is_wrong_with_a_table_is_told_with_its_place() {
     let error = told(&["body"], &[vec![some("x")]], usual.clone(), MEMORY);
     assert_eq!(error.to_string(), "`d/documents/x.parquet`: column `text`: the file has no such column");
     assert!(error.hint().unwrap().contains("columns body") && error.hint().unwrap().contains("--text-field"));
-    let id = Fields { id: some("nr"), text: None };
+    let id = Fields { id: some("nr"), ..Fields::default() };
     let error = told(&["text"], &[vec![some("x")]], id, MEMORY);
     assert_eq!(error.to_string(), "`d/documents/x.parquet`: column `nr`: the file has no such column");
     let error = told(&["id", "text"], &[vec![None, some("x")], vec![some("a"), None]], usual.clone(), MEMORY);

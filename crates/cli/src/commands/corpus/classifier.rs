@@ -93,7 +93,8 @@ fn sources(context: &Context, args: &ClassifierArgs) -> anyhow::Result<Vec<Sourc
                 "write it like --label good=wiki/documents",
             ));
         };
-        let (label, fields) = (label.into(), Fields { text: args.text_field.clone(), id: None });
+        let repair = args.invalid_utf8 == "replace";
+        let (label, fields) = (label.into(), Fields { text: args.text_field.clone(), id: None, repair });
         sources.push(Source::Documents { label, files: files(context, &[pattern.into()])?, fields });
     }
     if !args.lines.is_empty() {

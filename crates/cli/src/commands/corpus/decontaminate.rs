@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use regimen_base::{Cancel, units};
-use regimen_corpus::dolma::apart;
 use regimen_corpus::dolma::decontaminate::{Against, Options, decontaminate as run};
 use regimen_corpus::dolma::sample::is_for_rows;
 use regimen_corpus::dolma::tag::Progress;
+use regimen_corpus::dolma::{DOCUMENTS, apart};
 use regimen_objects::is_url;
 
 use super::step::step;
@@ -24,8 +24,8 @@ pub fn decontaminate(context: &Context, args: &DecontaminateArgs) -> anyhow::Res
         ));
     }
     is_for_rows(&args.report).explain()?;
-    apart(&args.documents, [Some(args.report.as_path()), args.drop.as_deref()].into_iter().flatten())
-        .explain()?;
+    let clean = args.drop.as_ref().map(|folder| folder.join(DOCUMENTS));
+    apart(&args.documents, std::iter::once(args.report.as_path()).chain(clean.as_deref())).explain()?;
     let mut sets = Vec::new();
     for given in &args.against {
         let file = match given.to_str().filter(|url| is_url(url)) {

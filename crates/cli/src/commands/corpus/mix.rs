@@ -46,6 +46,8 @@ struct Entry {
     text_field: Option<String>,
     id_field: Option<String>,
     #[serde(default)]
+    invalid_utf8: InvalidUtf8,
+    #[serde(default)]
     attributes: Vec<String>,
     #[serde(default)]
     include: Vec<String>,
@@ -57,6 +59,15 @@ struct Entry {
     discard: Vec<String>,
     #[serde(default = "one")]
     weight: f64,
+}
+
+/// What becomes of bytes that are no UTF-8, and of halves of UTF-16 pairs.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum InvalidUtf8 {
+    #[default]
+    Error,
+    Replace,
 }
 
 fn one() -> f64 {
@@ -221,7 +232,11 @@ fn settled(context: &Context, args: &MixArgs) -> anyhow::Result<(Vec<Source>, Op
         apart(&entry.documents, [options.to.join(DOCUMENTS).as_path()]).explain()?;
         sources.push(Source {
             documents: files(context, &entry.documents)?,
-            fields: Fields { text: entry.text_field, id: entry.id_field },
+            fields: Fields {
+                text: entry.text_field,
+                id: entry.id_field,
+                repair: entry.invalid_utf8 == InvalidUtf8::Replace,
+            },
             name: entry.name,
             attributes: entry.attributes,
             include: entry.include,
@@ -245,6 +260,10 @@ fn entry(args: &MixArgs) -> Entry {
         documents: args.documents.clone(),
         text_field: args.names.text_field.clone(),
         id_field: args.names.id_field.clone(),
+        invalid_utf8: match args.names.fields().repair {
+            true => InvalidUtf8::Replace,
+            false => InvalidUtf8::Error,
+        },
         attributes: args.attributes.clone(),
         include: args.include.clone(),
         drop: args.exclude.clone(),
