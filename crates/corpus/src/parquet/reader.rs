@@ -572,7 +572,9 @@ mod tests {
 
     #[test]
     fn what_is_no_parquet_file_is_refused() {
-        for (bytes, begin) in [(&b""[..], ""), (b"PAR", "PAR"), (b"{\"a\": 1}\n{\"a\": 2}\n", "{\\\"a\\\"")] {
+        let error = read(b"", Options::default()).unwrap_err().to_string();
+        assert_eq!(error, "`x.parquet` is no Parquet file: it is empty");
+        for (bytes, begin) in [(&b"PAR"[..], "PAR"), (b"{\"a\": 1}\n{\"a\": 2}\n", "{\\\"a\\\"")] {
             let error = read(bytes, Options::default()).unwrap_err().to_string();
             let told = format!("`x.parquet` is no Parquet file: it begins with `{begin}` instead of `PAR1`");
             assert_eq!(error, told);
