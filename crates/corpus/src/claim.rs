@@ -4,9 +4,11 @@
 use std::path::{Component, Path, PathBuf};
 
 use regimen_base::{Hash256, fs};
+use regimen_objects::is_url;
 use regimen_recipe::InputFile;
 use serde::{Deserialize, Serialize};
 
+use crate::dolma::folder::real;
 use crate::error::{Error, Result};
 use crate::output::NOTES;
 
@@ -31,30 +33,43 @@ impl Claim {
         inputs: impl IntoIterator<Item = &'f InputFile>,
         folder: &Path,
     ) -> Claim {
-        let inputs = inputs.into_iter().map(|file| relative(&file.full, folder)).collect();
+        let folder = real(folder);
+        let input = |file: &InputFile| match is_url(&file.path) {
+            // Where an object was brought to depends on its content.
+            true => file.path.clone(),
+            false => relative(&real(&file.full), &folder),
+        };
+        let inputs = inputs.into_iter().map(input).collect();
         Claim { what, key, inputs: sorted(inputs), outputs: Vec::new() }
     }
 
-    /// Check that `folder` holds no finished output of something else.
+    /// Check that `folder` holds no finished output of something else. A note of output that was taken away is forgotten, before
+    /// files of the same names come.
     ///
     /// # Errors
     /// [`Error::OtherOutput`].
     pub fn check(&self, folder: &Path) -> Result<()> {
-        let Some(there) = there(folder) else { return Ok(()) };
+        let Some(there) = there(folder) else {
+            let note = place(folder);
+            return if note.exists() { Ok(fs::remove_file(&note)?) } else { Ok(()) };
+        };
         let lacks = there.inputs.iter().find(|input| self.inputs.binary_search(input).is_err());
         if there.key == self.key && lacks.is_none() {
             return Ok(());
         }
         let others = self.inputs.iter().find(|input| there.inputs.binary_search(input).is_err());
-        let of = |input: &String| format!(" of `{}`", shown(&folder.join(input)));
+        let of = |input: &String| match is_url(input) {
+            true => format!(" of `{input}`"),
+            false => format!(" of `{}`", shown(&real(folder).join(input))),
+        };
         // By what the two differ.
         let (one, other) = match there.key == self.key {
             true => {
                 (lacks.map(of), others.map_or_else(|| Some(" without it".into()), |input| Some(of(input))))
             }
             false => {
-                let key = |claim: &Claim| Some(format!(" ({})", claim.key.short()));
-                (key(&there), key(self))
+                let other = if there.what == self.what { " with other rules or options" } else { "" };
+                (Some(format!(" ({})", there.key.short())), Some(format!("{other} ({})", self.key.short())))
             }
         };
         Err(Error::OtherOutput {
@@ -155,8 +170,27 @@ mod tests {
         assert!(other.contains("web/documents/0.jsonl`, and") && other.contains("2.jsonl`"), "{other}");
         let fewer = told(of("web", "rules", &[file("1.jsonl")]));
         assert!(fewer.ends_with("this is the mix of `web` without it"), "{fewer}");
-        // What was taken away is in nobody's way.
+        // What was taken away is in nobody's way, nor when another step has begun and goes on.
         std::fs::remove_file(out.join("0.jsonl")).unwrap();
-        of("wiki", "others", &[]).check(&out).unwrap();
+        let other = of("wiki", "others", &[]);
+        other.check(&out).unwrap();
+        std::fs::write(out.join("0.jsonl"), "begun").unwrap();
+        other.check(&out).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn inputs_are_what_they_are_however_they_are_reached() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("web")).unwrap();
+        std::fs::write(dir.path().join("web/0.jsonl"), "").unwrap();
+        std::os::unix::fs::symlink(dir.path().join("web"), dir.path().join("link")).unwrap();
+        let of = |file: InputFile| {
+            Claim::new("mix".into(), Hash256::of(b"k"), &[file], &dir.path().join("out")).inputs
+        };
+        let here = of(input(&dir.path().join("web/0.jsonl")));
+        assert_eq!(here, of(input(&dir.path().join("link/0.jsonl"))));
+        let object = |brought: &str| InputFile { path: "s3://b/0.jsonl".into(), ..input(Path::new(brought)) };
+        assert_eq!(of(object("/x/1-0.jsonl")), of(object("/y/2-0.jsonl")));
     }
 }

@@ -97,9 +97,10 @@ impl Output {
             fs::create_dir_all(folder)?;
         }
         tidy_lone(path)?;
-        let mut temporary = path.as_os_str().to_os_string();
+        // Hidden, so that no folder of documents has what a killed process leaves.
+        let mut temporary = hidden(path);
         temporary.push(format!(".tmp{}", std::process::id()));
-        Output::create(path, temporary.into(), None, Hash256::of(&[]))
+        Output::create(path, path.with_file_name(temporary), None, Hash256::of(&[]))
     }
 
     fn create(path: &Path, temporary: PathBuf, noted: Option<PathBuf>, key: Hash256) -> Result<Output> {
@@ -206,11 +207,18 @@ pub(crate) fn hold_by(path: &Path, name: &str) -> Result<Held> {
     }
 }
 
+/// The name of a file with a point before it.
+fn hidden(path: &Path) -> std::ffi::OsString {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name
+}
+
 /// Remove what processes that were killed left of the lone file at `path`.
 fn tidy_lone(path: &Path) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     for other in fs::list(folder)? {
-        if other.file_stem() == path.file_name() && fs::is_leftover(&other) {
+        if other.file_stem() == Some(&hidden(path)) && fs::is_leftover(&other) {
             fs::remove_file(&other)?;
         }
     }
@@ -251,7 +259,8 @@ mod tests {
     fn nothing_stays_beside_a_lone_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("b.jsonl.gz");
-        let (left, other) = (dir.path().join("b.jsonl.gz.tmp99999999"), dir.path().join("c.gz.tmp99999999"));
+        let (left, other) =
+            (dir.path().join(".b.jsonl.gz.tmp99999999"), dir.path().join(".c.gz.tmp99999999"));
         for path in [&left, &other] {
             std::fs::write(path, "half").unwrap();
         }
@@ -261,7 +270,7 @@ mod tests {
         output.put(b"piece", 3).unwrap();
         output.finish().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"piece");
-        assert_eq!(fs::list(dir.path()).unwrap(), [path, other]);
+        assert_eq!(fs::list(dir.path()).unwrap(), [other, path]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::fasttext::{self, Model, Scores, words};
 use crate::flow;
 use crate::memory::Memory;
 use crate::read::lines::Fields;
-use crate::read::row::{fields, reason};
+use crate::read::row::{fields, place_in, reason};
 use crate::split::Split;
 
 /// What fastText puts before labels.
@@ -291,8 +291,7 @@ fn text_of<'r>(row: &'r str, place: &dyn Fn() -> Place) -> Result<Cow<'r, str>> 
     };
     let [text] = fields(row, ["text"]).map_err(|error| fault(error, 0))?;
     let text = text.ok_or_else(|| Error::MissingText { place: place(), field: "text".into() })?.get();
-    let found: Text =
-        serde_json::from_str(text).map_err(|error| fault(error, row.find(text).unwrap_or(0)))?;
+    let found: Text = serde_json::from_str(text).map_err(|error| fault(error, place_in(row, text)))?;
     Ok(found.0)
 }
 

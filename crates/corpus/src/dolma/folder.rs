@@ -168,8 +168,8 @@ pub(crate) fn spares<'p>(
 }
 
 /// Check that no output lies among the documents that a step reads, as `patterns` of files name them: it would be read with
-/// them the next time. Of a folder these are all its files, or those of its `documents`; of files and patterns all that lies in
-/// the folder `documents` that they name.
+/// them the next time. Of a folder these are all its files, or those of its `documents`; of files and patterns what lies beside them
+/// in a folder `documents`.
 ///
 /// # Errors
 /// [`Error::AmongDocuments`] with the first that does.
@@ -193,11 +193,23 @@ fn folder_of(pattern: &str) -> Option<PathBuf> {
         let inner = path.join(DOCUMENTS);
         return Some(if inner.is_dir() { inner } else { path.into() });
     }
-    path.ancestors().skip(1).find(|folder| folder.ends_with(DOCUMENTS)).map(Path::to_path_buf)
+    // Of a whole path, folders above may have that name by chance.
+    let special = |folder: &Path| folder.to_string_lossy().contains(['*', '?', '[']);
+    let base = path.ancestors().skip(1).find(|folder| !special(folder))?;
+    base.ancestors().any(|folder| folder.ends_with(DOCUMENTS)).then(|| base.into())
+}
+
+/// The folders among `patterns` that are in no layout: all files below them are documents.
+pub fn plain_folders(patterns: &[String]) -> Vec<String> {
+    let plain = |pattern: &&String| {
+        let path = Path::new(pattern.as_str());
+        path.is_dir() && !path.join(DOCUMENTS).is_dir() && !path.iter().any(|part| part == DOCUMENTS)
+    };
+    patterns.iter().filter(plain).cloned().collect()
 }
 
 /// A path without links and steps upwards, as far as it is there.
-fn real(path: &Path) -> PathBuf {
+pub(crate) fn real(path: &Path) -> PathBuf {
     let mut real = PathBuf::new();
     for part in std::path::absolute(path).unwrap_or_else(|_| path.into()).components() {
         match part {
@@ -251,7 +263,10 @@ mod tests {
         };
         assert!(among("w", "w/documents/s.jsonl") && among("w/documents", "w/documents/en/../new/s.jsonl"));
         assert!(among("w/documents/en", "w/documents/en") && among("plain", "plain/s.jsonl"));
-        assert!(among("w/documents/en/*.gz", "w/documents/s") && among("w/documents/a.gz", "w/documents/s"));
+        assert!(
+            among("w/documents/en/*.gz", "w/documents/en/s") && among("w/documents/a.gz", "w/documents/s")
+        );
+        assert!(!among("documents/project/data/*.jsonl", "documents/project/s.jsonl"));
         assert!(!among("w", "w/s.jsonl") && !among("w", "w/attributes/x/s.jsonl"));
         assert!(!among("w/documents/en", "w/documents/de") && !among("plain/*.gz", "plain/s.jsonl"));
     }

@@ -23,4 +23,4 @@ pub mod tag;
 mod within;
 
 pub use crate::read::lines::{Fields, is_rows};
-pub use folder::{DOCUMENTS, apart};
+pub use folder::{DOCUMENTS, apart, plain_folders};

@@ -7,14 +7,14 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Place, Result};
-use crate::read::row::reason;
+use crate::read::row::{Scalar, Value as AnyValue, place_in, reason};
 
 /// The fields that a step works with; the rest of the row is passed over. Of one that comes twice the last counts, as for
 /// Python's reader.
 #[derive(Debug, Default)]
 pub(crate) struct Row<'a> {
     id: Option<&'a RawValue>,
-    text: Option<Text<'a>>,
+    text: Scalar<'a>,
     pub source: Option<&'a RawValue>,
     pub metadata: Option<&'a RawValue>,
     line: &'a str,
@@ -35,7 +35,7 @@ impl<'de> Deserialize<'de> for Row<'de> {
                 while let Some(Text(name)) = map.next_key()? {
                     match &*name {
                         "id" => row.id = map.next_value()?,
-                        "text" => row.text = map.next_value()?,
+                        "text" => row.text = map.next_value_seed(AnyValue)?,
                         "source" => row.source = map.next_value()?,
                         "metadata" => row.metadata = map.next_value()?,
                         _ => drop(map.next_value::<IgnoredAny>()?),
@@ -73,13 +73,18 @@ impl<'a> Row<'a> {
         for raw in [row.id, row.source].into_iter().flatten().map(RawValue::get) {
             if raw.starts_with('"') && raw.contains("\\u") {
                 serde_json::from_str::<Text>(raw).map_err(|error| {
-                    let column = line.find(raw).unwrap_or(0) + error.column().max(1);
+                    let column = place_in(line, raw) + error.column().max(1);
                     Error::Json { place: place(), column, reason: reason(&error) }
                 })?;
             }
         }
-        if row.text.is_none() {
-            return Err(Error::MissingText { place: place(), field: "text".into() });
+        match &row.text {
+            Scalar::Text(_) => {}
+            Scalar::Null => return Err(Error::MissingText { place: place(), field: "text".into() }),
+            other => {
+                let (expected, found) = ("a text", other.kind().into());
+                return Err(Error::FieldType { place: place(), field: "text".into(), expected, found });
+            }
         }
         match row.id.map(RawValue::get) {
             Some(id) if id.starts_with(['"', '-']) || id.starts_with(|c: char| c.is_ascii_digit()) => Ok(row),
@@ -100,12 +105,12 @@ impl<'a> Row<'a> {
         source: Option<&'a RawValue>,
         metadata: Option<&'a RawValue>,
     ) -> Row<'a> {
-        Row { id: Some(id), text: Some(Text(text.into())), source, metadata, line: "" }
+        Row { id: Some(id), text: Scalar::Text(text.into()), source, metadata, line: "" }
     }
 
     /// The text.
     pub fn text(&self) -> &str {
-        self.text.as_ref().map_or("", |text| &text.0)
+        if let Scalar::Text(text) = &self.text { text } else { "" }
     }
 
     /// The whole row as it is written.
@@ -142,6 +147,9 @@ mod tests {
         let line = r#"{"id":"a","text":"one","id":7,"x":1,"text":"t\u0077o","source":"s","source":null}"#;
         let row = Row::parse(line, place).unwrap();
         assert_eq!((row.id(), row.text(), row.source.is_none()), ("7", "two", true));
+        assert_eq!(Row::parse(r#"{"id":"5","text":5,"text":"x"}"#, place).unwrap().text(), "x");
+        let wrong = Row::parse(r#"{"id":"5","text":"x","text":[5]}"#, place).unwrap_err().to_string();
+        assert!(wrong.contains("`text` must be a text, found a list"), "{wrong}");
         let gone = Row::parse(r#"{"id":"a","text":"one","text":null}"#, place).unwrap_err();
         assert!(gone.to_string().contains("no text field `text`"), "{gone}");
     }

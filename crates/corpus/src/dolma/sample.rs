@@ -26,7 +26,7 @@ use crate::memory::Memory;
 use crate::output::{Output, pack};
 use crate::read::chunk::Chunk;
 use crate::read::lines::{Fields, RowFile};
-use crate::read::row::{fields, reason};
+use crate::read::row::{fields, place_in, reason};
 use crate::read::stream::Packing;
 
 /// How much is taken.
@@ -223,9 +223,9 @@ fn rows(
                 });
             }
             (true, Some(text)) => {
-                let before = || line.find(text).unwrap_or(0);
+                let before = place_in(line, text);
                 let text: std::borrow::Cow<str> =
-                    serde_json::from_str(text).map_err(|error| fault(&error, before()))?;
+                    serde_json::from_str(text).map_err(|error| fault(&error, before))?;
                 text.len() as u64
             }
             _ => 0,

@@ -91,13 +91,13 @@ impl Form {
 }
 
 /// Ends of names that say what is neither lines of JSON nor a table. Of any other end nothing is known: it may be lines.
-const OTHERS: [&str; 76] = [
-    "7z", "arrow", "avi", "avro", "bmp", "br", "bz2", "db", "doc", "docx", "eml", "epub", "exe", "feather",
-    "flac", "gif", "gzip", "h5", "hdf5", "htm", "html", "ico", "ipc", "jar", "jpeg", "jpg", "lz4", "lzma",
-    "m4a", "md", "mobi", "mov", "mp3", "mp4", "mpeg", "npy", "npz", "odp", "ods", "odt", "ogg", "orc", "pdf",
-    "pkl", "png", "ppt", "pptx", "pq", "ps", "pt", "rar", "rtf", "so", "sqlite", "svg", "tar", "tex", "tgz",
-    "tif", "tiff", "toml", "ttf", "warc", "wat", "wav", "webm", "webp", "wet", "xhtml", "xls", "xlsx", "xml",
-    "xz", "yaml", "yml", "zip",
+const OTHERS: [&str; 72] = [
+    "7z", "arrow", "avi", "avro", "bmp", "bz2", "db", "doc", "docx", "eml", "epub", "exe", "feather", "flac",
+    "gif", "gzip", "h5", "hdf5", "htm", "html", "ico", "ipc", "jar", "jpeg", "jpg", "lz4", "lzma", "m4a",
+    "md", "mobi", "mov", "mp3", "mp4", "mpeg", "npy", "npz", "odp", "ods", "odt", "ogg", "orc", "pdf", "pkl",
+    "png", "ppt", "pptx", "pq", "rar", "rtf", "sqlite", "svg", "tar", "tex", "tgz", "tif", "tiff", "toml",
+    "ttf", "warc", "wat", "wav", "webm", "webp", "wet", "xhtml", "xls", "xlsx", "xml", "xz", "yaml", "yml",
+    "zip",
 ];
 
 /// Check that the name of a file does not say that it is something else than rows.

@@ -34,6 +34,11 @@ pub(crate) fn fields<'o, const N: usize>(
     Ok(found)
 }
 
+/// The byte of `line` at which `part` of it begins.
+pub(crate) fn place_in(line: &str, part: &str) -> usize {
+    (part.as_ptr() as usize).wrapping_sub(line.as_ptr() as usize)
+}
+
 /// Names of the fields that hold text and id.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fields<'f> {
@@ -278,7 +283,8 @@ impl<'de> DeserializeSeed<'de> for Text {
     }
 }
 
-struct Value;
+/// Any value, of which texts and numbers are kept.
+pub(crate) struct Value;
 
 impl<'de> DeserializeSeed<'de> for Value {
     type Value = Scalar<'de>;

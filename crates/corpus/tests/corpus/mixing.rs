@@ -254,7 +254,10 @@ fn weights_temperature_and_budget_set_the_shares_and_more_only_adds() {
 
 #[test]
 fn ids_as_copies_get_them_are_refused_where_copies_are_made() {
-    let rows: String = ["x", "x#2", "y#"].iter().map(|id| line(json!({"id": id, "text": "one"}))).collect();
+    let rows: String = ["x", "x#2", "y#", "y#1", "y#02", "y#1234"]
+        .iter()
+        .map(|id| line(json!({"id": id, "text": "one"})))
+        .collect();
     let dir = project(&[("a/documents/0.jsonl", rows.as_bytes())]);
     let of = |max_copies, budget, to: &str| {
         let options = Options { max_copies, budget, to: dir.path().join(to), ..options(dir.path()) };
@@ -262,12 +265,18 @@ fn ids_as_copies_get_them_are_refused_where_copies_are_made() {
         sources[0].discard.clear();
         run(&sources, &options, 1)
     };
-    let error = of(3, 27, "copies").unwrap_err();
+    let error = of(3, 54, "copies").unwrap_err();
     assert!(error.to_string().contains("line 2: the id `x#2`"), "{error}");
     assert!(error.hint().unwrap().contains("max_copies = 1"));
     // Where none are made, such an id is one as any other.
     let mixed = of(1, 0, "once").unwrap();
-    assert_eq!(mixed.sources[0].written.documents, 3);
+    assert_eq!(mixed.sources[0].written.documents, 6);
+    let rows: String = ["x", "y#", "y#1", "y#02", "y#1234"]
+        .iter()
+        .map(|id| line(json!({"id": id, "text": "one"})))
+        .collect();
+    std::fs::write(dir.path().join("a/documents/0.jsonl"), rows).unwrap();
+    assert_eq!(of(3, 45, "others").unwrap().sources[0].written.documents, 15, "no copy is called so");
 }
 
 #[test]

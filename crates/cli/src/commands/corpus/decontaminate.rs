@@ -7,7 +7,7 @@ use regimen_base::{Cancel, units};
 use regimen_corpus::dolma::decontaminate::{Against, Options, decontaminate as run};
 use regimen_corpus::dolma::sample::is_for_rows;
 use regimen_corpus::dolma::tag::Progress;
-use regimen_corpus::dolma::{DOCUMENTS, apart};
+use regimen_corpus::dolma::{DOCUMENTS, apart, plain_folders};
 use regimen_objects::is_url;
 
 use super::step::step;
@@ -26,6 +26,7 @@ pub fn decontaminate(context: &Context, args: &DecontaminateArgs) -> anyhow::Res
     is_for_rows(&args.report).explain()?;
     let clean = args.drop.as_ref().map(|folder| folder.join(DOCUMENTS));
     apart(&args.documents, std::iter::once(args.report.as_path()).chain(clean.as_deref())).explain()?;
+    apart(&plain_folders(&args.documents), args.to.as_deref()).explain()?;
     let mut sets = Vec::new();
     for given in &args.against {
         let file = match given.to_str().filter(|url| is_url(url)) {

@@ -5,9 +5,9 @@ use std::time::Instant;
 use regimen_base::{Cancel, units};
 use regimen_corpus::dedup::substring::LEAST;
 use regimen_corpus::dedup::{Keep, Own, Preset};
-use regimen_corpus::dolma::apart;
 use regimen_corpus::dolma::dedup::{By, Cut, Filter, Least, Ngrams, Options, Origin, dedup as run};
 use regimen_corpus::dolma::tag::Progress;
+use regimen_corpus::dolma::{apart, plain_folders};
 
 use super::files;
 use super::step::step;
@@ -172,6 +172,7 @@ fn separator(text: &str) -> anyhow::Result<String> {
 pub fn dedup(context: &Context, args: &DedupArgs) -> anyhow::Result<u8> {
     let by = by(args)?;
     apart(&args.documents, args.bloom_to.as_deref()).explain()?;
+    apart(&plain_folders(&args.documents), args.to.as_deref()).explain()?;
     let files = files(context, &args.documents)?;
     let (name, to, fields) = (args.name.clone(), args.to.clone(), args.names.fields());
     let options = Options { by, name, to, fields, memory: args.memory };

@@ -4,16 +4,18 @@ use std::time::Instant;
 
 use regimen_base::{Cancel, suggest, units};
 use regimen_corpus::dolma::tag::{Options, Progress, tag as run};
+use regimen_corpus::dolma::{apart, plain_folders};
 use regimen_corpus::tag::{Set, Wanted};
 
 use super::files;
 use super::step::step;
 use crate::Context;
 use crate::args::TagArgs;
-use crate::output::{Fault, INTERRUPTED, explain_step, print_json, say};
+use crate::output::{Explain, Fault, INTERRUPTED, explain_step, print_json, say};
 
 pub fn tag(context: &Context, args: &TagArgs) -> anyhow::Result<u8> {
     let set = explain_step(Set::new(&wanted(args)?))?;
+    apart(&plain_folders(&args.documents), args.to.as_deref()).explain()?;
     let files = files(context, &args.documents)?;
     let (experiment, to, fields) = (args.experiment.clone(), args.to.clone(), args.names.fields());
     let options = Options { experiment, to, fields, memory: args.memory };

@@ -205,10 +205,9 @@ impl<'m> Pass<'m> {
     }
 }
 
-/// Whether an id ends as that of a second or later copy does, which may be given to a copy of another document.
-fn is_of_copy(id: &str) -> bool {
-    let number = id.rsplit_once('#').map(|(_, number)| number);
-    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+/// Whether an id ends as that of a second or later copy of at most `most` does, which a copy of another document may be given.
+fn is_of_copy(id: &str, most: u32) -> bool {
+    (2..=most).any(|copy| id.rsplit_once('#').is_some_and(|(_, number)| number == copy.to_string()))
 }
 
 impl<'m> Job for Pass<'m> {
@@ -301,7 +300,7 @@ impl<'m> Job for Pass<'m> {
                     counts.rows.documents += u64::from(copies);
                     counts.rows.bytes += length * u64::from(copies);
                     let text = edited.as_ref().map(|(text, _)| &**text);
-                    if fraction > 1.0 && is_of_copy(&id) {
+                    if is_of_copy(&id, fraction.ceil() as u32) {
                         return Err(Error::CopyId { place: place(), id: id.to_string() });
                     }
                     let all = line.len() as u64 * u64::from(copies);
