@@ -13,6 +13,7 @@ mod damage;
 mod dashboard;
 mod disk;
 mod first;
+mod folder_outputs;
 mod folder_tables;
 mod folders;
 mod golden;
