@@ -356,7 +356,9 @@ fn what_is_missing_or_changed_is_named() {
 /// All files below a folder, but for notes.
 fn tree(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let all = regimen_base::fs::files_below(folder).unwrap().into_iter();
-    let seen = all.filter(|path| !path.iter().any(|part| part == ".regimen"));
+    // Notes hold what the inputs are called.
+    let hidden = [".regimen", ".regimen-notes"];
+    let seen = all.filter(|path| !path.iter().any(|part| hidden.iter().any(|name| part == *name)));
     seen.map(|path| (path.clone(), std::fs::read(folder.join(path)).unwrap())).collect()
 }
 
