@@ -4,14 +4,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
-use arrow_array::{ArrayRef, BooleanArray, Float64Array, ListArray, RecordBatch, StructArray, UInt32Array};
+use arrow_array::{
+    ArrayRef, BooleanArray, Float64Array, ListArray, RecordBatch, StringArray, StructArray, UInt32Array,
+};
 use arrow_buffer::{OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, Fields, Schema};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use regimen_base::Cancel;
 use regimen_corpus::batch::{Room, Tagging};
-use regimen_corpus::tag::{Set, Shape, Tags, Wanted};
+use regimen_corpus::tag::{Set, SetAttribute, Shape, Tags, Wanted};
 use serde_json::value::RawValue;
 
 use crate::arrow::Batches;
@@ -66,18 +68,19 @@ impl Tagger {
         })
     }
 
-    /// What is declared: a list of dicts with `column`, `tagger`, `name`, `shape` (value, spans, or flag) and `doc`.
+    /// What is declared: a list of dicts with `column`, `tagger`, `name`, `shape` (value, spans, flag, or label) and `doc`.
     fn attributes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
         for attribute in self.tagging.set().attributes() {
             let dict = PyDict::new(py);
-            dict.set_item("column", format!("{}.{}", attribute.tagger, attribute.attribute.name))?;
+            dict.set_item("column", attribute.full())?;
             dict.set_item("tagger", &attribute.tagger)?;
             dict.set_item("name", attribute.attribute.name)?;
             let shape = match attribute.attribute.shape {
                 Shape::Value => "value",
                 Shape::Spans => "spans",
                 Shape::Flag => "flag",
+                Shape::Label => "label",
             };
             dict.set_item("shape", shape)?;
             dict.set_item("doc", attribute.attribute.doc)?;
@@ -86,7 +89,7 @@ impl Tagger {
         Ok(list)
     }
 
-    /// The batch with a column for each attribute: `double` for a value, `bool` for a flag, and for spans a list of
+    /// The batch with a column for each attribute: `double` for a value, `bool` for a flag, `utf8` for a label, and for spans a list of
     /// `struct<start: uint32, end: uint32, score: double>`, offsets in bytes of UTF-8.
     ///
     /// `batch` has a column `text`, and perhaps `metadata` with JSON objects as texts, which some taggers read.
@@ -138,7 +141,7 @@ impl Tagger {
         let texts = text.texts("text")?;
         let metadata = metadata.as_ref().map(|column| column.texts("metadata")).transpose()?;
         let mut slots: Vec<Slot> =
-            self.tagging.set().attributes().iter().map(|a| Slot::new(a.attribute.shape)).collect();
+            self.tagging.set().attributes().iter().map(|a| Slot::new(a)).collect();
         let mut room = Room::default();
         for row in 0..batch.num_rows() {
             cancel.check().map_err(told)?;
@@ -249,14 +252,16 @@ fn with(batch: &RecordBatch, made: Made) -> PyResult<RecordBatch> {
 enum Slot {
     Values(Vec<Option<f64>>),
     Flags(Vec<bool>),
+    Labels(Vec<Option<String>>, Arc<[String]>),
     Spans { offsets: Vec<i32>, starts: Vec<u32>, ends: Vec<u32>, scores: Vec<f64> },
 }
 
 impl Slot {
-    fn new(shape: Shape) -> Slot {
-        match shape {
+    fn new(attribute: &SetAttribute) -> Slot {
+        match attribute.attribute.shape {
             Shape::Value => Slot::Values(Vec::new()),
             Shape::Flag => Slot::Flags(Vec::new()),
+            Shape::Label => Slot::Labels(Vec::new(), attribute.labels.clone()),
             Shape::Spans => {
                 Slot::Spans { offsets: vec![0], starts: Vec::new(), ends: Vec::new(), scores: Vec::new() }
             }
@@ -268,6 +273,7 @@ impl Slot {
         match self {
             Slot::Values(values) => values.push(found.first().map(|span| span.score)),
             Slot::Flags(flags) => flags.push(!found.is_empty()),
+            Slot::Labels(found, labels) => found.push(tags.label(number, labels).map(str::to_string)),
             Slot::Spans { offsets, starts, ends, scores } => {
                 starts.extend(found.iter().map(|span| span.start));
                 ends.extend(found.iter().map(|span| span.end));
@@ -285,6 +291,7 @@ impl Slot {
         Ok(match self {
             Slot::Values(values) => Arc::new(Float64Array::from(values)),
             Slot::Flags(flags) => Arc::new(BooleanArray::from(flags)),
+            Slot::Labels(found, _) => Arc::new(StringArray::from(found)),
             Slot::Spans { offsets, starts, ends, scores } => {
                 let fields = Fields::from(vec![
                     Field::new("start", DataType::UInt32, false),

@@ -29,8 +29,8 @@ def fails(call, *parts):
 
 
 def test_spans_are_bytes_of_the_text():
-    """spans come as lists of structs in bytes, values as doubles, flags as bools"""
-    tagger = regimen.Tagger(["pii@dolma", "c4@dolma", "length"])
+    """spans come as lists of structs in bytes, values as doubles, flags as bools, labels as texts"""
+    tagger = regimen.Tagger(["pii@dolma", "c4@dolma", "length", "languages"])
     table = tagger.tag(pyarrow.table({"text": TEXTS, "n": [1, 2, 3]}))
     assert isinstance(table, pyarrow.Table) and table.num_rows == 3 and table["n"].to_pylist() == [1, 2, 3]
     (span,) = table["pii@dolma.EMAIL_ADDRESS"][0].as_py()
@@ -41,9 +41,12 @@ def test_spans_are_bytes_of_the_text():
     expected = {
         "value": pyarrow.float64(),
         "flag": pyarrow.bool_(),
+        "label": pyarrow.string(),
         "spans": table.schema.field("pii@dolma.EMAIL_ADDRESS").type,
     }
     assert all(type == expected[shape] for shape, type in types.values()), types
+    german = regimen.Tagger(["languages"]).tag(pyarrow.table({"text": ["Das Wetter ist heute schön und warm.", "1 2 3"]}))
+    assert german["languages.label"].to_pylist() == ["de", None], german
 
 
 def test_any_arrow_goes_in():

@@ -324,6 +324,7 @@ fn names(config: &Config, plan: &[Planned], rules: &Rules, pipeline: &Pipeline) 
                 name: a.attribute.name.into(),
                 shape: a.attribute.shape,
                 doc: a.attribute.doc.into(),
+                labels: a.labels.to_vec(),
             })
             .collect(),
         replacements: pipeline.replacements.clone(),

@@ -13,7 +13,7 @@ use crate::funnel::Funnel;
 use crate::names::{AttributeName, Names};
 use crate::split::Split;
 use crate::table::{self, Row};
-use crate::tag::{Shape, Span, Tags, stored};
+use crate::tag::{Shape, Span, Tags, label_of, stored};
 use crate::warc;
 
 /// The value of one rule for one document, beside its threshold.
@@ -54,6 +54,13 @@ pub struct Tagged<'a> {
     pub attribute: &'a AttributeName,
     /// Its spans; a value is one span of the whole source text, a mark that is absent is none.
     pub spans: Vec<Span>,
+}
+
+impl Tagged<'_> {
+    /// The label that was found, of a [`Shape::Label`].
+    pub fn label(&self) -> Option<&str> {
+        label_of(&self.spans, &self.attribute.labels)
+    }
 }
 
 impl Corpus {

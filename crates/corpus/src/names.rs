@@ -45,10 +45,20 @@ pub struct AttributeName {
     pub tagger: String,
     /// What it calls the attribute.
     pub name: String,
-    /// One number, spans, or a mark.
+    /// One number, spans, a mark, or a label.
     pub shape: Shape,
     /// What its numbers count or measure.
     pub doc: String,
+    /// Of a label the classes, by number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+}
+
+impl AttributeName {
+    /// `TAGGER.ATTRIBUTE`.
+    pub fn full(&self) -> String {
+        format!("{}.{}", self.tagger, self.name)
+    }
 }
 
 /// A source of documents.

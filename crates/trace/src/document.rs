@@ -84,7 +84,10 @@ pub struct Rule {
 pub struct TagValue {
     /// `tagger.attribute`.
     pub attribute: String,
-    /// The value; of spans how many there are, of a mark 1 if it is there.
+    /// The label that was found, of a tagger that finds labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The value; of spans how many there are, of a mark 1 if it is there; none of a label.
     pub number: Option<f64>,
     /// The spans in bytes of the source text, with their scores; empty for values and marks.
     pub spans: Vec<(u32, u32, f64)>,
@@ -210,14 +213,15 @@ fn tags(corpus: &Corpus, ordinal: u32) -> Result<Vec<TagValue>> {
     let each = corpus.tags(ordinal)?.into_iter().map(|tagged| {
         let spans = &tagged.spans;
         let (number, spans) = match tagged.attribute.shape {
+            Shape::Label => (None, Vec::new()),
             Shape::Value => (spans.first().map(|span| span.score), Vec::new()),
             Shape::Flag => (Some(spans.len() as f64), Vec::new()),
             Shape::Spans => {
                 (Some(spans.len() as f64), spans.iter().map(|s| (s.start, s.end, s.score)).collect())
             }
         };
-        let attribute = format!("{}.{}", tagged.attribute.tagger, tagged.attribute.name);
-        TagValue { attribute, number, spans }
+        let label = tagged.label().map(str::to_string);
+        TagValue { attribute: tagged.attribute.full(), label, number, spans }
     });
     Ok(each.collect())
 }

@@ -298,6 +298,14 @@ impl Source {
         // First what dropped it, then what has thresholds.
         values.sort_by_key(|(own, value)| (!own, value.limits.is_empty()));
         let values = values.into_iter().map(|(_, value)| value).collect();
-        Ok(Document { values, text, ..self.damaged(ordinal, String::new()) })
+        let mut document = self.damaged(ordinal, String::new());
+        // Labels, such as the language, are no numbers.
+        let labels = corpus.tags(ordinal)?;
+        let labels = labels
+            .iter()
+            .filter_map(|tagged| tagged.label().map(|label| format!("{} {label}", tagged.attribute.full())));
+        let labels = labels.collect::<Vec<_>>().join("  ");
+        document.facts.extend((!labels.is_empty()).then_some(labels));
+        Ok(Document { values, text, ..document })
     }
 }

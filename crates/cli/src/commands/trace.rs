@@ -120,7 +120,8 @@ fn document(d: &DocumentTrace) -> String {
     if !d.tags.is_empty() {
         lines.push("  tags".into());
         for tag in &d.tags {
-            let number = number(tag.number);
+            // A label comes from the data or from a model.
+            let number = tag.label.as_deref().map_or_else(|| number(tag.number), plain);
             let spans: Vec<String> =
                 tag.spans.iter().take(LISTED).map(|(start, end, _)| format!("{start}..{end}")).collect();
             let more = if tag.spans.len() > LISTED { ", .." } else { "" };

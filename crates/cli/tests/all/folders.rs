@@ -543,3 +543,39 @@ fn samples_and_contaminated_documents() {
         assert!(found == expected, "killed at write {at}");
     }
 }
+
+#[test]
+fn languages_of_a_folder_are_attributes_that_a_mix_compares() {
+    let project = Project::empty();
+    let texts = [
+        ("en", "The committee met in the morning and decided that nothing should change for now."),
+        ("de", "Der Ausschuss trat am Morgen zusammen und beschloss, dass sich nichts ändern soll."),
+        ("fr", "La commission s'est réunie dans la matinée et a décidé que rien ne changerait."),
+    ];
+    let rows: String =
+        texts.iter().map(|(id, text)| format!("{}\n", json!({"id": id, "text": text}))).collect();
+    project.write("web/documents/a.jsonl", rows);
+    project.run(&["corpus", "tag", "web", "--taggers", "languages", "--experiment", "lid"]).fine();
+    let tagged = std::fs::read_to_string(project.path("web/attributes/lid/a.jsonl")).unwrap();
+    for ((id, text), line) in texts.iter().zip(tagged.lines()) {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        let attributes = row["attributes"].as_object().unwrap();
+        let spans = &attributes[&format!("lid__languages__{id}")];
+        assert_eq!((attributes.len(), &spans[0][1]), (1, &json!(text.chars().count())), "{line}");
+    }
+    let mix = |to: &str, drop: &str| {
+        project.run(&["corpus", "mix", "web", "--attributes", "lid", "--drop", drop, "--to", to])
+    };
+    mix("two", "languages.de > 0.5").fine();
+    let kept = std::fs::read_to_string(project.path("two/documents/00000.jsonl")).unwrap();
+    assert_eq!(kept.lines().count(), 2);
+    assert!(!kept.contains("Ausschuss"));
+    mix("none", "languages.da > 0.5").refused(&["languages.da", "languages.de"]);
+    mix("none", "languages.de > 1.5").refused(&["values lie from 0 to 1"]);
+    let stats = project.run(&["corpus", "stats", "web", "--attributes", "lid", "--json"]).fine().json();
+    let numbers = stats["numbers"].as_array().unwrap();
+    let names: Vec<_> = numbers.iter().map(|one| (one["name"].as_str().unwrap(), &one["what"])).collect();
+    let value = json!("value");
+    let expected = ["de", "en", "fr"].map(|id| format!("lid__languages__{id}"));
+    assert_eq!(names, [0, 1, 2].map(|i| (expected[i].as_str(), &value)));
+}

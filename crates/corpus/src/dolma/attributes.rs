@@ -1,18 +1,29 @@
 //! A row of a Dolma attributes file.
 //!
 //! `{"id": .., "attributes": {"EXPERIMENT__TAGGER__ATTRIBUTE": [[start, end, score], ..]}, "source": ..}`: offsets in code
-//! points, scores with five digits behind the point, as Dolma writes them. An attribute without a span is left out.
+//! points, scores with five digits behind the point, as Dolma writes them. An attribute without a span is left out. A label is the
+//! name of an attribute of its own, with its probability as the score.
 
 use std::io::Write as _;
 
 use super::offsets::Offsets;
 use super::row::Row;
-use crate::tag::{Set, Span, Tags};
+use crate::tag::{Set, Shape, Span, Tags};
 
 /// Writes rows for the taggers of a set.
 pub(crate) struct Writer {
     /// The names of the attributes as JSON, by slot, with what follows.
-    names: Vec<String>,
+    names: Vec<Name>,
+}
+
+/// What is written for an attribute.
+enum Name {
+    /// Its spans under this name.
+    Spans(String),
+    /// The score behind a label under one of these names, by label.
+    Label(Vec<String>),
+    /// Nothing: it is the score of a label.
+    Score,
 }
 
 /// A name as Dolma makes one: other characters than letters, digits and `_` become `_`.
@@ -20,13 +31,25 @@ pub(crate) fn name(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect()
 }
 
+/// `EXPERIMENT__TAGGER__ATTRIBUTE` as Dolma writes it.
+pub(crate) fn full(experiment: &str, tagger: &str, attribute: &str) -> String {
+    [experiment, tagger, attribute].map(name).join("__")
+}
+
 impl Writer {
     /// For the attributes of `set` in `experiment`.
     pub fn new(set: &Set, experiment: &str) -> Writer {
-        let full = |tagger: &str, attribute: &str| {
-            format!("\"{}__{}__{}\":", name(experiment), name(tagger), name(attribute))
-        };
-        let names = set.attributes().iter().map(|a| full(&a.tagger, a.attribute.name)).collect();
+        let key = |tagger: &str, last: &str| format!("\"{}\":", full(experiment, tagger, last));
+        let mut names: Vec<Name> = Vec::with_capacity(set.attributes().len());
+        for one in set.attributes() {
+            names.push(if one.attribute.shape == Shape::Label {
+                Name::Label(one.labels.iter().map(|label| key(&one.tagger, label)).collect())
+            } else if matches!(names.last(), Some(Name::Label(_))) {
+                Name::Score
+            } else {
+                Name::Spans(key(&one.tagger, one.attribute.name))
+            });
+        }
         Writer { names }
     }
 
@@ -39,7 +62,11 @@ impl Writer {
         out.extend_from_slice(b",\"attributes\":{");
         let mut first = true;
         for (slot, name) in self.names.iter().enumerate() {
-            let spans = tags.spans(slot);
+            let (name, spans) = match name {
+                Name::Spans(name) => (name.as_str(), tags.spans(slot)),
+                Name::Label(names) => (tags.label(slot, names).unwrap_or_default(), tags.spans(slot + 1)),
+                Name::Score => continue,
+            };
             if spans.is_empty() {
                 continue;
             }

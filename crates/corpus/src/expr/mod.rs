@@ -8,6 +8,7 @@
 //!   `min(..)`, `mean(..)` of their scores, or `covered(..)`, the share of the text's bytes that they cover
 //! - `bytes` is the length of the text; `source`, `id`, `licence`, `author` are texts; `metadata.KEY` is what the row says,
 //!   a number or a text as the other side of the comparison is
+//! - `TAGGER.LABEL` is a text, such as `languages.label`; comparing it with what is no label of its tagger is an error
 //! - `and`, `or`, `not`, `==`, `!=`, `<`, `<=`, `>`, `>=`, `in [..]`, `+`, `-`, `*`, `/`, parentheses,
 //!   `contains(TEXT, "part")`, `matches(TEXT, "regular expression")`, `has(NAME)`; `text` is the text
 //!
@@ -20,6 +21,8 @@ mod lex;
 mod limits;
 mod parse;
 mod visit;
+
+use std::sync::Arc;
 
 use regex_automata::meta::Regex;
 
@@ -42,6 +45,11 @@ pub(crate) trait Known {
     fn range(&self, _slot: usize) -> (f64, f64) {
         ANY
     }
+
+    /// The labels of the attribute in a slot, by number; empty where they are not known yet.
+    fn labels(&self, _slot: usize) -> Arc<[String]> {
+        Arc::default()
+    }
 }
 
 impl Known for Set {
@@ -52,6 +60,10 @@ impl Known for Set {
     fn range(&self, slot: usize) -> (f64, f64) {
         self.attributes().get(slot).map_or(ANY, |one| one.attribute.range)
     }
+
+    fn labels(&self, slot: usize) -> Arc<[String]> {
+        self.attributes().get(slot).map(|one| one.labels.clone()).unwrap_or_default()
+    }
 }
 
 /// A set whose attributes may be compared with anything, for expressions that were checked when they ran.
@@ -60,6 +72,10 @@ pub(crate) struct Loose<'s>(pub &'s Set);
 impl Known for Loose<'_> {
     fn slot(&self, name: &str) -> Result<(usize, Shape)> {
         self.0.slot(name)
+    }
+
+    fn labels(&self, slot: usize) -> Arc<[String]> {
+        self.0.labels(slot)
     }
 }
 
@@ -128,6 +144,8 @@ pub(crate) enum Text {
     Literal(String),
     Field(Field),
     Metadata(String),
+    /// The label in a slot, one of these.
+    Label(usize, Arc<[String]>),
 }
 
 /// True or false.
@@ -236,6 +254,7 @@ impl Text {
             Text::Field(Field::Id) => facts.id,
             Text::Field(Field::Licence) => facts.licence,
             Text::Field(Field::Author) => facts.author,
+            Text::Label(slot, labels) => facts.tags.label(*slot, labels)?,
             Text::Metadata(key) => {
                 return match field::field(facts.metadata, key)? {
                     serde_json::Value::String(text) => Some(then(&text)),

@@ -221,6 +221,11 @@ impl Parser<'_> {
         match (&left, &right) {
             (Any::Text(_), _) | (_, Any::Text(_)) => {
                 let (a, b) = (self.text_of(left, place)?, self.text_of(right, behind)?);
+                match (&a, &b) {
+                    (Text::Label(_, labels), Text::Literal(text)) => self.label(labels, text, behind)?,
+                    (Text::Literal(text), Text::Label(_, labels)) => self.label(labels, text, place)?,
+                    _ => {}
+                }
                 Ok(Any::Truth(Truth::Texts(op, a, b)))
             }
             _ => {
@@ -236,11 +241,14 @@ impl Parser<'_> {
 
     fn listed(&mut self, left: Any, place: usize) -> Result<Any> {
         self.expect("[")?;
-        let (mut numbers, mut texts) = (Vec::new(), Vec::new());
+        let (mut numbers, mut texts, mut places) = (Vec::new(), Vec::new(), Vec::new());
         while !self.sign("]") {
             match self.tokens.get(self.at).map(|token| token.1.clone()) {
                 Some(Token::Number(x)) if texts.is_empty() => numbers.push(x),
-                Some(Token::Text(text)) if numbers.is_empty() => texts.push(text),
+                Some(Token::Text(text)) if numbers.is_empty() => {
+                    places.push(self.place());
+                    texts.push(text);
+                }
                 _ => {
                     return Err(self
                         .fault("a list has numbers alone, or texts alone", "write it like [\"a\", \"b\"]"));
@@ -252,10 +260,25 @@ impl Parser<'_> {
             }
         }
         Ok(Any::Truth(if numbers.is_empty() {
-            Truth::TextIn(self.text_of(left, place)?, texts)
+            let text = self.text_of(left, place)?;
+            if let Text::Label(_, labels) = &text {
+                for (place, text) in places.into_iter().zip(&texts) {
+                    self.label(labels, text, place)?;
+                }
+            }
+            Truth::TextIn(text, texts)
         } else {
             Truth::NumberIn(self.number(left, place)?, numbers)
         }))
+    }
+
+    /// A text that is compared with labels must be one of them, where they are known.
+    fn label(&self, labels: &[String], text: &str, place: usize) -> Result<()> {
+        if labels.is_empty() || labels.iter().any(|label| label == text) {
+            return Ok(());
+        }
+        let hint = suggest::hint(text, labels.iter().map(String::as_str));
+        Err(fault(self.text, place, format!("the tagger has no label `{text}`"), hint))
     }
 
     fn sum(&mut self) -> Result<Any> {
@@ -330,6 +353,7 @@ impl Parser<'_> {
         Ok(match shape {
             Shape::Value => Any::Number(Number::Value(slot)),
             Shape::Flag => Any::Truth(Truth::Flag(slot)),
+            Shape::Label => Any::Text(Text::Label(slot, self.set.labels(slot))),
             Shape::Spans => Any::Spans(name.into()),
         })
     }
@@ -356,8 +380,9 @@ impl Parser<'_> {
             };
             self.at += 1;
             let (slot, shape) = self.slot(&name, inside)?;
-            if shape == Shape::Value {
-                let reason = format!("`{name}` is one number, not spans");
+            if let Shape::Value | Shape::Label = shape {
+                let what = if shape == Shape::Value { "one number" } else { "a text" };
+                let reason = format!("`{name}` is {what}, not spans");
                 return Err(fault(self.text, inside, reason, format!("write `{name}` alone")));
             }
             Any::Number(Number::Folded(*fold, slot))

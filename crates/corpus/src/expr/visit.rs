@@ -138,6 +138,7 @@ impl Visitor for Uses {
         match text {
             Text::Field(field) => self.text |= *field == Field::Text,
             Text::Metadata(key) => drop(self.metadata.insert(key.clone())),
+            Text::Label(slot, _) => self.slot(*slot),
             Text::Literal(_) => {}
         }
     }

@@ -104,7 +104,7 @@ pub fn measures(corpus: &Corpus, originals: &Originals) -> Result<Vec<Measure>> 
         }
     }
     let name = |slot: usize| match names.attributes.get(slot) {
-        Some(attribute) => format!("{}.{}", attribute.tagger, attribute.name),
+        Some(attribute) => attribute.full(),
         None => String::new(),
     };
     for (slot, attribute) in names.attributes.iter().enumerate() {
@@ -113,7 +113,7 @@ pub fn measures(corpus: &Corpus, originals: &Originals) -> Result<Vec<Measure>> 
             Shape::Spans => {
                 (Number::Folded(Fold::Count, slot), format!("{} (spans in a document)", attribute.doc))
             }
-            Shape::Flag => continue,
+            Shape::Flag | Shape::Label => continue,
         };
         all.push(Measure { name: name(slot), doc, limits: Vec::new(), kind: Kind::Number(number) });
     }

@@ -105,6 +105,7 @@ impl Originals {
         let mut set = Set::declared(&self.tag)?;
         let imported = corpus.names().attributes.iter().filter(|a| a.tagger == TAGGER);
         set.declare(TAGGER, &imported.map(|a| (a.name.clone(), a.shape)).collect::<Vec<_>>())?;
+        set.recall(&corpus.names().attributes);
         Ok(set)
     }
 

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::error::Result;
+use super::labels::{Labels, labels};
 use crate::corpus::Corpus;
 use crate::funnel::Count;
 use crate::split::Split;
@@ -41,6 +42,8 @@ pub struct Stats {
     pub lengths: Numbers,
     /// Every rule and every attribute, over all documents that were measured, dropped ones too.
     pub numbers: Vec<Numbers>,
+    /// The documents by every label that taggers found.
+    pub labels: Vec<Labels>,
     /// Copies and what stayed in their place.
     pub clusters: Clusters,
 }
@@ -184,6 +187,7 @@ pub fn stats(corpus: &Corpus, most: usize) -> Result<Stats> {
     let [sources, licences, authors, splits, reasons] = groups;
     let lengths = spread("bytes", "bytes", lengths, 0);
     let numbers = numbers(corpus)?;
+    let labels = labels(corpus)?;
     let clusters = clusters(corpus, most);
     Ok(Stats {
         read,
@@ -198,6 +202,7 @@ pub fn stats(corpus: &Corpus, most: usize) -> Result<Stats> {
         training,
         lengths,
         numbers,
+        labels,
         clusters,
     })
 }
@@ -241,11 +246,13 @@ fn numbers(corpus: &Corpus) -> Result<Vec<Numbers>> {
         out.push(spread(&rule.name, "rule", values, 0));
     }
     let at_once = at_once(documents);
-    let slots: Vec<usize> = (0..names.attributes.len()).collect();
+    // Places in a list have no mean.
+    let slots: Vec<usize> =
+        (0..names.attributes.len()).filter(|&slot| names.attributes[slot].shape != Shape::Label).collect();
     for slots in slots.chunks(at_once) {
         for (slot, values) in slots.iter().zip(values(corpus, slots)?) {
             let attribute = &names.attributes[*slot];
-            let name = format!("{}.{}", attribute.tagger, attribute.name);
+            let name = attribute.full();
             let measured = values.len();
             let present: Vec<f64> = values.into_iter().filter(|value| !value.is_nan()).collect();
             out.push(match attribute.shape {

@@ -1,4 +1,5 @@
-//! Models as taggers: what language a text is in, and what a fastText classifier says of it.
+//! Models as taggers: whether a text is in a language, and what a fastText classifier says of it. Which of all languages, or
+//! classes, a text has, the taggers of `labels.rs` record.
 //!
 //! - `language`: the built-in identifier, or a fastText model such as lid.176 (`model`), on the first 1,000 bytes with line
 //!   feeds as spaces; `label` is the language asked for (`en`)
@@ -50,9 +51,7 @@ pub(super) static FASTTEXT: Kind = Kind {
     attributes: &CLASS,
     make: |params| {
         params.only(&["model", "label"])?;
-        let model = params
-            .opened("model", fasttext::Model::open)?
-            .ok_or_else(|| params.wrong("model", "it is missing: it names the model's file"))?;
+        let model = params.opened("model", fasttext::Model::open)?.ok_or_else(|| no_model(params))?;
         let label =
             params.text("label")?.ok_or_else(|| params.wrong("label", "it is missing: it names a label"))?;
         let label = known(params, &model, label)?;
@@ -60,8 +59,13 @@ pub(super) static FASTTEXT: Kind = Kind {
     },
 };
 
+/// That the file of a model is not named.
+pub(super) fn no_model(params: &Params) -> Error {
+    params.wrong("model", "it is missing: it names the model's file")
+}
+
 /// What fastText puts before labels.
-const PREFIX: &str = "__label__";
+pub(super) const PREFIX: &str = "__label__";
 
 /// The label as the model has it.
 fn known(params: &Params, model: &fasttext::Model, label: &str) -> Result<String> {
@@ -89,9 +93,16 @@ fn one_of<'n, I: Iterator<Item = &'n str> + Clone>(
     })
 }
 
+/// A text with its line feeds as spaces, as fastText reads it.
+pub(super) fn on_one_line<'l>(text: &str, line: &'l mut String) -> &'l str {
+    line.clear();
+    line.extend(text.chars().map(|c| if c == '\n' { ' ' } else { c }));
+    line.trim()
+}
+
 thread_local! {
     /// Buffers of fastText models, and the text on one line.
-    static ROOM: RefCell<(fasttext::Scratch, String)> = RefCell::default();
+    pub(super) static ROOM: RefCell<(fasttext::Scratch, String)> = RefCell::default();
 }
 
 struct Language {
@@ -130,10 +141,9 @@ struct Classifier {
 impl Tagger for Classifier {
     fn tag(&self, document: &Document, _: &mut Scratch, out: &mut Tags) {
         ROOM.with_borrow_mut(|(scratch, line)| {
-            line.clear();
-            line.extend(document.view.text.chars().map(|c| if c == '\n' { ' ' } else { c }));
             let mut found = Vec::new();
-            if self.model.predict_with(scratch, line.trim().as_bytes(), usize::MAX, &mut found).is_err() {
+            let text = on_one_line(document.view.text, line);
+            if self.model.predict_with(scratch, text.as_bytes(), usize::MAX, &mut found).is_err() {
                 return;
             }
             let score =

@@ -18,6 +18,7 @@ pub(crate) mod decontaminate;
 mod fineweb;
 mod gopher_datatrove;
 mod gopher_dolma;
+mod labels;
 mod length;
 mod licence;
 mod licence_dolma;
@@ -39,12 +40,13 @@ pub(crate) mod stored;
 mod url;
 mod view;
 
-pub use registry::{Params, Set, TAGGERS, Wanted};
+pub use registry::{Params, Set, SetAttribute, TAGGERS, Wanted};
 
 pub(crate) use ngrams::Ngrams;
 pub(crate) use view::{Buffers, View, Word};
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::error::Result;
 
@@ -58,6 +60,9 @@ pub enum Shape {
     Spans,
     /// At most one mark on the whole document: present (as 1) or absent.
     Flag,
+    /// The name of one of several classes, such as a language; its number is its place in the list of them. The attribute behind
+    /// it is a value that says how sure it is.
+    Label,
 }
 
 /// An attribute as its tagger declares it.
@@ -71,6 +76,13 @@ pub struct Attribute {
     pub doc: &'static str,
     /// The least and the greatest number that it can give; of spans their scores.
     pub range: (f64, f64),
+}
+
+impl Attribute {
+    /// What it is called if its tagger is called `tagger`.
+    pub fn full(&self, tagger: &str) -> String {
+        format!("{tagger}.{}", self.name)
+    }
 }
 
 /// Where nothing is known of the numbers.
@@ -101,6 +113,11 @@ const fn flag(name: &'static str, doc: &'static str) -> Attribute {
     Attribute { name, shape: Shape::Flag, doc, range: (0.0, 1.0) }
 }
 
+/// Short for an attribute that is one of several classes.
+const fn label(name: &'static str, doc: &'static str) -> Attribute {
+    Attribute { name, shape: Shape::Label, doc, range: (0.0, f64::INFINITY) }
+}
+
 /// A kind of tagger, as it stands in the table [`TAGGERS`].
 pub struct Kind {
     /// Name, such as `gopher@dolma`.
@@ -121,6 +138,11 @@ pub struct Kind {
 pub(crate) trait Tagger: Send + Sync {
     /// Measure `document` and put what was found into `out`.
     fn tag(&self, document: &Document, scratch: &mut Scratch, out: &mut Tags);
+
+    /// The classes that its [`Shape::Label`] attribute tells apart, in the order of its numbers.
+    fn labels(&self) -> Arc<[String]> {
+        Arc::default()
+    }
 }
 
 /// What is known of a document besides the words and lines of its text.
@@ -222,13 +244,25 @@ impl Tags {
         &self.slots[slot]
     }
 
+    /// The label in a slot, one of `labels`.
+    pub fn label<'l>(&self, slot: usize, labels: &'l [String]) -> Option<&'l str> {
+        label_of(self.spans(slot), labels)
+    }
+
     /// The number that stands for a slot in a comparison: its value, or the number of its spans.
     pub fn number(&self, slot: usize, shape: Shape) -> Option<f64> {
         match shape {
-            Shape::Value => self.slots[slot].first().map(|span| span.score),
+            Shape::Value | Shape::Label => self.slots[slot].first().map(|span| span.score),
             Shape::Spans | Shape::Flag => Some(self.slots[slot].len() as f64),
         }
     }
+}
+
+/// The label that the spans of a [`Shape::Label`] attribute stand for, one of `labels`.
+pub fn label_of<'l>(spans: &[Span], labels: &'l [String]) -> Option<&'l str> {
+    // A number that is no place in the list, as in a damaged file, is no label.
+    let place = spans.first()?.score;
+    (place >= 0.0 && place.fract() == 0.0).then(|| labels.get(place as usize).map(String::as_str))?
 }
 
 #[cfg(test)]

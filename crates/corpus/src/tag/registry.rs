@@ -1,7 +1,7 @@
 //! The table of taggers, and a set of them made for a run.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use regimen_base::{Hash256, Hint, fs, suggest};
 use serde::Deserialize;
@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{ANY, Attribute, Buffers, Document, Kind, Scratch, Shape, Tagger, Tags};
 use crate::error::{Error, Result};
+use crate::names::AttributeName;
 
 /// All taggers, in the order in which they are listed.
 pub static TAGGERS: &[&Kind] = &[
@@ -19,7 +20,9 @@ pub static TAGGERS: &[&Kind] = &[
     &super::fineweb::KIND,
     &super::pii_dolma::KIND,
     &super::classify::LANGUAGE,
+    &super::labels::LANGUAGES,
     &super::classify::FASTTEXT,
+    &super::labels::CLASSES,
     &super::perplexity::KIND,
     &super::decontaminate::KIND,
     &super::pii::KIND,
@@ -176,6 +179,19 @@ pub struct SetAttribute {
     pub tagger: String,
     /// The attribute.
     pub attribute: &'static Attribute,
+    /// Of a [`Shape::Label`] the classes, by number; empty for others, and while no tagger was made.
+    pub labels: Arc<[String]>,
+}
+
+impl SetAttribute {
+    fn new(tagger: &str, attribute: &'static Attribute) -> SetAttribute {
+        SetAttribute { tagger: tagger.into(), attribute, labels: Arc::default() }
+    }
+
+    /// `TAGGER.ATTRIBUTE`.
+    pub fn full(&self) -> String {
+        self.attribute.full(&self.tagger)
+    }
 }
 
 /// Taggers that run together over each document.
@@ -253,12 +269,15 @@ impl Set {
                     hint: "give each of them another `name`".into(),
                 });
             }
-            if let Some(tagger) = make(kind, one)? {
+            let made = make(kind, one)?;
+            let labels = made.as_ref().map(|tagger| tagger.labels()).unwrap_or_default();
+            if let Some(tagger) = made {
                 set.taggers.push((tagger, set.attributes.len()));
             }
-            set.attributes.extend(
-                kind.attributes.iter().map(|attribute| SetAttribute { tagger: name.clone(), attribute }),
-            );
+            set.attributes.extend(kind.attributes.iter().map(|attribute| {
+                let labels = if attribute.shape == Shape::Label { labels.clone() } else { Arc::default() };
+                SetAttribute { labels, ..SetAttribute::new(&name, attribute) }
+            }));
             set.identities.push((name, format!("{} {}", kind.name, kind.version)));
         }
         Ok(set)
@@ -299,13 +318,16 @@ impl Set {
                 hint: "give the tagger another `name`".into(),
             });
         }
-        self.attributes.extend(
-            attributes.iter().map(|(name, shape)| SetAttribute {
-                tagger: tagger.into(),
-                attribute: interned(name, *shape),
-            }),
-        );
+        let declared = |(name, shape): &(String, Shape)| SetAttribute::new(tagger, interned(name, *shape));
+        self.attributes.extend(attributes.iter().map(declared));
         Ok(())
+    }
+
+    /// What the labels in a corpus were when its taggers ran, for a set whose taggers were not made.
+    pub(crate) fn recall(&mut self, attributes: &[AttributeName]) {
+        for (own, then) in self.attributes.iter_mut().zip(attributes) {
+            own.labels = then.labels.clone().into();
+        }
     }
 
     /// Whether there is no tagger.
@@ -326,11 +348,10 @@ impl Set {
     /// # Errors
     /// [`Error::UnknownAttribute`], with the nearest name that a tagger of the set declares.
     pub fn slot(&self, name: &str) -> Result<(usize, Shape)> {
-        let full = |a: &SetAttribute| format!("{}.{}", a.tagger, a.attribute.name);
-        match self.attributes.iter().position(|a| full(a) == name) {
+        match self.attributes.iter().position(|a| a.full() == name) {
             Some(slot) => Ok((slot, self.attributes[slot].attribute.shape)),
             None => {
-                let names: Vec<String> = self.attributes.iter().map(full).collect();
+                let names: Vec<String> = self.attributes.iter().map(SetAttribute::full).collect();
                 let hint = if names.is_empty() {
                     "no tagger runs: name those you need in `tag`".to_string()
                 } else {
@@ -444,6 +465,15 @@ mod tests {
             attributes.sort_unstable();
             attributes.dedup();
             assert_eq!(attributes.len(), kind.attributes.len(), "{}", kind.name);
+            for (at, one) in kind.attributes.iter().enumerate().filter(|(_, one)| one.shape == Shape::Label) {
+                let sure = &kind.attributes[at + 1];
+                assert_eq!(
+                    (sure.shape, one.name, sure.name),
+                    (Shape::Value, "label", "score"),
+                    "{}",
+                    kind.name
+                );
+            }
         }
     }
 

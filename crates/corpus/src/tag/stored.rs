@@ -1,6 +1,6 @@
 //! The tags of a document as bytes: short, for there can be many spans.
 //!
-//! For every slot in order: a value is one byte (0 absent, 1 a whole number, 2 another one) and the number; a flag is one
+//! For every slot in order: a value, or the place of a label, is one byte (0 absent, 1 a whole number, 2 another one) and the number; a flag is one
 //! byte; spans are their number, a byte that says whether all scores are 1, and for each the distance of its start from
 //! the start before it and its length, with its score if it is needed. Whole numbers are LEB128 (signed ones in zigzag),
 //! others are f32 (little endian).
@@ -39,7 +39,7 @@ pub(crate) fn encode(shapes: &[Shape], tags: &Tags, out: &mut Vec<u8>) {
     for (slot, shape) in shapes.iter().enumerate() {
         let spans = tags.spans(slot);
         match shape {
-            Shape::Value => match spans.first() {
+            Shape::Value | Shape::Label => match spans.first() {
                 Some(span) => put_score(span.score, out),
                 None => out.push(ABSENT),
             },
@@ -111,7 +111,7 @@ pub(crate) fn decode(shapes: &[Shape], bytes: &[u8], length: u32) -> Result<Tags
     tags.begin(shapes.len(), length);
     for (slot, shape) in shapes.iter().enumerate() {
         match shape {
-            Shape::Value => match reader.byte()? {
+            Shape::Value | Shape::Label => match reader.byte()? {
                 ABSENT => {}
                 kind @ (WHOLE | FLOAT) => {
                     let score = reader.score(kind)?;

@@ -27,6 +27,8 @@ mod holding;
 #[cfg(test)]
 mod inspecting;
 #[cfg(test)]
+mod labels;
+#[cfg(test)]
 mod metadata;
 #[cfg(test)]
 mod mixing;

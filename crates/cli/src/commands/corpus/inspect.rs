@@ -146,13 +146,13 @@ fn about(corpus: &Corpus, ordinal: u32, text: &Text) -> anyhow::Result<serde_jso
     let mut tags = serde_json::Map::new();
     for tagged in corpus.tags(ordinal).explain()? {
         let spans: Vec<_> = tagged.spans.iter().map(|s| json!([s.start, s.end, s.score])).collect();
-        let name = format!("{}.{}", tagged.attribute.tagger, tagged.attribute.name);
         let value = match tagged.attribute.shape {
+            regimen_corpus::tag::Shape::Label => json!(tagged.label()),
             regimen_corpus::tag::Shape::Value => json!(tagged.spans.first().map(|s| s.score)),
             regimen_corpus::tag::Shape::Flag => json!(!spans.is_empty()),
             regimen_corpus::tag::Shape::Spans => json!(spans),
         };
-        tags.insert(name, value);
+        tags.insert(tagged.attribute.full(), value);
     }
     let metadata = corpus.metadata(ordinal).explain()?;
     // What no program can hold (1e999) is shown as it is written.

@@ -6,7 +6,7 @@ use regimen_base::{Cancel, units};
 use regimen_corpus::Count;
 use regimen_corpus::dolma::stats::{Attribute, FolderStats, Options, stats as count};
 use regimen_corpus::dolma::tag::Progress;
-use regimen_corpus::inspect::{self, Numbers, Stats};
+use regimen_corpus::inspect::{self, Labelled, Labels, Numbers, Stats};
 use regimen_recipe::InputFile;
 
 use super::opened::Opened;
@@ -14,7 +14,7 @@ use super::step::step;
 use super::subject::{Subject, unfit};
 use crate::Context;
 use crate::args::{MEMORY, StatsArgs, bytes_of};
-use crate::output::{Explain, INTERRUPTED, plain_lines, print, print_json, table};
+use crate::output::{Explain, INTERRUPTED, plain, plain_lines, print, print_json, table};
 
 /// Clusters of copies that are listed.
 const CLUSTERS: usize = 10;
@@ -134,6 +134,7 @@ fn shown(stats: &Stats) -> String {
         ("dropped for", &stats.reasons),
     ];
     parts.extend(groups.iter().filter(|(_, all)| !all.is_empty()).map(|(name, all)| counts(name, all)));
+    parts.extend(stats.labels.iter().map(labels));
     let numbers = std::iter::once(&stats.lengths).chain(&stats.numbers);
     parts.push(spreads(&numbers.map(|numbers| (numbers.name.as_str(), numbers)).collect::<Vec<_>>()));
     let clusters = &stats.clusters;
@@ -156,6 +157,16 @@ fn counts(name: &str, all: &BTreeMap<String, Count>) -> String {
         .map(|(name, count)| vec![name.to_string(), count.documents.to_string(), units::bytes(count.bytes)])
         .collect();
     table(&[name, "documents", "text"], &rows, &[1, 2])
+}
+
+/// A table of the labels that a tagger found.
+fn labels(labels: &Labels) -> String {
+    let row = |(name, counts): (&str, &Labelled)| {
+        let Labelled { kept, dropped } = counts;
+        vec![plain(name), kept.documents.to_string(), units::bytes(kept.bytes), dropped.documents.to_string()]
+    };
+    let rows: Vec<Vec<String>> = labels.sorted().into_iter().map(row).collect();
+    table(&[&plain(&labels.name), "documents", "text", "dropped"], &rows, &[1, 2, 3])
 }
 
 /// A table of numbers, each under a name.

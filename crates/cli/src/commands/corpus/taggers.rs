@@ -65,5 +65,6 @@ fn shape(shape: Shape) -> &'static str {
         Shape::Value => "value",
         Shape::Spans => "spans",
         Shape::Flag => "flag",
+        Shape::Label => "label",
     }
 }

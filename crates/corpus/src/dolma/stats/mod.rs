@@ -184,7 +184,7 @@ fn attribute(name: &str, experiment: String, mut seen: Seen<Spread>, tagged: u64
     });
     let without = none as f64 / tagged.max(1) as f64;
     let (numbers, spans) = match shape {
-        Shape::Value => {
+        Shape::Value | Shape::Label => {
             let absent = tagged - seen.scores.count();
             (seen.scores.numbers(name, "value", absent), None)
         }

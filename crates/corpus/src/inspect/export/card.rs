@@ -77,8 +77,9 @@ fn markdown(facts: &Facts) -> String {
         ("Authors", "author kind, as the sources declare it", &facts.authors),
         ("Splits", "split", &facts.splits),
     ];
-    for (title, name, counts) in groups.into_iter().filter(|(.., counts)| !counts.is_empty()) {
-        let _ = writeln!(out, "\n## {title}\n\n| {name} | documents | text |\n|---|---:|---:|");
+    let labels = facts.labels.iter().map(|(name, counts)| ("Labels", name.as_str(), counts));
+    for (title, name, counts) in groups.into_iter().chain(labels).filter(|(.., counts)| !counts.is_empty()) {
+        let _ = writeln!(out, "\n## {title}\n\n| {} | documents | text |\n|---|---:|---:|", cell(name));
         let mut sorted: Vec<(&String, &Count)> = counts.iter().collect();
         sorted.sort_by_key(|(_, count)| std::cmp::Reverse(count.bytes));
         for (name, count) in sorted {

@@ -42,7 +42,7 @@ pub fn dolma(
         .names()
         .attributes
         .iter()
-        .map(|a| format!("{experiment}__{}__{}", attributes::name(&a.tagger), attributes::name(&a.name)))
+        .map(|a| attributes::full(&experiment, &a.tagger, if a.shape == Shape::Label { "" } else { &a.name }))
         .collect();
     let shards = shards(corpus, shard.max(1));
     let within = |folder: &str| {
@@ -133,12 +133,29 @@ fn tags(corpus: &Corpus, names: &[String], ordinal: u32, out: &mut Vec<u8>) -> R
     out.extend_from_slice(b"{\"id\":");
     json(corpus.id(ordinal), out);
     out.extend_from_slice(b",\"attributes\":{");
-    for (tagged, name) in corpus.tags(ordinal)?.iter().zip(names) {
+    let all = corpus.tags(ordinal)?;
+    for (slot, (tagged, name)) in all.iter().zip(names).enumerate() {
         let mut any = false;
+        if slot > 0 && all[slot - 1].attribute.shape == Shape::Label {
+            // It is the number of the label.
+            continue;
+        }
+        if tagged.attribute.shape == Shape::Label {
+            if let (Some(label), Some(sure)) = (tagged.label(), all.get(slot + 1)) {
+                if !std::mem::take(&mut first) {
+                    out.push(b',');
+                }
+                json(&format!("{name}{}", attributes::name(label)), out);
+                let end = offsets.code_points(text, length);
+                let sure = sure.spans.first().map_or(0.0, |span| span.score);
+                let _ = write!(out, ":[[0,{end},{}]]", score(sure));
+            }
+            continue;
+        }
         for span in &tagged.spans {
             let range = match tagged.attribute.shape {
                 Shape::Spans => kept.span(span.start, span.end),
-                Shape::Value | Shape::Flag => Some((0, length)),
+                Shape::Value | Shape::Flag | Shape::Label => Some((0, length)),
             };
             let Some((start, end)) = range else {
                 left_out += 1;

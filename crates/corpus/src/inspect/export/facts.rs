@@ -17,6 +17,7 @@ use crate::dolma::stats::FolderStats;
 use crate::funnel::{Count, Step};
 use crate::inspect::date::moment;
 use crate::inspect::error::Result;
+use crate::inspect::labels::Labels;
 use crate::inspect::stats::{Numbers, stats};
 
 /// What is known of the data besides its content.
@@ -64,11 +65,19 @@ pub(super) struct Facts<'a> {
     /// Documents that edits changed, if it is a corpus.
     pub edited: Option<u64>,
     pub numbers: Vec<Numbers>,
+    /// Kept documents by label, for every attribute that is one.
+    pub labels: Vec<(String, BTreeMap<String, Count>)>,
     /// The columns of the tables of documents, spans and texts.
     pub tables: [Vec<Declared>; 3],
     pub personal: Personal,
     /// What measured the documents.
     pub taggers: Vec<String>,
+}
+
+/// The name of an attribute, and the documents that stayed by its labels.
+fn kept(all: Labels) -> (String, BTreeMap<String, Count>) {
+    let counts = all.labels.into_iter().map(|(label, counts)| (label, counts.kept));
+    (all.name, counts.filter(|(_, kept)| kept.documents > 0).collect())
 }
 
 impl<'a> Facts<'a> {
@@ -99,6 +108,7 @@ impl<'a> Facts<'a> {
             steps: corpus.funnel()?.steps,
             edited: Some(stats.edited.documents),
             numbers: stats.numbers,
+            labels: stats.labels.into_iter().map(kept).collect(),
             tables: [document_columns(corpus), span_columns(), texts::columns(corpus)],
             personal: Personal::of_corpus(corpus, &about.config)?,
             taggers,
@@ -134,6 +144,7 @@ impl<'a> Facts<'a> {
             steps: Vec::new(),
             edited: None,
             numbers: stats.numbers.iter().map(|attribute| attribute.numbers.clone()).collect(),
+            labels: Vec::new(),
             tables: columns_of(stats),
             personal: Personal::of_folder(stats),
             taggers,

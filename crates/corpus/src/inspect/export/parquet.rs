@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Exported;
 use super::table::{Column, Declared, Kind, Table, declared};
-use crate::corpus::Corpus;
+use crate::corpus::{Corpus, Tagged};
 use crate::error::Result;
 use crate::tag::Shape;
 use crate::warc::Span;
@@ -52,12 +52,21 @@ pub(super) fn document_columns(corpus: &Corpus) -> Vec<Declared> {
     all.extend(names.rules.iter().map(|rule| {
         declared(&format!("rule.{}", rule.name), Number, true, &format!("{}; {}", rule.doc, rule.limit()))
     }));
-    let values = names.attributes.iter().filter(|a| a.shape == Shape::Value);
-    all.extend(values.map(|a| declared(&format!("{}.{}", a.tagger, a.name), Number, true, &a.doc)));
+    all.extend(columned(corpus).map(|slot| {
+        let attribute = &names.attributes[slot];
+        let kind = if attribute.shape == Shape::Label { Text } else { Number };
+        declared(&attribute.full(), kind, true, &attribute.doc)
+    }));
     // Two rules on one measure have one column each, but names must be unique.
     let mut seen = std::collections::HashSet::new();
     all.retain(|column| seen.insert(column.name.clone()));
     all
+}
+
+/// The attributes of which a document has one at most, by slot: each is a column.
+fn columned(corpus: &Corpus) -> impl Iterator<Item = usize> {
+    let attributes = &corpus.names().attributes;
+    (0..attributes.len()).filter(|&slot| matches!(attributes[slot].shape, Shape::Value | Shape::Label))
 }
 
 /// The column of the metadata, if the corpus keeps any.
@@ -142,17 +151,28 @@ fn documents(corpus: &Corpus, path: &Path) -> Result<()> {
         for slot in 0..names.rules.len() {
             group.push(Column::Number(some.iter().map(|&o| corpus.rule(o, slot).map(f64::from)).collect()));
         }
-        let slots: Vec<usize> = (0..names.attributes.len())
-            .filter(|&slot| names.attributes[slot].shape == Shape::Value)
+        let slots: Vec<usize> = columned(corpus).collect();
+        let mut columns: Vec<Column> = slots
+            .iter()
+            .map(|&slot| match names.attributes[slot].shape {
+                Shape::Label => Column::Text(Vec::with_capacity(some.len())),
+                _ => Column::Number(Vec::with_capacity(some.len())),
+            })
             .collect();
-        let mut values = vec![Vec::with_capacity(some.len()); slots.len()];
         for &ordinal in some {
             let tags = corpus.tags(ordinal)?;
-            for (column, &slot) in values.iter_mut().zip(&slots) {
-                column.push(tags.get(slot).and_then(|t| t.spans.first()).map(|span| span.score));
+            for (column, &slot) in columns.iter_mut().zip(&slots) {
+                let tagged = tags.get(slot);
+                match column {
+                    Column::Text(all) => all.push(tagged.and_then(Tagged::label).map(str::to_string)),
+                    Column::Number(all) => {
+                        all.push(tagged.and_then(|t| t.spans.first()).map(|span| span.score));
+                    }
+                    _ => {}
+                }
             }
         }
-        group.extend(values.into_iter().map(Column::Number));
+        group.extend(columns);
         table.group(group)?;
     }
     table.finish()

@@ -179,9 +179,13 @@ impl<'c> Chosen<'c> {
             Some(reason) => html.text("dropped: ").text(corpus.reason_name(reason)),
             None => html.text("kept"),
         };
-        html.text(&format!(" \u{b7} {} bytes \u{b7} ", row.bytes))
-            .text(&corpus.place(ordinal).to_string())
-            .raw("</p>");
+        html.text(&format!(" \u{b7} {} bytes \u{b7} ", row.bytes)).text(&corpus.place(ordinal).to_string());
+        for tagged in corpus.tags(ordinal)?.iter() {
+            if let Some(label) = tagged.label() {
+                html.text(&format!(" \u{b7} {} {label}", tagged.attribute.full()));
+            }
+        }
+        html.raw("</p>");
         let own = row.dropped.map_or("", |reason| corpus.reason_name(reason));
         let reason = if reason.is_empty() { own } else { reason };
         for (measure, value) in self.measures.iter().zip(values(corpus, self.measures, ordinal)?) {
@@ -202,8 +206,7 @@ impl<'c> Chosen<'c> {
                     if !looked_at || tagged.attribute.shape != Shape::Spans || tagged.spans.is_empty() {
                         continue;
                     }
-                    let attribute = format!("{}.{}", tagged.attribute.tagger, tagged.attribute.name);
-                    html.raw("<p class=\"small\"><mark>").text(&attribute).raw("</mark>");
+                    html.raw("<p class=\"small\"><mark>").text(&tagged.attribute.full()).raw("</mark>");
                     html.text(&format!(" {} times", tagged.spans.len())).raw("</p>");
                     let inside = tagged.spans.iter().filter(|span| span.end as usize <= source.len());
                     marks.extend(inside.map(|span| (span.start, span.end)));

@@ -12,6 +12,7 @@ use self::histogram::{BARS, HATCH, draw};
 use self::html::Html;
 use super::error::Result;
 use super::histogram::histograms;
+use super::labels::{Labels, labels};
 use super::measure::{Measure, measures};
 use super::originals::{Absent, Originals};
 use super::stats::clusters;
@@ -23,6 +24,8 @@ const STYLE: &str = include_str!("style.css");
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 /// Largest clusters that are shown.
 const CLUSTERS: usize = 5;
+/// Labels of one attribute that are shown.
+const LABELS: usize = 20;
 /// Most examples of a reason.
 const EXAMPLES: usize = 8;
 
@@ -62,13 +65,20 @@ pub fn page(
         ),
     );
     html.raw("<nav aria-label=\"Sections\"><p>");
-    for (id, name) in
-        [("funnel", "Funnel"), ("measures", "Measures"), ("examples", "Examples"), ("copies", "Copies")]
-    {
+    let labels = labels(corpus)?;
+    let sections = [
+        ("funnel", "Funnel", true),
+        ("labels", "Labels", !labels.is_empty()),
+        ("measures", "Measures", true),
+        ("examples", "Examples", true),
+        ("copies", "Copies", true),
+    ];
+    for (id, name, _) in sections.into_iter().filter(|section| section.2) {
         html.raw(&format!("<a href=\"#{id}\">{name}</a> "));
     }
     html.raw("</p></nav></header><main>\n");
     steps(corpus, &mut html)?;
+    found(&labels, &mut html);
     pictures(corpus, &measures, &mut html)?;
     chosen.write(&texts, &mut html)?;
     html.raw("</main><footer>").leaf("p", concat!("Regimen ", env!("CARGO_PKG_VERSION"), "."));
@@ -101,6 +111,32 @@ fn steps(corpus: &Corpus, html: &mut Html) -> Result<()> {
     }
     html.raw("</section>\n");
     Ok(())
+}
+
+/// A table of every attribute that is a label, such as the language.
+fn found(all: &[Labels], html: &mut Html) {
+    if all.is_empty() {
+        return;
+    }
+    html.raw("<section id=\"labels\"><h2>Labels</h2>");
+    for one in all {
+        html.raw("<h3>").leaf("code", &one.name).raw("</h3>");
+        html.raw("<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Labels\"><table><thead><tr><th>label</th>");
+        html.raw("<th class=\"n\">kept</th><th class=\"n\">dropped</th><th class=\"n minor\">text kept</th></tr></thead><tbody>");
+        let sorted = one.sorted();
+        for (name, counts) in sorted.iter().take(LABELS) {
+            html.raw("<tr><td>").leaf("code", name).raw("</td>");
+            html.leaf("td class=\"n\"", &counts.kept.documents.to_string());
+            html.leaf("td class=\"n\"", &counts.dropped.documents.to_string());
+            html.leaf("td class=\"n minor\"", &units::bytes(counts.kept.bytes)).raw("</tr>");
+        }
+        html.raw("</tbody></table></div>");
+        if let Some(more) = sorted.len().checked_sub(LABELS).filter(|&more| more > 0) {
+            let more = format!("{} more with less text.", units::plural(more as u64, "label"));
+            html.leaf("p class=\"small\"", &more);
+        }
+    }
+    html.raw("</section>\n");
 }
 
 fn pictures(corpus: &Corpus, measures: &[Measure], html: &mut Html) -> Result<()> {
