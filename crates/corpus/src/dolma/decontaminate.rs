@@ -6,7 +6,7 @@
 //! these in document order.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -51,6 +51,8 @@ pub struct Against {
     pub name: String,
     /// Its items, one a row: JSON lines, or a table by its name.
     pub file: PathBuf,
+    /// What the file is called in messages: its path, or the URL that it came from.
+    pub called: String,
     /// The field of a row that holds the item's text.
     pub field: String,
 }
@@ -145,7 +147,8 @@ pub fn decontaminate(
     // First of all, for this tells which sets are too large.
     let ids = ids(sets, options, &memory)?;
     let wanted: Vec<Wanted> = sets.iter().map(|set| tagger(set, options)).collect();
-    let set = Set::new(&wanted)?;
+    let called = sets.iter().map(|set| (set.file.clone(), set.called.clone())).collect();
+    let set = Set::calling(&wanted, Path::new(""), &called)?;
     let outputs = outputs(files, sets, options)?;
     let Some(first) = outputs.first() else { return Ok(Decontaminated::default()) };
     let _held = hold(&first.attributes)?;
@@ -214,8 +217,7 @@ fn ids(sets: &[Against], options: &Options, memory: &Arc<Memory>) -> Result<Vec<
     let most = options.memory;
     let (mut all, mut held) = (Vec::new(), 0);
     for set in sets {
-        let path = set.file.display().to_string();
-        let mut rows = ItemRows::open(&set.file, &set.field, memory)?;
+        let mut rows = ItemRows::open(&set.file, &set.called, &set.field, memory)?;
         let mut ids = Vec::new();
         while let Some(chunk) = rows.next()? {
             held += ITEMS[usize::from(options.exact)] * chunk.bytes();
@@ -224,7 +226,7 @@ fn ids(sets: &[Against], options: &Options, memory: &Arc<Memory>) -> Result<Vec<
                 (ids, all) = (Vec::new(), Vec::new());
                 continue;
             }
-            chunk.rows(&path, |line, _| {
+            chunk.rows(&set.called, |line, _| {
                 let item: Option<Item> = serde_json::from_str(line).ok();
                 ids.push(item.and_then(|item| item.id).map(|id| id.get().into()));
                 Ok(())
@@ -234,7 +236,7 @@ fn ids(sets: &[Against], options: &Options, memory: &Arc<Memory>) -> Result<Vec<
     }
     if held > most.max(LEAST_ITEMS) {
         let (of, instead) = match sets {
-            [one] => (format!("`{}`", one.file.display()), "cut the set into parts"),
+            [one] => (format!("`{}`", one.called), "cut the set into parts"),
             more => (format!("{} sets", more.len()), "hold the documents against one set after the other"),
         };
         let what = format!("what is held of the items of {of}");

@@ -46,15 +46,15 @@ fn options(dir: &Path) -> Options {
     }
 }
 
+fn set(dir: &Path, name: &str) -> Against {
+    let file = dir.join(format!("sets/{name}.jsonl"));
+    Against { name: name.into(), called: file.display().to_string(), file, field: "question".into() }
+}
+
 fn run(dir: &Path, options: &Options, threads: usize) -> Decontaminated {
     let files = input_files(dir, "c/documents").unwrap();
-    let set = |name: &str| Against {
-        name: name.into(),
-        file: dir.join(format!("sets/{name}.jsonl")),
-        field: "question".into(),
-    };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-    let sets = [set("first"), set("second")];
+    let sets = [set(dir, "first"), set(dir, "second")];
     pool.install(|| decontaminate(&files, &sets, options, &Progress::default(), &Cancel::new()).unwrap())
 }
 
@@ -133,15 +133,38 @@ fn a_least_overlap_spares_documents_that_share_little() {
 fn clean_documents_never_take_the_place_of_their_own_source() {
     let dir = folder();
     let files = input_files(dir.path(), "c/documents").unwrap();
-    let sets = [Against {
-        name: "first".into(),
-        file: dir.path().join("sets/first.jsonl"),
-        field: "question".into(),
-    }];
+    let sets = [set(dir.path(), "first")];
     let options = Options { clean: Some(dir.path().join("c")), ..options(dir.path()) };
     let told = decontaminate(&files, &sets, &options, &Progress::default(), &Cancel::new()).unwrap_err();
     assert!(told.to_string().contains("is read here, and would be written over"), "{told}");
     let sets = [Against { field: "answer".into(), ..sets[0].clone() }];
     let told = decontaminate(&files, &sets, &options, &Progress::default(), &Cancel::new()).unwrap_err();
     assert!(told.to_string().contains("first.jsonl`, line 1"), "{told}");
+}
+
+#[test]
+fn sets_that_were_brought_here_are_called_by_their_urls() {
+    let dir = folder();
+    let files = input_files(dir.path(), "c/documents").unwrap();
+    let told = |content: &str, memory: u64| {
+        let file = dir.path().join("copy-of-items.jsonl");
+        std::fs::write(&file, content).unwrap();
+        let called = "s3://sets/items.jsonl".into();
+        let sets = [Against { name: "items".into(), file, called, field: "question".into() }];
+        let options = Options { memory, ..options(dir.path()) };
+        let error = decontaminate(&files, &sets, &options, &Progress::default(), &Cancel::new());
+        error.unwrap_err().to_string()
+    };
+    let large = "{\"question\":\"x\"}\n".repeat(70_000);
+    for (content, memory) in [
+        ("{\"answer\":\"x\"}\n", 1 << 30),
+        ("{\"question\":[1]}\n", 1 << 30),
+        ("nonsense\n", 1 << 30),
+        ("{\"question\":\"\u{1}\"}\n", 1 << 30),
+        ("", 1 << 30),
+        (&large, 1 << 20),
+    ] {
+        let told = told(content, memory);
+        assert!(told.contains("`s3://sets/items.jsonl`") && !told.contains("copy-of"), "{told}");
+    }
 }
