@@ -5,6 +5,8 @@
 //! `regimen corpus tag` would, the hits of a file beside them, so that a run that was stopped goes on; the report is all of
 //! these in document order.
 
+mod clean;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,8 +18,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use clean::Clean;
+
 use super::attributes::Writer;
-use super::folder::{attributes_of, attributes_path, nothing_else, place_of, spares};
+use super::folder::{attributes_of, attributes_path, place_of, spares};
 use super::offsets::Offsets;
 use super::packed::Packed;
 use super::rewrite::rewrite;
@@ -152,10 +156,8 @@ pub fn decontaminate(
     let outputs = outputs(files, sets, options)?;
     let Some(first) = outputs.first() else { return Ok(Decontaminated::default()) };
     let _held = hold(&first.attributes)?;
-    if let Some(clean) = &options.clean {
-        let written: Vec<PathBuf> = outputs.iter().filter_map(|o| o.clean.clone()).collect();
-        nothing_else(&clean.join("documents"), &written)?;
-    }
+    let clean =
+        options.clean.as_ref().map(|clean| Clean::new(clean, files, sets, &outputs, options)).transpose()?;
     for paths in [
         outputs.iter().map(|o| o.attributes.clone()).collect::<Vec<_>>(),
         outputs.iter().map(|o| o.hits.clone()).collect(),
@@ -193,6 +195,9 @@ pub fn decontaminate(
             .collect(),
     };
     report(&outputs, options, &mut found)?;
+    if let Some(clean) = clean {
+        clean.settle(&outputs)?;
+    }
     Ok(found)
 }
 

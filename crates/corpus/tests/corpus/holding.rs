@@ -122,11 +122,12 @@ fn a_least_overlap_spares_documents_that_share_little() {
     let found = run(dir.path(), &Options { least: 0.5, exact: false, ..options(dir.path()) }, 2);
     // `both` shares one of three 5-grams with the first set, and the item of the second whole.
     assert_eq!(found.contaminated, 3);
-    let options = Options { least: 0.5, exact: false, n: 6, ..options(dir.path()) };
+    let clean = Some(dir.path().join("other"));
+    let options = Options { least: 0.5, exact: false, n: 6, clean, ..options(dir.path()) };
     let found = run(dir.path(), &options, 2);
     assert_eq!((found.contaminated, found.sets[0].hits), (3, 1));
     assert_eq!(ids(&rows(&options.report)), ["shared", "both", "whole"]);
-    assert_eq!(ids(&rows(&dir.path().join("clean/documents/a.jsonl.gz"))), ["clean"]);
+    assert_eq!(ids(&rows(&dir.path().join("other/documents/a.jsonl.gz"))), ["clean"]);
 }
 
 #[test]
@@ -167,4 +168,60 @@ fn sets_that_were_brought_here_are_called_by_their_urls() {
         let told = told(content, memory);
         assert!(told.contains("`s3://sets/items.jsonl`") && !told.contains("copy-of"), "{told}");
     }
+}
+
+#[test]
+fn finished_clean_documents_are_not_replaced_by_others() {
+    let dir = folder();
+    let hold = |pattern: &str, sets: &[Against], options: &Options| {
+        let files = input_files(dir.path(), pattern).unwrap();
+        decontaminate(&files, sets, options, &Progress::default(), &Cancel::new()).map(drop)
+    };
+    let (usual, first, second) = (options(dir.path()), set(dir.path(), "first"), set(dir.path(), "second"));
+    let one = std::slice::from_ref(&first);
+    hold("c/documents/a*", one, &usual).unwrap();
+    // The same again, elsewhere reported, and with more documents.
+    hold("c/documents/a*", one, &Options { report: dir.path().join("other.jsonl"), ..usual.clone() })
+        .unwrap();
+    hold("c/documents", one, &usual).unwrap();
+    let path = dir.path().join("clean/documents/a.jsonl.gz");
+    let kept = std::fs::read(&path).unwrap();
+    let told = |sets: &[Against], options: &Options| {
+        let error = hold("c/documents", sets, options).unwrap_err();
+        assert!(matches!(error, regimen_corpus::Error::OtherOutput { .. }), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), kept);
+        error.to_string()
+    };
+    let both = told(&[first.clone(), second.clone()], &usual);
+    assert!(both.contains("holds the decontamination against `first` ("), "{both}");
+    assert!(both.contains("this is the decontamination against `first`, `second` ("), "{both}");
+    told(std::slice::from_ref(&second), &usual);
+    // Nor where the attributes go elsewhere.
+    let elsewhere = Options { to: Some(dir.path().join("elsewhere")), n: 6, ..usual.clone() };
+    assert!(told(one, &elsewhere).contains("with other rules or options"));
+    std::fs::copy(&first.file, dir.path().join("moved.jsonl")).unwrap();
+    let moved = Against { file: dir.path().join("moved.jsonl"), ..first.clone() };
+    assert!(told(&[moved], &usual).contains("sets/first.jsonl`, and this is"));
+    std::fs::remove_dir_all(dir.path().join("clean")).unwrap();
+    hold("c/documents", &[second], &usual).unwrap();
+}
+
+#[test]
+fn clean_documents_are_written_by_one_process_at_a_time() {
+    let dir = folder();
+    let (files, sets) = (input_files(dir.path(), "c/documents").unwrap(), [set(dir.path(), "first")]);
+    let run = |options: &Options| {
+        decontaminate(&files, &sets, options, &Progress::default(), &Cancel::new()).map(drop)
+    };
+    let usual = options(dir.path());
+    run(&usual).unwrap();
+    let lock = dir.path().join("clean/documents/.regimen-notes/lock");
+    let lock = std::fs::File::options().write(true).open(lock).unwrap();
+    lock.lock().unwrap();
+    // Whatever else it writes.
+    let elsewhere = Options { to: Some(dir.path().join("elsewhere")), ..usual };
+    let error = run(&elsewhere).unwrap_err();
+    assert!(matches!(error, regimen_corpus::Error::InUse { .. }), "{error}");
+    lock.unlock().unwrap();
+    run(&elsewhere).unwrap();
 }
