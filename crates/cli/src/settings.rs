@@ -21,7 +21,7 @@ pub struct Setting {
 /// Name, environment variable, kind of value, what it does.
 const KNOWN: [(&str, &str, Kind, &str); 4] = [
     ("device", "REGIMEN_DEVICE", Kind::Device, "where to compute"),
-    ("threads", "REGIMEN_THREADS", Kind::Count, "threads to compute with; 0 takes all cores"),
+    ("threads", "REGIMEN_THREADS", Kind::Count, "threads to compute with; 0 in a file takes all cores"),
     ("quiet", "REGIMEN_QUIET", Kind::Switch, "say nothing but errors"),
     ("report", "REGIMEN_REPORT", Kind::Switch, "write a report at the end of `regimen run`"),
 ];
@@ -94,6 +94,15 @@ impl Settings {
                     return Err(Fault::new(
                         format!("environment variable {variable}: `{value}` is not {}", kind.name()),
                         "correct it, or unset it",
+                    ));
+                }
+                // In a file 0 takes back what a weaker one says; here it would do nothing but leave it out.
+                if kind == Kind::Count && value.parse::<usize>() == Ok(0) {
+                    return Err(Fault::new(
+                        format!(
+                            "environment variable {variable}: `{value}` is not a whole number from 1 to {MOST_THREADS}"
+                        ),
+                        "unset it to use all cores",
                     ));
                 }
                 set(name, value, format!("environment variable {variable}"));

@@ -79,11 +79,15 @@ impl Claim {
         })
     }
 
+    /// What is finished in `folder` and still there, relative to it.
+    pub fn outputs(folder: &Path) -> Vec<String> {
+        let outputs = there(folder).map(|there| there.outputs).unwrap_or_default();
+        outputs.into_iter().filter(|output| folder.join(output).exists()).collect()
+    }
+
     /// Say in `folder` that `outputs`, relative to it, are finished.
     pub fn settle(mut self, folder: &Path, outputs: impl IntoIterator<Item = String>) -> Result<()> {
-        let before = there(folder).map(|there| there.outputs).unwrap_or_default();
-        let before = before.into_iter().filter(|output| folder.join(output).exists());
-        self.outputs = sorted(outputs.into_iter().chain(before).collect());
+        self.outputs = sorted(outputs.into_iter().chain(Claim::outputs(folder)).collect());
         fs::create_dir_all(&folder.join(NOTES))?;
         Ok(fs::write_json(&place(folder), &self)?)
     }

@@ -76,6 +76,16 @@ pub(crate) trait Job: Sync {
 /// # Errors
 /// That of the earliest chunk of the earliest file that failed, whatever thread met which first.
 pub(crate) fn run<J: Job>(files: usize, job: &J, cancel: &Cancel) -> Result<()> {
+    run_told(files, job, cancel).map_err(|(_, error)| error)
+}
+
+/// The same, with the number of the file of the fault; none for a user who asked to stop. What lies before it in all files was
+/// taken, and nothing of its own file behind it.
+pub(crate) fn run_told<J: Job>(
+    files: usize,
+    job: &J,
+    cancel: &Cancel,
+) -> std::result::Result<(), (Option<usize>, Error)> {
     let flow = Flow {
         job,
         cancel,
@@ -87,8 +97,8 @@ pub(crate) fn run<J: Job>(files: usize, job: &J, cancel: &Cancel) -> Result<()> 
     rayon::broadcast(|_| flow.work());
     let state = flow.state.into_inner().unwrap_or_else(PoisonError::into_inner);
     match state.fault {
-        Some((_, error)) => Err(error),
-        None => cancel.check().map_err(|_| Error::Interrupted),
+        Some(((file, _), error)) => Err((Some(file), error)),
+        None => cancel.check().map_err(|_| (None, Error::Interrupted)),
     }
 }
 

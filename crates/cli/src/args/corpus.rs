@@ -346,10 +346,10 @@ pub struct CorpusExportArgs {
     /// The same as an option
     #[arg(long, value_name = "DIR")]
     pub to: Option<PathBuf>,
-    /// What to write: dolma, jsonl (corpora), parquet, texts, card; several with commas between them
+    /// What to write: dolma, jsonl, parquet, texts, card; several with commas between them
     #[arg(long, required = true, value_delimiter = ',', value_parser = ["dolma", "jsonl", "parquet", "texts", "card"], value_name = "FORMAT,..")]
     pub format: Vec<String>,
-    /// Name of the folder of attributes, and the first part of their names [default: regimen] (dolma)
+    /// Name of the folder of attributes, and the first part of their names [default: regimen] (dolma of corpora)
     #[arg(long, value_name = "NAME")]
     pub experiment: Option<String>,
     /// Bytes of text in a file (dolma, jsonl, texts)

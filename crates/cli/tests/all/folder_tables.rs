@@ -109,7 +109,6 @@ fn a_folder_is_exported() {
     assert_eq!(tree(&project.path("other")), before);
 
     let export = |more: &[&str]| project.run(&[&["corpus", "export", "wiki", "bad"], more].concat());
-    export(&["--format", "jsonl"]).refused(&["`--format jsonl`", "`wiki`", "corpus mix"]);
     export(&["--format", "parquet", "--pack", "zst"]).refused(&["`--pack`", "jsonl"]);
     export(&["--format", "parquet", "--url", "https://x.org"]).refused(&["`--url`", "card"]);
     export(&["--format", "parquet,card", "--url", "x.org"]).refused(&["`--url x.org`", "https://"]);

@@ -139,6 +139,8 @@ fn settings_that_are_wrong() {
     project.run(&["runs"]).refused(&["regimen.toml"]);
     project.write("regimen.toml", "");
     project.run_with(&["runs"], &[("REGIMEN_THREADS", "lots")]).refused(&["REGIMEN_THREADS", "`lots`"]);
+    let none = ["environment variable REGIMEN_THREADS: `0` is not a whole number from 1 to 1024", "unset it"];
+    project.run_with(&["runs"], &[("REGIMEN_THREADS", "0")]).refused(&none);
     project.run(&["runs", "--threads", "1000000000"]).refused(&["--threads", "1000000000"]);
     project.run(&["--project", "nowhere", "runs"]).refused(&["`nowhere`"]);
     project.run(&["runs", "--device", "cuda"]).refused(&["cuda", "cpu"]);

@@ -14,6 +14,7 @@ mod dashboard;
 mod disk;
 mod first;
 mod folder_outputs;
+mod folder_rows;
 mod folder_tables;
 mod folders;
 mod golden;

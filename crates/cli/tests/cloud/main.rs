@@ -436,4 +436,11 @@ fn steps_read_documents_and_evaluation_sets_in_a_store() {
     refused(&["stats", "s3://data/nothing"], &["s3://data/nothing"]);
     let sets = ["--against", "s3://data/web/documents/en", "--report", "hits.jsonl", "--to", "eval"];
     refused(&[&["decontaminate", "s3://data/web"], &sets[..]].concat(), &["means 4 objects"]);
+    // An evaluation set is called as it was named, wherever it was brought to.
+    let sets = ["--against", "s3://data/items.csv", "--report", "hits.jsonl", "--to", "eval"];
+    let words = ["`s3://data/items.csv`", "column `text`"];
+    refused(&[&["decontaminate", "s3://data/web"], &sets[..]].concat(), &words);
+    let document = ["--against", "s3://data/web/documents/en/0.jsonl", "--field", "nothing"];
+    let words = ["`s3://data/web/documents/en/0.jsonl`, line 1", "`nothing`"];
+    refused(&[&["decontaminate", "s3://data/web"], &document[..], &sets[2..]].concat(), &words);
 }

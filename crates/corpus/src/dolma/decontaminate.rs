@@ -5,8 +5,10 @@
 //! `regimen corpus tag` would, the hits of a file beside them, so that a run that was stopped goes on; the report is all of
 //! these in document order.
 
+mod clean;
+
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,8 +18,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use clean::Clean;
+
 use super::attributes::Writer;
-use super::folder::{attributes_of, attributes_path, nothing_else, place_of, spares};
+use super::folder::{attributes_of, attributes_path, place_of, spares};
 use super::offsets::Offsets;
 use super::packed::Packed;
 use super::rewrite::rewrite;
@@ -51,6 +55,8 @@ pub struct Against {
     pub name: String,
     /// Its items, one a row: JSON lines, or a table by its name.
     pub file: PathBuf,
+    /// What the file is called in messages: its path, or the URL that it came from.
+    pub called: String,
     /// The field of a row that holds the item's text.
     pub field: String,
 }
@@ -145,14 +151,13 @@ pub fn decontaminate(
     // First of all, for this tells which sets are too large.
     let ids = ids(sets, options, &memory)?;
     let wanted: Vec<Wanted> = sets.iter().map(|set| tagger(set, options)).collect();
-    let set = Set::new(&wanted)?;
+    let called = sets.iter().map(|set| (set.file.clone(), set.called.clone())).collect();
+    let set = Set::calling(&wanted, Path::new(""), &called)?;
     let outputs = outputs(files, sets, options)?;
     let Some(first) = outputs.first() else { return Ok(Decontaminated::default()) };
     let _held = hold(&first.attributes)?;
-    if let Some(clean) = &options.clean {
-        let written: Vec<PathBuf> = outputs.iter().filter_map(|o| o.clean.clone()).collect();
-        nothing_else(&clean.join("documents"), &written)?;
-    }
+    let clean =
+        options.clean.as_ref().map(|clean| Clean::new(clean, files, sets, &outputs, options)).transpose()?;
     for paths in [
         outputs.iter().map(|o| o.attributes.clone()).collect::<Vec<_>>(),
         outputs.iter().map(|o| o.hits.clone()).collect(),
@@ -190,6 +195,9 @@ pub fn decontaminate(
             .collect(),
     };
     report(&outputs, options, &mut found)?;
+    if let Some(clean) = clean {
+        clean.settle(&outputs)?;
+    }
     Ok(found)
 }
 
@@ -214,8 +222,7 @@ fn ids(sets: &[Against], options: &Options, memory: &Arc<Memory>) -> Result<Vec<
     let most = options.memory;
     let (mut all, mut held) = (Vec::new(), 0);
     for set in sets {
-        let path = set.file.display().to_string();
-        let mut rows = ItemRows::open(&set.file, &set.field, memory)?;
+        let mut rows = ItemRows::open(&set.file, &set.called, &set.field, memory)?;
         let mut ids = Vec::new();
         while let Some(chunk) = rows.next()? {
             held += ITEMS[usize::from(options.exact)] * chunk.bytes();
@@ -224,7 +231,7 @@ fn ids(sets: &[Against], options: &Options, memory: &Arc<Memory>) -> Result<Vec<
                 (ids, all) = (Vec::new(), Vec::new());
                 continue;
             }
-            chunk.rows(&path, |line, _| {
+            chunk.rows(&set.called, |line, _| {
                 let item: Option<Item> = serde_json::from_str(line).ok();
                 ids.push(item.and_then(|item| item.id).map(|id| id.get().into()));
                 Ok(())
@@ -234,7 +241,7 @@ fn ids(sets: &[Against], options: &Options, memory: &Arc<Memory>) -> Result<Vec<
     }
     if held > most.max(LEAST_ITEMS) {
         let (of, instead) = match sets {
-            [one] => (format!("`{}`", one.file.display()), "cut the set into parts"),
+            [one] => (format!("`{}`", one.called), "cut the set into parts"),
             more => (format!("{} sets", more.len()), "hold the documents against one set after the other"),
         };
         let what = format!("what is held of the items of {of}");

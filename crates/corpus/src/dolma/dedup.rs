@@ -198,9 +198,13 @@ pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel
         filter.check(files, &outputs)?;
         memory.check_filter(&filter.sizing(&options.by.keys())?)?;
     }
-    let (kept, texts) = (AtomicU64::new(0), Texts::default());
+    let (kept, texts) = (AtomicU64::new(0), Texts::new(files.len()));
     let job = Hashing { files, options, work: &work, hasher, progress, kept, texts, memory: &memory };
-    flow::run(files.len(), &job, cancel)?;
+    if let Err((file, error)) = flow::run_told(files.len(), &job, cancel) {
+        // Texts that do not fit are the earlier fault if those before the other one do not.
+        file.map_or(Ok(()), |file| job.fits(file))?;
+        return Err(error);
+    }
     let parts = Parts::new(files, (0..files.len()).map(|i| job.path(i)).collect())?;
     let documents = parts.all.documents;
     if documents > 0 && parts.all.compared == 0 {
@@ -243,10 +247,33 @@ struct Hashing<'h> {
 }
 
 /// The texts of which a suffix array is to be made, so far.
-#[derive(Default)]
 struct Texts {
+    all: Sum,
+    /// File by file, as far as its chunks were taken.
+    of: Vec<Sum>,
+}
+
+#[derive(Default)]
+struct Sum {
     bytes: AtomicU64,
     documents: AtomicU64,
+}
+
+impl Texts {
+    fn new(files: usize) -> Texts {
+        Texts { all: Sum::default(), of: (0..files).map(|_| Sum::default()).collect() }
+    }
+}
+
+impl Sum {
+    fn add(&self, head: &Head) {
+        self.bytes.fetch_add(head.text, Ordering::Relaxed);
+        self.documents.fetch_add(head.documents, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> (u64, u64) {
+        (self.bytes.load(Ordering::Relaxed), self.documents.load(Ordering::Relaxed))
+    }
 }
 
 #[derive(Default)]
@@ -266,9 +293,10 @@ impl Job for Hashing<'_> {
     type Source = RowFile;
     type Scratch = Room;
     type Part = (Head, Vec<u8>);
-    type Sink = Output;
+    /// The number of the file, and its hashes.
+    type Sink = (usize, Output);
 
-    fn open(&self, number: usize) -> Result<Option<(RowFile, Output)>> {
+    fn open(&self, number: usize) -> Result<Option<(RowFile, (usize, Output))>> {
         let file = &self.files[number];
         let mut hasher = blake3::Hasher::new();
         hasher.update(format!("dedup 6 {:?}", self.options.by).as_bytes());
@@ -279,11 +307,11 @@ impl Job for Hashing<'_> {
                 let read = Arc::clone(&self.progress.read);
                 let fields = &self.options.fields;
                 let rows = within::rows(file, fields, number as u32, 1, read, self.memory)?;
-                Ok(Some((rows, output)))
+                Ok(Some((rows, (number, output))))
             }
             None => {
                 if let By::Substring { .. } = self.options.by {
-                    self.room(&frames::total(&self.path(number))?)?;
+                    self.room(number, &frames::total(&self.path(number))?)?;
                 }
                 self.kept.fetch_add(1, Ordering::Relaxed);
                 self.progress.read.fetch_add(file.bytes, Ordering::Relaxed);
@@ -320,13 +348,13 @@ impl Job for Hashing<'_> {
             Ok(())
         })?;
         head.length = out.len() as u64;
-        self.room(&head)?;
         self.progress.documents.fetch_add(head.documents, Ordering::Relaxed);
         self.progress.text.fetch_add(head.text, Ordering::Relaxed);
         Ok((head, out))
     }
 
-    fn take(&self, sink: &mut Output, (head, bytes): (Head, Vec<u8>)) -> Result<()> {
+    fn take(&self, (file, sink): &mut (usize, Output), (head, bytes): (Head, Vec<u8>)) -> Result<()> {
+        self.room(*file, &head)?;
         if head.documents > 0 {
             sink.put(&head.bytes(), 0)?;
             sink.put(&bytes, head.documents)?;
@@ -334,7 +362,7 @@ impl Job for Hashing<'_> {
         Ok(())
     }
 
-    fn close(&self, _: usize, sink: Output) -> Result<()> {
+    fn close(&self, _: usize, (_, sink): (usize, Output)) -> Result<()> {
         sink.close().map(drop)
     }
 }
@@ -345,16 +373,30 @@ impl Hashing<'_> {
         self.memory.longest() / self.options.by.weight()
     }
 
-    /// Refuse texts whose suffix array does not fit as soon as that is known: before they fill the disk.
-    fn room(&self, head: &Head) -> Result<()> {
+    /// Refuse texts whose suffix array does not fit as soon as that is known: before they fill the disk. `head` is the next of
+    /// a file.
+    fn room(&self, file: usize, head: &Head) -> Result<()> {
         let By::Substring { .. } = self.options.by else { return Ok(()) };
-        let bytes = head.text + self.texts.bytes.fetch_add(head.text, Ordering::Relaxed);
-        let documents = head.documents + self.texts.documents.fetch_add(head.documents, Ordering::Relaxed);
-        if Substrings::memory_for(bytes, documents) <= self.options.memory {
+        self.texts.of[file].add(head);
+        self.texts.all.add(head);
+        // Files behind this one are read at the same time: a fault between may come before the text that is too much.
+        if self.fit(self.texts.all.read()) { Ok(()) } else { self.fits(file) }
+    }
+
+    /// Refuse the texts of the files up to this one, as far as they were taken, if their suffix array does not fit.
+    fn fits(&self, file: usize) -> Result<()> {
+        let sums = self.texts.of[..=file].iter().map(Sum::read);
+        if self.fit(sums.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))) {
             return Ok(());
         }
         let files = self.files.iter().map(|file| file.bytes).sum();
         Err(Error::SuffixMemory { files, allowed: self.options.memory })
+    }
+
+    /// Whether so many bytes of so many documents fit into the memory with their suffix array.
+    fn fit(&self, (bytes, documents): (u64, u64)) -> bool {
+        let By::Substring { .. } = self.options.by else { return true };
+        Substrings::memory_for(bytes, documents) <= self.options.memory
     }
 
     /// Append the record of a row: lengths of what follows, id, source, code points of the text, its day, what is compared (for

@@ -12,7 +12,7 @@ use crate::read::stream::Packing;
 const PIECE: usize = 4 << 20;
 
 /// Rows on their way into the file at `path`.
-pub(super) struct Packed<'p> {
+pub(crate) struct Packed<'p> {
     path: &'p Path,
     packing: Packing,
     /// Rows that are not packed yet; new ones are appended.

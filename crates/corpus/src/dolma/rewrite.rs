@@ -9,7 +9,7 @@ use crate::read::attribute_row::Entries;
 use crate::read::row::reason;
 
 /// Append the row with `text` and `id` in place of its own, if they are given, and without the fields in `discard`.
-pub(super) fn rewrite(
+pub(crate) fn rewrite(
     row: &Row,
     text: Option<&str>,
     id: Option<&str>,

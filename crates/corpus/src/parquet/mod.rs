@@ -4,6 +4,8 @@
 //! column and a few rows. [`Reader::groups`] says how many row groups there are, so that several threads may each read
 //! some of one file.
 
+#[cfg(test)]
+mod checksums;
 mod columns;
 mod delta;
 mod fields;

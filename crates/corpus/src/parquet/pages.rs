@@ -67,6 +67,8 @@ impl RowGroupReader for Checked<'_> {
         let about = self.group.metadata().column(column);
         let (start, length) = about.byte_range();
         Ok(Box::new(Pages {
+            column: about.column_path().string(),
+            page: 0,
             pages: self.group.get_column_page_reader(column)?,
             levels: [about.column_descr().max_rep_level(), about.column_descr().max_def_level()],
             headers: Headers {
@@ -208,6 +210,9 @@ fn most(compression: Compression, bytes: u64) -> u64 {
 }
 
 struct Pages {
+    /// The column, for messages, and the number of the next page in its row group, from 0.
+    column: String,
+    page: u64,
     pages: Box<dyn PageReader>,
     /// The largest levels of repetition and definition.
     levels: [i16; 2],
@@ -224,11 +229,9 @@ impl Iterator for Pages {
 
 impl PageReader for Pages {
     fn get_next_page(&mut self) -> Result<Option<Page>> {
-        self.headers.pass()?;
-        let page = self.pages.get_next_page()?;
-        if let Some(page) = &page {
-            check(page, self.levels)?;
-        }
+        let page = self.read();
+        let page = page.map_err(|error| told(error, &self.column, self.page))?;
+        self.page += 1;
         Ok(page)
     }
 
@@ -239,6 +242,7 @@ impl PageReader for Pages {
 
     fn skip_next_page(&mut self) -> Result<()> {
         self.headers.pass()?;
+        self.page += 1;
         self.pages.skip_next_page()
     }
 
@@ -246,6 +250,31 @@ impl PageReader for Pages {
         self.headers.look()?;
         self.pages.at_record_boundary()
     }
+}
+
+impl Pages {
+    /// The next page, looked at and decoded. The library checks its checksum, where it has one.
+    fn read(&mut self) -> Result<Option<Page>> {
+        self.headers.pass()?;
+        let page = self.pages.get_next_page()?;
+        if let Some(page) = &page {
+            check(page, self.levels)?;
+        }
+        Ok(page)
+    }
+}
+
+/// The same fault with its page.
+fn told(error: ParquetError, column: &str, page: u64) -> ParquetError {
+    let reason = match error {
+        ParquetError::General(reason) => reason,
+        other => other.to_string(),
+    };
+    let reason = match &*reason {
+        "Page CRC checksum mismatch" => "its bytes do not have its checksum",
+        other => other,
+    };
+    ParquetError::General(format!("page {page} of the column `{column}`: {reason}"))
 }
 
 /// Whether the library can go on with a page whose columns have these levels.

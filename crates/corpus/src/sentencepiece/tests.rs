@@ -128,6 +128,26 @@ fn damaged_files_and_other_models_are_refused() {
 }
 
 #[test]
+fn rules_may_be_deeper_than_any_stack() {
+    // A rule that takes so many `a`: each leads to the unit behind the last, the last one to the value in a row of its own.
+    let depth = 200_000u32;
+    let value = (depth + 256).next_multiple_of(256);
+    let mut units = vec![0u32; value as usize + 256];
+    units[0] = (1 ^ 0x61) << 10;
+    for at in 1..depth {
+        units[at as usize] = (at ^ (at + 1) ^ 0x61) << 10 | 0x61;
+    }
+    units[depth as usize] = (depth ^ value) << 10 | 1 << 8 | 0x61;
+    units[value as usize] = 1 << 31;
+    let mut map = (4 * units.len() as u32).to_le_bytes().to_vec();
+    units.iter().for_each(|unit| map.extend(unit.to_le_bytes()));
+    map.extend(b"b\0");
+    let model = Model::from_bytes(&model(&WORDS, &[Field::Charsmap(map), Field::Not(3)]), "m").unwrap();
+    assert_eq!(model.pieces(&"a".repeat(depth as usize)), ["b"]);
+    assert_eq!(model.pieces("aa").concat(), "aa");
+}
+
+#[test]
 fn a_long_run_is_cut_whole_and_leaves_no_large_buffers() {
     let model = Model::from_bytes(&model(&WORDS, &[]), "m.model").unwrap();
     let mut room = Room::default();

@@ -84,18 +84,17 @@ pub(crate) struct ItemRows<'f> {
 }
 
 impl<'f> ItemRows<'f> {
-    /// Open the set at `path`, whose texts are in the field or column `named`.
-    pub fn open(path: &Path, named: &'f str, memory: &Arc<Memory>) -> Result<ItemRows<'f>> {
-        let name = path.display().to_string();
-        lines::is_rows(&name)?;
-        let (fields, field) = match Form::of_name(&name) {
+    /// Open the set at `path`, called `name`, whose texts are in the field or column `named`.
+    pub fn open(path: &Path, name: &str, named: &'f str, memory: &Arc<Memory>) -> Result<ItemRows<'f>> {
+        lines::is_rows(name)?;
+        let (fields, field) = match Form::of_name(name) {
             Form::Lines => (lines::Fields::default(), named),
             Form::Table(_) | Form::Parquet => {
                 (lines::Fields { text: Some(named.into()), ..lines::Fields::default() }, "text")
             }
         };
         let bytes = fs::size(path)?;
-        let file = InputFile { path: name, full: path.into(), blake3: Hash256::of(&[]), bytes };
+        let file = InputFile { path: name.into(), full: path.into(), blake3: Hash256::of(&[]), bytes };
         let rows = RowFile::open(&file, &fields, 0, memory.window_log(1), Arc::default(), memory)?;
         Ok(ItemRows { rows: rows.with_own_ids(), named, field })
     }
@@ -120,8 +119,8 @@ fn without(place: Place, field: &str, fields: &str) -> Error {
 
 /// The texts of all items.
 fn items(path: &Path, field: &str, params: &Params) -> Result<Vec<String>> {
-    let name = path.display().to_string();
-    let mut rows = ItemRows::open(path, field, &Arc::new(Memory::unlimited()))?;
+    let name = params.called(path);
+    let mut rows = ItemRows::open(path, &name, field, &Arc::new(Memory::unlimited()))?;
     let mut out = Vec::new();
     while let Some(chunk) = rows.next()? {
         chunk.rows(&name, |line, place| {

@@ -1,5 +1,6 @@
 //! The table of taggers, and a set of them made for a run.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -67,7 +68,11 @@ pub struct Params<'p> {
     tagger: &'p str,
     of: &'p Map<String, Value>,
     root: &'p Path,
+    called: &'p Called,
 }
+
+/// What files are called in messages, by their paths, that are not called by these: copies of objects of a store.
+pub(crate) type Called = BTreeMap<PathBuf, String>;
 
 impl Params<'_> {
     /// The tagger.
@@ -143,6 +148,11 @@ impl Params<'_> {
     /// A path, if it is given: relative to the project.
     pub(crate) fn path(&self, field: &str) -> Result<Option<PathBuf>> {
         Ok(self.text(field)?.map(|path| self.root.join(path)))
+    }
+
+    /// What a file is called in messages.
+    pub(crate) fn called(&self, path: &Path) -> String {
+        self.called.get(path).cloned().unwrap_or_else(|| path.display().to_string())
     }
 
     /// The text of a file, if its name is given.
@@ -243,8 +253,13 @@ impl Set {
 
     /// Make taggers; files of theirs are relative to `root`.
     pub fn in_project(wanted: &[Wanted], root: &Path) -> Result<Set> {
+        Set::calling(wanted, root, &Called::new())
+    }
+
+    /// The same, with other names of some files in messages.
+    pub(crate) fn calling(wanted: &[Wanted], root: &Path, called: &Called) -> Result<Set> {
         Set::with(wanted, |kind, one| {
-            let params = Params { tagger: &one.tagger, of: &one.params, root };
+            let params = Params { tagger: &one.tagger, of: &one.params, root, called };
             (kind.make)(&params).map(Some)
         })
         .and_then(|mut set| {

@@ -46,15 +46,15 @@ fn options(dir: &Path) -> Options {
     }
 }
 
+fn set(dir: &Path, name: &str) -> Against {
+    let file = dir.join(format!("sets/{name}.jsonl"));
+    Against { name: name.into(), called: file.display().to_string(), file, field: "question".into() }
+}
+
 fn run(dir: &Path, options: &Options, threads: usize) -> Decontaminated {
     let files = input_files(dir, "c/documents").unwrap();
-    let set = |name: &str| Against {
-        name: name.into(),
-        file: dir.join(format!("sets/{name}.jsonl")),
-        field: "question".into(),
-    };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-    let sets = [set("first"), set("second")];
+    let sets = [set(dir, "first"), set(dir, "second")];
     pool.install(|| decontaminate(&files, &sets, options, &Progress::default(), &Cancel::new()).unwrap())
 }
 
@@ -122,26 +122,106 @@ fn a_least_overlap_spares_documents_that_share_little() {
     let found = run(dir.path(), &Options { least: 0.5, exact: false, ..options(dir.path()) }, 2);
     // `both` shares one of three 5-grams with the first set, and the item of the second whole.
     assert_eq!(found.contaminated, 3);
-    let options = Options { least: 0.5, exact: false, n: 6, ..options(dir.path()) };
+    let clean = Some(dir.path().join("other"));
+    let options = Options { least: 0.5, exact: false, n: 6, clean, ..options(dir.path()) };
     let found = run(dir.path(), &options, 2);
     assert_eq!((found.contaminated, found.sets[0].hits), (3, 1));
     assert_eq!(ids(&rows(&options.report)), ["shared", "both", "whole"]);
-    assert_eq!(ids(&rows(&dir.path().join("clean/documents/a.jsonl.gz"))), ["clean"]);
+    assert_eq!(ids(&rows(&dir.path().join("other/documents/a.jsonl.gz"))), ["clean"]);
 }
 
 #[test]
 fn clean_documents_never_take_the_place_of_their_own_source() {
     let dir = folder();
     let files = input_files(dir.path(), "c/documents").unwrap();
-    let sets = [Against {
-        name: "first".into(),
-        file: dir.path().join("sets/first.jsonl"),
-        field: "question".into(),
-    }];
+    let sets = [set(dir.path(), "first")];
     let options = Options { clean: Some(dir.path().join("c")), ..options(dir.path()) };
     let told = decontaminate(&files, &sets, &options, &Progress::default(), &Cancel::new()).unwrap_err();
     assert!(told.to_string().contains("is read here, and would be written over"), "{told}");
     let sets = [Against { field: "answer".into(), ..sets[0].clone() }];
     let told = decontaminate(&files, &sets, &options, &Progress::default(), &Cancel::new()).unwrap_err();
     assert!(told.to_string().contains("first.jsonl`, line 1"), "{told}");
+}
+
+#[test]
+fn sets_that_were_brought_here_are_called_by_their_urls() {
+    let dir = folder();
+    let files = input_files(dir.path(), "c/documents").unwrap();
+    let told = |content: &str, memory: u64| {
+        let file = dir.path().join("copy-of-items.jsonl");
+        std::fs::write(&file, content).unwrap();
+        let called = "s3://sets/items.jsonl".into();
+        let sets = [Against { name: "items".into(), file, called, field: "question".into() }];
+        let options = Options { memory, ..options(dir.path()) };
+        let error = decontaminate(&files, &sets, &options, &Progress::default(), &Cancel::new());
+        error.unwrap_err().to_string()
+    };
+    let large = "{\"question\":\"x\"}\n".repeat(70_000);
+    for (content, memory) in [
+        ("{\"answer\":\"x\"}\n", 1 << 30),
+        ("{\"question\":[1]}\n", 1 << 30),
+        ("nonsense\n", 1 << 30),
+        ("{\"question\":\"\u{1}\"}\n", 1 << 30),
+        ("", 1 << 30),
+        (&large, 1 << 20),
+    ] {
+        let told = told(content, memory);
+        assert!(told.contains("`s3://sets/items.jsonl`") && !told.contains("copy-of"), "{told}");
+    }
+}
+
+#[test]
+fn finished_clean_documents_are_not_replaced_by_others() {
+    let dir = folder();
+    let hold = |pattern: &str, sets: &[Against], options: &Options| {
+        let files = input_files(dir.path(), pattern).unwrap();
+        decontaminate(&files, sets, options, &Progress::default(), &Cancel::new()).map(drop)
+    };
+    let (usual, first, second) = (options(dir.path()), set(dir.path(), "first"), set(dir.path(), "second"));
+    let one = std::slice::from_ref(&first);
+    hold("c/documents/a*", one, &usual).unwrap();
+    // The same again, elsewhere reported, and with more documents.
+    hold("c/documents/a*", one, &Options { report: dir.path().join("other.jsonl"), ..usual.clone() })
+        .unwrap();
+    hold("c/documents", one, &usual).unwrap();
+    let path = dir.path().join("clean/documents/a.jsonl.gz");
+    let kept = std::fs::read(&path).unwrap();
+    let told = |sets: &[Against], options: &Options| {
+        let error = hold("c/documents", sets, options).unwrap_err();
+        assert!(matches!(error, regimen_corpus::Error::OtherOutput { .. }), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), kept);
+        error.to_string()
+    };
+    let both = told(&[first.clone(), second.clone()], &usual);
+    assert!(both.contains("holds the decontamination against `first` ("), "{both}");
+    assert!(both.contains("this is the decontamination against `first`, `second` ("), "{both}");
+    told(std::slice::from_ref(&second), &usual);
+    // Nor where the attributes go elsewhere.
+    let elsewhere = Options { to: Some(dir.path().join("elsewhere")), n: 6, ..usual.clone() };
+    assert!(told(one, &elsewhere).contains("with other rules or options"));
+    std::fs::copy(&first.file, dir.path().join("moved.jsonl")).unwrap();
+    let moved = Against { file: dir.path().join("moved.jsonl"), ..first.clone() };
+    assert!(told(&[moved], &usual).contains("sets/first.jsonl`, and this is"));
+    std::fs::remove_dir_all(dir.path().join("clean")).unwrap();
+    hold("c/documents", &[second], &usual).unwrap();
+}
+
+#[test]
+fn clean_documents_are_written_by_one_process_at_a_time() {
+    let dir = folder();
+    let (files, sets) = (input_files(dir.path(), "c/documents").unwrap(), [set(dir.path(), "first")]);
+    let run = |options: &Options| {
+        decontaminate(&files, &sets, options, &Progress::default(), &Cancel::new()).map(drop)
+    };
+    let usual = options(dir.path());
+    run(&usual).unwrap();
+    let lock = dir.path().join("clean/documents/.regimen-notes/lock");
+    let lock = std::fs::File::options().write(true).open(lock).unwrap();
+    lock.lock().unwrap();
+    // Whatever else it writes.
+    let elsewhere = Options { to: Some(dir.path().join("elsewhere")), ..usual };
+    let error = run(&elsewhere).unwrap_err();
+    assert!(matches!(error, regimen_corpus::Error::InUse { .. }), "{error}");
+    lock.unlock().unwrap();
+    run(&elsewhere).unwrap();
 }

@@ -182,7 +182,12 @@ fn steps(dir: &Path, folder: &str, items: &str) -> (Summary, FolderStats, Decont
     };
     let mixed = mix(&[source], &options, &progress, &cancel).unwrap();
     assert!(mixed.sources[0].written.documents > 1000 && mixed.sources[0].edited > 1000);
-    let sets = [Against { name: "set".into(), file: dir.join(items), field: "question".into() }];
+    let sets = [Against {
+        name: "set".into(),
+        file: dir.join(items),
+        called: items.into(),
+        field: "question".into(),
+    }];
     let options = holding::Options {
         n: 7,
         exact: true,

@@ -29,10 +29,10 @@ pub fn decontaminate(context: &Context, args: &DecontaminateArgs) -> anyhow::Res
     apart(&plain_folders(&args.documents), args.to.as_deref()).explain()?;
     let mut sets = Vec::new();
     for given in &args.against {
-        let file = match given.to_str().filter(|url| is_url(url)) {
-            None => given.clone(),
+        let (file, called) = match given.to_str().filter(|url| is_url(url)) {
+            None => (given.clone(), given.display().to_string()),
             Some(url) => match &brought(context, url)?[..] {
-                [one] => one.full.clone(),
+                [one] => (one.full.clone(), one.path.clone()),
                 more => {
                     return Err(Fault::new(
                         format!("`{url}` means {} objects, and an evaluation set is one", more.len()),
@@ -41,7 +41,7 @@ pub fn decontaminate(context: &Context, args: &DecontaminateArgs) -> anyhow::Res
                 }
             },
         };
-        sets.push(Against { name: name_of(given), file, field: args.field.clone() });
+        sets.push(Against { name: name_of(given), file, called, field: args.field.clone() });
     }
     if let Some(i) = (1..sets.len()).find(|&i| sets[..i].iter().any(|other| other.name == sets[i].name)) {
         return Err(Fault::new(

@@ -8,7 +8,9 @@ use regimen_corpus::dolma::DOCUMENTS;
 use regimen_corpus::dolma::mix::Pack;
 use regimen_corpus::dolma::stats::{self, FolderStats};
 use regimen_corpus::dolma::tag::Progress;
-use regimen_corpus::inspect::export::{self, About, Claim, Exported, FolderExported, FolderOptions, Given};
+use regimen_corpus::inspect::export::{
+    self, About, Claim, Exported, FolderExported, FolderOptions, FolderRows, Given, RowOptions,
+};
 use regimen_recipe::InputFile;
 use serde_json::{Value, json};
 
@@ -98,13 +100,10 @@ fn formats(args: &CorpusExportArgs, folder: bool) -> anyhow::Result<Vec<&str>> {
     let mut seen = BTreeSet::new();
     formats.retain(|format| seen.insert(*format));
     let word = &args.corpus;
-    if let Some(rows) = formats.iter().find(|format| folder && ["dolma", "jsonl"].contains(*format)) {
-        return Err(Fault::new(
-            format!("`--format {rows}` does not go with `{word}`, whose documents are rows already"),
-            "`regimen corpus mix` writes them anew as JSON lines; parquet, texts and card are written of a folder",
-        ));
-    }
-    if !folder {
+    if folder {
+        let corpora = "finished corpora; attributes of a folder stay those of their experiments";
+        unfit(args.experiment.is_some(), "--experiment", word, corpora)?;
+    } else {
         let folders = "folders in Dolma's layout, and this is a finished corpus";
         unfit(args.attributes.is_some(), "--attributes", word, folders)?;
         unfit(args.memory.is_some(), "--memory", word, folders)?;
@@ -154,11 +153,7 @@ fn of_corpus<'f>(
     let manifest = &opened.artifact.manifest;
     let (corpus, key) = (&opened.corpus, manifest.key.to_string());
     let experiment = args.experiment.as_deref().unwrap_or("regimen");
-    let pack = match args.pack.as_deref() {
-        Some("zst") => Pack::Zst,
-        Some("none") => Pack::None,
-        _ => Pack::Gz,
-    };
+    let pack = pack(args);
     let mut done = Vec::new();
     for &format in formats {
         let exported = match format {
@@ -180,6 +175,14 @@ fn of_corpus<'f>(
         done.push((format, exported));
     }
     Ok(done)
+}
+
+fn pack(args: &CorpusExportArgs) -> Pack {
+    match args.pack.as_deref() {
+        Some("zst") => Pack::Zst,
+        Some("none") => Pack::None,
+        _ => Pack::Gz,
+    }
 }
 
 fn given(args: &CorpusExportArgs) -> Given {
@@ -209,24 +212,43 @@ fn of_folder<'f>(
         memory,
     };
     let counted = stats::Options { attributes: args.attributes.clone(), fields: args.names.fields(), memory };
+    let as_rows = RowOptions {
+        shard: args.shard,
+        pack: pack(args),
+        attributes: args.attributes.clone(),
+        fields: args.names.fields(),
+        memory,
+    };
+    let kinds = [("dolma", FolderRows::Dolma), ("jsonl", FolderRows::Flat)];
+    let kinds: Vec<_> = kinds.into_iter().filter(|(format, _)| has(format)).collect();
     let writes = options.tables || options.texts.is_some();
-    let passes = if writes { 2 } else { 1 };
+    // Rows are written as they are, whatever their attributes are.
+    let counts = writes || has("card");
+    let passes = u64::from(counts) + u64::from(writes) + kinds.len() as u64;
     let total = passes * files.iter().map(|file| file.bytes).sum::<u64>();
     let run = |progress: &Progress, cancel: &Cancel| {
-        let stats = stats::stats(files, &counted, progress, cancel)?;
+        let stats = match counts {
+            true => stats::stats(files, &counted, progress, cancel)?,
+            false => FolderStats::default(),
+        };
         let written = match writes {
             true => export::folder(files, &stats, &options, dir, progress, cancel)?,
             false => FolderExported::default(),
         };
-        Ok((stats, written))
+        let rows = kinds.iter().map(|(format, kind)| {
+            let rows = export::folder_rows(files, *kind, &as_rows, dir, progress, cancel)?;
+            Ok((*format, Some(rows)))
+        });
+        Ok((stats, written, rows.collect::<regimen_corpus::Result<Vec<_>>>()?))
     };
-    let Some((stats, written)) = step(context, "export", total, "nothing is kept", run)? else {
+    let Some((stats, written, rows)) = step(context, "export", total, "nothing is kept", run)? else {
         return Ok(None);
     };
     let card = if has("card") { Some(folder_card(args, files, &stats, dir)?) } else { None };
-    let all = [("parquet", written.tables), ("texts", written.texts), ("card", card)];
+    let tables = [("parquet", written.tables), ("texts", written.texts), ("card", card)];
+    let all = rows.into_iter().chain(tables);
     let name = |format: &str| formats.iter().copied().find(|known| *known == format);
-    Ok(Some(all.into_iter().filter_map(|(format, done)| Some((name(format)?, done?))).collect()))
+    Ok(Some(all.filter_map(|(format, done)| Some((name(format)?, done?))).collect()))
 }
 
 fn folder_card(

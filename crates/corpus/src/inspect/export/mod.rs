@@ -21,7 +21,9 @@ mod texts;
 pub use card::{card, folder_card};
 pub use dolma::dolma;
 pub use facts::{About, Given};
-pub use folder::{FolderExported, FolderOptions, folder, folder_key, last_changed};
+pub use folder::{
+    FolderExported, FolderOptions, FolderRows, RowOptions, folder, folder_key, folder_rows, last_changed,
+};
 pub use jsonl::jsonl;
 pub use parquet::parquet;
 pub use texts::texts;

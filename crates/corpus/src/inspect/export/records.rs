@@ -30,7 +30,22 @@ pub(super) fn records(facts: &Facts, what: What) -> Records {
         What::Attributes => ("One record a span that a tagger marked.", columns(spans)),
         What::Texts => ("One record a document with its text.", columns(texts)),
         // The same fields, but for the days, which are texts there.
+        What::Rows if facts.steps.is_empty() => {
+            let mut fields = columns(texts);
+            fields.push(field("metadata", "Object with what else the row says", "sc:Text"));
+            ("One record a document with its text.", fields)
+        }
         What::Rows => ("One record a document with its text.", columns(texts)),
+        What::DolmaRows if facts.steps.is_empty() => (
+            "One record a document with its text, in Dolma's layout, as it was read.",
+            vec![
+                field("id", "The source's own id", "sc:Text"),
+                field("text", "The text", "sc:Text"),
+                field("source", "Name of the source, in rows that know it", "sc:Text"),
+                field("created", "Moment of creation, in rows that know it", "sc:Text"),
+                field("metadata", "Object with what else the row says, in rows that have one", "sc:Text"),
+            ],
+        ),
         What::DolmaRows => (
             "One record a document with its text, in Dolma's layout.",
             vec![

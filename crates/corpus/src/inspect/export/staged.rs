@@ -1,4 +1,4 @@
-//! Files of texts that lie apart until all of them are whole.
+//! Files that lie apart until all of them are whole.
 
 use std::path::{Path, PathBuf};
 
@@ -14,9 +14,16 @@ pub(super) struct Staged {
 }
 
 impl Staged {
-    /// For files below `dir`. What killed processes left there is removed.
+    /// For files of texts below `dir`.
     pub fn new(dir: &Path) -> Result<Staged> {
-        let start = format!(".{FOLDER}.tmp");
+        let staged = Staged::named(dir, FOLDER)?;
+        fs::create_dir_all(&staged.base.join(FOLDER))?;
+        Ok(staged)
+    }
+
+    /// For files below `dir`, of a kind with this name. What killed processes left there is removed.
+    pub fn named(dir: &Path, kind: &str) -> Result<Staged> {
+        let start = format!(".{kind}.tmp");
         fs::create_dir_all(dir)?;
         let base = dir.join(format!("{start}{}", std::process::id()));
         for path in fs::list(dir)? {
@@ -25,7 +32,7 @@ impl Staged {
                 fs::remove_dir_all(&path)?;
             }
         }
-        fs::create_dir_all(&base.join(FOLDER))?;
+        fs::create_dir_all(&base)?;
         Ok(Staged { dir: dir.into(), base })
     }
 
@@ -34,7 +41,23 @@ impl Staged {
         &self.base
     }
 
-    /// Put the files in place of those of an earlier export.
+    /// Put `files` in place of those of an earlier export; both are relative to the folder.
+    pub fn replace(self, earlier: &[String], files: &[String]) -> Result<()> {
+        for file in files {
+            let path = self.dir.join(file);
+            fs::create_dir_all(path.parent().unwrap_or(&self.dir))?;
+            fs::rename(&self.base.join(file), &path)?;
+        }
+        for gone in earlier.iter().filter(|file| !files.contains(file)) {
+            let path = self.dir.join(gone);
+            fs::remove_file(&path)?;
+            // The folder of an experiment that is not exported any more; one that holds more stays.
+            let _ = path.parent().filter(|folder| *folder != self.dir).map(std::fs::remove_dir);
+        }
+        Ok(())
+    }
+
+    /// Put the files of texts in place of those of an earlier export.
     pub fn settle(self) -> Result<()> {
         let folder = self.dir.join(FOLDER);
         if folder.is_dir() {

@@ -1,7 +1,10 @@
 //! Documents in Dolma's layout in formats that other programs read: the tables that a corpus has, as far as a folder knows
-//! what is in them, and the texts.
+//! what is in them, the texts, and packed rows.
 
+mod flat;
 mod read;
+mod rows;
+mod sheets;
 mod write;
 
 use std::path::Path;
@@ -22,6 +25,7 @@ use crate::flow;
 use crate::memory::Memory;
 use crate::read::lines::Fields;
 use read::Reading;
+pub use rows::{FolderRows, RowOptions, folder_rows};
 use write::Writer;
 
 /// What to write of a folder.

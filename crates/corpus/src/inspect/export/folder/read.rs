@@ -22,7 +22,7 @@ use crate::read::chunk::Chunk;
 use crate::tag::Shape;
 
 /// What stands for a licence that nobody names.
-const NO_LICENCE: &str = "NOASSERTION";
+pub(super) const NO_LICENCE: &str = "NOASSERTION";
 
 /// A document as the tables have it.
 pub(super) struct Document {
