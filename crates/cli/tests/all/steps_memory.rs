@@ -43,10 +43,11 @@ fn rows(name: &str, words: &str, count: usize, bytes: usize) -> String {
     out
 }
 
-/// Every step, writing into `OUT`; `tag` comes before the mix that reads its attributes.
-const STEPS: [&str; 11] = [
+/// Every step, writing into `OUT`; `tag` comes before the mix and the export that read its attributes.
+const STEPS: [&str; 12] = [
     "tag documents --taggers gopher_v1,c4_v2,length --experiment x --to OUT/x",
     "mix documents --attributes OUT/x/ --drop gopher_v1.word_count<5 --edit c4_v2.lines_with_too_few_words --to OUT/mix --keep-map",
+    "export documents --attributes OUT/x/ --format dolma,jsonl --shard 10MB --to OUT/rows",
     "sample documents --fraction 0.9 --to OUT/fraction.jsonl",
     "sample documents --documents 40000 --to OUT/count.jsonl.gz",
     "dedup documents --by document --name a --to OUT/a",
@@ -141,7 +142,7 @@ fn long_documents_are_taken_one_after_the_other() {
     clear(&project, 64_000_000);
     std::fs::remove_dir_all(project.path("out64000000/x")).unwrap();
     for step in STEPS {
-        if step.starts_with("mix") {
+        if step.starts_with("mix") || step.starts_with("export") {
             let (peak, done) = run(&project, step, 64_000_000);
             done.refused(&["a.jsonl`, line 1: longer than", "--memory"]);
             assert!(peak <= FIXED + 64e6);

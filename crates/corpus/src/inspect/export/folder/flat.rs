@@ -59,10 +59,8 @@ fn others<'r>(row: &Row<'r>, place: &dyn Fn() -> Place) -> Result<BTreeMap<Cow<'
         Ok(entries.0)
     };
     let inner = row.metadata.map(RawValue::get).filter(|metadata| metadata.starts_with('{'));
-    let mut all: BTreeMap<_, _> = entries(row.line())?
-        .into_iter()
-        .filter(|(name, _)| !OWN.contains(&&**name) && !(name == "metadata" && inner.is_some()))
-        .collect();
+    let said = |name: &str| OWN.contains(&name) || name == "metadata" && inner.is_some();
+    let mut all: BTreeMap<_, _> = entries(row.line())?.into_iter().filter(|(name, _)| !said(name)).collect();
     if let Some(inner) = inner {
         all.extend(entries(inner)?);
     }

@@ -103,7 +103,7 @@ pub fn folder_rows(
     }
     let staged = Staged::named(dir, "rows")?;
     let memory = Arc::new(Memory::new(options.memory));
-    let sheets = Sheets::new(staged.base(), kind, options, &names, &memory);
+    let sheets = Sheets::new(staged.base(), kind, options, &names);
     let writing = Writing {
         kind,
         pack: PathBuf::from(format!("rows{}", options.pack.ending())),
@@ -111,7 +111,7 @@ pub fn folder_rows(
         progress,
         sheets: Mutex::new(Some(sheets)),
         done: Mutex::default(),
-        memory: Arc::clone(&memory),
+        memory,
     };
     flow::run(1, &writing, cancel)?;
     let (documents, files) = writing.done.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -263,7 +263,7 @@ impl<'w> Job for Writing<'w> {
     }
 
     fn take(&self, sheets: &mut Sheets<'w>, part: Part) -> Result<()> {
-        sheets.take(part)
+        sheets.take(&part)
     }
 
     fn close(&self, _: usize, sheets: Sheets<'w>) -> Result<()> {

@@ -2,7 +2,6 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 
 use regimen_base::fs;
 
@@ -10,7 +9,6 @@ use super::rows::{ATTRIBUTES, DOCUMENTS, FolderRows, RowOptions};
 use crate::dolma::packed::Packed;
 use crate::error::Result;
 use crate::inspect::export::shards::name;
-use crate::memory::{Memory, is_long};
 use crate::output::Output;
 use crate::read::stream::Packing;
 
@@ -35,7 +33,6 @@ pub(super) struct Sheets<'s> {
     options: &'s RowOptions,
     /// What the folders of the experiments are called.
     names: &'s [String],
-    memory: &'s Arc<Memory>,
     open: Option<Open>,
     documents: u64,
     shards: usize,
@@ -51,19 +48,13 @@ struct Open {
 
 impl<'s> Sheets<'s> {
     /// Files go below `base`.
-    pub fn new(
-        base: &'s Path,
-        kind: FolderRows,
-        options: &'s RowOptions,
-        names: &'s [String],
-        memory: &'s Arc<Memory>,
-    ) -> Sheets<'s> {
+    pub fn new(base: &'s Path, kind: FolderRows, options: &'s RowOptions, names: &'s [String]) -> Sheets<'s> {
         let (open, files) = (None, Vec::new());
-        Sheets { base, kind, options, names, memory, open, documents: 0, shards: 0, files }
+        Sheets { base, kind, options, names, open, documents: 0, shards: 0, files }
     }
 
     /// The next documents.
-    pub fn take(&mut self, part: Part) -> Result<()> {
+    pub fn take(&mut self, part: &Part) -> Result<()> {
         let ends = self.ends(&part.lengths);
         let all = part.lengths.len();
         if ends.iter().all(|&end| end == all) {
@@ -72,7 +63,6 @@ impl<'s> Sheets<'s> {
             return if ends.is_empty() { Ok(()) } else { self.end() };
         }
         // A file ends inside: what is packed together goes into two.
-        let _long = part.sheets.iter().any(|sheet| is_long(sheet.len())).then(|| self.memory.long());
         let pack = self.options.pack.ending();
         let unpacked: Vec<Vec<u8>> =
             part.sheets.iter().map(|sheet| unpacked(pack, sheet)).collect::<Result<_>>()?;
