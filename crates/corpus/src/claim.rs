@@ -79,6 +79,21 @@ impl Claim {
         })
     }
 
+    /// Check that nothing whose names begin with `below` is finished in `folder`, whatever it was made of: that of a step which
+    /// keeps its notes in another folder.
+    ///
+    /// # Errors
+    /// [`Error::OtherOutput`].
+    pub fn alone(&self, folder: &Path, below: &str) -> Result<()> {
+        let Some(there) = there(folder) else { return Ok(()) };
+        let at = |output: &String| output.starts_with(below) && folder.join(output).exists();
+        if !there.outputs.iter().any(at) {
+            return Ok(());
+        }
+        let (there, here) = (format!("the {}", there.what), format!("the {}", self.what));
+        Err(Error::OtherOutput { folder: folder.display().to_string(), there, here })
+    }
+
     /// What is finished in `folder` and still there, relative to it.
     pub fn outputs(folder: &Path) -> Vec<String> {
         let outputs = there(folder).map(|there| there.outputs).unwrap_or_default();
@@ -180,6 +195,14 @@ mod tests {
         other.check(&out).unwrap();
         std::fs::write(out.join("0.jsonl"), "begun").unwrap();
         other.check(&out).unwrap();
+        // A step that keeps its notes elsewhere asks for its part of the folder.
+        other.alone(&out, "documents/").unwrap();
+        std::fs::create_dir(out.join("documents")).unwrap();
+        std::fs::write(out.join("documents/0.jsonl"), "").unwrap();
+        of("web", "rules", &[]).settle(&out, ["documents/0.jsonl".to_string()]).unwrap();
+        other.alone(&out, "texts/").unwrap();
+        let told = other.alone(&out, "documents/").unwrap_err().to_string();
+        assert!(told.contains("the mix of `web`") && told.contains("the mix of `wiki`"), "{told}");
     }
 
     #[cfg(unix)]

@@ -190,6 +190,9 @@ pub(crate) fn hold(path: &Path) -> Result<Held> {
     hold_by(path, "lock")
 }
 
+/// The lock of exports.
+pub(crate) const EXPORT: &str = "export.lock";
+
 /// The same by a lock of another name.
 pub(crate) fn hold_by(path: &Path, name: &str) -> Result<Held> {
     let folder = path.with_file_name(NOTES);

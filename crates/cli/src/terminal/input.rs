@@ -32,6 +32,13 @@ impl Input {
         Ok(Input { terminal })
     }
 
+    /// Whether the terminal is not there any more.
+    pub fn is_gone(&self) -> bool {
+        let stdin = io::stdin();
+        let fd = self.terminal.as_ref().map_or(stdin.as_fd(), |file| file.as_fd());
+        gone(fd, Duration::ZERO).unwrap_or(true)
+    }
+
     /// Wait for what comes next.
     ///
     /// crossterm reads a terminal that was closed for ever, without a pause, so that is looked at before it may read.

@@ -51,6 +51,14 @@ pub fn run(view: &mut impl Show, cancel: &Cancel) -> anyhow::Result<u8> {
 fn shown(view: &mut impl Show, cancel: &Cancel) -> io::Result<u8> {
     let mut screen = Screen::open()?;
     let input = Input::open()?;
+    match until_over(view, cancel, &mut screen, &input) {
+        // Not every error of a terminal that went away says so: its size is asked for in several ways.
+        Err(_) if input.is_gone() => Ok(INTERRUPTED),
+        over => over,
+    }
+}
+
+fn until_over(view: &mut impl Show, cancel: &Cancel, screen: &mut Screen, input: &Input) -> io::Result<u8> {
     let mut size = (0, 0);
     let mut fresh = false;
     loop {

@@ -4,11 +4,13 @@
 //! points, scores with five digits behind the point, as Dolma writes them. An attribute without a span is left out. A label is the
 //! name of an attribute of its own, with its probability as the score.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::io::Write as _;
 
 use super::offsets::Offsets;
 use super::row::Row;
-use crate::tag::{Set, Shape, Span, Tags};
+use crate::tag::{Set, SetAttribute, Shape, Span, Tags};
 
 /// Writes rows for the taggers of a set.
 pub(crate) struct Writer {
@@ -16,8 +18,8 @@ pub(crate) struct Writer {
     names: Vec<Name>,
 }
 
-/// What is written for an attribute.
-enum Name {
+/// What is written for an attribute, each name as JSON with a colon.
+pub(crate) enum Name {
     /// Its spans under this name.
     Spans(String),
     /// The score behind a label under one of these names, by label.
@@ -26,30 +28,69 @@ enum Name {
     Score,
 }
 
+impl Name {
+    /// What is written in `experiment` for attributes: their taggers, names, shapes and labels.
+    pub fn all<'a>(
+        experiment: &str,
+        attributes: impl Iterator<Item = (&'a str, &'a str, Shape, &'a [String])>,
+    ) -> Vec<Name> {
+        let mut names: Vec<Name> = Vec::new();
+        for (tagger, attribute, shape, labels) in attributes {
+            let key = |last: &str| format!("\"{}\":", [experiment, tagger, last].map(name).join("__"));
+            names.push(if shape == Shape::Label {
+                Name::Label(label_names(labels).iter().map(|label| key(label)).collect())
+            } else if matches!(names.last(), Some(Name::Label(_))) {
+                Name::Score
+            } else {
+                Name::Spans(key(attribute))
+            });
+        }
+        names
+    }
+}
+
 /// A name as Dolma makes one: other characters than letters, digits and `_` become `_`.
 pub(crate) fn name(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect()
 }
 
-/// `EXPERIMENT__TAGGER__ATTRIBUTE` as Dolma writes it.
-pub(crate) fn full(experiment: &str, tagger: &str, attribute: &str) -> String {
-    [experiment, tagger, attribute].map(name).join("__")
+/// The names of attributes that labels become, each another one. Where [`name`] would make two labels one name, or one that
+/// reads as several, other characters are `u` and their code point.
+fn label_names(labels: &[String]) -> Vec<String> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    labels.iter().for_each(|label| *counts.entry(name(label)).or_default() += 1);
+    let mut taken = BTreeSet::new();
+    let own = |label: &String| {
+        let plain = name(label);
+        let clear = counts[&plain] == 1 && !plain.contains("__") && plain.trim_matches('_') == plain;
+        let mut made = if clear && !plain.is_empty() { plain } else { spelled(label) };
+        // A label may be spelled as another one is written.
+        while !taken.insert(made.clone()) {
+            made.push('u');
+        }
+        made
+    };
+    labels.iter().map(own).collect()
+}
+
+/// A label in letters and digits alone.
+fn spelled(label: &str) -> String {
+    let mut out = String::new();
+    for c in label.chars() {
+        match c {
+            c if c.is_ascii_alphanumeric() => out.push(c),
+            // Nothing can go wrong in writing to memory.
+            c => drop(write!(out, "u{:04X}", u32::from(c))),
+        }
+    }
+    if out.is_empty() { "u".into() } else { out }
 }
 
 impl Writer {
     /// For the attributes of `set` in `experiment`.
-    pub fn new(set: &Set, experiment: &str) -> Writer {
-        let key = |tagger: &str, last: &str| format!("\"{}\":", full(experiment, tagger, last));
-        let mut names: Vec<Name> = Vec::with_capacity(set.attributes().len());
-        for one in set.attributes() {
-            names.push(if one.attribute.shape == Shape::Label {
-                Name::Label(one.labels.iter().map(|label| key(&one.tagger, label)).collect())
-            } else if matches!(names.last(), Some(Name::Label(_))) {
-                Name::Score
-            } else {
-                Name::Spans(key(&one.tagger, one.attribute.name))
-            });
-        }
+    pub fn new<'s>(set: &'s Set, experiment: &str) -> Writer {
+        let of = |a: &'s SetAttribute| (&*a.tagger, a.attribute.name, a.attribute.shape, &*a.labels);
+        let names = Name::all(experiment, set.attributes().iter().map(of));
         Writer { names }
     }
 
@@ -201,6 +242,15 @@ mod tests {
         assert_eq!(of("my_exp__c4_v2__lines_with_too_few_words"), "[[17,20,1.0]]");
         assert_eq!(of("my_exp__length__bytes"), "[[0,20,21.0]]");
         assert_eq!(of("my_exp__c4_v2__has_javascript"), "null");
+    }
+
+    #[test]
+    fn every_label_has_a_name_of_its_own() {
+        let names =
+            |labels: &[&str]| label_names(&labels.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(names(&["en", "zh-Hant", "eng_Latn"]), ["en", "zh_Hant", "eng_Latn"]);
+        assert_eq!(names(&["C#", "C+", "Cu0023"]), ["Cu0023", "Cu002B", "Cu0023u"]);
+        assert_eq!(names(&["体育", "科技", "a__b", ""]), ["u4F53u80B2", "u79D1u6280", "au005Fu005Fb", "u"]);
     }
 
     #[test]

@@ -205,6 +205,8 @@ pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel
         file.map_or(Ok(()), |file| job.fits(file))?;
         return Err(error);
     }
+    // What was taken while an earlier file was read may have been too much together with that alone.
+    files.len().checked_sub(1).map_or(Ok(()), |last| job.fits(last))?;
     let parts = Parts::new(files, (0..files.len()).map(|i| job.path(i)).collect())?;
     let documents = parts.all.documents;
     if documents > 0 && parts.all.compared == 0 {

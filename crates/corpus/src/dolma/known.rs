@@ -3,8 +3,7 @@
 //! Files do not declare their attributes; they have those that some row has. So rows are looked through until every name
 //! that is asked for is met, before a document is read. A name that our taggers declare counts as met with any other
 //! attribute of the same tagger in the same experiment: its tagger ran, and found nothing yet. Such names are what their
-//! tagger declares (one number, a mark, spans); all others are spans. Labels, such as languages, are attributes of their own, and
-//! one counts as met when a row has it.
+//! tagger declares (one number, a mark, spans); all others are spans, labels such as languages too: nobody can say which a model has.
 //!
 //! A name may be written as it stands in the file (`rules__gopher_v1__word_count`) or, where that leaves no doubt, without
 //! its experiment and as the stage `corpus` has it (`gopher_v1.word_count`).
@@ -38,9 +37,6 @@ impl Met {
         }
         match declared(full) {
             None => drop(self.names.insert(full.into(), Shape::Spans)),
-            Some((_, kind)) if score_of_label(kind).is_some() => {
-                self.names.insert(full.into(), Shape::Value);
-            }
             Some((prefix, kind)) => {
                 for attribute in kind.attributes {
                     self.names.insert(format!("{prefix}{}", name(attribute.name)), attribute.shape);
@@ -97,21 +93,12 @@ fn declared(full: &str) -> Option<(&str, &'static Kind)> {
                 None => continue,
             };
             let (prefix, rest) = full.split_at(at + middle.len());
-            if score_of_label(kind).is_some()
-                || kind.attributes.iter().any(|attribute| name(attribute.name) == rest)
-            {
+            if kind.attributes.iter().any(|attribute| name(attribute.name) == rest) {
                 return Some((prefix, kind));
             }
         }
     }
     None
-}
-
-/// What the score of a label is, if the tagger finds labels: in files each of these is an attribute of its own, and nobody can
-/// say which ones a model has.
-fn score_of_label(kind: &'static Kind) -> Option<&'static Attribute> {
-    let label = kind.attributes.iter().position(|attribute| attribute.shape == Shape::Label)?;
-    kind.attributes.get(label + 1)
 }
 
 /// The tagger of ours that declares an attribute, by its name in a file; none for names of others.
@@ -123,7 +110,7 @@ pub(crate) fn kind_of(full: &str) -> Option<&'static Kind> {
 fn attribute_of(full: &str) -> Option<&'static Attribute> {
     let (prefix, kind) = declared(full)?;
     let own = &full[prefix.len()..];
-    score_of_label(kind).or_else(|| kind.attributes.iter().find(|attribute| name(attribute.name) == own))
+    kind.attributes.iter().find(|attribute| name(attribute.name) == own)
 }
 
 /// What one of our taggers declares an attribute to be, by its name in a file; none for names of others.
@@ -234,11 +221,11 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_names_and_those_that_no_row_has_are_not_met() {
-        let met = met(&["x__languages__en"]);
-        assert_eq!(met.find("languages.en").unwrap(), ("x__languages__en", Shape::Value));
+    fn labels_are_names_as_those_of_others_are() {
+        let met = met(&["x__languages__en", "classes__length__words"]);
+        assert_eq!(met.find("languages.en").unwrap(), ("x__languages__en", Shape::Spans));
         assert!(met.find("languages.de").is_err() && met.find("languages.score").is_err());
-        assert_eq!(attribute_of("x__languages__en").unwrap().range, (0.0, 1.0));
+        assert_eq!(met.find("length.words").unwrap().1, Shape::Value);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::corpus::Corpus;
 use crate::funnel::Count;
 use crate::tag::Shape;
 
-/// Stands for documents that were tagged and have no label: texts without letters.
+/// Stands for documents that were tagged and have no label, such as texts without letters, which have no language.
 pub const NO_LABEL: &str = "(none)";
 
 /// Documents that are counted between two looks at the sums.

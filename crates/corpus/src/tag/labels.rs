@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::classify::{PREFIX, ROOM, no_model, on_one_line};
 use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, fraction, label};
 use crate::fasttext::Model;
-use crate::language::{Identifier, LIMIT};
+use crate::language::{Identifier, LIMIT, head};
 
 static LANGUAGE: [Attribute; 2] = [
     label("label", "the likeliest language: its ISO 639 code, or the label of `model`"),
@@ -90,7 +90,11 @@ struct Languages {
 impl Tagger for Languages {
     fn tag(&self, document: &Document, _: &mut Scratch, out: &mut Tags) {
         ROOM.with_borrow_mut(|(scratch, _)| {
-            let Ok(guesses) = self.identifier.detect(scratch, document.view.text, LIMIT, 1) else { return };
+            let text = head(document.view.text, LIMIT);
+            if !text.chars().any(char::is_alphabetic) {
+                return;
+            }
+            let Ok(guesses) = self.identifier.detect(scratch, text, LIMIT, 1) else { return };
             put(&self.labels, guesses.first().map(|guess| (guess.code, guess.score)), out);
         });
     }
@@ -182,6 +186,8 @@ mod tests {
             let labels: Vec<&str> = found.iter().flatten().map(|found| found.0.as_str()).collect();
             assert_eq!(labels, ["spam", "trees", "code"], "{tagger}");
         }
+        // A model has an answer to every line.
+        assert_eq!(found("languages", &params, &["12, 3"]), [None]);
         let none = Set::new(&[Wanted::named("classes")]).err().unwrap().to_string();
         assert!(none.contains("`model`"), "{none}");
     }

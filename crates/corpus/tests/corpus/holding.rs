@@ -3,10 +3,11 @@
 use std::io::Read;
 use std::path::Path;
 
-use regimen_base::Cancel;
+use regimen_base::{Cancel, Hash256};
 use regimen_corpus::dolma::Fields;
 use regimen_corpus::dolma::decontaminate::{Against, Decontaminated, Options, decontaminate};
 use regimen_corpus::dolma::tag::Progress;
+use regimen_corpus::inspect::export::{Claim, hold_documents};
 use regimen_recipe::input_files;
 use serde_json::{Value, json};
 
@@ -204,6 +205,26 @@ fn finished_clean_documents_are_not_replaced_by_others() {
     assert!(told(&[moved], &usual).contains("sets/first.jsonl`, and this is"));
     std::fs::remove_dir_all(dir.path().join("clean")).unwrap();
     hold("c/documents", &[second], &usual).unwrap();
+}
+
+#[test]
+fn clean_documents_and_exports_do_not_replace_each_other() {
+    let dir = folder();
+    let (files, sets) = (input_files(dir.path(), "c/documents").unwrap(), [set(dir.path(), "first")]);
+    let run = || decontaminate(&files, &sets, &options(dir.path()), &Progress::default(), &Cancel::new());
+    let clean = dir.path().join("clean");
+    std::fs::create_dir_all(clean.join("documents")).unwrap();
+    std::fs::write(clean.join("documents/a.jsonl.gz"), "exported").unwrap();
+    let claim = || Claim::new("export of `c`".into(), Hash256::of(b"c"), &[], &clean);
+    claim().settle(&clean, ["documents/a.jsonl.gz".to_string()]).unwrap();
+    let told = run().unwrap_err().to_string();
+    assert!(told.contains("holds the export of `c`"), "{told}");
+    assert_eq!(std::fs::read(clean.join("documents/a.jsonl.gz")).unwrap(), b"exported");
+    std::fs::remove_dir_all(&clean).unwrap();
+    run().unwrap();
+    let told = hold_documents(&clean, &claim()).unwrap_err().to_string();
+    assert!(told.contains("holds the decontamination against `first`"), "{told}");
+    hold_documents(&dir.path().join("other"), &claim()).unwrap();
 }
 
 #[test]

@@ -280,4 +280,11 @@ fn the_earliest_fault_is_told_whatever_was_read_of_later_files() {
         let error = marked(dir.path(), 500, threads, memory).unwrap_err().to_string();
         assert!(error.contains(told), "{threads} threads: {error}");
     }
+    // Each of these fits, and only both together do not.
+    let files = [("c/documents/0.jsonl", whole[..4].concat()), ("c/documents/1.jsonl", whole[4..8].concat())];
+    let dir = project(&files.each_ref().map(|(path, rows)| (*path, rows.as_bytes())));
+    for threads in [1, 2, 4] {
+        let error = marked(dir.path(), 500, threads, fewer).unwrap_err();
+        assert!(matches!(error, regimen_corpus::Error::SuffixMemory { .. }), "{threads} threads: {error}");
+    }
 }

@@ -9,13 +9,13 @@ use super::{Against, Options, Outputs};
 use crate::claim::Claim;
 use crate::dolma::folder::nothing_else;
 use crate::error::Result;
-use crate::output::{Held, hold};
+use crate::output::{EXPORT, Held, hold, hold_by};
 
 /// The folder, for this process and this output alone.
 pub(super) struct Clean {
     documents: PathBuf,
     claim: Claim,
-    _held: Held,
+    _held: [Held; 2],
 }
 
 impl Clean {
@@ -36,6 +36,9 @@ impl Clean {
         nothing_else(&documents, &written)?;
         let claim = claim(files, sets, options, &documents);
         claim.check(&documents)?;
+        // An export writes documents as well, and keeps its notes in the folder itself.
+        let held = [held, hold_by(&folder.join("files"), EXPORT)?];
+        claim.alone(folder, "documents/")?;
         Ok(Clean { documents, claim, _held: held })
     }
 

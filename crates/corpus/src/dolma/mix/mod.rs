@@ -217,6 +217,9 @@ pub fn mix(sources: &[Source], options: &Options, progress: &Progress, cancel: &
     let documents = options.to.join("documents");
     let claim = claim(sources, options, &documents);
     claim.check(&documents)?;
+    if let Some(folder) = documents.parent() {
+        claim.alone(folder, "documents/")?;
+    }
     tidy(&groups.iter().map(|group| group.counted.clone()).collect::<Vec<_>>());
     let run = |fractions: Option<&[f64]>| -> Result<(Vec<Counts>, u64)> {
         let pass = Pass::new(sources, &judges, &groups, fractions, progress, &memory);

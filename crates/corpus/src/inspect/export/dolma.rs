@@ -14,22 +14,23 @@ use serde_json::value::RawValue;
 use super::Exported;
 use super::shards::{field, json, name, shards, write};
 use crate::corpus::Corpus;
-use crate::dolma::attributes;
+use crate::dolma::attributes::{self, Name};
 use crate::dolma::folder::nothing_else;
 use crate::dolma::mix::Pack;
 use crate::dolma::offsets::Offsets;
 use crate::error::Result;
 use crate::inspect::date::date;
 use crate::inspect::pieces::Kept;
-use crate::tag::Shape;
+use crate::names::AttributeName;
+use crate::tag::{Shape, label_of};
 
 /// Write the kept documents and their tags below `dir`. `key` is that of the corpus, `shard` the bytes of text in a
 /// file, `pack` how files are packed, `experiment` names the attributes. Files that are there already are passed over.
 ///
 /// # Errors
 /// [`crate::Error::File`], and [`crate::Error::Damaged`] for a damaged corpus.
-pub fn dolma(
-    corpus: &Corpus,
+pub fn dolma<'c>(
+    corpus: &'c Corpus,
     key: &str,
     dir: &Path,
     experiment: &str,
@@ -38,12 +39,8 @@ pub fn dolma(
 ) -> Result<Exported> {
     let mut out = Exported::default();
     let experiment = attributes::name(experiment);
-    let names: Vec<String> = corpus
-        .names()
-        .attributes
-        .iter()
-        .map(|a| attributes::full(&experiment, &a.tagger, if a.shape == Shape::Label { "" } else { &a.name }))
-        .collect();
+    let of = |a: &'c AttributeName| (&*a.tagger, &*a.name, a.shape, &*a.labels);
+    let names = Name::all(&experiment, corpus.names().attributes.iter().map(of));
     let shards = shards(corpus, shard.max(1));
     let within = |folder: &str| {
         let folder = dir.join(folder);
@@ -121,7 +118,7 @@ fn others(metadata: &str, has_span: bool, out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-fn tags(corpus: &Corpus, names: &[String], ordinal: u32, out: &mut Vec<u8>) -> Result<u64> {
+fn tags(corpus: &Corpus, names: &[Name], ordinal: u32, out: &mut Vec<u8>) -> Result<u64> {
     let text = corpus.text(ordinal)?.unwrap_or_default();
     let length = text.len() as u32;
     let map = corpus.keep_map(ordinal)?;
@@ -136,23 +133,15 @@ fn tags(corpus: &Corpus, names: &[String], ordinal: u32, out: &mut Vec<u8>) -> R
     let all = corpus.tags(ordinal)?;
     for (slot, (tagged, name)) in all.iter().zip(names).enumerate() {
         let mut any = false;
-        if slot > 0 && all[slot - 1].attribute.shape == Shape::Label {
-            // It is the number of the label.
-            continue;
-        }
-        if tagged.attribute.shape == Shape::Label {
-            if let (Some(label), Some(sure)) = (tagged.label(), all.get(slot + 1)) {
-                if !std::mem::take(&mut first) {
-                    out.push(b',');
-                }
-                json(&format!("{name}{}", attributes::name(label)), out);
-                let end = offsets.code_points(text, length);
-                let sure = sure.spans.first().map_or(0.0, |span| span.score);
-                let _ = write!(out, ":[[0,{end},{}]]", score(sure));
+        let (name, spans) = match name {
+            Name::Spans(name) => (name.as_str(), &tagged.spans[..]),
+            Name::Label(names) => {
+                let sure = all.get(slot + 1).map_or(&[][..], |sure| &sure.spans[..]);
+                label_of(&tagged.spans, names).map_or(("", &[][..]), |name| (name, sure))
             }
-            continue;
-        }
-        for span in &tagged.spans {
+            Name::Score => continue,
+        };
+        for span in spans {
             let range = match tagged.attribute.shape {
                 Shape::Spans => kept.span(span.start, span.end),
                 Shape::Value | Shape::Flag | Shape::Label => Some((0, length)),
@@ -167,8 +156,8 @@ fn tags(corpus: &Corpus, names: &[String], ordinal: u32, out: &mut Vec<u8>) -> R
                 if !first {
                     out.push(b',');
                 }
-                json(name, out);
-                out.extend_from_slice(b":[");
+                out.extend_from_slice(name.as_bytes());
+                out.push(b'[');
             }
             (any, first) = (true, false);
             let (start, end) = (offsets.code_points(text, start), offsets.code_points(text, end));

@@ -36,7 +36,18 @@ pub use crate::output::Held;
 /// # Errors
 /// [`crate::Error::InUse`] if another process writes into it.
 pub fn hold(dir: &std::path::Path) -> crate::Result<Held> {
-    crate::output::hold_by(&dir.join("files"), "export.lock")
+    crate::output::hold_by(&dir.join("files"), crate::output::EXPORT)
+}
+
+/// Hold the documents of a folder, which other steps write as well, for an export of `claim`, until what is given back is dropped.
+///
+/// # Errors
+/// [`crate::Error::InUse`], and [`crate::Error::OtherOutput`] if they are the finished output of another step.
+pub fn hold_documents(dir: &std::path::Path, claim: &Claim) -> crate::Result<Held> {
+    let documents = dir.join(crate::dolma::DOCUMENTS);
+    let held = crate::output::hold(&documents.join("files"))?;
+    claim.alone(&documents, "")?;
+    Ok(held)
 }
 
 /// What an export came to.
