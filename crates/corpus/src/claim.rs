@@ -51,7 +51,7 @@ impl Claim {
     pub fn check(&self, folder: &Path) -> Result<()> {
         let Some(there) = there(folder) else {
             if begun(folder).is_empty() {
-                forget(folder, Vec::new())?;
+                forget(folder, &[])?;
             }
             let note = place(folder);
             return if note.exists() { Ok(fs::remove_file(&note)?) } else { Ok(()) };
@@ -108,8 +108,9 @@ impl Claim {
         fs::remove_leftovers(&folder.join(NOTES));
         fs::write_json(&place(folder), &self)?;
         // What another format was stopped at is still only begun.
-        let begun = begun(folder).into_iter().filter(|file| self.outputs.binary_search(file).is_err());
-        forget(folder, begun.collect())
+        let mut begun = begun(folder);
+        begun.retain(|file| self.outputs.binary_search(file).is_err());
+        forget(folder, &begun)
     }
 }
 
@@ -129,7 +130,7 @@ fn begun(folder: &Path) -> Vec<String> {
 }
 
 /// Forget what was begun but for these files.
-fn forget(folder: &Path, but: Vec<String>) -> Result<()> {
+fn forget(folder: &Path, but: &[String]) -> Result<()> {
     let note = begun_place(folder);
     // Anything else of that name is the note of a file.
     if fs::read_json::<Vec<String>>(&note).is_err() {

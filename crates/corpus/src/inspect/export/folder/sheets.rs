@@ -146,7 +146,7 @@ impl<'s> Sheets<'s> {
                 let to = ends.peek().copied().unwrap_or(behind).min(behind);
                 let part = match cut {
                     true => {
-                        Some(packed(sheet.pack, rows.by_ref().take(to - at).flatten().copied().collect())?)
+                        Some(packed(sheet.pack, rows.by_ref().take(to - at).collect::<Vec<_>>().concat())?)
                     }
                     false => None,
                 };
