@@ -50,6 +50,9 @@ impl Claim {
     /// [`Error::OtherOutput`].
     pub fn check(&self, folder: &Path) -> Result<()> {
         let Some(there) = there(folder) else {
+            if begun(folder).is_empty() {
+                forget(folder, &[])?;
+            }
             let note = place(folder);
             return if note.exists() { Ok(fs::remove_file(&note)?) } else { Ok(()) };
         };
@@ -100,16 +103,58 @@ impl Claim {
         outputs.into_iter().filter(|output| folder.join(output).exists()).collect()
     }
 
+    /// What is finished in `folder`, or begun to be put there, and still there, relative to it.
+    pub(crate) fn placed(folder: &Path) -> Vec<String> {
+        sorted(Claim::outputs(folder).into_iter().chain(begun(folder)).collect())
+    }
+
+    /// Say in `folder` that `files`, relative to it, are put there from now on, so that whoever is stopped on the way knows them
+    /// again until they are settled.
+    pub(crate) fn begin(folder: &Path, files: &[String]) -> Result<()> {
+        fs::create_dir_all(&folder.join(NOTES))?;
+        let all = sorted(begun(folder).iter().chain(files).cloned().collect());
+        Ok(fs::write_json(&begun_place(folder), &all)?)
+    }
+
     /// Say in `folder` that `outputs`, relative to it, are finished.
     pub fn settle(mut self, folder: &Path, outputs: impl IntoIterator<Item = String>) -> Result<()> {
         self.outputs = sorted(outputs.into_iter().chain(Claim::outputs(folder)).collect());
         fs::create_dir_all(&folder.join(NOTES))?;
-        Ok(fs::write_json(&place(folder), &self)?)
+        fs::remove_leftovers(&folder.join(NOTES));
+        fs::write_json(&place(folder), &self)?;
+        // What another format was stopped at is still only begun.
+        let mut begun = begun(folder);
+        begun.retain(|file| self.outputs.binary_search(file).is_err());
+        forget(folder, &begun)
     }
 }
 
 fn place(folder: &Path) -> PathBuf {
     folder.join(NOTES).join("made.json")
+}
+
+/// The note of files that are begun to be put in their places.
+fn begun_place(folder: &Path) -> PathBuf {
+    folder.join(NOTES).join("rows.json")
+}
+
+/// What was begun to be put in a folder and is still there. A note that cannot be read says nothing.
+fn begun(folder: &Path) -> Vec<String> {
+    let begun: Vec<String> = fs::read_json(&begun_place(folder)).unwrap_or_default();
+    begun.into_iter().filter(|file| folder.join(file).exists()).collect()
+}
+
+/// Forget what was begun but for these files.
+fn forget(folder: &Path, but: &[String]) -> Result<()> {
+    let note = begun_place(folder);
+    // Anything else of that name is the note of a file.
+    if fs::read_json::<Vec<String>>(&note).is_err() {
+        return Ok(());
+    }
+    match but.is_empty() {
+        true => Ok(fs::remove_file(&note)?),
+        false => Ok(fs::write_json(&note, &but)?),
+    }
 }
 
 /// What was made in a folder, if some of it is still there. A note that cannot be read says nothing.
@@ -203,6 +248,38 @@ mod tests {
         other.alone(&out, "texts/").unwrap();
         let told = other.alone(&out, "documents/").unwrap_err().to_string();
         assert!(told.contains("the mix of `web`") && told.contains("the mix of `wiki`"), "{told}");
+    }
+
+    #[test]
+    fn what_is_begun_is_known_until_it_is_settled_or_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path();
+        let note = out.join(NOTES).join("rows.json");
+        let claim = || Claim::new("export".into(), Hash256::of(b"k"), &[], out);
+        let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+        std::fs::write(out.join("a.jsonl"), "").unwrap();
+        std::fs::write(out.join("b.jsonl"), "").unwrap();
+        Claim::begin(out, &names(&["c.jsonl", "a.jsonl"])).unwrap();
+        Claim::begin(out, &names(&["b.jsonl"])).unwrap();
+        claim().check(out).unwrap();
+        assert_eq!(Claim::placed(out), ["a.jsonl", "b.jsonl"]);
+        // What is not finished with the rest stays begun.
+        claim().settle(out, names(&["b.jsonl"])).unwrap();
+        assert_eq!(begun(out), ["a.jsonl"]);
+        claim().settle(out, names(&["a.jsonl"])).unwrap();
+        assert!(!note.exists());
+        assert_eq!(Claim::placed(out), ["a.jsonl", "b.jsonl"]);
+        // What was taken away is not known when it comes again.
+        Claim::begin(out, &names(&["a.jsonl"])).unwrap();
+        std::fs::remove_file(out.join("a.jsonl")).unwrap();
+        std::fs::remove_file(out.join("b.jsonl")).unwrap();
+        claim().check(out).unwrap();
+        assert!(!note.exists() && !place(out).exists());
+        // The note of a file that is called so is another one.
+        std::fs::write(&note, "{}").unwrap();
+        claim().check(out).unwrap();
+        claim().settle(out, names(&["rows"])).unwrap();
+        assert!(note.exists());
     }
 
     #[cfg(unix)]

@@ -1,6 +1,6 @@
 //! Folders as packed rows: `corpus export --format dolma,jsonl` of documents in Dolma's layout.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
 
@@ -154,8 +154,19 @@ fn rows_are_written_where_nothing_else_is() {
     export("web", "out", &["dolma"]).refused(&["`out` holds the export of `wiki`", "name another folder"]);
     export("out", "out", &["dolma"]).refused(&["`out` holds the export of `wiki`"]);
     export("wiki", "out", &["dolma", "--experiment", "e"]).refused(&["`--experiment`", "finished corpora"]);
+    let attributes = ["jsonl", "--attributes", "dup"];
+    export("wiki", "flat", &attributes).refused(&["`--attributes`", "`--format jsonl`", "dolma, parquet"]);
+    export("wiki", "flat", &["jsonl,dolma", "--attributes", "dup"]).fine();
     let twice = ["dolma", "--attributes", "./wiki/attributes/dup,./web/attributes/dup"];
     export("wiki", "twice", &twice).refused(&["attributes/dup"]);
+    // A file that comes in the place of one that was exported and taken away is none of ours.
+    for folder in ["flat/documents", "flat/attributes"] {
+        std::fs::remove_dir_all(project.path(folder)).unwrap();
+    }
+    export("wiki", "flat", &["jsonl"]).fine();
+    project.write("flat/documents/00000.jsonl.gz", "mine");
+    export("wiki", "flat", &["dolma"]).refused(&["00000.jsonl.gz"]);
+    assert_eq!(project.read("flat/documents/00000.jsonl.gz"), "mine");
     // A row that does not belong to its document stops it before anything changes.
     let rows = project.read("wiki/attributes/dup/2.jsonl");
     project.write("wiki/attributes/dup/2.jsonl", rows.replacen("wiki2-5\"", "wiki2-6\"", 1));
@@ -165,18 +176,85 @@ fn rows_are_written_where_nothing_else_is() {
 }
 
 #[test]
+fn an_experiment_that_is_named_twice_counts_once() {
+    let project = folder();
+    let of = |attributes: &str| {
+        let all =
+            ["corpus", "export", "wiki", "out", "--format", "dolma,parquet,card", "--attributes", attributes];
+        project.run(&all).fine();
+        let stats = ["corpus", "stats", "wiki", "--attributes", attributes, "--json"];
+        let stats = project.run(&stats).fine().json();
+        let files = tree(&project.path("out"));
+        std::fs::remove_dir_all(project.path("out")).unwrap();
+        (stats, files)
+    };
+    let once = of("dup");
+    assert!(of("dup,dup") == once);
+    assert!(of("dup,./wiki/attributes/dup") == once);
+    let once = of("wiki/attributes/dup");
+    assert!(of("./wiki/attributes/dup,wiki/attributes/../attributes/dup/") == once);
+    let both = of("rules,dup");
+    assert!(of("rules,dup,./wiki/attributes/rules,rules") == both);
+}
+
+/// Rows of documents in all files of the folder `out`, in Dolma's layout and flat.
+fn out_rows(project: &Project) -> [Vec<String>; 2] {
+    ["out/documents", "out"].map(|folder| rows(&project.path(folder)).0)
+}
+
+#[test]
 fn who_is_stopped_at_any_write_goes_on_to_the_same_rows() {
     let project = folder();
     let export = ["corpus", "export", BOTH, "out", "--format", "dolma,jsonl", "--shard", "4KB"];
     project.run(&export).fine();
     let kept = tree(&project.path("out"));
-    for at in [1, 9, 40, 60, 61, 62, 63, 64, 65] {
+    let mut kills = 0;
+    for at in (1..).step_by(11) {
         std::fs::remove_dir_all(project.path("out")).unwrap();
         let killed = project.run_with(&export, &[("REGIMEN_FAULT", &format!("kill@write:{at}"))]);
+        kills += usize::from(killed.code != Some(0));
+        project.run(&export).fine();
+        assert!(tree(&project.path("out")) == kept, "killed at write {at}");
         if killed.code == Some(0) {
             break;
         }
-        project.run(&export).fine();
-        assert!(tree(&project.path("out")) == kept, "killed at write {at}");
+    }
+    assert!(kills > 5, "{kills} kills");
+}
+
+#[test]
+fn who_is_stopped_beside_an_earlier_export_leaves_no_document_twice() {
+    let project = folder();
+    let export = |more: &[&str], fault: &str| {
+        let all = ["corpus", "export", BOTH, "out", "--format", "dolma,jsonl"];
+        project.run_with(&[&all[..], more].concat(), &[("REGIMEN_FAULT", fault)])
+    };
+    let (first, other, larger) =
+        (["--shard", "2KB"], ["--shard", "2KB", "--pack", "zst"], ["--shard", "6KB"]);
+    for (another, step) in [(&other[..], 9), (&larger[..], 9), (&first[..], 29)] {
+        let _ = std::fs::remove_dir_all(project.path("out"));
+        export(another, "").fine();
+        let expected = tree(&project.path("out"));
+        let (mut kills, mut partly) = (0, 0);
+        for at in (1..).step_by(step) {
+            std::fs::remove_dir_all(project.path("out")).unwrap();
+            export(&first, "").fine();
+            let all = out_rows(&project);
+            let killed = export(another, &format!("kill@write:{at}")).code != Some(0);
+            for (found, all) in out_rows(&project).into_iter().zip(all) {
+                partly += usize::from(found.len() < all.len());
+                let once: BTreeSet<&String> = found.iter().collect();
+                assert_eq!(once.len(), found.len(), "{another:?} was killed at write {at}");
+            }
+            if !killed {
+                break;
+            }
+            kills += 1;
+            export(another, "").fine();
+            assert!(tree(&project.path("out")) == expected, "{another:?} was killed at write {at}");
+        }
+        assert!(kills > 5, "{another:?}: {kills} kills");
+        // What is the same is there all the time.
+        assert_eq!(partly > 0, another != first, "{another:?}");
     }
 }

@@ -117,6 +117,13 @@ fn formats(args: &CorpusExportArgs, folder: bool) -> anyhow::Result<Vec<&str>> {
     let all = format!("--format {}", formats.join(","));
     unfit(args.pack.is_some() && !has(&["dolma", "jsonl"]), "--pack", &all, "the formats dolma and jsonl")?;
     unfit(args.experiment.is_some() && !has(&["dolma"]), "--experiment", &all, "the format dolma")?;
+    let rows = args.attributes.is_some() && !has(&["dolma", "parquet", "texts", "card"]);
+    unfit(
+        rows,
+        "--attributes",
+        &all,
+        "the formats dolma, parquet, texts and card; flat rows have no attributes",
+    )?;
     let card = [
         ("--name", &args.name),
         ("--url", &args.url),

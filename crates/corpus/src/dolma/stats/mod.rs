@@ -3,7 +3,7 @@
 mod count;
 mod spread;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -124,7 +124,8 @@ pub(crate) struct Sheaves {
 }
 
 impl Sheaves {
-    /// The files with the attributes `wanted`, or all that lie beside them.
+    /// The files with the attributes `wanted`, or all that lie beside them. Whoever names some twice, however they are spelled,
+    /// means them once.
     pub fn of(files: &[InputFile], fields: &Fields, wanted: Option<&[String]>) -> Result<Sheaves> {
         let (mut sheaves, mut names) = (Vec::with_capacity(files.len()), Vec::with_capacity(files.len()));
         for file in files {
@@ -132,8 +133,14 @@ impl Sheaves {
                 Some(wanted) => wanted.iter().map(|name| as_named(name)).collect(),
                 None => experiments_of(place_of(file))?,
             };
-            sheaves.push(Sheaf::of(file, fields, &experiments)?);
-            names.push(experiments);
+            let mut sheaf = Sheaf::of(file, fields, &experiments)?;
+            let mut seen = BTreeSet::new();
+            let all = sheaf.attributes.into_iter().zip(experiments);
+            let once = all.filter(|(attributes, _)| seen.insert(spelled_out(&attributes.full)));
+            let own: Vec<String>;
+            (sheaf.attributes, own) = once.unzip();
+            sheaves.push(sheaf);
+            names.push(own);
         }
         let mut experiments: Vec<String> = names.iter().flatten().cloned().collect();
         experiments.sort();

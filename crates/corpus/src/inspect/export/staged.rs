@@ -1,8 +1,9 @@
 //! Files that lie apart until all of them are whole.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use regimen_base::fs;
+use regimen_base::{Hash256, fs};
 
 use super::texts::{FOLDER, is_table};
 use crate::error::Result;
@@ -41,18 +42,23 @@ impl Staged {
         &self.base
     }
 
-    /// Put `files` in place of those of an earlier export; both are relative to the folder.
+    /// Put `files` in place of those of an earlier export; both are relative to the folder. What was another file goes first of
+    /// all: whoever is stopped on the way leaves no document twice.
     pub fn replace(self, earlier: &[String], files: &[String]) -> Result<()> {
+        let new: BTreeSet<&String> = files.iter().collect();
+        for gone in earlier {
+            let path = self.dir.join(gone);
+            if new.contains(gone) && same(&path, &self.base.join(gone))? {
+                continue;
+            }
+            fs::remove_file(&path)?;
+            // The folder of an experiment that is not exported any more; one that holds more stays.
+            let _ = path.parent().filter(|folder| *folder != self.dir).map(std::fs::remove_dir);
+        }
         for file in files {
             let path = self.dir.join(file);
             fs::create_dir_all(path.parent().unwrap_or(&self.dir))?;
             fs::rename(&self.base.join(file), &path)?;
-        }
-        for gone in earlier.iter().filter(|file| !files.contains(file)) {
-            let path = self.dir.join(gone);
-            fs::remove_file(&path)?;
-            // The folder of an experiment that is not exported any more; one that holds more stays.
-            let _ = path.parent().filter(|folder| *folder != self.dir).map(std::fs::remove_dir);
         }
         Ok(())
     }
@@ -71,6 +77,11 @@ impl Staged {
         }
         Ok(())
     }
+}
+
+/// Whether two files have the same content.
+fn same(one: &Path, other: &Path) -> Result<bool> {
+    Ok(fs::size(one)? == fs::size(other)? && Hash256::of_file(one)? == Hash256::of_file(other)?)
 }
 
 impl Drop for Staged {

@@ -15,9 +15,6 @@ use crate::inspect::export::shards::{field, json};
 use crate::read::attribute_row::Entries;
 use crate::read::row::reason;
 
-/// Fields that have a place of their own; of the day of `created` the rest of it may say more.
-const OWN: [&str; 7] = ["id", "text", "source", "license", "licence", "author_kind", "url"];
-
 /// Append the row: id, text, source, licence, author kind, day of creation, URL, key, and in `metadata` what else it says.
 pub(super) fn write(row: &Row, place: &dyn Fn() -> Place, out: &mut Vec<u8>) -> Result<()> {
     let said = Said::parse(row.line(), place)?;
@@ -37,7 +34,7 @@ pub(super) fn write(row: &Row, place: &dyn Fn() -> Place, out: &mut Vec<u8>) -> 
         field("url", url, out);
     }
     field("key", &DocKey::new(said.source.as_deref().unwrap_or_default(), &id).to_string(), out);
-    let others = others(row, place)?;
+    let others = others(row, &said, place)?;
     for (number, (name, value)) in others.iter().enumerate() {
         out.extend_from_slice(if number == 0 { b",\"metadata\":{" } else { b"," });
         json(name, out);
@@ -48,38 +45,65 @@ pub(super) fn write(row: &Row, place: &dyn Fn() -> Place, out: &mut Vec<u8>) -> 
     Ok(())
 }
 
-/// The fields of the metadata, and those beside them that have no place of their own, by name. What is null says nothing.
-fn others<'r>(row: &Row<'r>, place: &dyn Fn() -> Place) -> Result<BTreeMap<Cow<'r, str>, &'r RawValue>> {
-    let entries = |json: &'r str| -> Result<Vec<(Cow<'r, str>, &'r RawValue)>> {
+/// The fields of the metadata, and those beside them of which more is to say than what is written already, by name. What is
+/// null says nothing. A field beside the metadata has `_` behind its name where these have another value of the same name.
+fn others<'r>(
+    row: &Row<'r>,
+    said: &Said,
+    place: &dyn Fn() -> Place,
+) -> Result<BTreeMap<Cow<'r, str>, &'r RawValue>> {
+    let entries = |json: &'r str| -> Result<BTreeMap<Cow<'r, str>, &'r RawValue>> {
         let entries: Entries<&RawValue> = serde_json::from_str(json).map_err(|error| Error::Json {
             place: place(),
             column: error.column().max(1),
             reason: reason(&error),
         })?;
-        Ok(entries.0)
+        // Of two fields of one name the last counts.
+        let mut entries: BTreeMap<_, _> = entries.0.into_iter().collect();
+        entries.retain(|_, value| value.get() != "null");
+        Ok(entries)
     };
     let inner = row.metadata.map(RawValue::get).filter(|metadata| metadata.starts_with('{'));
-    let said = |name: &str| OWN.contains(&name) || name == "metadata" && inner.is_some();
-    let mut all: BTreeMap<_, _> = entries(row.line())?.into_iter().filter(|(name, _)| !said(name)).collect();
-    if let Some(inner) = inner {
-        all.extend(entries(inner)?);
+    let mut all = inner.map(entries).transpose()?.unwrap_or_default();
+    for (mut name, value) in entries(row.line())? {
+        if is_written(&name, value, said) || name == "metadata" && inner.is_some() {
+            continue;
+        }
+        while all.get(&name).is_some_and(|other| other.get() != value.get()) {
+            name.to_mut().push('_');
+        }
+        all.insert(name, value);
     }
-    all.retain(|_, value| value.get() != "null");
     Ok(all)
+}
+
+/// Whether a field beside the metadata stands in a place of its own, whole. Of the day of `created` the rest of it may say more.
+fn is_written(name: &str, value: &RawValue, said: &Said) -> bool {
+    let written = match name {
+        "id" | "text" => return true,
+        "source" => said.source.as_deref(),
+        "license" | "licence" => said.licence.as_deref(),
+        "author_kind" => Some(said.author.name()),
+        "url" => said.url.as_deref(),
+        _ => return false,
+    };
+    // What is no text is written as the begin of its JSON.
+    serde_json::from_str::<Cow<str>>(value.get()).is_ok_and(|text| Some(&*text) == written)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn flat(line: &str) -> String {
+        let place = || Place { file: "a.jsonl".into(), unit: "line", number: 3 };
+        let mut out = Vec::new();
+        write(&Row::parse(line, place).unwrap(), &place, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
     #[test]
     fn what_a_row_says_stands_under_one_name_each() {
-        let place = || Place { file: "a.jsonl".into(), unit: "line", number: 3 };
-        let flat = |line: &str| {
-            let mut out = Vec::new();
-            write(&Row::parse(line, place).unwrap(), &place, &mut out).unwrap();
-            String::from_utf8(out).unwrap()
-        };
         let key = DocKey::new("web", "7");
         assert_eq!(
             flat(
@@ -101,5 +125,37 @@ mod tests {
         assert!(
             flat(r#"{"id":"a","text":"","metadata":"m"}"#).ends_with(",\"metadata\":{\"metadata\":\"m\"}}\n")
         );
+    }
+
+    #[test]
+    fn nothing_that_a_row_says_is_lost() {
+        let others = |fields: &str| {
+            let row: serde_json::Value =
+                serde_json::from_str(&flat(&format!("{{\"id\":\"a\",\"text\":\"\",{fields}}}"))).unwrap();
+            row.get("metadata").map_or_else(String::new, |metadata| metadata.to_string())
+        };
+        // What is null takes no place from what is not.
+        assert_eq!(others(r#""lang":"en","metadata":{"lang":null}"#), r#"{"lang":"en"}"#);
+        assert_eq!(others(r#""lang":null,"metadata":{"lang":"en"}"#), r#"{"lang":"en"}"#);
+        // What is written in a place of its own stands there alone.
+        let own =
+            r#""source":"s","license":"MIT","licence":"MIT","author_kind":"human","url":"u","metadata":{}"#;
+        assert_eq!(others(own), "");
+        let differ = r#""license":"MIT","url":"u","metadata":{"license":"CC0-1.0","url":"v"}"#;
+        assert_eq!(others(differ), r#"{"license":"CC0-1.0","license_":"MIT","url":"v","url_":"u"}"#);
+        assert_eq!(
+            others(r#""license":"MIT","metadata":{"licence":"CC0-1.0"}"#),
+            r#"{"licence":"CC0-1.0","license":"MIT"}"#
+        );
+        assert_eq!(others(r#""author_kind":"bot""#), r#"{"author_kind":"bot"}"#);
+        assert_eq!(others(r#""lang":"en","metadata":{"lang":"de"}"#), r#"{"lang":"de","lang_":"en"}"#);
+        assert_eq!(others(r#""lang":"en","metadata":{"lang":"en"}"#), r#"{"lang":"en"}"#);
+        // What is no text is written there as the begin of its JSON.
+        for name in ["license", "url", "source"] {
+            let long = format!("\"{name}\":[\"{}\"]", "x".repeat(100));
+            assert_eq!(others(&long), format!("{{{long}}}"));
+        }
+        // Of two fields of one name the last counts.
+        assert_eq!(others(r#""url":"u","url":"v""#), "");
     }
 }

@@ -1,22 +1,21 @@
 //! Documents of a folder as packed rows: in Dolma's layout with their attributes row for row, or flat.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use regimen_base::{Cancel, fs};
+use regimen_base::Cancel;
 use regimen_recipe::InputFile;
 
 use super::flat;
-use super::sheets::{Part, Sheets};
+use super::sheets::{Part, Sheet, Sheets};
 use crate::claim::Claim;
 use crate::dolma::aligned::Aligned;
 use crate::dolma::folder::{nothing_else, real};
 use crate::dolma::known::shape_of;
 use crate::dolma::mix::Pack;
-use crate::dolma::packed::Packed;
 use crate::dolma::rewrite::rewrite;
 use crate::dolma::row::Row;
 use crate::dolma::stats::Sheaves;
@@ -27,7 +26,6 @@ use crate::inspect::export::Exported;
 use crate::inspect::export::shards::no_other_rows;
 use crate::inspect::export::staged::Staged;
 use crate::memory::Memory;
-use crate::output::NOTES;
 use crate::read::attribute_row::{self, Beside, read};
 use crate::read::chunk::Chunk;
 use crate::read::lines::Fields;
@@ -36,9 +34,6 @@ use crate::tag::Shape;
 /// The folders of Dolma's layout.
 pub(super) const DOCUMENTS: &str = "documents";
 pub(super) const ATTRIBUTES: &str = "attributes";
-
-/// The note of the files of rows that are put, or begun to be put, in their places.
-const PLACED: &str = "rows.json";
 
 /// Which rows are written of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,8 +85,7 @@ pub fn folder_rows(
         }
         FolderRows::Flat => !file.contains('/') && file.ends_with(ending_of(file)),
     };
-    let placed = placed(dir);
-    let earlier: Vec<String> = placed.iter().filter(|file| own(file)).cloned().collect();
+    let earlier: Vec<String> = Claim::placed(dir).into_iter().filter(own).collect();
     let known: Vec<PathBuf> = earlier.iter().map(|file| dir.join(file)).collect();
     match kind {
         FolderRows::Dolma => {
@@ -106,7 +100,7 @@ pub fn folder_rows(
     let sheets = Sheets::new(staged.base(), kind, options, &names);
     let writing = Writing {
         kind,
-        pack: PathBuf::from(format!("rows{}", options.pack.ending())),
+        pack: options.pack,
         sheaves: &sheaves,
         progress,
         sheets: Mutex::new(Some(sheets)),
@@ -115,23 +109,9 @@ pub fn folder_rows(
     };
     flow::run(1, &writing, cancel)?;
     let (documents, files) = writing.done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    // First of all, so that whoever is stopped on the way knows them again.
-    let all: BTreeSet<&String> = placed.iter().chain(&files).collect();
-    fs::create_dir_all(&dir.join(NOTES))?;
-    fs::write_json(&dir.join(NOTES).join(PLACED), &all)?;
+    Claim::begin(dir, &files)?;
     staged.replace(&earlier, &files)?;
     Ok(Exported { files, documents, ..Exported::default() })
-}
-
-/// What exports put into a folder that is still there, relative to it.
-fn placed(dir: &Path) -> Vec<String> {
-    // A note that cannot be read says nothing.
-    let begun: Vec<String> = fs::read_json(&dir.join(NOTES).join(PLACED)).unwrap_or_default();
-    let mut all = Claim::outputs(dir);
-    all.extend(begun.into_iter().filter(|file| dir.join(file).exists()));
-    all.sort();
-    all.dedup();
-    all
 }
 
 /// The end of a name of rows that a file has, or one that it has not.
@@ -176,8 +156,7 @@ fn apart(sheaves: &Sheaves, folders: &[PathBuf]) -> Result<()> {
 /// The pass over all files.
 struct Writing<'w> {
     kind: FolderRows,
-    /// A name that is packed as the files are.
-    pack: PathBuf,
+    pack: Pack,
     sheaves: &'w Sheaves,
     progress: &'w Progress,
     /// Taken when the work begins.
@@ -216,13 +195,14 @@ impl<'w> Job for Writing<'w> {
         let number = chunk.file as usize;
         let (file, experiments) = (&self.sheaves.files[number], &self.sheaves.of[number]);
         let mut beside: Vec<_> = chunk.paired.iter().map(Chunk::lines).collect();
-        let mut sheets: Vec<Packed> =
-            (0..=self.sheaves.experiments.len()).map(|_| Packed::new(&self.pack, 0)).collect();
+        let mut sheets: Vec<Sheet> =
+            (0..=self.sheaves.experiments.len()).map(|_| Sheet::new(self.pack)).collect();
         let mut lengths = Vec::new();
         let known = Known::default();
         chunk.rows(&file.documents.path, |line, place: &dyn Fn() -> Place| {
             let row = Row::parse(line, place)?;
             let [documents, attributes @ ..] = &mut sheets[..] else { return Ok(()) };
+            documents.begin(line.len())?;
             match self.kind {
                 FolderRows::Dolma => rewrite(&row, None, None, &[], place, &mut documents.loose)?,
                 FolderRows::Flat => flat::write(&row, place, &mut documents.loose)?,
@@ -240,6 +220,7 @@ impl<'w> Job for Writing<'w> {
                 // Only looked at: what is written is the row as it stands there.
                 read(line, &at, &document, &find, room, &mut |_, _| {})?;
                 let sheet = &mut attributes[experiment];
+                sheet.begin(line.len())?;
                 sheet.loose.extend_from_slice(line.trim_ascii());
                 sheet.loose.push(b'\n');
                 sheet.row()?;
@@ -248,6 +229,7 @@ impl<'w> Job for Writing<'w> {
             let missing =
                 (0u32..).zip(attributes).filter(|(experiment, _)| !experiments.contains(experiment));
             for (_, sheet) in missing {
+                sheet.begin(row.id().len())?;
                 sheet.loose.extend_from_slice(b"{\"id\":");
                 sheet.loose.extend_from_slice(row.id().as_bytes());
                 sheet.loose.extend_from_slice(b",\"attributes\":{}}\n");
@@ -258,7 +240,7 @@ impl<'w> Job for Writing<'w> {
         })?;
         self.progress.documents.fetch_add(lengths.len() as u64, Ordering::Relaxed);
         self.progress.text.fetch_add(lengths.iter().sum(), Ordering::Relaxed);
-        let sheets = sheets.into_iter().map(Packed::finish).collect::<Result<_>>()?;
+        let sheets = sheets.into_iter().map(Sheet::finish).collect::<Result<_>>()?;
         Ok(Part { sheets, lengths })
     }
 
