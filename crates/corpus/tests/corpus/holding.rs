@@ -7,7 +7,7 @@ use regimen_base::{Cancel, Hash256};
 use regimen_corpus::dolma::Fields;
 use regimen_corpus::dolma::decontaminate::{Against, Decontaminated, Options, decontaminate};
 use regimen_corpus::dolma::tag::Progress;
-use regimen_corpus::inspect::export::{Claim, hold_documents};
+use regimen_corpus::inspect::export::{Claim, check_documents};
 use regimen_recipe::input_files;
 use serde_json::{Value, json};
 
@@ -222,9 +222,9 @@ fn clean_documents_and_exports_do_not_replace_each_other() {
     assert_eq!(std::fs::read(clean.join("documents/a.jsonl.gz")).unwrap(), b"exported");
     std::fs::remove_dir_all(&clean).unwrap();
     run().unwrap();
-    let told = hold_documents(&clean, &claim()).unwrap_err().to_string();
+    let told = check_documents(&clean, &claim()).unwrap_err().to_string();
     assert!(told.contains("holds the decontamination against `first`"), "{told}");
-    hold_documents(&dir.path().join("other"), &claim()).unwrap();
+    check_documents(&dir.path().join("other"), &claim()).unwrap();
 }
 
 #[test]

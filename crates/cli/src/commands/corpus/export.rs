@@ -42,8 +42,9 @@ pub fn export(context: &Context, args: &CorpusExportArgs) -> anyhow::Result<u8> 
     let _held = export::hold(&dir).explain()?;
     let claim = claim(args, &subject, &dir);
     claim.check(&dir).explain()?;
-    let dolma = formats.contains(&"dolma");
-    let _documents = dolma.then(|| export::hold_documents(&dir, &claim)).transpose().explain()?;
+    if formats.contains(&"dolma") {
+        export::check_documents(&dir, &claim).explain()?;
+    }
     let done = match &subject {
         Subject::Corpus(opened) => of_corpus(args, opened, &formats, &dir)?,
         Subject::Folder(files) => match of_folder(context, args, files, &formats, &dir)? {

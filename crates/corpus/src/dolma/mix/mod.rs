@@ -26,7 +26,7 @@ use crate::flow;
 use crate::funnel::{Count, Funnel, Step};
 use crate::memory::Memory;
 use crate::mix::Mix;
-use crate::output::{NOTES, hold, tidy};
+use crate::output::{EXPORT, NOTES, hold, hold_by, tidy};
 use crate::read::lines::Fields;
 
 use job::{Counts, Group, Pass};
@@ -202,7 +202,8 @@ pub fn mix(sources: &[Source], options: &Options, progress: &Progress, cancel: &
     let Some(first) = groups.first() else {
         return Ok(Mixed { files: 0, skipped: 0, sources: Vec::new(), funnel: Funnel::default() });
     };
-    let _held = hold(&first.output)?;
+    // An export writes documents as well, and keeps its notes in the folder itself.
+    let _held = [hold(&first.output)?, hold_by(&options.to.join("files"), EXPORT)?];
     let outputs: Vec<PathBuf> = groups.iter().map(|group| group.output.clone()).collect();
     nothing_else(&options.to.join("documents"), &outputs)?;
     let maps: Vec<PathBuf> = groups.iter().filter_map(|group| group.map.clone()).collect();
@@ -217,9 +218,7 @@ pub fn mix(sources: &[Source], options: &Options, progress: &Progress, cancel: &
     let documents = options.to.join("documents");
     let claim = claim(sources, options, &documents);
     claim.check(&documents)?;
-    if let Some(folder) = documents.parent() {
-        claim.alone(folder, "documents/")?;
-    }
+    claim.alone(&options.to, "documents/")?;
     tidy(&groups.iter().map(|group| group.counted.clone()).collect::<Vec<_>>());
     let run = |fractions: Option<&[f64]>| -> Result<(Vec<Counts>, u64)> {
         let pass = Pass::new(sources, &judges, &groups, fractions, progress, &memory);

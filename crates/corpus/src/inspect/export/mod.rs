@@ -31,7 +31,7 @@ pub use texts::texts;
 pub use crate::claim::Claim;
 pub use crate::output::Held;
 
-/// Hold a folder for one export, until what is given back is dropped.
+/// Hold a folder for one export, until what is given back is dropped. Steps that write documents below it hold it, too.
 ///
 /// # Errors
 /// [`crate::Error::InUse`] if another process writes into it.
@@ -39,15 +39,12 @@ pub fn hold(dir: &std::path::Path) -> crate::Result<Held> {
     crate::output::hold_by(&dir.join("files"), crate::output::EXPORT)
 }
 
-/// Hold the documents of a folder, which other steps write as well, for an export of `claim`, until what is given back is dropped.
+/// Check that the documents of a folder that is held for an export of `claim` are not the finished output of another step.
 ///
 /// # Errors
-/// [`crate::Error::InUse`], and [`crate::Error::OtherOutput`] if they are the finished output of another step.
-pub fn hold_documents(dir: &std::path::Path, claim: &Claim) -> crate::Result<Held> {
-    let documents = dir.join(crate::dolma::DOCUMENTS);
-    let held = crate::output::hold(&documents.join("files"))?;
-    claim.alone(&documents, "")?;
-    Ok(held)
+/// [`crate::Error::OtherOutput`].
+pub fn check_documents(dir: &std::path::Path, claim: &Claim) -> crate::Result<()> {
+    claim.alone(&dir.join(crate::dolma::DOCUMENTS), "")
 }
 
 /// What an export came to.
