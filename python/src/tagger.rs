@@ -140,8 +140,7 @@ impl Tagger {
         let (text, metadata) = (needed(batch, "text")?, column(batch, "metadata")?);
         let texts = text.texts("text")?;
         let metadata = metadata.as_ref().map(|column| column.texts("metadata")).transpose()?;
-        let mut slots: Vec<Slot> =
-            self.tagging.set().attributes().iter().map(|a| Slot::new(a)).collect();
+        let mut slots: Vec<Slot> = self.tagging.set().attributes().iter().map(Slot::new).collect();
         let mut room = Room::default();
         for row in 0..batch.num_rows() {
             cancel.check().map_err(told)?;
