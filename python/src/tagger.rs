@@ -154,7 +154,7 @@ impl Tagger {
             .zip(slots)
             .map(|(a, slot)| {
                 let array = slot.finish()?;
-                let name = format!("{}.{}", a.tagger, a.attribute.name);
+                let name = a.full();
                 Ok((Field::new(name, array.data_type().clone(), true), array))
             })
             .collect()

@@ -278,7 +278,7 @@ impl Source {
                 let cut = map.and_then(|map| pieces(&source, &map, &corpus.names().replacements));
                 let cut = cut.unwrap_or_else(|| vec![Piece::Kept(0, &source)]);
                 let spans = |tagged: regimen_corpus::Tagged| {
-                    let name = format!("{}.{}", tagged.attribute.tagger, tagged.attribute.name);
+                    let name = tagged.attribute.full();
                     let range = |span: &regimen_corpus::tag::Span| span.start as usize..span.end as usize;
                     (name, tagged.spans.iter().map(range).collect())
                 };

@@ -329,10 +329,7 @@ mod tests {
 
     fn cut(expression: &str) -> String {
         let set = set();
-        let name = |slot: usize| {
-            let attribute = &set.attributes()[slot];
-            format!("{}.{}", attribute.tagger, attribute.attribute.name)
-        };
+        let name = |slot: usize| set.attributes()[slot].full();
         let show = |cut: Cut| {
             let more = if cut.alone { "" } else { " &" };
             format!("{} {:?} {}{more}", cut.number.shown(&name), cut.op, cut.at)

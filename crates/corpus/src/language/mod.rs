@@ -97,9 +97,12 @@ impl BuiltIn {
     }
 }
 
+/// What fastText puts before labels.
+const PREFIX: &str = "__label__";
+
 /// A label without fastText's prefix.
-fn plain(label: &str) -> &str {
-    label.strip_prefix("__label__").unwrap_or(label)
+pub(crate) fn plain(label: &str) -> &str {
+    label.strip_prefix(PREFIX).unwrap_or(label)
 }
 
 fn by_model<'m>(model: &'m Model, scratch: &mut Scratch, text: &str, k: usize) -> Result<Vec<Guess<'m>>> {

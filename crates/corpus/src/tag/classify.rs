@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use super::{Attribute, Document, Kind, Params, Scratch, Tagger, Tags, flag, value};
 use crate::error::{Error, Result};
 use crate::fasttext;
-use crate::language::{Identifier, LIMIT};
+use crate::language::{Identifier, LIMIT, plain};
 
 static CLASS: [Attribute; 3] = [
     value("score", "probability of the label asked for"),
@@ -27,10 +27,7 @@ pub(super) static LANGUAGE: Kind = Kind {
     attributes: &CLASS,
     make: |params| {
         params.only(&["model", "label"])?;
-        let identifier = match params.opened("model", Identifier::open)? {
-            None => Identifier::built_in()?,
-            Some(identifier) => identifier,
-        };
+        let identifier = identifier(params)?;
         let label = params.text("label")?.unwrap_or("en").to_string();
         match &identifier {
             Identifier::Model(model) => drop(known(params, model, &label)?),
@@ -59,18 +56,20 @@ pub(super) static FASTTEXT: Kind = Kind {
     },
 };
 
+/// What tells languages: the model whose file is named, or the one that is built in.
+pub(super) fn identifier(params: &Params) -> Result<Identifier> {
+    params.opened("model", Identifier::open)?.map_or_else(Identifier::built_in, Ok)
+}
+
 /// That the file of a model is not named.
 pub(super) fn no_model(params: &Params) -> Error {
     params.wrong("model", "it is missing: it names the model's file")
 }
 
-/// What fastText puts before labels.
-pub(super) const PREFIX: &str = "__label__";
-
 /// The label as the model has it.
 fn known(params: &Params, model: &fasttext::Model, label: &str) -> Result<String> {
-    let found = model.labels().iter().find(|l| **l == label || l.strip_prefix(PREFIX) == Some(label));
-    let names = || model.labels().iter().map(|l| l.strip_prefix(PREFIX).unwrap_or(l));
+    let found = model.labels().iter().find(|l| **l == label || plain(l) == label);
+    let names = || model.labels().iter().map(|l| plain(l));
     one_of(params, label, found.is_some(), names)?;
     Ok(found.map(ToString::to_string).unwrap_or_default())
 }
@@ -116,9 +115,9 @@ impl Tagger for Language {
             self.identifier.detect(scratch, document.view.text, LIMIT, usize::MAX)
         });
         let Ok(guesses) = guesses else { return };
-        let plain = |code: &str| code.strip_prefix(PREFIX).unwrap_or(code) == self.label;
-        let score = guesses.iter().find(|guess| plain(guess.code)).map_or(0.0, |guess| guess.score);
-        put(f64::from(score), guesses.first().map(|guess| (f64::from(guess.score), plain(guess.code))), out);
+        let same = |code: &str| plain(code) == self.label;
+        let score = guesses.iter().find(|guess| same(guess.code)).map_or(0.0, |guess| guess.score);
+        put(f64::from(score), guesses.first().map(|guess| (f64::from(guess.score), same(guess.code))), out);
     }
 }
 

@@ -11,10 +11,10 @@
 
 use std::sync::Arc;
 
-use super::classify::{PREFIX, ROOM, no_model, on_one_line};
+use super::classify::{ROOM, identifier, no_model, on_one_line};
 use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, fraction, label};
 use crate::fasttext::Model;
-use crate::language::{Identifier, LIMIT, head};
+use crate::language::{Identifier, LIMIT, head, plain};
 
 static LANGUAGE: [Attribute; 2] = [
     label("label", "the likeliest language: its ISO 639 code, or the label of `model`"),
@@ -32,10 +32,7 @@ pub(super) static LANGUAGES: Kind = Kind {
     attributes: &LANGUAGE,
     make: |params| {
         params.only(&["model"])?;
-        let identifier = match params.opened("model", Identifier::open)? {
-            None => Identifier::built_in()?,
-            Some(identifier) => identifier,
-        };
+        let identifier = identifier(params)?;
         let labels = match &identifier {
             Identifier::BuiltIn(built_in) => sorted(built_in.languages()),
             Identifier::Model(model) => labels_of(model),
@@ -56,10 +53,6 @@ pub(super) static CLASSES: Kind = Kind {
         Ok(Box::new(Classes { labels: labels_of(&model), model }))
     },
 };
-
-fn plain(label: &str) -> &str {
-    label.strip_prefix(PREFIX).unwrap_or(label)
-}
 
 fn labels_of(model: &Model) -> Arc<[String]> {
     sorted(model.labels().iter().map(|label| plain(label)).collect())

@@ -78,13 +78,6 @@ pub struct Attribute {
     pub range: (f64, f64),
 }
 
-impl Attribute {
-    /// What it is called if its tagger is called `tagger`.
-    pub fn full(&self, tagger: &str) -> String {
-        format!("{tagger}.{}", self.name)
-    }
-}
-
 /// Where nothing is known of the numbers.
 pub(crate) const ANY: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
 

@@ -200,7 +200,7 @@ impl SetAttribute {
 
     /// `TAGGER.ATTRIBUTE`.
     pub fn full(&self) -> String {
-        self.attribute.full(&self.tagger)
+        format!("{}.{}", self.tagger, self.attribute.name)
     }
 }
 
