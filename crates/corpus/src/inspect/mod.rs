@@ -6,6 +6,7 @@
 
 mod date;
 mod error;
+mod every;
 pub mod export;
 mod filter;
 mod histogram;

@@ -1,9 +1,10 @@
 //! Search for an exact text or a regular expression, in document order whatever the number of threads.
 //!
 //! Exact text is found by `memchr::memmem` (the Two-Way algorithm behind a vectorised prefilter: linear time).
-//! Regular expressions are those of the crate `regex-automata`: no look-around and no back-references, and every match
-//! is found in time linear in what is scanned for it. `^` and `$` stand for the ends of lines. Matches do not overlap
-//! and never go from one document into the next.
+//! Regular expressions are those of the crate `regex-automata`: no look-around and no back-references. Its searches are
+//! linear, one by one; where a text has many matches that each read far ahead, [`every`](super::every) finds the rest, so
+//! that all of them take linear time. `^` and `$` stand for the ends of lines. Matches do not overlap and never go from one
+//! document into the next.
 
 use std::ops::Range;
 
@@ -14,6 +15,7 @@ use regex_automata::util::syntax;
 use serde::Serialize;
 
 use super::error::{Error, Result};
+use super::every::Every;
 use super::originals::{Absent, Originals};
 use crate::corpus::Corpus;
 use crate::edit::{KeptRange, source_of};
@@ -27,12 +29,15 @@ const AROUND: usize = 80;
 /// Bytes that a compiled regular expression may take.
 const PATTERN: usize = 32 << 20;
 
+/// Bytes that searches of one text may read, for a byte of it and at all, before the rest is searched in linear time.
+const READ: [usize; 2] = [64, 1 << 20];
+
 /// What is searched for.
 pub struct Pattern(Kind);
 
 enum Kind {
     Text(Box<memmem::Finder<'static>>),
-    Regex(Box<Regex>),
+    Regex(Box<(Regex, Every)>),
 }
 
 impl Pattern {
@@ -70,12 +75,14 @@ impl Pattern {
         if hir.properties().minimum_len().unwrap_or(0) == 0 {
             return Err(Error::MatchesNothing { pattern: pattern.into() });
         }
+        let syntax = syntax::Config::new().case_insensitive(ignore_case).multi_line(true);
         let regex = Regex::builder()
             .configure(Regex::config().nfa_size_limit(Some(PATTERN)))
-            .syntax(syntax::Config::new().case_insensitive(ignore_case).multi_line(true))
+            .syntax(syntax)
             .build(pattern)
             .map_err(|error| bad(error.to_string()))?;
-        Ok(Pattern(Kind::Regex(Box::new(regex))))
+        let every = Every::new(pattern, syntax, PATTERN).map_err(|error| bad(error.to_string()))?;
+        Ok(Pattern(Kind::Regex(Box::new((regex, every)))))
     }
 
     /// Words as they are typed into a search box: an exact text, whatever its letters' case unless one of them is a
@@ -95,7 +102,7 @@ impl Pattern {
     pub fn occurs(&self, text: &str) -> bool {
         match &self.0 {
             Kind::Text(finder) => finder.find(text.as_bytes()).is_some(),
-            Kind::Regex(regex) => regex.is_match(text.as_bytes()),
+            Kind::Regex(regex) => regex.0.is_match(text.as_bytes()),
         }
     }
 
@@ -112,7 +119,20 @@ impl Pattern {
                 let length = finder.needle().len();
                 finder.find_iter(text).for_each(|start| found(start..start + length));
             }
-            Kind::Regex(regex) => regex.find_iter(text).for_each(|m| found(m.range())),
+            Kind::Regex(regex) => {
+                let (regex, every) = &**regex;
+                let (mut begin, mut read) = (0, 0);
+                for place in regex.find_iter(text).map(|m| m.range()) {
+                    // What the search may have read at most.
+                    read += text.len() - begin;
+                    begin = place.end;
+                    found(place);
+                    if read > READ[0] * text.len() + READ[1] {
+                        every.each(text, begin, &mut found);
+                        break;
+                    }
+                }
+            }
         }
     }
 }
@@ -384,5 +404,8 @@ mod tests {
         let text = "a".repeat(200_000);
         assert!(found(&Pattern::regex("(a+)+b", false).unwrap(), &text[..2_000]).is_empty());
         assert_eq!(found(&Pattern::regex("(a|a)*a", false).unwrap(), &text).len(), 1);
+        // One search after the other would read 20 thousand million letters.
+        let each = found(&Pattern::regex(".*x|.", false).unwrap(), &text);
+        assert!(each.len() == text.len() && each.iter().zip(0..).all(|(place, at)| *place == (at..at + 1)));
     }
 }
