@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use regex_automata::nfa::thompson::{BuildError, Config, NFA, State, WhichCaptures};
+use regex_automata::util::look::Look;
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::syntax;
 
@@ -22,6 +23,10 @@ const BLOCK: usize = 1 << 12;
 const BLOCKS: usize = 1 << 10;
 /// Sets that a text's search remembers from block to block.
 const SETS: usize = 1 << 12;
+/// Looks, at most, whose combinations each have a table.
+const LOOKS: usize = 3;
+/// Bits of the number of a slot of the ways onward.
+const SLOT_BITS: u32 = 14;
 
 /// Sets of states, and one more for what is not yet known.
 type SetId = u32;
@@ -32,11 +37,13 @@ pub(super) struct Every {
     nfa: NFA,
     /// By state, the states from which it is reached without a byte.
     before: Vec<Vec<u32>>,
+    /// What it looks at around a place.
+    looks: Vec<Look>,
     classes: usize,
 }
 
 /// Where a match stands after a byte.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Next {
     /// At a state that takes the next byte.
     State(StateID),
@@ -61,8 +68,8 @@ impl Every {
                 _ => {}
             }
         }
-        let classes = nfa.byte_classes().alphabet_len();
-        Ok(Every { nfa, before, classes })
+        let (looks, classes) = (nfa.look_set_any().iter().collect(), nfa.byte_classes().alphabet_len());
+        Ok(Every { nfa, before, looks, classes })
     }
 
     /// Call `found` with every match in `text` that begins at `from` or later.
@@ -78,12 +85,16 @@ struct Scan<'e> {
     /// The sets met, one bit a state, and their numbers.
     sets: Vec<Box<[u64]>>,
     numbers: HashMap<Box<[u64]>, SetId>,
-    /// By set and class of the byte before it: the set before that byte, where nothing is looked at around it.
+    /// By set, whether a match can begin there.
+    begins: Vec<bool>,
+    /// By set, what is seen there, and class of the byte before it: the set before that byte.
     rows: Vec<SetId>,
-    /// The same where something is.
-    looking: HashMap<(SetId, u8, u32), SetId>,
-    /// Where a match goes on behind a byte: by the set there, the state after the byte, and what is seen around the place.
-    onward: HashMap<(SetId, StateID, u32), Next>,
+    /// The same of expressions that look at many things.
+    looking: HashMap<(SetId, u32, u8), SetId>,
+    /// Where a match goes on, each in the place of its key's hash.
+    ways: Vec<(u128, Next)>,
+    /// What is seen between two ASCII letters.
+    between: Vec<u32>,
     /// Work space.
     stack: Vec<StateID>,
     /// Sets that are remembered from block to block.
@@ -92,16 +103,23 @@ struct Scan<'e> {
     steps: usize,
 }
 
+/// No way has this key, and between no letters this is seen.
+const NO_WAY: u128 = u128::MAX;
+const UNSEEN: u32 = u32::MAX;
+
 impl<'e> Scan<'e> {
     fn new(every: &'e Every, text: &'e [u8]) -> Scan<'e> {
+        let between = if every.looks.is_empty() { 0 } else { 1 << 14 };
         Scan {
             every,
             text,
             sets: Vec::new(),
             numbers: HashMap::new(),
+            begins: Vec::new(),
             rows: Vec::new(),
             looking: HashMap::new(),
-            onward: HashMap::new(),
+            ways: vec![(NO_WAY, Next::Nowhere); 1 << SLOT_BITS],
+            between: vec![UNSEEN; between],
             stack: Vec::new(),
             most: SETS,
             steps: 0,
@@ -125,47 +143,65 @@ impl<'e> Scan<'e> {
             }
         }
         let mut open: Option<(usize, StateID)> = None;
-        let start = self.every.nfa.start_anchored();
         let mut known = Vec::new();
         for (block, end) in blocks.iter().zip(ends.iter().rev()) {
-            let set = self.number(end.clone());
+            let mut set = self.number(end.clone());
+            set = self.forget(set);
             known.clear();
-            known.push(self.forget(set));
+            known.push(set);
             for at in block.clone().rev() {
-                known.push(self.back(known[known.len() - 1], at));
+                set = self.back(set, at);
+                known.push(set);
             }
             known.reverse();
-            for at in block.clone() {
-                if open.is_none()
-                    && has(&self.sets[known[at - block.start] as usize], start)
-                    && let Next::State(state) = self.onward(known[at - block.start], start, at)
-                {
-                    open = Some((at, state));
-                }
-                let Some((begin, state)) = open else { continue };
-                let behind = self.after(state, self.text[at]);
-                let next = behind.map(|behind| self.onward(known[at + 1 - block.start], behind, at + 1));
-                open = match next {
-                    Some(Next::State(state)) => Some((begin, state)),
-                    Some(Next::End) => {
+            for (at, sets) in block.clone().zip(known.windows(2)) {
+                let (begin, state) = match open {
+                    Some(open) => open,
+                    None if !self.begins[sets[0] as usize] => continue,
+                    None => match self.begin(sets[0], at) {
+                        Next::State(state) => (at, state),
+                        Next::End | Next::Nowhere => continue,
+                    },
+                };
+                open = match self.onward(state, sets[1], at) {
+                    Next::State(state) => Some((begin, state)),
+                    Next::End => {
                         found(begin..at + 1);
                         None
                     }
-                    Some(Next::Nowhere) | None => None,
+                    Next::Nowhere => None,
                 };
             }
         }
     }
 
-    /// What the expression may look at around a place, one bit each.
-    fn looks(&self, at: usize) -> u32 {
-        let nfa = &self.every.nfa;
-        let wanted = nfa.look_set_any();
-        if wanted.is_empty() {
+    /// What of all that the expression looks at is seen around a place, one bit each.
+    fn looks(&mut self, at: usize) -> u32 {
+        if self.every.looks.is_empty() {
             return 0;
         }
-        let seen = |look| nfa.look_matcher().matches(look, self.text, at);
-        wanted.iter().filter(|&look| seen(look)).map(|look| look.as_repr()).fold(0, |all, bit| all | bit)
+        // Nothing is looked at but the two characters.
+        let letters = match self.text[at.saturating_sub(1)..].first_chunk() {
+            Some(&[a, b]) if at > 0 && (a | b).is_ascii() => Some(usize::from(a) << 7 | usize::from(b)),
+            _ => None,
+        };
+        if let Some(letters) = letters
+            && self.between[letters] != UNSEEN
+        {
+            return self.between[letters];
+        }
+        let matcher = self.every.nfa.look_matcher();
+        let seen = |&look: &Look| u32::from(matcher.matches(look, self.text, at));
+        let looks = self.every.looks.iter().map(seen).zip(0..).fold(0, |all, (seen, bit)| all | seen << bit);
+        if let Some(letters) = letters {
+            self.between[letters] = looks;
+        }
+        looks
+    }
+
+    /// Whether `looks` has a look.
+    fn sees(&self, looks: u32, look: Look) -> bool {
+        self.every.looks.iter().position(|&other| other == look).is_some_and(|bit| looks >> bit & 1 == 1)
     }
 
     /// The state behind a byte, if the state takes it.
@@ -186,18 +222,27 @@ impl<'e> Scan<'e> {
     }
 
     /// The set before the byte at `at`, of the set behind it.
+    #[inline]
     fn back(&mut self, behind: SetId, at: usize) -> SetId {
         self.steps += 1;
         let (byte, looks) = (self.text[at], self.looks(at));
         let class = self.every.nfa.byte_classes().get(byte);
-        let row = behind as usize * self.every.classes + usize::from(class);
-        let known = match looks {
-            0 => self.rows[row],
-            looks => self.looking.get(&(behind, class, looks)).copied().unwrap_or(UNKNOWN),
+        let known = match self.row(behind, looks, class) {
+            Some(row) => self.rows[row],
+            None => self.looking.get(&(behind, looks, class)).copied().unwrap_or(UNKNOWN),
         };
-        if known != UNKNOWN {
-            return known;
-        }
+        if known == UNKNOWN { self.back_anew(behind, looks, byte) } else { known }
+    }
+
+    /// Where in the rows a set stands, if these looks have a table.
+    fn row(&self, set: SetId, looks: u32, class: u8) -> Option<usize> {
+        let tables = 1 << self.every.looks.len().min(LOOKS);
+        let row = |looks| (set as usize * tables + looks) * self.every.classes + usize::from(class);
+        Some(looks as usize).filter(|&looks| looks < tables).map(row)
+    }
+
+    #[inline(never)]
+    fn back_anew(&mut self, behind: SetId, looks: u32, byte: u8) -> SetId {
         let states = self.every.before.len();
         let mut set = vec![0; states.div_ceil(64)];
         for state in (0..states).filter_map(|state| StateID::new(state).ok()) {
@@ -207,10 +252,11 @@ impl<'e> Scan<'e> {
         }
         let set = self.closed(set, looks);
         let set = self.number(set);
-        match looks {
-            0 => self.rows[row] = set,
-            looks => {
-                self.looking.insert((behind, class, looks), set);
+        let class = self.every.nfa.byte_classes().get(byte);
+        match self.row(behind, looks, class) {
+            Some(row) => self.rows[row] = set,
+            None => {
+                self.looking.insert((behind, looks, class), set);
             }
         }
         set
@@ -233,7 +279,7 @@ impl<'e> Scan<'e> {
             for &from in &self.every.before[state.as_usize()] {
                 let Ok(from) = StateID::new(from as usize) else { continue };
                 let through = match nfa.state(from) {
-                    State::Look { look, .. } => looks & look.as_repr() != 0,
+                    State::Look { look, .. } => self.sees(looks, *look),
                     _ => true,
                 };
                 if through && !has(&set, from) {
@@ -246,17 +292,53 @@ impl<'e> Scan<'e> {
         set.into()
     }
 
-    /// From a state, the first way to a state of the set that takes a byte, or to the end of the match.
-    fn onward(&mut self, set: SetId, from: StateID, at: usize) -> Next {
+    /// Where a match that begins at `at` stands there.
+    fn begin(&mut self, set: SetId, at: usize) -> Next {
         let looks = self.looks(at);
-        if let Some(&known) = self.onward.get(&(set, from, looks)) {
-            return known;
+        let start = self.every.nfa.start_anchored();
+        self.way(set, start, looks, self.every.classes as u32, |_| Some(start))
+    }
+
+    /// Where a match goes on from a state behind the byte at `at`, of the set there.
+    #[inline]
+    fn onward(&mut self, state: StateID, set: SetId, at: usize) -> Next {
+        let byte = self.text[at];
+        let looks = self.looks(at + 1);
+        let class = u32::from(self.every.nfa.byte_classes().get(byte));
+        self.way(set, state, looks, class, |scan| scan.after(state, byte))
+    }
+
+    /// A way that is remembered, or is gone from the state that `from` gives.
+    #[inline]
+    fn way(
+        &mut self,
+        set: SetId,
+        state: StateID,
+        looks: u32,
+        class: u32,
+        from: impl Fn(&Self) -> Option<StateID>,
+    ) -> Next {
+        let low = u64::from(set) << 32 | state.as_usize() as u64;
+        let high = u64::from(looks) << 32 | u64::from(class);
+        let key = u128::from(high) << 64 | u128::from(low);
+        let mixed = (low ^ high.rotate_left(24)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let slot = (mixed >> (u64::BITS - SLOT_BITS)) as usize;
+        if self.ways[slot].0 != key {
+            let next = from(self).map_or(Next::Nowhere, |from| self.go(set, from, looks));
+            self.ways[slot] = (key, next);
         }
+        self.ways[slot].1
+    }
+
+    /// From a state, the first way to a state of the set that takes a byte, or to the end of the match.
+    #[inline(never)]
+    fn go(&mut self, set: SetId, from: StateID, looks: u32) -> Next {
         let mut met = vec![0; self.every.before.len().div_ceil(64)];
-        self.stack.clear();
-        self.stack.push(from);
+        let mut stack = std::mem::take(&mut self.stack);
+        stack.clear();
+        stack.push(from);
         let mut next = Next::Nowhere;
-        while let Some(state) = self.stack.pop() {
+        while let Some(state) = stack.pop() {
             if !has(&self.sets[set as usize], state) || has(&met, state) {
                 continue;
             }
@@ -270,16 +352,16 @@ impl<'e> Scan<'e> {
                     next = Next::End;
                     break;
                 }
-                State::Look { look, next } if looks & look.as_repr() != 0 => self.stack.push(*next),
-                State::Capture { next, .. } => self.stack.push(*next),
+                State::Look { look, next } if self.sees(looks, *look) => stack.push(*next),
+                State::Capture { next, .. } => stack.push(*next),
                 // The first alternative is looked at first.
-                State::Union { alternates } => self.stack.extend(alternates.iter().rev()),
-                State::BinaryUnion { alt1, alt2 } => self.stack.extend([*alt2, *alt1]),
+                State::Union { alternates } => stack.extend(alternates.iter().rev()),
+                State::BinaryUnion { alt1, alt2 } => stack.extend([*alt2, *alt1]),
                 State::Look { .. } | State::Fail => {}
             }
         }
-        self.stack.clear();
-        self.onward.insert((set, from, looks), next);
+        stack.clear();
+        self.stack = stack;
         next
     }
 
@@ -288,8 +370,10 @@ impl<'e> Scan<'e> {
             return known;
         }
         let number = self.sets.len() as SetId;
+        self.begins.push(has(&set, self.every.nfa.start_anchored()));
         self.sets.push(set.clone());
-        self.rows.resize(self.sets.len() * self.every.classes, UNKNOWN);
+        let tables = 1 << self.every.looks.len().min(LOOKS);
+        self.rows.resize(self.sets.len() * tables * self.every.classes, UNKNOWN);
         self.numbers.insert(set, number);
         number
     }
@@ -303,8 +387,9 @@ impl<'e> Scan<'e> {
         self.sets.clear();
         self.rows.clear();
         self.numbers.clear();
+        self.begins.clear();
         self.looking.clear();
-        self.onward.clear();
+        self.ways.fill((NO_WAY, Next::Nowhere));
         self.number(kept)
     }
 }
@@ -335,7 +420,7 @@ mod tests {
         [ours, regex.find_iter(input).map(|found| found.range()).collect()]
     }
 
-    const PATTERNS: [&str; 24] = [
+    const PATTERNS: [&str; 25] = [
         "a",
         "ab|a",
         "a|ab",
@@ -360,6 +445,7 @@ mod tests {
         r"(?-u:\b)a|b(?-u:\B)",
         r"(?:\bb\b|^)+c",
         "(?:b$|a)+\n?",
+        r"(?:^a|\bb|c$|\Bé|\A |a\z|(?-u:\b)b)[ab ]*",
     ];
 
     proptest! {

@@ -31,13 +31,16 @@ const PATTERN: usize = 32 << 20;
 
 /// Bytes that searches of one text may read, for a byte of it and at all, before the rest is searched in linear time.
 const READ: [usize; 2] = [64, 1 << 20];
+/// Longest matches, in bytes, that a search need not read far ahead for.
+const AHEAD: usize = 256;
 
 /// What is searched for.
 pub struct Pattern(Kind);
 
 enum Kind {
     Text(Box<memmem::Finder<'static>>),
-    Regex(Box<(Regex, Every)>),
+    /// With the other way to find all matches, if one search after the other may read a text many times.
+    Regex(Box<(Regex, Option<Every>)>),
 }
 
 impl Pattern {
@@ -81,7 +84,10 @@ impl Pattern {
             .syntax(syntax)
             .build(pattern)
             .map_err(|error| bad(error.to_string()))?;
-        let every = Every::new(pattern, syntax, PATTERN).map_err(|error| bad(error.to_string()))?;
+        // A search reads no further ahead than a match may be long.
+        let bounded = hir.properties().maximum_len().is_some_and(|most| most <= AHEAD);
+        let every = (!bounded).then(|| Every::new(pattern, syntax, PATTERN)).transpose();
+        let every = every.map_err(|error| bad(error.to_string()))?;
         Ok(Pattern(Kind::Regex(Box::new((regex, every)))))
     }
 
@@ -127,7 +133,9 @@ impl Pattern {
                     read += text.len() - begin;
                     begin = place.end;
                     found(place);
-                    if read > READ[0] * text.len() + READ[1] {
+                    if let Some(every) = every
+                        && read > READ[0] * text.len() + READ[1]
+                    {
                         every.each(text, begin, &mut found);
                         break;
                     }
