@@ -30,7 +30,7 @@ const AROUND: usize = 80;
 const PATTERN: usize = 32 << 20;
 
 /// Bytes that searches of one text may read, for a byte of it and at all, before the rest is searched in linear time.
-const READ: [usize; 2] = [64, 1 << 20];
+const READ: [usize; 2] = [256, 4 << 20];
 /// Longest matches, in bytes, that a search need not read far ahead for.
 const AHEAD: usize = 256;
 
