@@ -1,28 +1,28 @@
 //! Every match of a regular expression in time linear in the text, whatever the expression.
 //!
 //! The usual way to find all matches, one search behind the other, is quadratic where each search reads far ahead: `.*x|.`
-//! looks for an x in the rest of the line before it takes one letter. Here the text is read twice (Frisch and Cardelli,
-//! "Greedy regular expression matching", ICALP 2004): once from its end, to know for each place from which states of the
+//! looks for an x in the rest of the line before it takes one letter. Here the text is read in both directions (Frisch and
+//! Cardelli, "Greedy regular expression matching", ICALP 2004): from its end, to know for each place from which states of the
 //! automaton a match can be completed, and then from its begin, where the preferred one of these states is always the right
 //! one. The matches are those of a search that backtracks: leftmost, then by the order of alternatives.
 //!
 //! What is known of each place would take more memory than the text. So the first reading keeps it at the ends of blocks
-//! alone, and the second finds it again, block by block.
+//! alone; each block is read from its end once more when the matches have come there.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
-use regex_automata::nfa::thompson::{BuildError, Config, NFA, State, WhichCaptures};
+use regex_automata::nfa::thompson::{Config, NFA, State, WhichCaptures};
 use regex_automata::util::look::Look;
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::syntax;
 
-/// Least bytes of a block.
-const BLOCK: usize = 1 << 12;
-/// At most this many blocks.
-const BLOCKS: usize = 1 << 10;
-/// Sets that a text's search remembers from block to block.
-const SETS: usize = 1 << 12;
+/// Bytes that the automaton of an expression may take.
+const AUTOMATON: usize = 1 << 20;
+/// Bytes that the sets of a text may take, and again those of one block.
+const SETS: usize = 64 << 20;
+/// Bytes of a block, as long as its sets fit.
+const BLOCK: std::ops::RangeInclusive<usize> = 1 << 8..=1 << 16;
 /// Looks, at most, whose combinations each have a table.
 const LOOKS: usize = 3;
 /// Bits of the number of a slot of the ways onward.
@@ -35,8 +35,12 @@ const UNKNOWN: SetId = SetId::MAX;
 /// An expression whose matches are wanted. None of them is empty.
 pub(super) struct Every {
     nfa: NFA,
+    /// The states that a match may be at.
+    states: Vec<StateID>,
+    /// Whether a match may go on in another line.
+    crosses: bool,
     /// By state, the states from which it is reached without a byte.
-    before: Vec<Vec<u32>>,
+    before: Vec<Vec<StateID>>,
     /// What it looks at around a place.
     looks: Vec<Look>,
     classes: usize,
@@ -54,22 +58,55 @@ enum Next {
 }
 
 impl Every {
-    /// For an expression and the most memory that its automaton may take.
-    pub(super) fn new(pattern: &str, syntax: syntax::Config, most: usize) -> Result<Every, BuildError> {
-        let config = Config::new().nfa_size_limit(Some(most)).which_captures(WhichCaptures::None);
-        let nfa = NFA::compiler().configure(config).syntax(syntax).build(pattern)?;
+    /// For an expression; none if its automaton is too large for all that is known of a text to be small.
+    pub(super) fn new(pattern: &str, syntax: syntax::Config) -> Option<Every> {
+        let config = Config::new().nfa_size_limit(Some(AUTOMATON)).which_captures(WhichCaptures::None);
+        let nfa = NFA::compiler().configure(config).syntax(syntax).build(pattern).ok()?;
         let mut before = vec![Vec::new(); nfa.states().len()];
-        for (state, from) in nfa.states().iter().zip(0..) {
-            let mut add = |next: StateID| before[next.as_usize()].push(from);
-            match state {
+        let (mut states, mut met) = (vec![nfa.start_anchored()], vec![0; nfa.states().len().div_ceil(64)]);
+        put(&mut met, nfa.start_anchored());
+        let mut at = 0;
+        while let Some(&from) = states.get(at) {
+            at += 1;
+            let mut reach = |next: StateID| {
+                if !has(&met, next) {
+                    put(&mut met, next);
+                    states.push(next);
+                }
+            };
+            let mut add = |next: StateID| {
+                before[next.as_usize()].push(from);
+                reach(next);
+            };
+            match nfa.state(from) {
                 State::Look { next, .. } | State::Capture { next, .. } => add(*next),
                 State::Union { alternates } => alternates.iter().for_each(|&next| add(next)),
                 State::BinaryUnion { alt1, alt2 } => [*alt1, *alt2].into_iter().for_each(add),
-                _ => {}
+                State::ByteRange { trans } => reach(trans.next),
+                State::Sparse(sparse) => sparse.transitions.iter().for_each(|trans| reach(trans.next)),
+                // A transition that is none leads to the state 0, which takes nothing.
+                State::Dense(dense) => dense.transitions.iter().for_each(|&next| reach(next)),
+                State::Fail | State::Match { .. } => {}
             }
         }
         let (looks, classes) = (nfa.look_set_any().iter().collect(), nfa.byte_classes().alphabet_len());
-        Ok(Every { nfa, before, looks, classes })
+        let crosses = states.iter().any(|&state| after(&nfa, state, b'\n').is_some());
+        Some(Every { nfa, states, crosses, before, looks, classes })
+    }
+
+    /// Whether a search reads no further than to the end of the line in which its match ends.
+    pub(super) fn stays_in_line(&self) -> bool {
+        !self.crosses
+    }
+
+    /// Tables of a set: one for each combination of looks, up to some.
+    fn tables(&self) -> usize {
+        1 << self.looks.len().min(LOOKS)
+    }
+
+    /// Bytes that a set takes, which stands twice, and its rows.
+    fn set_bytes(&self) -> usize {
+        16 * self.before.len().div_ceil(64) + 4 * self.tables() * self.classes
     }
 
     /// Call `found` with every match in `text` that begins at `from` or later.
@@ -97,7 +134,7 @@ struct Scan<'e> {
     between: Vec<u32>,
     /// Work space.
     stack: Vec<StateID>,
-    /// Sets that are remembered from block to block.
+    /// Sets that are remembered.
     most: usize,
     /// Places looked at, for the tests.
     steps: usize,
@@ -121,13 +158,13 @@ impl<'e> Scan<'e> {
             ways: vec![(NO_WAY, Next::Nowhere); 1 << SLOT_BITS],
             between: vec![UNSEEN; between],
             stack: Vec::new(),
-            most: SETS,
+            most: SETS / every.set_bytes(),
             steps: 0,
         }
     }
 
     fn each(&mut self, from: usize, found: &mut dyn FnMut(Range<usize>)) {
-        let length = (self.text.len() - from).div_ceil(BLOCKS).max(BLOCK);
+        let length = (SETS / self.every.set_bytes()).clamp(*BLOCK.start(), *BLOCK.end());
         let blocks: Vec<Range<usize>> = (from..self.text.len())
             .step_by(length)
             .map(|start| start..self.text.len().min(start + length))
@@ -137,8 +174,8 @@ impl<'e> Scan<'e> {
         let mut set = self.last();
         for block in blocks.iter().rev() {
             ends.push(self.sets[set as usize].clone());
-            set = self.forget(set);
             for at in block.clone().rev() {
+                set = self.forget(set);
                 set = self.back(set, at);
             }
         }
@@ -204,16 +241,6 @@ impl<'e> Scan<'e> {
         self.every.looks.iter().position(|&other| other == look).is_some_and(|bit| looks >> bit & 1 == 1)
     }
 
-    /// The state behind a byte, if the state takes it.
-    fn after(&self, state: StateID, byte: u8) -> Option<StateID> {
-        match self.every.nfa.state(state) {
-            State::ByteRange { trans } => trans.matches_byte(byte).then_some(trans.next),
-            State::Sparse(sparse) => sparse.matches_byte(byte),
-            State::Dense(dense) => dense.matches_byte(byte),
-            _ => None,
-        }
-    }
-
     /// The set at the end of the text.
     fn last(&mut self) -> SetId {
         let looks = self.looks(self.text.len());
@@ -236,17 +263,17 @@ impl<'e> Scan<'e> {
 
     /// Where in the rows a set stands, if these looks have a table.
     fn row(&self, set: SetId, looks: u32, class: u8) -> Option<usize> {
-        let tables = 1 << self.every.looks.len().min(LOOKS);
+        let tables = self.every.tables();
         let row = |looks| (set as usize * tables + looks) * self.every.classes + usize::from(class);
         Some(looks as usize).filter(|&looks| looks < tables).map(row)
     }
 
     #[inline(never)]
     fn back_anew(&mut self, behind: SetId, looks: u32, byte: u8) -> SetId {
-        let states = self.every.before.len();
-        let mut set = vec![0; states.div_ceil(64)];
-        for state in (0..states).filter_map(|state| StateID::new(state).ok()) {
-            if self.after(state, byte).is_some_and(|next| has(&self.sets[behind as usize], next)) {
+        let mut set = vec![0; self.every.before.len().div_ceil(64)];
+        for &state in &self.every.states {
+            if after(&self.every.nfa, state, byte).is_some_and(|next| has(&self.sets[behind as usize], next))
+            {
                 put(&mut set, state);
             }
         }
@@ -266,18 +293,16 @@ impl<'e> Scan<'e> {
     fn closed(&mut self, mut set: Vec<u64>, looks: u32) -> Box<[u64]> {
         let nfa = &self.every.nfa;
         let mut stack = std::mem::take(&mut self.stack);
-        for (at, state) in nfa.states().iter().enumerate() {
-            let Ok(id) = StateID::new(at) else { continue };
-            if matches!(state, State::Match { .. }) {
-                put(&mut set, id);
+        for &state in &self.every.states {
+            if matches!(nfa.state(state), State::Match { .. }) {
+                put(&mut set, state);
             }
-            if has(&set, id) {
-                stack.push(id);
+            if has(&set, state) {
+                stack.push(state);
             }
         }
         while let Some(state) = stack.pop() {
             for &from in &self.every.before[state.as_usize()] {
-                let Ok(from) = StateID::new(from as usize) else { continue };
                 let through = match nfa.state(from) {
                     State::Look { look, .. } => self.sees(looks, *look),
                     _ => true,
@@ -305,7 +330,7 @@ impl<'e> Scan<'e> {
         let byte = self.text[at];
         let looks = self.looks(at + 1);
         let class = u32::from(self.every.nfa.byte_classes().get(byte));
-        self.way(set, state, looks, class, |scan| scan.after(state, byte))
+        self.way(set, state, looks, class, |scan| after(&scan.every.nfa, state, byte))
     }
 
     /// A way that is remembered, or is gone from the state that `from` gives.
@@ -372,7 +397,7 @@ impl<'e> Scan<'e> {
         let number = self.sets.len() as SetId;
         self.begins.push(has(&set, self.every.nfa.start_anchored()));
         self.sets.push(set.clone());
-        let tables = 1 << self.every.looks.len().min(LOOKS);
+        let tables = self.every.tables();
         self.rows.resize(self.sets.len() * tables * self.every.classes, UNKNOWN);
         self.numbers.insert(set, number);
         number
@@ -380,7 +405,7 @@ impl<'e> Scan<'e> {
 
     /// Where there are too many sets, all but this one are forgotten, which gets another number.
     fn forget(&mut self, set: SetId) -> SetId {
-        if self.sets.len() <= self.most {
+        if self.sets.len() <= self.most && self.looking.len() <= *BLOCK.end() {
             return set;
         }
         let kept = std::mem::take(&mut self.sets[set as usize]);
@@ -391,6 +416,16 @@ impl<'e> Scan<'e> {
         self.looking.clear();
         self.ways.fill((NO_WAY, Next::Nowhere));
         self.number(kept)
+    }
+}
+
+/// The state behind a byte, if the state takes it.
+fn after(nfa: &NFA, state: StateID, byte: u8) -> Option<StateID> {
+    match nfa.state(state) {
+        State::ByteRange { trans } => trans.matches_byte(byte).then_some(trans.next),
+        State::Sparse(sparse) => sparse.matches_byte(byte),
+        State::Dense(dense) => dense.matches_byte(byte),
+        _ => None,
     }
 }
 
@@ -409,18 +444,20 @@ mod tests {
 
     use super::*;
 
-    /// The matches from `from` on where `most` sets are remembered, and those of one search after the other.
-    fn both(pattern: &str, text: &[u8], from: usize, most: usize) -> [Vec<Range<usize>>; 2] {
+    /// The matches from `from` on where `most` sets are remembered (all that fit: none), and those of one search after the other.
+    fn both(pattern: &str, text: &[u8], from: usize, most: Option<usize>) -> [Vec<Range<usize>>; 2] {
         let syntax = syntax::Config::new().multi_line(true);
         let mut ours = Vec::new();
-        let every = Every::new(pattern, syntax, 32 << 20).unwrap();
-        Scan { most, ..Scan::new(&every, text) }.each(from, &mut |place| ours.push(place));
+        let every = Every::new(pattern, syntax).unwrap();
+        let mut scan = Scan::new(&every, text);
+        scan.most = most.unwrap_or(scan.most);
+        scan.each(from, &mut |place| ours.push(place));
         let regex = Regex::builder().syntax(syntax).build(pattern).unwrap();
         let input = regex_automata::Input::new(text).range(from..);
         [ours, regex.find_iter(input).map(|found| found.range()).collect()]
     }
 
-    const PATTERNS: [&str; 25] = [
+    const PATTERNS: [&str; 30] = [
         "a",
         "ab|a",
         "a|ab",
@@ -445,16 +482,21 @@ mod tests {
         r"(?-u:\b)a|b(?-u:\B)",
         r"(?:\bb\b|^)+c",
         "(?:b$|a)+\n?",
+        r"(?Rm)^.+$",
+        r"(?Rm)a$|\r",
+        r"(?:^.|.$)(?R:^|$)|c",
+        r"\b{start-half}a|b\b{end-half}",
+        r"\b{start}.|.\b{end}",
         r"(?:^a|\bb|c$|\Bé|\A |a\z|(?-u:\b)b)[ab ]*",
     ];
 
     proptest! {
         #[test]
         fn matches_are_those_of_one_search_after_the_other(
-            text in r"[abc é\n]{0,40}", pattern in 0..PATTERNS.len(), from in 0usize..5,
+            text in r"[abc é\r\n]{0,40}", pattern in 0..PATTERNS.len(), from in 0usize..5,
         ) {
             let from = (0..=from.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-            let [ours, right] = both(PATTERNS[pattern], text.as_bytes(), from, SETS);
+            let [ours, right] = both(PATTERNS[pattern], text.as_bytes(), from, None);
             prop_assert_eq!(ours, right);
         }
 
@@ -465,7 +507,7 @@ mod tests {
         ) {
             let hir = regex_syntax::parse(&pattern);
             prop_assume!(hir.is_ok_and(|hir| hir.properties().minimum_len().unwrap_or(0) > 0));
-            let [ours, right] = both(&pattern, text.as_bytes(), 0, SETS);
+            let [ours, right] = both(&pattern, text.as_bytes(), 0, None);
             prop_assert_eq!(ours, right);
         }
     }
@@ -480,21 +522,27 @@ mod tests {
         // Of each place a set knows which of the next thirteen letters are a b: there are many.
         let text: Vec<u8> = (0..30_000).map(|_| b"ab"[usize::from(random() & 1)]).collect();
         for pattern in ["a.{12}b", "(?:a.{11}a|b)+?a", "b.*", "^.*a.{13}|b"] {
-            for most in [0, 3, SETS] {
+            for most in [Some(0), Some(3), None] {
                 let [ours, right] = both(pattern, &text, 3, most);
                 assert!(!right.is_empty() && ours == right, "{pattern}");
             }
         }
         // A damaged text.
-        let bytes: Vec<u8> = (0..30_000).map(|_| random()).collect();
-        let [ours, right] = both(r"\w.|\s+\w", &bytes, 0, 3);
-        assert!(!right.is_empty() && ours == right);
+        let bytes: Vec<u8> = (0..200_000).map(|_| random()).collect();
+        for pattern in [r"\w.|\s+\w", r"\b\w+?\b|\B ", PATTERNS[PATTERNS.len() - 1]] {
+            let [ours, right] = both(pattern, &bytes, 0, Some(3));
+            assert!(!right.is_empty() && ours == right, "{pattern}");
+        }
+        for from in [0, 3] {
+            assert_eq!(both("a+", b"abc", from, None)[0].len(), usize::from(from == 0));
+        }
+        assert!(both("a+|b", b"", 0, None)[0].is_empty());
     }
 
     #[test]
-    fn every_place_is_read_twice_at_most() {
+    fn every_place_is_read_from_the_end_twice() {
         let text = "ab".repeat(100_000);
-        let every = Every::new(".*x|.", syntax::Config::new(), 1 << 20).unwrap();
+        let every = Every::new(".*x|.", syntax::Config::new()).unwrap();
         let mut scan = Scan::new(&every, text.as_bytes());
         let mut count = 0;
         scan.each(0, &mut |_| count += 1);

@@ -39,8 +39,39 @@ pub struct Pattern(Kind);
 
 enum Kind {
     Text(Box<memmem::Finder<'static>>),
-    /// With the other way to find all matches, if one search after the other may read a text many times.
-    Regex(Box<(Regex, Option<Every>)>),
+    Regex(Box<Expression>),
+}
+
+struct Expression {
+    regex: Regex,
+    /// Bytes of the longest match, if there is one.
+    most: Option<usize>,
+    /// The other way to find all matches, if one search after the other may read a text many times.
+    every: Option<Every>,
+}
+
+impl Expression {
+    fn each(&self, text: &[u8], found: &mut dyn FnMut(Range<usize>)) {
+        let (mut begin, mut read, mut line_end) = (0, 0, 0);
+        for place in self.regex.find_iter(text).map(|m| m.range()) {
+            let end = place.end;
+            found(place);
+            let Some(every) = &self.every else { continue };
+            // What the search may have read at most.
+            let mut last = self.most.map_or(text.len(), |most| text.len().min(end + most));
+            if every.stays_in_line() {
+                if line_end < end {
+                    line_end = memchr::memchr(b'\n', &text[end..]).map_or(text.len(), |i| end + i + 1);
+                }
+                last = last.min(line_end);
+            }
+            read += last - begin;
+            begin = end;
+            if read > READ[0] * text.len() + READ[1] {
+                return every.each(text, begin, found);
+            }
+        }
+    }
 }
 
 impl Pattern {
@@ -84,11 +115,11 @@ impl Pattern {
             .syntax(syntax)
             .build(pattern)
             .map_err(|error| bad(error.to_string()))?;
-        // A search reads no further ahead than a match may be long.
-        let bounded = hir.properties().maximum_len().is_some_and(|most| most <= AHEAD);
-        let every = (!bounded).then(|| Every::new(pattern, syntax, PATTERN)).transpose();
-        let every = every.map_err(|error| bad(error.to_string()))?;
-        Ok(Pattern(Kind::Regex(Box::new((regex, every)))))
+        let most = hir.properties().maximum_len();
+        // Short matches end a search soon.
+        let short = most.is_some_and(|most| most <= AHEAD);
+        let every = if short { None } else { Every::new(pattern, syntax) };
+        Ok(Pattern(Kind::Regex(Box::new(Expression { regex, most, every }))))
     }
 
     /// Words as they are typed into a search box: an exact text, whatever its letters' case unless one of them is a
@@ -108,7 +139,7 @@ impl Pattern {
     pub fn occurs(&self, text: &str) -> bool {
         match &self.0 {
             Kind::Text(finder) => finder.find(text.as_bytes()).is_some(),
-            Kind::Regex(regex) => regex.0.is_match(text.as_bytes()),
+            Kind::Regex(expression) => expression.regex.is_match(text.as_bytes()),
         }
     }
 
@@ -125,22 +156,7 @@ impl Pattern {
                 let length = finder.needle().len();
                 finder.find_iter(text).for_each(|start| found(start..start + length));
             }
-            Kind::Regex(regex) => {
-                let (regex, every) = &**regex;
-                let (mut begin, mut read) = (0, 0);
-                for place in regex.find_iter(text).map(|m| m.range()) {
-                    // What the search may have read at most.
-                    read += text.len() - begin;
-                    begin = place.end;
-                    found(place);
-                    if let Some(every) = every
-                        && read > READ[0] * text.len() + READ[1]
-                    {
-                        every.each(text, begin, &mut found);
-                        break;
-                    }
-                }
-            }
+            Kind::Regex(expression) => expression.each(text, &mut found),
         }
     }
 }
