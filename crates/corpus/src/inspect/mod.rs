@@ -4,9 +4,9 @@
 //! ([`Originals`]) and checked against the hashes in the document table, so that nothing is shown that the stage did
 //! not see.
 
+mod all_matches;
 mod date;
 mod error;
-mod every;
 pub mod export;
 mod filter;
 mod histogram;

@@ -2,7 +2,7 @@
 //!
 //! Exact text is found by `memchr::memmem` (the Two-Way algorithm behind a vectorised prefilter: linear time).
 //! Regular expressions are those of the crate `regex-automata`: no look-around and no back-references. Its searches are
-//! linear, one by one; where a text has many matches that each read far ahead, [`every`](super::every) finds the rest, so
+//! linear, one by one; where a text has many matches that each read far ahead, [`all_matches`](super::all_matches) finds the rest, so
 //! that all of them take linear time. `^` and `$` stand for the ends of lines. Matches do not overlap and never go from one
 //! document into the next.
 
@@ -14,8 +14,8 @@ use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
 use serde::Serialize;
 
+use super::all_matches::AllMatches;
 use super::error::{Error, Result};
-use super::every::Every;
 use super::originals::{Absent, Originals};
 use crate::corpus::Corpus;
 use crate::edit::{KeptRange, source_of};
@@ -29,7 +29,7 @@ const AROUND: usize = 80;
 /// Bytes that a compiled regular expression may take.
 const PATTERN: usize = 32 << 20;
 
-/// Bytes that searches of one text may read, for a byte of it and at all, before the rest is searched in linear time.
+/// What searches of one text, one after the other, may read: so many bytes for each of its bytes, and so many more.
 const READ: [usize; 2] = [256, 4 << 20];
 /// Longest matches, in bytes, that a search need not read far ahead for.
 const AHEAD: usize = 256;
@@ -47,7 +47,7 @@ struct Expression {
     /// Bytes of the longest match, if there is one.
     most: Option<usize>,
     /// The other way to find all matches, if one search after the other may read a text many times.
-    every: Option<Every>,
+    all: Option<AllMatches>,
 }
 
 impl Expression {
@@ -56,10 +56,10 @@ impl Expression {
         for place in self.regex.find_iter(text).map(|m| m.range()) {
             let end = place.end;
             found(place);
-            let Some(every) = &self.every else { continue };
+            let Some(all) = &self.all else { continue };
             // What the search may have read at most.
-            let mut last = self.most.map_or(text.len(), |most| text.len().min(end + most));
-            if every.stays_in_line() {
+            let mut last = self.most.map_or(text.len(), |most| text.len().min(end.saturating_add(most)));
+            if all.stays_in_line() {
                 if line_end < end {
                     line_end = memchr::memchr(b'\n', &text[end..]).map_or(text.len(), |i| end + i + 1);
                 }
@@ -68,7 +68,7 @@ impl Expression {
             read += last - begin;
             begin = end;
             if read > READ[0] * text.len() + READ[1] {
-                return every.each(text, begin, found);
+                return all.each(text, begin, found);
             }
         }
     }
@@ -118,8 +118,8 @@ impl Pattern {
         let most = hir.properties().maximum_len();
         // Short matches end a search soon.
         let short = most.is_some_and(|most| most <= AHEAD);
-        let every = if short { None } else { Every::new(pattern, syntax) };
-        Ok(Pattern(Kind::Regex(Box::new(Expression { regex, most, every }))))
+        let all = if short { None } else { AllMatches::new(pattern, syntax) };
+        Ok(Pattern(Kind::Regex(Box::new(Expression { regex, most, all }))))
     }
 
     /// Words as they are typed into a search box: an exact text, whatever its letters' case unless one of them is a

@@ -1,4 +1,4 @@
-//! Every match of a regular expression in time linear in the text, whatever the expression.
+//! All matches of a regular expression in time linear in the text, however far ahead each of them must look.
 //!
 //! The usual way to find all matches, one search behind the other, is quadratic where each search reads far ahead: `.*x|.`
 //! looks for an x in the rest of the line before it takes one letter. Here the text is read in both directions (Frisch and
@@ -33,7 +33,7 @@ type SetId = u32;
 const UNKNOWN: SetId = SetId::MAX;
 
 /// An expression whose matches are wanted. None of them is empty.
-pub(super) struct Every {
+pub(super) struct AllMatches {
     nfa: NFA,
     /// The states that a match may be at.
     states: Vec<StateID>,
@@ -57,9 +57,9 @@ enum Next {
     Nowhere,
 }
 
-impl Every {
+impl AllMatches {
     /// For an expression; none if its automaton is too large for all that is known of a text to be small.
-    pub(super) fn new(pattern: &str, syntax: syntax::Config) -> Option<Every> {
+    pub(super) fn new(pattern: &str, syntax: syntax::Config) -> Option<AllMatches> {
         let config = Config::new().nfa_size_limit(Some(AUTOMATON)).which_captures(WhichCaptures::None);
         let nfa = NFA::compiler().configure(config).syntax(syntax).build(pattern).ok()?;
         let mut before = vec![Vec::new(); nfa.states().len()];
@@ -91,7 +91,7 @@ impl Every {
         }
         let (looks, classes) = (nfa.look_set_any().iter().collect(), nfa.byte_classes().alphabet_len());
         let crosses = states.iter().any(|&state| after(&nfa, state, b'\n').is_some());
-        Some(Every { nfa, states, crosses, before, looks, classes })
+        Some(AllMatches { nfa, states, crosses, before, looks, classes })
     }
 
     /// Whether a search reads no further than to the end of the line in which its match ends.
@@ -104,9 +104,9 @@ impl Every {
         1 << self.looks.len().min(LOOKS)
     }
 
-    /// Bytes that a set takes, which stands twice, and its rows.
+    /// Bytes that a set takes, which stands twice, with its rows and what all these containers take for it.
     fn set_bytes(&self) -> usize {
-        16 * self.before.len().div_ceil(64) + 4 * self.tables() * self.classes
+        128 + 16 * self.before.len().div_ceil(64) + 4 * self.tables() * self.classes
     }
 
     /// Call `found` with every match in `text` that begins at `from` or later.
@@ -117,7 +117,7 @@ impl Every {
 
 /// One text on its way.
 struct Scan<'e> {
-    every: &'e Every,
+    all: &'e AllMatches,
     text: &'e [u8],
     /// The sets met, one bit a state, and their numbers.
     sets: Vec<Box<[u64]>>,
@@ -136,7 +136,8 @@ struct Scan<'e> {
     stack: Vec<StateID>,
     /// Sets that are remembered.
     most: usize,
-    /// Places looked at, for the tests.
+    /// Bytes gone over from the end.
+    #[cfg(test)]
     steps: usize,
 }
 
@@ -145,10 +146,10 @@ const NO_WAY: u128 = u128::MAX;
 const UNSEEN: u32 = u32::MAX;
 
 impl<'e> Scan<'e> {
-    fn new(every: &'e Every, text: &'e [u8]) -> Scan<'e> {
-        let between = if every.looks.is_empty() { 0 } else { 1 << 14 };
+    fn new(all: &'e AllMatches, text: &'e [u8]) -> Scan<'e> {
+        let between = if all.looks.is_empty() { 0 } else { 1 << 14 };
         Scan {
-            every,
+            all,
             text,
             sets: Vec::new(),
             numbers: HashMap::new(),
@@ -158,13 +159,14 @@ impl<'e> Scan<'e> {
             ways: vec![(NO_WAY, Next::Nowhere); 1 << SLOT_BITS],
             between: vec![UNSEEN; between],
             stack: Vec::new(),
-            most: SETS / every.set_bytes(),
+            most: SETS / all.set_bytes(),
+            #[cfg(test)]
             steps: 0,
         }
     }
 
     fn each(&mut self, from: usize, found: &mut dyn FnMut(Range<usize>)) {
-        let length = (SETS / self.every.set_bytes()).clamp(*BLOCK.start(), *BLOCK.end());
+        let length = (SETS / self.all.set_bytes()).clamp(*BLOCK.start(), *BLOCK.end());
         let blocks: Vec<Range<usize>> = (from..self.text.len())
             .step_by(length)
             .map(|start| start..self.text.len().min(start + length))
@@ -214,7 +216,7 @@ impl<'e> Scan<'e> {
 
     /// What of all that the expression looks at is seen around a place, one bit each.
     fn looks(&mut self, at: usize) -> u32 {
-        if self.every.looks.is_empty() {
+        if self.all.looks.is_empty() {
             return 0;
         }
         // Nothing is looked at but the two characters.
@@ -227,9 +229,9 @@ impl<'e> Scan<'e> {
         {
             return self.between[letters];
         }
-        let matcher = self.every.nfa.look_matcher();
+        let matcher = self.all.nfa.look_matcher();
         let seen = |&look: &Look| u32::from(matcher.matches(look, self.text, at));
-        let looks = self.every.looks.iter().map(seen).zip(0..).fold(0, |all, (seen, bit)| all | seen << bit);
+        let looks = self.all.looks.iter().map(seen).zip(0..).fold(0, |all, (seen, bit)| all | seen << bit);
         if let Some(letters) = letters {
             self.between[letters] = looks;
         }
@@ -238,22 +240,25 @@ impl<'e> Scan<'e> {
 
     /// Whether `looks` has a look.
     fn sees(&self, looks: u32, look: Look) -> bool {
-        self.every.looks.iter().position(|&other| other == look).is_some_and(|bit| looks >> bit & 1 == 1)
+        self.all.looks.iter().position(|&other| other == look).is_some_and(|bit| looks >> bit & 1 == 1)
     }
 
     /// The set at the end of the text.
     fn last(&mut self) -> SetId {
         let looks = self.looks(self.text.len());
-        let set = self.closed(vec![0; self.every.before.len().div_ceil(64)], looks);
+        let set = self.closed(vec![0; self.all.before.len().div_ceil(64)], looks);
         self.number(set)
     }
 
     /// The set before the byte at `at`, of the set behind it.
     #[inline]
     fn back(&mut self, behind: SetId, at: usize) -> SetId {
-        self.steps += 1;
+        #[cfg(test)]
+        {
+            self.steps += 1;
+        }
         let (byte, looks) = (self.text[at], self.looks(at));
-        let class = self.every.nfa.byte_classes().get(byte);
+        let class = self.all.nfa.byte_classes().get(byte);
         let known = match self.row(behind, looks, class) {
             Some(row) => self.rows[row],
             None => self.looking.get(&(behind, looks, class)).copied().unwrap_or(UNKNOWN),
@@ -263,23 +268,22 @@ impl<'e> Scan<'e> {
 
     /// Where in the rows a set stands, if these looks have a table.
     fn row(&self, set: SetId, looks: u32, class: u8) -> Option<usize> {
-        let tables = self.every.tables();
-        let row = |looks| (set as usize * tables + looks) * self.every.classes + usize::from(class);
+        let tables = self.all.tables();
+        let row = |looks| (set as usize * tables + looks) * self.all.classes + usize::from(class);
         Some(looks as usize).filter(|&looks| looks < tables).map(row)
     }
 
     #[inline(never)]
     fn back_anew(&mut self, behind: SetId, looks: u32, byte: u8) -> SetId {
-        let mut set = vec![0; self.every.before.len().div_ceil(64)];
-        for &state in &self.every.states {
-            if after(&self.every.nfa, state, byte).is_some_and(|next| has(&self.sets[behind as usize], next))
-            {
+        let mut set = vec![0; self.all.before.len().div_ceil(64)];
+        for &state in &self.all.states {
+            if after(&self.all.nfa, state, byte).is_some_and(|next| has(&self.sets[behind as usize], next)) {
                 put(&mut set, state);
             }
         }
         let set = self.closed(set, looks);
         let set = self.number(set);
-        let class = self.every.nfa.byte_classes().get(byte);
+        let class = self.all.nfa.byte_classes().get(byte);
         match self.row(behind, looks, class) {
             Some(row) => self.rows[row] = set,
             None => {
@@ -291,9 +295,9 @@ impl<'e> Scan<'e> {
 
     /// A set with the states of a match's end, and all from which one of its states is reached without a byte.
     fn closed(&mut self, mut set: Vec<u64>, looks: u32) -> Box<[u64]> {
-        let nfa = &self.every.nfa;
+        let nfa = &self.all.nfa;
         let mut stack = std::mem::take(&mut self.stack);
-        for &state in &self.every.states {
+        for &state in &self.all.states {
             if matches!(nfa.state(state), State::Match { .. }) {
                 put(&mut set, state);
             }
@@ -302,7 +306,7 @@ impl<'e> Scan<'e> {
             }
         }
         while let Some(state) = stack.pop() {
-            for &from in &self.every.before[state.as_usize()] {
+            for &from in &self.all.before[state.as_usize()] {
                 let through = match nfa.state(from) {
                     State::Look { look, .. } => self.sees(looks, *look),
                     _ => true,
@@ -320,8 +324,8 @@ impl<'e> Scan<'e> {
     /// Where a match that begins at `at` stands there.
     fn begin(&mut self, set: SetId, at: usize) -> Next {
         let looks = self.looks(at);
-        let start = self.every.nfa.start_anchored();
-        self.way(set, start, looks, self.every.classes as u32, |_| Some(start))
+        let start = self.all.nfa.start_anchored();
+        self.way(set, start, looks, self.all.classes as u32, |_| Some(start))
     }
 
     /// Where a match goes on from a state behind the byte at `at`, of the set there.
@@ -329,8 +333,8 @@ impl<'e> Scan<'e> {
     fn onward(&mut self, state: StateID, set: SetId, at: usize) -> Next {
         let byte = self.text[at];
         let looks = self.looks(at + 1);
-        let class = u32::from(self.every.nfa.byte_classes().get(byte));
-        self.way(set, state, looks, class, |scan| after(&scan.every.nfa, state, byte))
+        let class = u32::from(self.all.nfa.byte_classes().get(byte));
+        self.way(set, state, looks, class, |scan| after(&scan.all.nfa, state, byte))
     }
 
     /// A way that is remembered, or is gone from the state that `from` gives.
@@ -358,7 +362,7 @@ impl<'e> Scan<'e> {
     /// From a state, the first way to a state of the set that takes a byte, or to the end of the match.
     #[inline(never)]
     fn go(&mut self, set: SetId, from: StateID, looks: u32) -> Next {
-        let mut met = vec![0; self.every.before.len().div_ceil(64)];
+        let mut met = vec![0; self.all.before.len().div_ceil(64)];
         let mut stack = std::mem::take(&mut self.stack);
         stack.clear();
         stack.push(from);
@@ -368,7 +372,7 @@ impl<'e> Scan<'e> {
                 continue;
             }
             put(&mut met, state);
-            match self.every.nfa.state(state) {
+            match self.all.nfa.state(state) {
                 State::ByteRange { .. } | State::Sparse(_) | State::Dense(_) => {
                     next = Next::State(state);
                     break;
@@ -395,10 +399,10 @@ impl<'e> Scan<'e> {
             return known;
         }
         let number = self.sets.len() as SetId;
-        self.begins.push(has(&set, self.every.nfa.start_anchored()));
+        self.begins.push(has(&set, self.all.nfa.start_anchored()));
         self.sets.push(set.clone());
-        let tables = self.every.tables();
-        self.rows.resize(self.sets.len() * tables * self.every.classes, UNKNOWN);
+        let tables = self.all.tables();
+        self.rows.resize(self.sets.len() * tables * self.all.classes, UNKNOWN);
         self.numbers.insert(set, number);
         number
     }
@@ -448,8 +452,8 @@ mod tests {
     fn both(pattern: &str, text: &[u8], from: usize, most: Option<usize>) -> [Vec<Range<usize>>; 2] {
         let syntax = syntax::Config::new().multi_line(true);
         let mut ours = Vec::new();
-        let every = Every::new(pattern, syntax).unwrap();
-        let mut scan = Scan::new(&every, text);
+        let all = AllMatches::new(pattern, syntax).unwrap();
+        let mut scan = Scan::new(&all, text);
         scan.most = most.unwrap_or(scan.most);
         scan.each(from, &mut |place| ours.push(place));
         let regex = Regex::builder().syntax(syntax).build(pattern).unwrap();
@@ -542,8 +546,8 @@ mod tests {
     #[test]
     fn every_place_is_read_from_the_end_twice() {
         let text = "ab".repeat(100_000);
-        let every = Every::new(".*x|.", syntax::Config::new()).unwrap();
-        let mut scan = Scan::new(&every, text.as_bytes());
+        let all = AllMatches::new(".*x|.", syntax::Config::new()).unwrap();
+        let mut scan = Scan::new(&all, text.as_bytes());
         let mut count = 0;
         scan.each(0, &mut |_| count += 1);
         assert_eq!((count, scan.steps), (text.len(), 2 * text.len()));
