@@ -30,7 +30,7 @@ const AROUND: usize = 80;
 const PATTERN: usize = 32 << 20;
 
 /// What searches of one text, one after the other, may read: so many bytes for each of its bytes, and so many more.
-const READ: [usize; 2] = [256, 4 << 20];
+const READ: [usize; 2] = [64, 4 << 20];
 /// Longest matches, in bytes, that a search need not read far ahead for.
 const AHEAD: usize = 256;
 
