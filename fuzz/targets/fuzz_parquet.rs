@@ -12,6 +12,7 @@ fuzz_target!(|data: &[u8]| {
         id: (flags & 1 == 0).then(|| "id".into()),
         other: if flags & 2 == 0 { Other::All } else { Other::Named(vec!["meta".into()]) },
         max_bytes: 1 << 16,
+        max_page: 1 << 20,
     };
     run(300 << 20, || {
         let Ok(mut reader) = Reader::new("x", bytes::Bytes::copy_from_slice(file), options) else { return };
