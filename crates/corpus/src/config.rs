@@ -631,6 +631,13 @@ pub(crate) fn check(config: &Value) -> Result<(), Problem> {
     // What does not fit the types has been refused before; the tests of this function give sources alone.
     match serde_json::from_value::<Config>(config.clone()) {
         Ok(config) => {
+            if config.sources.iter().all(|source| source.weight == 0.0) {
+                return problem(
+                    "sources.0.weight".into(),
+                    "all sources have the weight 0, so nothing is wanted".into(),
+                    "give at least one of them a weight above 0",
+                );
+            }
             let near = &config.near;
             if near.preset == "none" && (near.own != Own::default() || near.verify.is_some()) {
                 return problem(
@@ -665,6 +672,25 @@ pub(crate) fn check(config: &Value) -> Result<(), Problem> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn some_source_has_a_weight() {
+        let with = |weights: &[f64]| {
+            let source = |(i, weight): (usize, &f64)| {
+                json!({"name": format!("s{i}"), "path": "x", "licence": "MIT", "format": "auto", "author": "human",
+                    "text_field": "text", "id_field": "id", "blocks": 0, "weight": weight})
+            };
+            let sources: Vec<Value> = weights.iter().enumerate().map(source).collect();
+            check(
+                &json!({"sources": sources, "filter": {"quality": "none"}, "dedup": "none", "validation": 0.1,
+                "limit_bytes": 0, "invalid_utf8": "error", "missing_text": "error"}),
+            )
+        };
+        assert!(with(&[0.0, 1.0]).is_ok() && with(&[0.5]).is_ok());
+        for weights in [&[0.0][..], &[0.0, 0.0]] {
+            assert!(with(weights).unwrap_err().message.contains("weight 0"));
+        }
+    }
 
     fn source(name: &str, licence: &str) -> Value {
         json!({"name": name, "path": "x", "licence": licence})

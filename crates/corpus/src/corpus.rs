@@ -384,14 +384,5 @@ fn starts_with(key: &DocKey, digits: &[u8]) -> bool {
 
 /// Where the document of a row came from.
 pub(crate) fn place(names: &Names, row: &Row) -> Place {
-    let file = &names.files[row.file as usize];
-    let unit = match file.unit.as_str() {
-        "line" => "line",
-        "block" => "block",
-        "record" => "record",
-        "row" => "row",
-        "entry" => "entry",
-        _ => return Place { file: file.path.clone(), unit: "", number: 0 },
-    };
-    Place { file: file.path.clone(), unit, number: u64::from(row.line) }
+    Place::of(&names.files[row.file as usize], row.line)
 }

@@ -91,10 +91,19 @@ pub(crate) fn compose(first: &[KeptRange], second: &[KeptRange], replacements: &
     let length_of =
         |r: u8| usize::from(r).checked_sub(1).and_then(|i| replacements.get(i)).map_or(0, String::len);
     let mut out: Vec<KeptRange> = Vec::new();
+    // The first piece that a range of `second`, which are in order, may still meet, and where it begins.
+    let (mut next, mut begin) = (0, 0);
     for range in second {
         let (from, to) = (range.start as usize, range.start as usize + range.length as usize);
-        let mut at = 0;
-        for piece in first {
+        while let Some(piece) = first.get(next).filter(|piece| begin + (piece.length as usize) < from) {
+            begin += piece.length as usize + length_of(piece.replacement);
+            next += 1;
+        }
+        let mut at = begin;
+        for piece in &first[next..] {
+            if at >= to {
+                break;
+            }
             let (start, end) = (at, at + piece.length as usize);
             let (a, b) = (from.max(start), to.min(end));
             let behind = end + length_of(piece.replacement);
@@ -122,20 +131,34 @@ pub(crate) fn compose(first: &[KeptRange], second: &[KeptRange], replacements: &
 
 /// The byte of the source that byte `at` of the edited text came from; none if it was put in.
 pub fn source_of(map: &[KeptRange], replacements: &[String], at: u32) -> Option<u32> {
-    let mut passed = 0u32;
-    for range in map {
-        if at < passed + range.length {
-            return Some(range.start + at - passed);
+    Sources::default().of(map, replacements, at)
+}
+
+/// The same for bytes in rising order, in one walk over the map.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sources {
+    /// The range that is looked at, and where it begins in the edited text.
+    range: usize,
+    begin: u32,
+}
+
+impl Sources {
+    /// The source of byte `at`, which is none before that of the last call.
+    pub fn of(&mut self, map: &[KeptRange], replacements: &[String], at: u32) -> Option<u32> {
+        while let Some(range) = map.get(self.range) {
+            let end = self.begin + range.length;
+            if at < end {
+                return Some(range.start + at - self.begin);
+            }
+            let words = usize::from(range.replacement).checked_sub(1).and_then(|i| replacements.get(i));
+            let behind = end + words.map_or(0, |words| words.len() as u32);
+            if at < behind {
+                return None;
+            }
+            (self.range, self.begin) = (self.range + 1, behind);
         }
-        passed += range.length;
-        let words = usize::from(range.replacement).checked_sub(1).and_then(|i| replacements.get(i));
-        let words = words.map_or(0, |w| w.len() as u32);
-        if at < passed + words {
-            return None;
-        }
-        passed += words;
+        None
     }
-    None
 }
 
 /// Nine bytes a range.
@@ -220,6 +243,10 @@ mod tests {
                 let mut bytes = Vec::new();
                 encode(&map, &mut bytes);
                 prop_assert_eq!(decode(&bytes).unwrap(), map.clone());
+                let mut walk = Sources::default();
+                for at in 0..=left.len() as u32 {
+                    prop_assert_eq!(walk.of(&map, &words(), at), source_of(&map, &words(), at));
+                }
                 for (at, c) in left.char_indices() {
                     if let Some(source) = source_of(&map, &words(), at as u32) {
                         prop_assert!(text[source as usize..].starts_with(c));

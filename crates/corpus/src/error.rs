@@ -8,6 +8,7 @@ use regimen_base::hint::Interrupted;
 use regimen_base::{Failure, fs, units};
 
 use crate::dedup::Substrings;
+use crate::names::FileName;
 
 /// A row or a file of the input, for messages: `data/a.jsonl.zst, line 12`.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +19,18 @@ pub struct Place {
     pub unit: &'static str,
     /// From 1; 0 stands for the whole file.
     pub number: u64,
+}
+
+impl Place {
+    /// That of a document in a file.
+    pub(crate) fn of(file: &FileName, number: u32) -> Place {
+        let units = ["line", "block", "record", "row", "entry"];
+        let path = file.path.clone();
+        match units.into_iter().find(|unit| *unit == file.unit) {
+            Some(unit) => Place { file: path, unit, number: u64::from(number) },
+            None => Place { file: path, unit: "", number: 0 },
+        }
+    }
 }
 
 impl std::fmt::Display for Place {
@@ -211,8 +224,8 @@ pub enum Error {
         /// The share asked for.
         share: f64,
     },
-    /// A document beyond 4 GiB.
-    #[error("{place}: the document has {} of text; one document may have at most 4.29 GB", units::bytes(*.bytes))]
+    /// A document beyond 4 GiB, or with tags and metadata beyond it.
+    #[error("{place}: the document takes {} with what is known of it; one may take at most 4.29 GB", units::bytes(*.bytes))]
     TooLong {
         /// Where.
         place: Place,
@@ -262,7 +275,7 @@ pub enum Error {
         most: u64,
     },
     /// What a step holds at once would take more memory than it may.
-    #[error("{what} needs {} of memory; {} are allowed", units::bytes(*.needed), units::bytes(*.allowed))]
+    #[error("{} of memory or more are needed for {what}; {} are allowed", units::bytes(*.needed), units::bytes(*.allowed))]
     StepMemory {
         /// What needs it.
         what: String,

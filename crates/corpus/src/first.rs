@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use regimen_base::{Cancel, Hash256};
 
 use crate::build::{Planned, Progress};
-use crate::error::Result;
+use crate::error::{Error, Place, Result};
 use crate::flow::{self, Job};
 use crate::memory::is_long;
 use crate::output::{Note, Output, done, note};
@@ -141,18 +141,26 @@ impl<'f> Job for First<'f> {
         self.reading.memory.in_flight(rayon::current_num_threads())
     }
 
+    fn held(&self, piece: &Piece) -> u64 {
+        (piece.docs.len() + piece.hashes.len()) as u64
+    }
+
     fn work(&self, mut chunk: Chunk, room: &mut Room) -> Result<Piece> {
-        let _long = chunk.long.take();
+        let long = chunk.long.take();
         // The tables of a long document do not stay with the thread.
         let mut own = Room::default();
         let room = if is_long(chunk.bytes() as usize) { &mut own } else { room };
-        let parsed = document::documents(self.reading, chunk, room)?;
+        let parsed = document::documents(self.reading, chunk, long.is_some(), room)?;
         let rules = self.reading.rules.rules.len();
         let text: usize = parsed.documents.iter().map(|d| d.text.len() + 200).sum();
         let mut docs = Vec::with_capacity(text + 16 * parsed.values.len());
         for (i, document) in parsed.documents.iter().enumerate() {
             let licence = &parsed.licences[usize::from(document.licence)];
-            part::put(document, licence, &parsed.values[i * rules..][..rules], &mut docs);
+            let values = &parsed.values[i * rules..][..rules];
+            if let Err(bytes) = part::put(document, licence, values, &mut docs) {
+                let file = &self.reading.files[document.file as usize];
+                return Err(Error::TooLong { place: Place::of(file, document.line), bytes });
+            }
         }
         Ok(Piece { docs, hashes: parsed.hashes, documents: parsed.documents.len() as u64 })
     }

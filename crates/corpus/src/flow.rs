@@ -182,16 +182,21 @@ impl<J: Job> Flow<'_, J> {
             }
             Next::Read(number, chunks, at) => self.read(number, chunks, at, scratch),
             Next::Take(number, mut sink, parts) => {
-                let count = parts.len() as u64;
                 let bytes: u64 = parts.iter().map(|(_, bytes)| bytes).sum();
-                let taken = parts.into_iter().try_for_each(|(part, _)| self.job.take(&mut sink, part));
+                let mut count = 0;
+                let taken = parts.into_iter().try_for_each(|(part, _)| {
+                    self.job.take(&mut sink, part)?;
+                    count += 1;
+                    Ok(())
+                });
                 self.settle(|state| {
                     let mut at = 0;
                     state.file(number, |file| {
-                        at = file.taken;
                         file.taken += count;
+                        at = file.taken;
                         file.flying -= bytes;
-                        file.sink = Some(sink);
+                        // What lies behind a part that could not be taken would leave a hole.
+                        file.sink = taken.is_ok().then_some(sink);
                     });
                     taken.map_err(|error| ((number, at), error))
                 });
@@ -370,7 +375,10 @@ mod tests {
         files: Vec<InputFile>,
         out: Mutex<BTreeMap<usize, Vec<u8>>>,
         fail: fn(&[u8]) -> bool,
+        /// Bytes after which a sink is full.
+        most: usize,
         works: AtomicUsize,
+        refused: AtomicUsize,
     }
 
     impl Job for Lines {
@@ -400,6 +408,10 @@ mod tests {
         }
 
         fn take(&self, sink: &mut Vec<u8>, part: Vec<u8>) -> Result<()> {
+            if sink.len() >= self.most {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                return Err(Error::Record { what: "a full sink" });
+            }
             sink.extend_from_slice(&part);
             Ok(())
         }
@@ -428,7 +440,14 @@ mod tests {
     }
 
     fn job(files: Vec<InputFile>, fail: fn(&[u8]) -> bool) -> Lines {
-        Lines { files, out: Mutex::default(), fail, works: AtomicUsize::new(0) }
+        Lines {
+            files,
+            out: Mutex::default(),
+            fail,
+            most: usize::MAX,
+            works: AtomicUsize::new(0),
+            refused: AtomicUsize::new(0),
+        }
     }
 
     #[test]
@@ -463,6 +482,17 @@ mod tests {
                 let first: u64 = error.split('`').nth(3).unwrap().parse().unwrap();
                 assert!(first > 900 && first < 1200, "{error}");
             }
+        }
+    }
+
+    #[test]
+    fn nothing_behind_a_part_that_could_not_be_taken_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let (inputs, _) = files(dir.path(), &[9000]);
+        for threads in [1, 2, 5] {
+            let job = Lines { most: 1 << 20, ..job(inputs.clone(), |_| false) };
+            assert!(matches!(run_on(threads, &job), Err(Error::Record { .. })));
+            assert_eq!(job.refused.load(Ordering::Relaxed), 1, "{threads} threads");
         }
     }
 

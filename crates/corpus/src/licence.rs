@@ -8,6 +8,9 @@ use spdx::identifiers::LICENSES;
 pub(crate) const HINT: &str = "use an identifier of the SPDX list such as CC-BY-4.0, or LicenseRef-NAME for any other \
      licence, or NOASSERTION if it is not known";
 
+/// What stands for a licence that nobody names.
+pub(crate) const UNKNOWN: &str = "NOASSERTION";
+
 /// Whether `text` is an SPDX expression.
 pub(crate) fn is_expression(text: &str) -> bool {
     Expression::parse(text).is_ok()

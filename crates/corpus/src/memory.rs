@@ -136,9 +136,12 @@ impl Memory {
     }
 }
 
+/// Bytes of a document above which only one thread may work on it at a time.
+pub(crate) const LONG: usize = 2 * CHUNK;
+
 /// Whether a chunk has a document that only one thread may work on at a time.
 pub(crate) fn is_long(bytes: usize) -> bool {
-    bytes > 2 * CHUNK
+    bytes > LONG
 }
 
 #[cfg(test)]

@@ -27,7 +27,15 @@ pub(crate) struct Hashes {
 const NO_DAY: i32 = i32::MIN;
 
 /// Append the record of a document with its rules' values.
-pub(crate) fn put(document: &Incoming, licence: &str, values: &[f32], out: &mut Vec<u8>) {
+///
+/// # Errors
+/// Its length, if that is more than 32 bits count.
+pub(crate) fn put(
+    document: &Incoming,
+    licence: &str,
+    values: &[f32],
+    out: &mut Vec<u8>,
+) -> std::result::Result<(), u64> {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&document.key.0);
@@ -56,8 +64,11 @@ pub(crate) fn put(document: &Incoming, licence: &str, values: &[f32], out: &mut 
         out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
         out.extend_from_slice(bytes);
     }
-    let length = (out.len() - start - 4) as u32;
+    // No part of it is longer than the whole.
+    let length = out.len() - start - 4;
+    let length = u32::try_from(length).map_err(|_| length as u64)?;
     out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    Ok(())
 }
 
 /// Append what deduplication asks of a document, and its hashes.
@@ -364,7 +375,7 @@ mod tests {
         fn documents_come_back(documents in prop::collection::vec(any_document(), 0..5), licence: String) {
             let mut out = Vec::new();
             for (i, document) in documents.iter().enumerate() {
-                put(document, &licence, &[i as f32, 0.5], &mut out);
+                put(document, &licence, &[i as f32, 0.5], &mut out).unwrap();
             }
             let (mut records, mut values) = (Reader(&out), Vec::new());
             for (i, document) in documents.iter().enumerate() {

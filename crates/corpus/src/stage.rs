@@ -18,7 +18,7 @@ pub const STAGES: &[&StageKind] = &[&CORPUS];
 
 static CORPUS: StageKind = StageKind {
     kind: "corpus",
-    version: 6,
+    version: 7,
     about: "Read documents from files, filter and deduplicate them, and split them into training and validation.",
     seeded: false,
     shared: false,
@@ -90,8 +90,8 @@ fn memory(config: &Config, text: f64, documents: f64) -> f64 {
     let flying = 6.0 * text.min(2.0 * threads * threads * CHUNK as f64);
     let mut compared = STANDING as f64 * documents;
     // Records and tables: of each band of a document, of each paragraph of a few words.
-    let bands = config.near.own.bands.unwrap_or(20) as f64;
-    compared += if config.near.preset == "none" { 0.0 } else { bands * 44.0 * documents };
+    let bands = config.near.minhash().ok().flatten().map_or(0, |minhash| minhash.bands);
+    compared += bands as f64 * 44.0 * documents;
     compared += match config.paragraphs.dedup {
         ParagraphDedup::None => 0.0,
         ParagraphDedup::Exact => match config.paragraphs.compared().ngrams {

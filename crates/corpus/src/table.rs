@@ -11,7 +11,7 @@
 //! | 39 | flags: 1 validation, 2 repaired (invalid UTF-8 was replaced), 4 the source gave the id, 8 brought into NFC |
 //! | 40..44, 44..48 | file (number in `names.json`), line or block in it, from 1 |
 //! | 48..52 | bytes of text, also of a dropped document |
-//! | 52..56 | ordinal of the kept document with the same text; 0xFFFFFFFF for none |
+//! | 52..56 | ordinal of the kept document that stands for this copy (same URL, same or nearly the same text); 0xFFFFFFFF for none |
 //! | 56..60 | day of creation since 1970-01-01; -2^31 for none |
 //! | 60..62 | reason for the drop: number in `names.json`, 0 for a kept document |
 //! | 62..64 | how often the document is taken for training, less 1 |
@@ -43,7 +43,7 @@ pub struct Row {
     pub licence: u16,
     /// Who wrote it.
     pub author: Author,
-    /// Training or validation. A duplicate has the split of its representative.
+    /// Training or validation; of a document that was dropped the one that it would have been in.
     pub split: Split,
     /// Whether invalid UTF-8 was replaced in the text.
     pub repaired: bool,
@@ -57,7 +57,7 @@ pub struct Row {
     pub line: u32,
     /// Bytes of text, also of a dropped document.
     pub bytes: u32,
-    /// The kept document with the same text, if this one is a duplicate.
+    /// The kept document that stands for this one, if it is a copy: of the same URL, or the same or nearly the same text.
     pub representative: Option<u32>,
     /// Day of creation, counted from 1970-01-01.
     pub created: Option<i32>,

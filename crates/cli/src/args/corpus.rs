@@ -250,7 +250,7 @@ pub const MEMORY: &str = "4GB";
 /// Bytes such as `500MB`, `2GB` or `1000000`.
 pub fn bytes(text: &str) -> Result<u64, String> {
     regimen_base::units::parse_bytes(text)
-        .ok_or_else(|| "write bytes, or a number with KB, MB, GB or TB".into())
+        .ok_or_else(|| "write bytes above 0, or a number with KB, MB, GB or TB".into())
 }
 
 /// Bytes of memory, of which every command needs some.

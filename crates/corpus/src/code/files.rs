@@ -193,7 +193,8 @@ impl Files {
             done: false,
         };
         while let Some(entry) = files.entry()? {
-            if entry.what == What::File && is_licence_file(&entry.path) {
+            let hidden = files.in_archive() && is_hidden(&entry.path);
+            if entry.what == What::File && is_licence_file(&entry.path) && !hidden {
                 let content = files.content(&entry, LICENCE_BYTES as u64 - 1)?;
                 files.licences.add(entry.path, &content);
             }

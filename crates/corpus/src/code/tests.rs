@@ -116,6 +116,37 @@ fn an_archive_in_its_own_order_plain_and_packed() {
 }
 
 #[test]
+fn a_licence_beside_one_file_speaks_for_it_alone() {
+    let cc0 = "SPDX-FileCopyrightText: 2026 A\n\nSPDX-License-Identifier: CC0-1.0\n";
+    let hidden = "SPDX-License-Identifier: GPL-2.0-only\n";
+    let mut builder = tar::Builder::new(Vec::new());
+    for (path, content) in [
+        ("LICENSE", mit()),
+        ("logo.svg.license", cc0),
+        ("logo.svg", "<svg/>\n"),
+        ("what.py.license", "Ask first."),
+        ("what.py", "x\n"),
+        ("main.py", "y\n"),
+        ("sub/mylib.license", "Ask first."),
+        ("sub/x.py", "z\n"),
+        (".gitignore.license", hidden),
+        (".hidden/LICENSE", hidden),
+    ] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, path, content.as_bytes()).unwrap();
+    }
+    let lines = read(on_disk(&builder.into_inner().unwrap()).path()).unwrap();
+    let of = |path: &str| lines.iter().find(|line| line.starts_with(&format!("{path} "))).unwrap().clone();
+    assert_eq!(of("main.py"), "main.py Python MIT LICENSE");
+    assert!(of("logo.svg").ends_with(" CC0-1.0 logo.svg.license"), "{lines:?}");
+    // What nobody knows might say anything, of the one file or of the folder.
+    assert_eq!([of("what.py"), of("sub/x.py")], ["what.py Python -", "sub/x.py Python -"]);
+    assert!(lines.iter().all(|line| !line.contains("hidden")));
+}
+
+#[test]
 fn long_names_links_and_names_that_lead_elsewhere() {
     let mut builder = tar::Builder::new(Vec::new());
     let long = format!("{}/x.py", "deep/".repeat(60));

@@ -200,7 +200,7 @@ pub(crate) fn decimal(mut n: u64, out: &mut Vec<u8>) {
 }
 
 /// A score, rounded to five digits behind the point as Python's `round(score, 5)` does, without zeros at the end.
-fn score(score: f64, out: &mut Vec<u8>) {
+pub(crate) fn score(score: f64, out: &mut Vec<u8>) {
     if (0.0..1e15).contains(&score) && score.trunc() == score {
         decimal(score as u64, out);
         out.extend_from_slice(b".0");

@@ -71,7 +71,7 @@ pub(crate) fn experiments_of(documents: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for path in fs::list(&folder)?.iter().filter(|path| path.is_dir()) {
         // A step that failed leaves no more than its notes.
-        if fs::list(path)?.iter().all(|path| is_hidden(path)) {
+        if !holds_files(path)? {
             continue;
         }
         match path.file_name().and_then(|name| name.to_str()) {
@@ -82,6 +82,16 @@ pub(crate) fn experiments_of(documents: &Path) -> Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
+}
+
+/// Whether a folder has a file that is not hidden, at any depth.
+fn holds_files(folder: &Path) -> Result<bool> {
+    for path in fs::list(folder)?.iter().filter(|path| !is_hidden(path)) {
+        if !path.is_dir() || holds_files(path)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn is_hidden(path: &Path) -> bool {
@@ -305,6 +315,7 @@ mod tests {
         make("c/attributes/two/en/a.jsonl");
         make("c/attributes/one/a.jsonl");
         make("c/attributes/failed/.regimen-notes/lock");
+        make("c/attributes/failed/en/.regimen-notes/lock");
         make("c/attributes/.hidden/a.jsonl");
         assert_eq!(experiments_of(&documents).unwrap(), ["one", "two"]);
         assert!(experiments_of(&make("lone.jsonl")).unwrap().is_empty());

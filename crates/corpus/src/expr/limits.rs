@@ -7,7 +7,7 @@ use super::{Fold, Known, Number, Op};
 pub(super) fn pointless(op: Op, left: &Number, right: &Number, known: &dyn Known) -> Option<String> {
     let (op, number, limit) = match (literal(left), literal(right)) {
         (None, Some(limit)) => (op, left, limit),
-        (Some(limit), None) => (turned(op), right, limit),
+        (Some(limit), None) => (op.turned(), right, limit),
         _ => return None,
     };
     let (name, (least, most)) = range(number, known)?;
@@ -34,17 +34,6 @@ fn literal(number: &Number) -> Option<f64> {
         Number::Literal(x) => Some(*x),
         Number::Negative(inner) => literal(inner).map(|x| -x),
         _ => None,
-    }
-}
-
-/// The comparison with its sides changed.
-fn turned(op: Op) -> Op {
-    match op {
-        Op::Less => Op::Greater,
-        Op::LessEqual => Op::GreaterEqual,
-        Op::Greater => Op::Less,
-        Op::GreaterEqual => Op::LessEqual,
-        same => same,
     }
 }
 

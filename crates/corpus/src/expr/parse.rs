@@ -411,7 +411,12 @@ impl Parser<'_> {
                 ("contains", part) => Truth::Contains(subject, part),
                 (_, Text::Literal(pattern)) => {
                     let regex = Regex::new(&pattern).map_err(|error| {
-                        let reason = format!("`{pattern}` is not a regular expression: {error}");
+                        // The one says what is wrong, the other that something is.
+                        let why = regex_syntax::parse(&pattern).err().map_or(error.to_string(), |error| {
+                            let told = error.to_string();
+                            told.lines().last().unwrap_or_default().trim_start_matches("error: ").into()
+                        });
+                        let reason = format!("`{pattern}` is not a regular expression: {why}");
                         fault(self.text, behind, reason, "the syntax is that of the Rust crate regex")
                     })?;
                     Truth::Matches(subject, Box::new(regex))

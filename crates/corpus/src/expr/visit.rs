@@ -206,8 +206,8 @@ impl Op {
         }
     }
 
-    /// The same with both sides negated.
-    fn turned(self) -> Op {
+    /// The same with its sides changed, or both of them negated.
+    pub(super) fn turned(self) -> Op {
         match self {
             Op::Less => Op::Greater,
             Op::LessEqual => Op::GreaterEqual,

@@ -76,6 +76,12 @@ impl Tag {
         )
     }
 
+    /// May stand in the head of a page.
+    pub fn is_of_head(self) -> bool {
+        use Tag::*;
+        matches!(self, Head | Title | Meta | Link | Base | Style | Script | Template | Noscript | Noframes)
+    }
+
     /// Its content is text up to its end tag, whatever it looks like.
     pub fn is_raw(self) -> bool {
         use Tag::*;

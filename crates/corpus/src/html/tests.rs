@@ -79,6 +79,12 @@ fn pages_without_an_article_keep_their_text() {
     assert_eq!(text("<p>a<p>b"), "a\n\nb");
     assert_eq!(text(""), "");
     assert_eq!(text("<script>x</script>"), "");
+    // A head that is not closed ends before what it cannot hold.
+    let page = "<html><head><title>T</title>\n<meta name=a><style>b{}</style>Hello <b>world</b>, it is late";
+    let words = |page: &str| text(page).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(words(page), "Hello world , it is late");
+    assert_eq!(words("<head><title>T</title><b>bold</b> text"), "bold text");
+    assert_eq!(extract(page, Options::default()).title.as_deref(), Some("T"));
     assert_eq!(
         extract("<meta property=og:title content=' A  &amp; b '><title>c</title>", Options::default())
             .title

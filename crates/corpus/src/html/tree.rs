@@ -50,7 +50,12 @@ impl<'a> Tree<'a> {
             match token {
                 Token::Start { tag, attributes, closed } => builder.start(tag, narrow(&attributes), closed),
                 Token::End(tag) => builder.end(tag),
-                Token::Text(range) => drop(builder.leaf(Tag::Text, narrow(&range))),
+                Token::Text(range) => {
+                    if builder.is_in_head() && !page[range.clone()].trim().is_empty() {
+                        builder.leave_head();
+                    }
+                    builder.leaf(Tag::Text, narrow(&range));
+                }
                 Token::Raw(range) => drop(builder.leaf(Tag::Raw, narrow(&range))),
             }
             tokens.foreign = builder.foreign > 0;
@@ -141,6 +146,8 @@ impl Builder {
                 }
                 // The body begins with what only a body may hold.
                 self.close(Head, |_| false);
+            } else if !tag.is_of_head() {
+                self.leave_head();
             }
         }
         let node = self.leaf(tag, attributes);
@@ -149,6 +156,17 @@ impl Builder {
             self.stack.push((tag, node));
             self.open[tag as usize] += 1;
             self.foreign += u32::from(matches!(tag, Svg | Math));
+        }
+    }
+
+    fn is_in_head(&self) -> bool {
+        self.stack.last().is_some_and(|top| top.0 == Tag::Head)
+    }
+
+    /// A head ends, with or without its end tag, before what it cannot hold.
+    fn leave_head(&mut self) {
+        if self.is_in_head() {
+            self.pop_to(self.stack.len() - 1);
         }
     }
 

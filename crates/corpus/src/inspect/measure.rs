@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::error::Result;
 use super::originals::Originals;
 use crate::corpus::Corpus;
-use crate::expr::{Cut, Facts, Fold, Number, Op, Uses, cuts};
+use crate::expr::{Cut, Facts, Fold, Number, Op, Truth, Uses, cuts};
 use crate::tag::{Shape, Tags};
 
 /// Something that documents have a number for.
@@ -207,19 +207,49 @@ pub fn verdicts(corpus: &Corpus, config: &Value, ordinal: u32) -> Result<Vec<Ver
             });
         }
     }
-    // Those that compare no number that the corpus knows are told whole.
-    for (rule, expression) in originals.expressions() {
-        if found.iter().any(|verdict: &Verdict| verdict.rule == rule) {
+    // Those that compare no number that the corpus knows are told whole, and so are those that a document fails by something
+    // else than a number, such as a label.
+    for ((rule, truth), (_, expression)) in originals.drops(corpus)?.into_iter().zip(originals.expressions())
+    {
+        let passed = match dropped {
+            None => Some(true),
+            Some(reason) if reason == rule => Some(false),
+            Some(_) => whole(corpus, &truth, ordinal)?.map(|falls| !falls),
+        };
+        let told = |passed: Option<bool>| {
+            found.iter().any(|verdict: &Verdict| {
+                verdict.rule == rule && (passed.is_none() || verdict.passed == passed)
+            })
+        };
+        if told(Some(false)) || told(None) && passed != Some(false) {
             continue;
         }
-        let here = dropped == Some(rule.as_str());
-        let passed = if here { Some(false) } else { dropped.is_none().then_some(true) };
         let (measure, threshold) = (expression.clone(), "dropped if so".into());
         found.push(Verdict { rule, measure, value: None, threshold, passed });
     }
     let number = |verdict: &Verdict| verdict.rule.strip_prefix("drop_").and_then(|n| n.parse::<u32>().ok());
     found.sort_by_key(number);
     Ok(found)
+}
+
+/// Whether an expression holds for a document; none if it looks at what the corpus does not know.
+fn whole(corpus: &Corpus, truth: &Truth, ordinal: u32) -> Result<Option<bool>> {
+    let (uses, length) = (Uses::of(truth), length(corpus, ordinal)?);
+    let Some(tags) = corpus.slots(ordinal)? else { return Ok(None) };
+    if uses.text || !uses.metadata.is_empty() || uses.length && length.is_none() {
+        return Ok(None);
+    }
+    let row = corpus.row(ordinal);
+    Ok(Some(truth.of(&Facts {
+        text: "",
+        bytes: length.unwrap_or(0) as usize,
+        source: corpus.source_name(row.source),
+        id: corpus.id(ordinal),
+        licence: corpus.licence_name(row.licence),
+        author: row.author.name(),
+        metadata: "",
+        tags: &tags,
+    })))
 }
 
 /// The number for a document with these tags and source text of this length.

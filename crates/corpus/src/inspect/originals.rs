@@ -234,7 +234,8 @@ impl Originals {
             if u64::from(corpus.row(next).line) > last(&chunk) {
                 continue;
             }
-            for document in documents(&reading, chunk, &mut room)?.documents {
+            let long = chunk.long.is_some();
+            for document in documents(&reading, chunk, long, &mut room)?.documents {
                 // A line that holds no row any more.
                 while let Some((&next, rest)) =
                     left.split_first().filter(|(next, _)| corpus.row(**next).line < document.line)

@@ -18,7 +18,7 @@ use super::all_matches::AllMatches;
 use super::error::{Error, Result};
 use super::originals::{Absent, Originals};
 use crate::corpus::Corpus;
-use crate::edit::{KeptRange, source_of};
+use crate::edit::{KeptRange, Sources};
 
 /// Bytes of text that are one piece of work.
 const PIECE: u64 = 1 << 20;
@@ -343,6 +343,7 @@ struct Shown<'c> {
     ordinal: u32,
     text: &'c str,
     map: Option<Vec<KeptRange>>,
+    sources: Sources,
     /// The byte up to which lines are counted, how many ended before it, and where the last of them did.
     at: usize,
     lines: u32,
@@ -354,7 +355,8 @@ struct Shown<'c> {
 impl<'c> Shown<'c> {
     fn new(corpus: &'c Corpus, ordinal: u32, text: &'c str) -> Result<Shown<'c>> {
         let map = if corpus.row(ordinal).kept() { corpus.keep_map(ordinal)? } else { None };
-        Ok(Shown { corpus, ordinal, text, map, at: 0, lines: 0, line_start: 0, line_end: 0 })
+        let sources = Sources::default();
+        Ok(Shown { corpus, ordinal, text, map, sources, at: 0, lines: 0, line_start: 0, line_end: 0 })
     }
 
     fn a_match(&mut self, start: u32, end: u32) -> Match {
@@ -362,7 +364,7 @@ impl<'c> Shown<'c> {
         let row = corpus.row(self.ordinal);
         let source_start = match &self.map {
             None => Some(start),
-            Some(map) => source_of(map, &corpus.names().replacements, start),
+            Some(map) => self.sources.of(map, &corpus.names().replacements, start),
         };
         // A pattern over bytes may end inside of a character.
         let (from, to) = (text.floor_char_boundary(start as usize), text.ceil_char_boundary(end as usize));

@@ -58,10 +58,11 @@ pub(crate) fn lines(data: &[u8], first: u64, start: bool) -> impl Iterator<Item 
 }
 
 impl Chunk {
-    /// Bytes of its documents.
+    /// Bytes of its documents and of what belongs to them.
     pub fn bytes(&self) -> u64 {
         let paired = self.paired.iter().map(Chunk::bytes).sum::<u64>();
-        (self.data.len() + self.pages_bytes) as u64 + paired
+        let beside = self.beside.iter().map(|rows| rows.data.len()).sum::<usize>();
+        (self.data.len() + self.pages_bytes + beside) as u64 + paired
     }
 
     /// What the numbers of its lines count.

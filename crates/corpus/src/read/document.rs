@@ -12,7 +12,7 @@ use crate::config::{
 };
 use crate::date;
 use crate::error::{Error, Place, Result};
-use crate::licence;
+use crate::licence::{self, UNKNOWN};
 use crate::memory::Memory;
 use crate::names::{FileName, Reason};
 use crate::normal::nfc;
@@ -32,9 +32,6 @@ use crate::read::source_code;
 use crate::tag;
 use crate::warc::Span;
 use crate::write::Incoming;
-
-/// The licence of which nothing is said.
-const NOASSERTION: &str = "NOASSERTION";
 
 /// The mark of the byte order at the begin of a file in UTF-8, which is no part of its text.
 pub(super) const BOM: &[u8] = "\u{feff}".as_bytes();
@@ -116,8 +113,8 @@ pub(super) struct About<'a> {
     pub(super) attributes: Vec<(u32, tag::Span)>,
 }
 
-/// The documents in a chunk.
-pub(crate) fn documents(reading: &Reading, mut chunk: Chunk, room: &mut Room) -> Result<Parsed> {
+/// The documents in a chunk. `long` says that this thread has the turn of long documents.
+pub(crate) fn documents(reading: &Reading, mut chunk: Chunk, long: bool, room: &mut Room) -> Result<Parsed> {
     let beside = std::mem::take(&mut chunk.beside);
     let attributes = beside.iter().map(|rows| AttributeRows {
         file: &rows.file,
@@ -136,7 +133,7 @@ pub(crate) fn documents(reading: &Reading, mut chunk: Chunk, room: &mut Room) ->
         out: Parsed::default(),
     };
     match chunk.ends {
-        _ if !chunk.pages.is_empty() => maker.pages(chunk)?,
+        _ if !chunk.pages.is_empty() => maker.pages(chunk, long)?,
         _ if chunk.header.is_some() => maker.table(&chunk)?,
         Some(_) => maker.texts(chunk)?,
         None => maker.rows(&chunk)?,
@@ -227,8 +224,10 @@ impl<'r> Maker<'r, '_> {
         self.add(number, about, text, length, None)
     }
 
-    fn pages(&mut self, chunk: Chunk) -> Result<()> {
+    fn pages(&mut self, chunk: Chunk, long: bool) -> Result<()> {
         for (number, mut raw) in (chunk.first..).zip(chunk.pages) {
+            let place = || Place::of(self.file, number as u32);
+            let _long = raw.unpack(self.reading.memory, long, place)?;
             if let Body::Code(step) = raw.body {
                 self.code(number, raw.id, step)?;
                 continue;
@@ -455,7 +454,7 @@ impl<'r> Maker<'r, '_> {
             return Ok(*known);
         }
         if self.reading.invalid_licence == InvalidLicence::Noassertion && !licence::is_expression(licence) {
-            let known = self.licence_number(number, NOASSERTION)?;
+            let known = self.licence_number(number, UNKNOWN)?;
             self.unknown.push((licence.into(), known));
             return Ok(known);
         }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::code::{self, Content, Files, Licence, Step, Why};
 use crate::config::MissingText;
 use crate::error::{Error, Place, Result};
-use crate::memory::{Memory, is_long};
+use crate::memory::{LONG, Long, Memory, is_long};
 use crate::read::chunk::{CHUNK, Chunk};
 use crate::read::document::Reading;
 use crate::read::row::mend_surrogates;
@@ -51,8 +51,10 @@ impl Raw {
 pub(crate) enum Body {
     /// The text itself, and whether it had to be repaired.
     Text(String, bool),
-    /// An answer over HTTP.
+    /// An answer over HTTP as it came.
     Http(Vec<u8>),
+    /// The same unpacked.
+    Answer(Box<warc::Response>),
     /// An HTML page, and the character set that what brought it names.
     Html(Vec<u8>, Option<String>),
     /// What a WAT file says of a page, as JSON.
@@ -367,6 +369,35 @@ fn step(file: &InputFile, nearest: Option<Licence>) -> Result<Step> {
 }
 
 impl Raw {
+    /// Unpack an answer over HTTP, of which the file says little: one that becomes long is for one thread at a time, which holds
+    /// what is given back while it works on it, unless it has the turn already (`long`).
+    ///
+    /// # Errors
+    /// [`Error::LongDocument`] for a body that the memory does not allow.
+    pub fn unpack(
+        &mut self,
+        memory: &Memory,
+        long: bool,
+        place: impl FnOnce() -> Place,
+    ) -> Result<Option<Long>> {
+        let Body::Http(block) = &self.body else { return Ok(None) };
+        let too_large = |answer: &std::result::Result<_, warc::Unreadable>| {
+            matches!(answer, Err(warc::Unreadable::TooLarge { .. }))
+        };
+        let most = memory.longest().min(MOST);
+        let mut turn = None;
+        let mut answer = warc::Response::parse(block, if long { most } else { most.min(LONG as u64) });
+        if !long && too_large(&answer) {
+            turn = Some(memory.long());
+            answer = warc::Response::parse(block, most);
+        }
+        if too_large(&answer) && most < MOST {
+            return Err(Error::LongDocument { place: place(), bytes: MOST, most });
+        }
+        self.body = answer.map_or(Body::None, |answer| Body::Answer(Box::new(answer)));
+        Ok(turn)
+    }
+
     /// The text, and whether it had to be repaired; none if there is none to be read. What a page says of itself goes into
     /// its metadata.
     ///
@@ -408,10 +439,10 @@ impl Raw {
     fn plain(&mut self, body: Body) -> Option<(String, bool)> {
         match body {
             Body::Text(text, repaired) => Some((text, repaired)),
-            Body::None | Body::Wat(_) | Body::Code(_) => None,
+            // An answer that is still packed is none: see `unpack`.
+            Body::None | Body::Http(_) | Body::Wat(_) | Body::Code(_) => None,
             Body::Html(bytes, charset) => Some(self.page(&bytes, charset.as_deref())),
-            Body::Http(block) => {
-                let response = warc::Response::parse(&block, MOST).ok()?;
+            Body::Answer(response) => {
                 self.metadata.insert("http_status".into(), response.status.into());
                 let media = response.media_type();
                 match media.as_deref() {
@@ -439,5 +470,40 @@ impl Raw {
             }
         }
         (page.text, decoded.replaced)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn an_answer_that_becomes_long_waits_for_its_turn_or_is_refused() {
+        let answer = |bytes: usize| {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(&vec![b'a'; bytes]).unwrap();
+            let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Encoding: gzip\r\n\r\n";
+            Raw::new(Body::Http([&head[..], &encoder.finish().unwrap()].concat()))
+        };
+        let place = || Place { file: "a.warc".into(), unit: "record", number: 3 };
+        let (small, large) = (Arc::new(Memory::new(1)), Arc::new(Memory::new(1 << 30)));
+        let mut raw = answer(1000);
+        assert!(raw.unpack(&small, false, place).unwrap().is_none());
+        assert_eq!(raw.text().unwrap().unwrap().0.len(), 1000);
+        for long in [false, true] {
+            let mut raw = answer(LONG + 1);
+            let turn = raw.unpack(&large, long, place).unwrap();
+            assert_eq!(turn.is_some(), !long, "the turn is taken once");
+            assert_eq!(raw.text().unwrap().unwrap().0.len(), LONG + 1);
+            // No more than 4 MiB fit here.
+            let error = answer(5 << 20).unpack(&small, long, place).unwrap_err();
+            assert!(matches!(error, Error::LongDocument { .. }), "{error}");
+            assert!(error.to_string().starts_with("`a.warc`, record 3: longer than"), "{error}");
+        }
+        // What no record may have is no text.
+        let mut raw = answer(MOST as usize + 1);
+        raw.unpack(&large, false, place).unwrap();
+        assert!(raw.text().unwrap().is_none());
     }
 }

@@ -196,13 +196,15 @@ impl<'de> Visitor<'de> for Fields<'_> {
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<RawRow<'de>, M::Error> {
         let mut row = RawRow::default();
         let mut metadata = Metadata::default();
+        let mut licences = <[Scalar; 2]>::default();
         while let Some(key) = map.next_key_seed(Text)? {
             match &*key {
                 key if key == self.text => row.text = map.next_value_seed(Value)?,
                 key if key == self.id => row.id = map.next_value_seed(Value)?,
                 "created" => row.created = map.next_value_seed(Value)?,
                 "author_kind" => row.author = map.next_value_seed(Value)?,
-                "license" | "licence" => row.licence = map.next_value_seed(Value)?,
+                "license" => licences[0] = map.next_value_seed(Value)?,
+                "licence" => licences[1] = map.next_value_seed(Value)?,
                 "metadata" => {
                     let written = map.next_value::<&'de RawValue>()?.get();
                     // Who reads it later could not; a value that is passed over here may hold anything.
@@ -222,11 +224,14 @@ impl<'de> Visitor<'de> for Fields<'_> {
         if metadata.author != Scalar::Null {
             row.author = metadata.author;
         }
-        if metadata.licence != Scalar::Null {
-            row.licence = metadata.licence;
-        }
+        row.licence = first([metadata.licence, first(licences)]);
         Ok(row)
     }
+}
+
+/// The first that is not null.
+fn first<'a>([one, other]: [Scalar<'a>; 2]) -> Scalar<'a> {
+    if one == Scalar::Null { other } else { one }
 }
 
 #[derive(Default)]
@@ -258,13 +263,16 @@ impl<'de> Visitor<'de> for MetadataSeed {
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Metadata<'de>, M::Error> {
         let mut found = Metadata::default();
+        let mut licences = <[Scalar; 2]>::default();
         while let Some(key) = map.next_key_seed(Text)? {
             match &*key {
                 "author_kind" => found.author = map.next_value_seed(Value)?,
-                "license" | "licence" => found.licence = map.next_value_seed(Value)?,
+                "license" => licences[0] = map.next_value_seed(Value)?,
+                "licence" => licences[1] = map.next_value_seed(Value)?,
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
+        found.licence = first(licences);
         Ok(found)
     }
 }
@@ -384,6 +392,18 @@ mod tests {
         let row = parse(line, Fields { text: "body", id: "nr" }).unwrap();
         assert_eq!((row.text, row.id), (text("b"), Scalar::Integer("-12".into())));
         assert_eq!((row.licence, row.author), (text("MIT"), text("mixed")));
+    }
+
+    #[test]
+    fn what_is_null_says_nothing_of_a_licence() {
+        for (line, licence) in [
+            (r#"{"licence":"CC-BY-4.0","license":null}"#, "CC-BY-4.0"),
+            (r#"{"license":"MIT","licence":null,"metadata":{"license":null}}"#, "MIT"),
+            (r#"{"metadata":{"license":"MIT","licence":null},"licence":"no"}"#, "MIT"),
+            (r#"{"licence":"no","license":"MIT"}"#, "MIT"),
+        ] {
+            assert_eq!(parse(line, FIELDS).unwrap().licence, text(licence), "{line}");
+        }
     }
 
     #[test]

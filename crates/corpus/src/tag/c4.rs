@@ -137,9 +137,7 @@ impl Tagger for C4 {
             while brackets.next_if(|at| *at < range.start).is_some() {}
             if brackets.peek().is_some_and(|at| *at < range.end) {
                 marks.extend(citations(line));
-                for mark in marks.iter().rev() {
-                    clean.to_mut().replace_range(mark.clone(), "");
-                }
+                clean = without(line, &marks);
             }
             if !matches!(clean.as_bytes().last(), Some(b'.' | b'?' | b'!' | b'"' | b'\''))
                 || clean.ends_with("...")
@@ -192,12 +190,27 @@ fn citations(line: &str) -> impl Iterator<Item = Range<usize>> {
     let brackets = memchr::memchr_iter(b'[', line.as_bytes());
     brackets.filter_map(|at| {
         let inside = &line[at + 1..];
-        let end = inside.find(']')?;
-        let inside = &inside[..end];
-        let fits =
-            inside == "edit" || inside == "citation needed" || inside.chars().all(super::classes::is_decimal);
-        fits.then_some(at..at + end + 2)
+        let closed = |length: &usize| inside[*length..].starts_with(']');
+        let word = ["edit", "citation needed"].into_iter().find(|word| inside.starts_with(word));
+        // No look goes beyond the next bracket.
+        let digits = inside.chars().take_while(|c| super::classes::is_decimal(*c)).map(char::len_utf8).sum();
+        let length = word.map(str::len).filter(closed).or(Some(digits).filter(closed))?;
+        Some(at..at + length + 2)
     })
+}
+
+/// A line without these ranges of it.
+fn without<'l>(line: &'l str, ranges: &[Range<usize>]) -> std::borrow::Cow<'l, str> {
+    if ranges.is_empty() {
+        return line.into();
+    }
+    let (mut out, mut from) = (String::with_capacity(line.len()), 0);
+    for range in ranges {
+        out.push_str(&line[from..range.start]);
+        from = range.end;
+    }
+    out.push_str(&line[from..]);
+    out.into()
 }
 
 /// Sentences of a line that is not empty.
@@ -271,6 +284,25 @@ mod tests {
         assert_eq!(of("Put a { in a line.")[0].0, "curly_brace");
         assert_eq!(of("Then lorem Ipsum is here.")[0].0, "lorem_ipsum");
         assert!(of("").is_empty());
+    }
+
+    #[test]
+    fn citations_are_found_and_taken_out_in_one_walk() {
+        let line = "[1][] a[edit]b [citation needed] [12a] [[٣] [edit [edits] [x] [7";
+        let found: Vec<Range<usize>> = citations(line).collect();
+        let texts: Vec<&str> = found.iter().map(|range| &line[range.clone()]).collect();
+        assert_eq!(texts, ["[1]", "[]", "[edit]", "[citation needed]", "[٣]"]);
+        assert_eq!(without(line, &found), " ab  [12a] [ [edit [edits] [x] [7");
+        assert_eq!(without("a", &[]), "a");
+        // Each of these took the square of its length.
+        let text = format!(
+            "{} is a line of many words.\n{} more of them here.\n",
+            "[".repeat(300_000),
+            "[1]".repeat(300_000)
+        );
+        assert_eq!(of(&text).len(), 2, "both have a word that is too long");
+        let text = format!("{} that is a line of words.\n", "[1] a ".repeat(100_000));
+        assert_eq!(of(&text).len(), 100_000);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::{Attribute, Document, Kind, Params, Scratch, Tagger, Tags, flag, valu
 use crate::error::{Error, Result};
 use crate::fasttext;
 use crate::language::{Identifier, LIMIT, plain};
+use crate::memory::is_long;
 
 static CLASS: [Attribute; 3] = [
     value("score", "probability of the label asked for"),
@@ -101,7 +102,15 @@ pub(super) fn on_one_line<'l>(text: &str, line: &'l mut String) -> &'l str {
 
 thread_local! {
     /// Buffers of fastText models, and the text on one line.
-    pub(super) static ROOM: RefCell<(fasttext::Scratch, String)> = RefCell::default();
+    static ROOM: RefCell<(fasttext::Scratch, String)> = RefCell::default();
+}
+
+/// Work with this thread's buffers on a text of so many bytes; those of a long text do not stay.
+pub(super) fn with_room<T>(bytes: usize, work: impl FnOnce(&mut fasttext::Scratch, &mut String) -> T) -> T {
+    if is_long(bytes) {
+        return work(&mut fasttext::Scratch::default(), &mut String::new());
+    }
+    ROOM.with_borrow_mut(|(scratch, line)| work(scratch, line))
 }
 
 struct Language {
@@ -111,9 +120,8 @@ struct Language {
 
 impl Tagger for Language {
     fn tag(&self, document: &Document, _: &mut Scratch, out: &mut Tags) {
-        let guesses = ROOM.with_borrow_mut(|(scratch, _)| {
-            self.identifier.detect(scratch, document.view.text, LIMIT, usize::MAX)
-        });
+        let text = document.view.text;
+        let guesses = with_room(LIMIT, |scratch, _| self.identifier.detect(scratch, text, LIMIT, usize::MAX));
         let Ok(guesses) = guesses else { return };
         let same = |code: &str| plain(code) == self.label;
         let score = guesses.iter().find(|guess| same(guess.code)).map_or(0.0, |guess| guess.score);
@@ -139,7 +147,7 @@ struct Classifier {
 
 impl Tagger for Classifier {
     fn tag(&self, document: &Document, _: &mut Scratch, out: &mut Tags) {
-        ROOM.with_borrow_mut(|(scratch, line)| {
+        with_room(document.view.text.len(), |scratch, line| {
             let mut found = Vec::new();
             let text = on_one_line(document.view.text, line);
             if self.model.predict_with(scratch, text.as_bytes(), usize::MAX, &mut found).is_err() {

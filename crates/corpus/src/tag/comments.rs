@@ -349,6 +349,8 @@ fn fresh_or_head(fresh: bool, head: bool) -> bool {
 fn unescaped(literal: &str) -> String {
     let mut out = String::with_capacity(literal.len());
     let mut rest = literal;
+    // Where no brace closes, none is looked for again.
+    let mut closes = true;
     while let Some(found) = rest.find('\\') {
         out.push_str(&rest[..found]);
         rest = &rest[found + 1..];
@@ -380,7 +382,9 @@ fn unescaped(literal: &str) -> String {
             }
             'N' if rest.starts_with('{') => {
                 out.push('x');
-                rest = rest.find('}').map_or(rest, |end| &rest[end + 1..]);
+                let end = if closes { rest.find('}') } else { None };
+                closes = end.is_some();
+                rest = end.map_or(rest, |end| &rest[end + 1..]);
             }
             _ => out.extend(['\\', c]),
         }

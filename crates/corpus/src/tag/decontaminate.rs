@@ -71,6 +71,17 @@ pub(super) static KIND: Kind = Kind {
         if params.flag("exact")? {
             index.whole = Some(Whole::new(&items).map_err(|reason| params.wrong("items", reason))?);
         }
+        if !index.finds_something() {
+            return Err(Error::TaggerField {
+                tagger: params.tagger().into(),
+                field: "field".into(),
+                reason: format!(
+                    "no item has {} words or more in `{field}`, and shorter ones are not looked for",
+                    n.min(LEAST)
+                ),
+                hint: "name the field that holds the text of the items with --field (`field` of the tagger in a recipe)".into(),
+            });
+        }
         Ok(Box::new(index))
     },
 };
@@ -260,6 +271,14 @@ impl Index {
     }
 }
 
+impl Index {
+    /// Whether any item is long enough to be looked for.
+    fn finds_something(&self) -> bool {
+        self.sizes.iter().any(|&size| size > 0)
+            || self.whole.as_ref().is_some_and(|whole| !whole.items.is_empty())
+    }
+}
+
 impl Tagger for Index {
     fn tag(&self, document: &Document, _: &mut Scratch, out: &mut Tags) {
         let pieces = pieces(&document.view);
@@ -395,7 +414,7 @@ mod tests {
                 .map_err(|e| e.to_string())
         };
         let field = ("field", serde_json::json!("question"));
-        assert!(set("{\"question\":\"what is that\"}\n", std::slice::from_ref(&field)).is_ok());
+        assert!(set("{\"question\":\"what is that over there\"}\n", std::slice::from_ref(&field)).is_ok());
         assert!(
             set("{\"text\":\"what is that\"}\n", std::slice::from_ref(&field))
                 .unwrap_err()
@@ -406,6 +425,8 @@ mod tests {
         assert!(
             set("{\"text\":\"x\"}", &[("n", serde_json::json!(1))]).unwrap_err().contains("from 2 to 100")
         );
+        let short = set("{\"text\":\"q 1\"}\n{\"text\":\"q 2\"}", &[]).unwrap_err();
+        assert!(short.contains("no item has 5 words or more in `text`"), "{short}");
         let none = Set::new(&[Wanted::named("decontaminate")]).err().unwrap().to_string();
         assert!(none.contains("items"), "{none}");
     }

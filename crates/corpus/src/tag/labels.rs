@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use super::classify::{ROOM, identifier, no_model, on_one_line};
+use super::classify::{identifier, no_model, on_one_line, with_room};
 use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, fraction, label};
 use crate::fasttext::Model;
 use crate::language::{Identifier, LIMIT, head, plain};
@@ -82,7 +82,7 @@ struct Languages {
 
 impl Tagger for Languages {
     fn tag(&self, document: &Document, _: &mut Scratch, out: &mut Tags) {
-        ROOM.with_borrow_mut(|(scratch, _)| {
+        with_room(LIMIT, |scratch, _| {
             let text = head(document.view.text, LIMIT);
             if !text.chars().any(char::is_alphabetic) {
                 return;
@@ -104,7 +104,7 @@ struct Classes {
 
 impl Tagger for Classes {
     fn tag(&self, document: &Document, _: &mut Scratch, out: &mut Tags) {
-        ROOM.with_borrow_mut(|(scratch, line)| {
+        with_room(document.view.text.len(), |scratch, line| {
             let mut found = Vec::new();
             let text = on_one_line(document.view.text, line);
             if self.model.predict_with(scratch, text.as_bytes(), 1, &mut found).is_ok() {

@@ -281,7 +281,7 @@ impl Set {
                     tagger: one.tagger.clone(),
                     field: "name".into(),
                     reason: format!("`{name}` is taken by a tagger before it"),
-                    hint: "give each of them another `name`".into(),
+                    hint: "leave one of them out, or give each another `name` in a recipe".into(),
                 });
             }
             let made = make(kind, one)?;

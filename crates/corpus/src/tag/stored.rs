@@ -1,9 +1,9 @@
 //! The tags of a document as bytes: short, for there can be many spans.
 //!
-//! For every slot in order: a value, or the place of a label, is one byte (0 absent, 1 a whole number, 2 another one) and the number; a flag is one
+//! For every slot in order: a value, or the place of a label, is one byte (0 absent, 1 a whole number, 2 and 3 another one) and the number; a flag is one
 //! byte; spans are their number, a byte that says whether all scores are 1, and for each the distance of its start from
 //! the start before it and its length, with its score if it is needed. Whole numbers are LEB128 (signed ones in zigzag),
-//! others are f32 (little endian).
+//! others are f32 where that says all of them, else f64 (little endian): what is read is to the bit what rules compared.
 
 use super::{Shape, Span, Tags};
 use crate::error::{Error, Result};
@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 const ABSENT: u8 = 0;
 const WHOLE: u8 = 1;
 const FLOAT: u8 = 2;
+const DOUBLE: u8 = 3;
 
 fn put(mut n: u64, out: &mut Vec<u8>) {
     while n >= 128 {
@@ -28,9 +29,12 @@ fn put_score(score: f64, out: &mut Vec<u8>) {
     if score.trunc() == score && score.abs() < 1e15 {
         out.push(WHOLE);
         put_signed(score as i64, out);
-    } else {
+    } else if f64::from(score as f32) == score {
         out.push(FLOAT);
         out.extend_from_slice(&(score as f32).to_le_bytes());
+    } else {
+        out.push(DOUBLE);
+        out.extend_from_slice(&score.to_le_bytes());
     }
 }
 
@@ -91,12 +95,20 @@ impl Reader<'_> {
         Ok((n >> 1) as i64 ^ -((n & 1) as i64))
     }
 
+    fn bytes<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let (bytes, rest) =
+            self.0.split_first_chunk().ok_or(Error::Record { what: "a number of a document's tags" })?;
+        self.0 = rest;
+        Ok(*bytes)
+    }
+
     fn score(&mut self, kind: u8) -> Result<f64> {
-        if kind == WHOLE {
-            return Ok(self.signed()? as f64);
+        match kind {
+            WHOLE => Ok(self.signed()? as f64),
+            FLOAT => Ok(f64::from(f32::from_le_bytes(self.bytes()?))),
+            DOUBLE => Ok(f64::from_le_bytes(self.bytes()?)),
+            _ => Err(Error::Record { what: "a document's tags" }),
         }
-        let bytes = [self.byte()?, self.byte()?, self.byte()?, self.byte()?];
-        Ok(f64::from(f32::from_le_bytes(bytes)))
     }
 }
 
@@ -113,11 +125,10 @@ pub(crate) fn decode(shapes: &[Shape], bytes: &[u8], length: u32) -> Result<Tags
         match shape {
             Shape::Value | Shape::Label => match reader.byte()? {
                 ABSENT => {}
-                kind @ (WHOLE | FLOAT) => {
+                kind => {
                     let score = reader.score(kind)?;
                     tags.value(slot, score);
                 }
-                _ => return Err(bad()),
             },
             Shape::Flag => match reader.byte()? {
                 0 => {}
@@ -160,8 +171,8 @@ mod tests {
     const SHAPES: [Shape; 4] = [Shape::Value, Shape::Spans, Shape::Flag, Shape::Spans];
 
     prop_compose! {
-        fn any_spans()(list in prop::collection::vec((0u32..900, 0u32..100, prop_oneof![Just(1.0f32), any::<f32>()]), 0..6)) -> Vec<Span> {
-            let fine = |x: f32| if x.is_finite() { f64::from(x) } else { 0.25 };
+        fn any_spans()(list in prop::collection::vec((0u32..900, 0u32..100, prop_oneof![Just(1.0f64), any::<f64>(), any::<f32>().prop_map(f64::from)]), 0..6)) -> Vec<Span> {
+            let fine = |x: f64| if x.is_finite() { x } else { 0.25 };
             list.into_iter().map(|(start, length, x)| Span { start, end: start + length, score: fine(x) }).collect()
         }
     }
@@ -172,7 +183,7 @@ mod tests {
             let mut tags = Tags::default();
             tags.begin(4, 1000);
             if let Some(value) = value {
-                tags.value(0, f64::from(value as f32 / 8.0));
+                tags.value(0, f64::from(value) / 10.0);
             }
             if flag {
                 tags.value(2, 1.0);

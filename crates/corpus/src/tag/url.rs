@@ -91,7 +91,10 @@ impl Blocked {
         let mut words = line.split(|c: char| c.is_whitespace()).filter(|word| !word.is_empty());
         let (first, second) = (words.next().unwrap_or(""), words.next());
         match second {
-            Some(host) if first.parse::<IpAddr>().is_ok() => {
+            // An address may name its zone: `fe80::1%lo0`.
+            Some(host)
+                if first.split('%').next().is_some_and(|address| address.parse::<IpAddr>().is_ok()) =>
+            {
                 let hosts = std::iter::once(host).chain(words).take_while(|word| !word.starts_with('#'));
                 let mut fine = true;
                 for host in hosts.filter(|host| !matches!(*host, "localhost" | "localdomain")) {
@@ -159,7 +162,7 @@ mod tests {
 
     #[test]
     fn every_form_of_entry_blocks() {
-        let list = "# comment\n\nbad.org\n0.0.0.0 ads.net more.net # why\n127.0.0.1 localhost\n||track.io^$third-party\n\
+        let list = "# comment\n\nbad.org\n0.0.0.0 ads.net more.net # why\nfe80::1%lo0 localhost\n127.0.0.1 localhost\n||track.io^$third-party\n\
             ||site.com/evil^\nhttps://www.Page.de/A/b/?q=1#x\n! other\n@@||good.org^\nx.org##.banner\n/re[a-z]/\n*.any.org\n";
         let set = set(list, None).unwrap();
         let of = |url: &str| marks(&set, &format!(r#"{{"url":"{url}"}}"#));

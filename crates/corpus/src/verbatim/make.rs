@@ -69,6 +69,10 @@ pub fn find(store: &Store, corpus: &Artifact) -> Result<Option<Artifact>> {
     let folder = store.dir().join("artifacts").join(KIND);
     for dir in fs::list(&folder)?.into_iter().filter(|dir| dir.is_dir()) {
         let path = dir.join("manifest.json");
+        // What is left of a removal that was stopped is no index, and stands in nobody's way.
+        if !path.exists() {
+            continue;
+        }
         let manifest: Manifest = fs::read_json(&path).map_err(|e| Error::index(&path, e.to_string()))?;
         if manifest.inputs.get("corpus") == Some(&corpus.key()) {
             return match Artifact::open(&dir) {

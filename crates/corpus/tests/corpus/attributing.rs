@@ -204,6 +204,11 @@ fn an_index_is_made_once_for_its_corpus_and_goes_on_after_a_stop() {
     let (dir, artifact) = corpus(&many());
     let store = Store::open(dir.path()).unwrap();
     assert!(find(&store, &artifact).unwrap().is_none());
+    // What is left of an index that was being removed is in nobody's way.
+    let rest = store.dir().join("artifacts/verbatim/0123");
+    std::fs::create_dir_all(&rest).unwrap();
+    std::fs::write(rest.join("shard-00000.sa"), "").unwrap();
+    assert!(find(&store, &artifact).unwrap().is_none());
     let cancel = Cancel::new();
     cancel.ask();
     let limits = shards_of(300);

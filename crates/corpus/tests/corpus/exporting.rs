@@ -126,6 +126,15 @@ fn rows_are_packed_as_asked_for() {
     let dolma = dir.path().join("dolma");
     export::dolma(&corpus, "k", &dolma, "x", 1 << 30, Pack::Zst).unwrap();
     assert!(zstd::decode_all(&files(&dolma)["documents/00000.jsonl.zst"][..]).is_ok());
+    // Attributes beside the documents hold them as they are.
+    std::fs::create_dir_all(dolma.join("attributes/x")).unwrap();
+    std::fs::write(dolma.join("attributes/x/00000.jsonl.zst"), "rows").unwrap();
+    let again = export::dolma(&corpus, "k", &dolma, "y", 1 << 30, Pack::Zst).unwrap();
+    assert_eq!(again.skipped, ["documents/00000.jsonl.zst"]);
+    let whole = files(&dolma);
+    let told = export::dolma(&corpus, "k", &dolma, "y", 2000, Pack::Zst).unwrap_err().to_string();
+    assert!(told.contains("the attributes `x` of shards that were cut otherwise"), "{told}");
+    assert_eq!(files(&dolma), whole);
 }
 
 /// 300 documents in two files with two experiments, the second of which has a name of the first.

@@ -81,6 +81,34 @@ fn every_document_knows_its_language_and_rules_compare_it() {
 }
 
 #[test]
+fn a_rule_of_labels_and_numbers_is_told_whole_where_no_number_decides() {
+    let rows: String = [("a", ENGLISH), ("b", GERMAN)]
+        .map(|(id, text)| format!("{}\n", json!({"id": id, "text": text})))
+        .concat();
+    let dir = project(&[("in/a.jsonl", rows.as_bytes())]);
+    let mixed = "not languages.label in [\"en\"] or languages.score < 0.001";
+    let rules = json!([mixed, "length.bytes > 20 and languages.label == \"de\"", "length.bytes > 10000"]);
+    let artifact = stage(dir.path(), &plain("in", &format!("{TAG}drop = {rules}\n"))).unwrap();
+    let corpus = Corpus::open(&artifact).unwrap();
+    let told = |ordinal: u32| -> Vec<(String, Option<bool>)> {
+        let verdicts = verdicts(&corpus, &artifact.manifest.config, ordinal).unwrap();
+        verdicts
+            .into_iter()
+            .map(|verdict| (format!("{} {}", verdict.rule, verdict.measure), verdict.passed))
+            .collect()
+    };
+    let says =
+        |ordinal: u32, what: &str| told(ordinal).into_iter().find(|one| one.0 == what).map(|one| one.1);
+    assert_eq!(says(1, &format!("drop_1 {mixed}")), Some(Some(false)), "{:?}", told(1));
+    assert_eq!(says(1, "drop_1 languages.score"), Some(Some(true)));
+    // The next one would have dropped it, too.
+    let fails = |one: &(String, Option<bool>)| one.0.starts_with("drop_2") && one.1 == Some(false);
+    assert!(told(1).iter().any(fails), "{:?}", told(1));
+    assert!(told(0).iter().all(|one| one.1 == Some(true)), "{:?}", told(0));
+    assert_eq!(told(0).len(), 3);
+}
+
+#[test]
 fn documents_are_counted_by_label() {
     let (dir, artifact) = made();
     let corpus = Corpus::open(&artifact).unwrap();

@@ -21,6 +21,10 @@ const SHOWN: usize = 600;
 
 /// Refuse to write a page over a file that is none: a slip of the hand would cost the file.
 fn replaceable(path: &Path) -> anyhow::Result<()> {
+    if path.is_dir() {
+        let hint = "name a file in it, such as corpus.html";
+        return Err(Fault::new(format!("`{}` is a folder", path.display()), hint));
+    }
     if !path.is_file() {
         return Ok(());
     }

@@ -246,6 +246,10 @@ fn settled(context: &Context, args: &MixArgs) -> anyhow::Result<(Vec<Source>, Op
             weight: entry.weight,
         });
     }
+    if sources.iter().all(|source| source.weight == 0.0) {
+        let message = "all sources have the weight 0, so nothing is wanted";
+        return Err(Fault::new(message, "give at least one of them a weight above 0"));
+    }
     Ok((sources, options))
 }
 

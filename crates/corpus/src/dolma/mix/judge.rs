@@ -11,6 +11,7 @@ use crate::dolma::row::Row;
 use crate::edit::{Cut, KeptRange, apply};
 use crate::error::{Error, Result};
 use crate::expr::{Facts, Known, Truth, parse};
+use crate::licence::UNKNOWN;
 use crate::memory::Memory;
 use crate::mix::copies;
 use crate::names::Reason;
@@ -132,7 +133,7 @@ impl Judge {
             text: row.text(),
             source: source.as_deref().unwrap_or(&self.name),
             id: &id,
-            licence: if licence.is_empty() { "NOASSERTION" } else { &licence },
+            licence: if licence.is_empty() { UNKNOWN } else { &licence },
             author: if author.is_empty() { "unknown" } else { &author },
             metadata: row.metadata(),
             tags,

@@ -16,6 +16,7 @@ use crate::dolma::tag::Progress;
 use crate::error::{Error, Place, Result};
 use crate::flow::Job;
 use crate::funnel::Count;
+use crate::licence::UNKNOWN;
 use crate::memory::Memory;
 use crate::read::attribute_row::{Beside, Room, read};
 use crate::read::chunk::Chunk;
@@ -24,8 +25,6 @@ use crate::words::Measures;
 
 /// What stands for the source of a row that has none.
 const NO_SOURCE: &str = "(none)";
-/// What stands for a licence that nobody names.
-const NO_LICENCE: &str = "NOASSERTION";
 /// Of the memory of the step, counts may take this part.
 const SHARE: u64 = 4;
 /// Bytes of memory for an entry of a table, besides its name.
@@ -191,7 +190,7 @@ impl Part {
         self.read.add(own);
         let source = said.source.unwrap_or_else(|| NO_SOURCE.into());
         self.sources.entry(source).or_default().add(own);
-        let licence = said.licence.unwrap_or_else(|| NO_LICENCE.into());
+        let licence = said.licence.unwrap_or_else(|| UNKNOWN.into());
         self.licences.entry(licence).or_default().add(own.bytes);
         self.authors.entry(said.author).or_default().add(own.bytes);
         self.lengths.push(own.bytes as f64);
@@ -273,7 +272,8 @@ impl Total {
                 self.licences.len()
             );
             let instead = "choose fewer experiments with --attributes";
-            return Err(Error::StepMemory { what, needed: held * SHARE, allowed, instead });
+            // More is to come, and nobody knows how much.
+            return Err(Error::StepMemory { what, needed: 2 * held * SHARE, allowed, instead });
         }
         Ok(())
     }

@@ -9,19 +9,21 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use regimen_base::{Hash256, units};
 use serde_json::value::RawValue;
 
 use super::Exported;
 use super::shards::{field, json, name, shards, write};
 use crate::corpus::Corpus;
-use crate::dolma::attributes::{self, Name};
-use crate::dolma::folder::nothing_else;
+use crate::dolma::attributes::{self, Name, score};
+use crate::dolma::folder::{experiments_of, nothing_else};
 use crate::dolma::mix::Pack;
 use crate::dolma::offsets::Offsets;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::inspect::date::date;
 use crate::inspect::pieces::Kept;
 use crate::names::AttributeName;
+use crate::output::done;
 use crate::tag::{Shape, label_of};
 
 /// Write the kept documents and their tags below `dir`. `key` is that of the corpus, `shard` the bytes of text in a
@@ -51,14 +53,29 @@ pub fn dolma<'c>(
     if !names.is_empty() {
         within(&format!("attributes/{experiment}"))?;
     }
+    let identity = |number: usize| format!("dolma 3 {key} {shard} {number}");
+    for (number, _) in shards.iter().enumerate() {
+        // Rows of attributes belong to documents row by row.
+        let path = dir.join("documents").join(name(number, pack));
+        let there = path.exists() && done(&path, Hash256::of(identity(number).as_bytes()))?.is_none();
+        let other = experiments_of(&path)?.into_iter().find(|other| *other != experiment);
+        if let (true, Some(other)) = (there, other) {
+            return Err(Error::OtherOutput {
+                folder: dir.display().to_string(),
+                there: format!("the attributes `{other}` of shards that were cut otherwise"),
+                here: format!("an export in shards of {} of text", units::bytes(shard)),
+            });
+        }
+    }
     for (number, documents) in shards.iter().enumerate() {
         let file = name(number, pack);
-        let identity = format!("dolma 2 {key} {shard} {number} {experiment}");
+        let identity = identity(number);
         let row = |ordinal: u32, out: &mut Vec<u8>| document(corpus, ordinal, out).map(|()| 0);
         write(corpus, dir, &format!("documents/{file}"), &identity, documents, &row, &mut out)?;
         if !names.is_empty() {
             let row = |ordinal: u32, out: &mut Vec<u8>| tags(corpus, &names, ordinal, out);
             let path = format!("attributes/{experiment}/{file}");
+            let identity = format!("{identity} {experiment}");
             write(corpus, dir, &path, &identity, documents, &row, &mut out)?;
         }
         out.documents += documents.len() as u64;
@@ -106,7 +123,7 @@ fn document(corpus: &Corpus, ordinal: u32, out: &mut Vec<u8>) -> Result<()> {
 
 /// Append the fields of the metadata of a document's row that are not said already.
 fn others(metadata: &str, has_span: bool, out: &mut Vec<u8>) -> Result<()> {
-    let damaged = |_| crate::Error::Record { what: "the metadata of a document" };
+    let damaged = |_| Error::Record { what: "the metadata of a document" };
     let fields: BTreeMap<String, &RawValue> = serde_json::from_str(metadata).map_err(damaged)?;
     let said = |key: &str| OWN.contains(&key) || has_span && OF_SPANS.contains(&key);
     for (key, value) in fields.iter().filter(|(key, _)| !said(key)) {
@@ -161,7 +178,9 @@ fn tags(corpus: &Corpus, names: &[Name], ordinal: u32, out: &mut Vec<u8>) -> Res
             }
             (any, first) = (true, false);
             let (start, end) = (offsets.code_points(text, start), offsets.code_points(text, end));
-            let _ = write!(out, "[{start},{end},{}]", score(span.score));
+            let _ = write!(out, "[{start},{end},");
+            score(span.score, out);
+            out.push(b']');
         }
         if any {
             out.push(b']');
@@ -171,14 +190,4 @@ fn tags(corpus: &Corpus, names: &[Name], ordinal: u32, out: &mut Vec<u8>) -> Res
     json(corpus.source_name(corpus.row(ordinal).source), out);
     out.extend_from_slice(b"}\n");
     Ok(left_out)
-}
-
-/// A score with up to five digits behind the point, as Dolma writes it; `null` for what is no number.
-fn score(score: f64) -> String {
-    if !score.is_finite() {
-        return "null".into();
-    }
-    let text = format!("{score:.5}");
-    let short = text.trim_end_matches('0');
-    if short.ends_with('.') { format!("{short}0") } else { short.into() }
 }

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use regimen_base::DocKey;
 use serde_json::value::RawValue;
 
-use super::read::NO_LICENCE;
 use crate::dolma::row::Row;
 use crate::dolma::said::Said;
 use crate::error::{Error, Place, Result};
 use crate::inspect::date::date;
 use crate::inspect::export::shards::{field, json};
+use crate::licence::UNKNOWN;
 use crate::read::attribute_row::Entries;
 use crate::read::row::reason;
 
@@ -25,7 +25,7 @@ pub(super) fn write(row: &Row, place: &dyn Fn() -> Place, out: &mut Vec<u8>) -> 
     if let Some(source) = &said.source {
         field("source", source, out);
     }
-    field("licence", said.licence.as_deref().unwrap_or(NO_LICENCE), out);
+    field("licence", said.licence.as_deref().unwrap_or(UNKNOWN), out);
     field("author_kind", said.author.name(), out);
     if let Some(day) = said.created {
         field("created", &date(day.into()), out);

@@ -16,13 +16,11 @@ use crate::dolma::stats::Sheaves;
 use crate::dolma::tag::Progress;
 use crate::error::{Place, Result};
 use crate::flow::Job;
+use crate::licence::UNKNOWN;
 use crate::memory::Memory;
 use crate::read::attribute_row::{Beside, Room, read};
 use crate::read::chunk::Chunk;
 use crate::tag::Shape;
-
-/// What stands for a licence that nobody names.
-pub(super) const NO_LICENCE: &str = "NOASSERTION";
 
 /// A document as the tables have it.
 pub(super) struct Document {
@@ -123,7 +121,7 @@ impl<'r> Job for Reading<'r> {
                 key: DocKey::new(said.source.as_deref().unwrap_or_default(), &id),
                 id: id.into_owned(),
                 source: said.source,
-                licence: said.licence.unwrap_or_else(|| NO_LICENCE.into()),
+                licence: said.licence.unwrap_or_else(|| UNKNOWN.into()),
                 author: said.author,
                 created: said.created,
                 url: said.url,
