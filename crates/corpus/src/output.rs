@@ -158,11 +158,6 @@ pub(crate) fn note(path: &Path) -> Result<Note> {
     Ok(fs::read_json(&note_path(path))?)
 }
 
-/// Write the note of a file.
-pub(crate) fn write_note(path: &Path, note: &Note) -> Result<()> {
-    Ok(fs::write_json(&note_path(path), note)?)
-}
-
 /// Take away what killed processes left of the files at `paths`.
 pub(crate) fn tidy(paths: &[PathBuf]) {
     let mut folders: Vec<PathBuf> = paths.iter().map(|path| path.with_file_name(NOTES)).collect();
