@@ -31,7 +31,7 @@ use crate::build::{self, Files, Ground};
 use crate::config::{Config, Dedup, FIELDS, ParagraphDedup};
 use crate::error::{Error, Result};
 use crate::flow;
-use crate::output::{Held, hold};
+use crate::held::{self, Held, hold};
 use crate::task::depot::Depot;
 use crate::task::meter::Meter;
 use crate::task::plan::Plan;
@@ -119,8 +119,7 @@ pub fn run(task: &mut Task) -> Result<u64> {
     let files = plan.files();
     let work = Work::open(task, &config, plan, &files)?;
     let done = work.all(task)?;
-    drop(work.held);
-    fs::remove_dir_all(&work.scratch)?;
+    held::remove(&work.scratch, work.held)?;
     Ok(done)
 }
 
