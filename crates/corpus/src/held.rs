@@ -1,12 +1,14 @@
 //! Folders that one process at a time writes to: a lock in the hidden folder of notes, gone when its holder is, however it ended.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use regimen_base::fs;
+use regimen_base::{fs, machine};
 
+use crate::dolma::folder::real;
 use crate::error::{Error, Result};
 use crate::output::NOTES;
 
@@ -63,6 +65,18 @@ pub(crate) fn hold_by(path: &Path, name: &str) -> Result<Held> {
     }
 }
 
+/// Hold the folders of all these files, each once.
+///
+/// # Errors
+/// [`Error::InUse`] for the first that another process holds.
+pub(crate) fn hold_all<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Result<Vec<Held>> {
+    let named: BTreeSet<&Path> = paths.into_iter().map(|path| path.parent().unwrap_or(path)).collect();
+    // One folder may have several names; in one order, so that of two processes that share folders one has all of them.
+    let folders: BTreeMap<PathBuf, &Path> = named.into_iter().map(|folder| (real(folder), folder)).collect();
+    machine::allow_files(folders.len() as u64);
+    folders.values().map(|folder| hold(&folder.join("files"))).collect()
+}
+
 /// Remove a folder that [`hold`] holds, with all in it. The lock goes last, so that nobody else has the folder before.
 pub(crate) fn remove(folder: &Path, held: Held) -> Result<()> {
     let notes = folder.join(NOTES);
@@ -97,6 +111,28 @@ mod tests {
         drop(held);
         assert!(hold(&path).is_ok());
         drop(copy);
+    }
+
+    #[test]
+    fn every_folder_is_held_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().join(path);
+        std::fs::create_dir_all(at("b")).unwrap();
+        std::os::unix::fs::symlink(at("b"), at("link")).unwrap();
+        let all = |paths: &[&str]| {
+            let paths: Vec<PathBuf> = paths.iter().map(|path| at(path)).collect();
+            hold_all(paths.iter().map(PathBuf::as_path))
+        };
+        let held = all(&["b/1.gz", "a/1.gz", "b/2.gz", "link/3.gz", "a/../b/4.gz"]).unwrap();
+        assert_eq!(held.len(), 2);
+        for other in ["a/9.gz", "b/9.gz", "link/9.gz"] {
+            assert!(matches!(all(&["c/1.gz", other]), Err(Error::InUse { .. })), "{other}");
+        }
+        drop(held);
+        // Who was refused holds nothing; and folders may be many.
+        let many: Vec<String> = (0..1200).map(|i| format!("many/{i}/x.gz")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).chain(["a/9.gz", "c/1.gz"]).collect();
+        assert_eq!(all(&many).unwrap().len(), 1202);
     }
 
     #[test]
