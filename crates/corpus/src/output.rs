@@ -87,7 +87,7 @@ impl Output {
             fs::create_dir_all(folder)?;
         }
         // No two tasks share a temporary file, so that two that write the same output both write it whole.
-        let temporary = note.with_extension(format!("tmp{}", std::process::id()));
+        let temporary = note.with_extension(fs::temporary());
         Output::create(path, temporary, Some(note), key)
     }
 
@@ -99,7 +99,7 @@ impl Output {
         tidy_lone(path)?;
         // Hidden, so that no folder of documents has what a killed process leaves.
         let mut temporary = hidden(path);
-        temporary.push(format!(".tmp{}", std::process::id()));
+        temporary.push(format!(".{}", fs::temporary()));
         Output::create(path, path.with_file_name(temporary), None, Hash256::of(&[]))
     }
 
