@@ -182,6 +182,12 @@ impl<'d> Depot<'d> {
         self.here.borrow_mut().insert(path.into());
         Ok(())
     }
+
+    /// Remove a file that was brought here.
+    pub fn forget(&self, path: &Path) -> Result<()> {
+        self.here.borrow_mut().remove(path);
+        Ok(fs::remove_file(path)?)
+    }
 }
 
 fn note_of(name: &str) -> String {
