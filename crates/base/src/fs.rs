@@ -10,6 +10,10 @@ use std::thread::JoinHandle;
 use crate::fault;
 use crate::hint::Hint;
 
+mod temporary;
+
+pub use temporary::{is_leftover, is_temporary, remove_leftovers, temporary};
+
 /// A file operation that failed, with its path. Its message says all: the system's error is no cause of its own.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} `{}`: {}", path.display(), plain(inner))]
@@ -275,7 +279,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         return device.push();
     }
     let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".tmp{}", std::process::id()));
+    name.push(format!(".{}", temporary()));
     let temporary = path.with_file_name(name);
     let written = (|| {
         let mut file = create(&temporary)?;
@@ -288,33 +292,6 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         // The reader knows the file that was to be written, not its neighbour.
         Error { path: path.into(), ..error }
     })
-}
-
-/// The process whose [`write()`] made the temporary file at `path`, if it is one.
-fn writer(path: &Path) -> Option<i32> {
-    let name = path.file_name()?.to_str()?;
-    let (stem, pid) = name.rsplit_once(".tmp")?;
-    (!stem.is_empty() && pid.bytes().all(|b| b.is_ascii_digit())).then(|| pid.parse().ok())?
-}
-
-/// Whether `path` is called as [`write()`] calls its temporary files, `NAME.tmp` and the id of the process, and that process
-/// is no more.
-pub fn is_leftover(path: &Path) -> bool {
-    let dead = |pid| {
-        let pid = rustix::process::Pid::from_raw(pid);
-        pid.is_none_or(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
-    };
-    writer(path).is_some_and(dead)
-}
-
-/// Remove the temporary files that [`write()`] left in a folder when its process was killed. Those of processes that
-/// live stay, and what cannot be removed does no harm.
-pub fn remove_leftovers(dir: &Path) {
-    for path in list(dir).unwrap_or_default() {
-        if is_leftover(&path) {
-            let _ = remove_file(&path);
-        }
-    }
 }
 
 /// A value as pretty JSON with a final line feed, written as [`write()`] does.
@@ -539,17 +516,6 @@ mod tests {
         write(&path, b"two").unwrap();
         assert_eq!(read(&path).unwrap(), b"two");
         assert_eq!(list(dir.path()).unwrap(), [path]);
-    }
-
-    #[test]
-    fn leftovers_of_the_dead_go_and_those_of_the_living_stay() {
-        let dir = tempfile::tempdir().unwrap();
-        let names =
-            ["a", "a.tmp999999999", &format!("b.tmp{}", std::process::id()), "c.tmp", "d.tmpx", ".tmp1"];
-        names.iter().for_each(|name| std_fs::write(dir.path().join(name), b"").unwrap());
-        remove_leftovers(dir.path());
-        let left = list(dir.path()).unwrap();
-        assert!(left.len() == 5 && !left.contains(&dir.path().join("a.tmp999999999")), "{left:?}");
     }
 
     #[test]

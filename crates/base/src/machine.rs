@@ -151,6 +151,20 @@ fn control_groups(root: &Path, groups: &str) -> Option<u64> {
     least
 }
 
+/// Files that a program has open whatever it does.
+const FILES: u64 = 512;
+
+/// Let this process have so many more files open at a time, as far as its hard limit goes.
+pub fn allow_files(more: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = more.saturating_add(FILES).min(maximum.unwrap_or(u64::MAX));
+    if current.is_some_and(|current| current < wanted) {
+        // Where it is refused, the error is that of the file that is one too many.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,5 +216,17 @@ mod tests {
     fn this_process_has_some_room() {
         let room = room().unwrap();
         assert!(room.bytes > 1 << 20 && !room.bound.to_string().is_empty(), "{room:?}");
+    }
+
+    #[test]
+    fn more_files_may_be_open_than_before() {
+        use rustix::process::{Resource, getrlimit};
+        let before = getrlimit(Resource::Nofile);
+        let more = before.current.unwrap_or(0);
+        allow_files(more);
+        let most = before.maximum.unwrap_or(u64::MAX);
+        assert!(
+            getrlimit(Resource::Nofile).current.is_none_or(|now| now >= more.saturating_add(FILES).min(most))
+        );
     }
 }

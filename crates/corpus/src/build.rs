@@ -118,6 +118,7 @@ impl<'g> Ground<'g> {
     ) -> First<'f> {
         First {
             plan: &self.plan,
+            from: 0,
             groups: &self.groups,
             reading,
             identity: self.identity(),

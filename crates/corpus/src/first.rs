@@ -20,7 +20,10 @@ use crate::resolve::Part;
 
 /// The first pass over groups of files.
 pub(crate) struct First<'f> {
+    /// The files of the groups that are read.
     pub plan: &'f [Planned<'f>],
+    /// Number of the first of them.
+    pub from: usize,
     pub groups: &'f [std::ops::Range<usize>],
     pub reading: &'f Reading<'f>,
     pub identity: blake3::Hasher,
@@ -36,9 +39,10 @@ pub(crate) struct First<'f> {
 
 /// The files of a group, one after the other.
 pub(crate) struct Group<'f> {
-    plan: &'f [Planned<'f>],
+    left: std::slice::Iter<'f, Planned<'f>>,
     reading: &'f Reading<'f>,
-    left: std::ops::Range<usize>,
+    /// Number of the next file.
+    number: usize,
     open: Option<Opened>,
     read: Arc<AtomicU64>,
 }
@@ -52,10 +56,10 @@ impl flow::Source for Group<'_> {
                 }
                 self.open = None;
             }
-            let Some(number) = self.left.next() else { return Ok(None) };
-            let file = &self.plan[number];
-            let read = Arc::clone(&self.read);
-            let opened = Opened::open(self.reading, file.input, file.how, file.source, number as u32, read)?;
+            let Some(file) = self.left.next() else { return Ok(None) };
+            let (read, number) = (Arc::clone(&self.read), self.number as u32);
+            self.number += 1;
+            let opened = Opened::open(self.reading, file.input, file.how, file.source, number, read)?;
             self.open = Some(opened);
         }
     }
@@ -84,7 +88,7 @@ pub(crate) fn key<'p>(identity: &blake3::Hasher, files: impl Iterator<Item = (&'
     Hash256(*hasher.finalize().as_bytes())
 }
 
-impl First<'_> {
+impl<'f> First<'f> {
     /// A file of a group.
     pub fn path(&self, group: usize, what: &str) -> PathBuf {
         self.parts.join(format!("{group:06}.{what}"))
@@ -95,10 +99,15 @@ impl First<'_> {
         note(&self.path(group, "hashes"))
     }
 
+    /// The files of a group.
+    fn files(&self, group: usize) -> &'f [Planned<'f>] {
+        let files = &self.groups[group];
+        &self.plan[files.start - self.from..files.end - self.from]
+    }
+
     /// Stands for the config and the files of a group.
     pub fn key(&self, group: usize) -> Hash256 {
-        let files = &self.plan[self.groups[group].clone()];
-        key(&self.identity, files.iter().map(|file| (&*file.input.path, file.input.blake3)))
+        key(&self.identity, self.files(group).iter().map(|file| (&*file.input.path, file.input.blake3)))
     }
 
     /// The finished part of a group.
@@ -122,18 +131,18 @@ impl<'f> Job for First<'f> {
 
     fn open(&self, number: usize) -> Result<Option<(Group<'f>, Outputs)>> {
         let number = self.offset + number;
-        let group = self.groups[number].clone();
-        let key = self.key(number);
+        let (files, key) = (self.files(number), self.key(number));
         let (docs, hashes) = (self.path(number, "docs"), self.path(number, "hashes"));
         // A process may have been killed between the two: a part is both.
         if done(&docs, key)?.is_some() && done(&hashes, key)?.is_some() {
-            let bytes = self.plan[group].iter().map(|file| file.input.bytes).sum();
+            let bytes = files.iter().map(|file| file.input.bytes).sum();
             self.read.fetch_add(bytes, Ordering::Relaxed);
             return Ok(None);
         }
         let (docs, hashes) = (Output::anew(&docs, key)?, Output::anew(&hashes, key)?);
         let read = Arc::clone(&self.read);
-        let group = Group { plan: self.plan, reading: self.reading, left: group, open: None, read };
+        let (left, number) = (files.iter(), self.groups[number].start);
+        let group = Group { left, reading: self.reading, number, open: None, read };
         Ok(Some((group, Outputs { docs, hashes })))
     }
 

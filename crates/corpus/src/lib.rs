@@ -25,6 +25,7 @@ mod funnel;
 #[doc(hidden)]
 pub mod fuzz;
 mod hash;
+mod held;
 pub mod html;
 pub mod inspect;
 pub mod kenlm;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use regimen_base::{Hash256, fs};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::read::stream::Packing;
 
 /// The hidden folder beside the files of a step that holds their notes, its lock, and what it needs to go on. It is called
@@ -87,7 +87,7 @@ impl Output {
             fs::create_dir_all(folder)?;
         }
         // No two tasks share a temporary file, so that two that write the same output both write it whole.
-        let temporary = note.with_extension(format!("tmp{}", std::process::id()));
+        let temporary = note.with_extension(fs::temporary());
         Output::create(path, temporary, Some(note), key)
     }
 
@@ -99,7 +99,7 @@ impl Output {
         tidy_lone(path)?;
         // Hidden, so that no folder of documents has what a killed process leaves.
         let mut temporary = hidden(path);
-        temporary.push(format!(".tmp{}", std::process::id()));
+        temporary.push(format!(".{}", fs::temporary()));
         Output::create(path, path.with_file_name(temporary), None, Hash256::of(&[]))
     }
 
@@ -158,56 +158,12 @@ pub(crate) fn note(path: &Path) -> Result<Note> {
     Ok(fs::read_json(&note_path(path))?)
 }
 
-/// Write the note of a file.
-pub(crate) fn write_note(path: &Path, note: &Note) -> Result<()> {
-    Ok(fs::write_json(&note_path(path), note)?)
-}
-
 /// Take away what killed processes left of the files at `paths`.
 pub(crate) fn tidy(paths: &[PathBuf]) {
     let mut folders: Vec<PathBuf> = paths.iter().map(|path| path.with_file_name(NOTES)).collect();
     folders.sort();
     folders.dedup();
     folders.iter().filter(|folder| folder.is_dir()).for_each(|folder| fs::remove_leftovers(folder));
-}
-
-/// A folder held for one process.
-#[derive(Debug)]
-pub struct Held(std::fs::File);
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        // Not by closing it alone: a child that another thread just starts has the file, too, until it runs its program.
-        let _ = self.0.unlock();
-    }
-}
-
-/// Hold the folder of the file at `path` for one process, until what is given back is dropped.
-///
-/// # Errors
-/// [`Error::InUse`] if another process holds it.
-pub(crate) fn hold(path: &Path) -> Result<Held> {
-    hold_by(path, "lock")
-}
-
-/// The lock of exports.
-pub(crate) const EXPORT: &str = "export.lock";
-
-/// The same by a lock of another name.
-pub(crate) fn hold_by(path: &Path, name: &str) -> Result<Held> {
-    let folder = path.with_file_name(NOTES);
-    fs::create_dir_all(&folder)?;
-    let lock = folder.join(name);
-    let file = std::fs::File::options().create(true).truncate(false).write(true).open(&lock);
-    let file = file.map_err(|e| fs::Error::new("open", &lock, e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Held(file)),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            let folder = path.parent().unwrap_or(path).display().to_string();
-            Err(Error::InUse { folder })
-        }
-        Err(std::fs::TryLockError::Error(e)) => Err(fs::Error::new("lock", &lock, e).into()),
-    }
 }
 
 /// The name of a file with a point before it.
@@ -277,20 +233,13 @@ mod tests {
     }
 
     #[test]
-    fn one_process_at_a_time_and_nothing_left_of_dead_ones() {
+    fn nothing_is_left_of_dead_processes() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a/b.gz");
-        let held = hold(&path).unwrap();
-        assert!(matches!(hold(&path), Err(Error::InUse { .. })));
-        // As a child has it that does not run its program yet.
-        let copy = held.0.try_clone().unwrap();
-        drop(held);
-        assert!(hold(&path).is_ok());
-        drop(copy);
+        std::fs::create_dir(dir.path().join(NOTES)).unwrap();
         // No process has this number: the greatest that Linux gives is 2^22.
-        let left = dir.path().join("a/.regimen-notes/b.gz.tmp99999999");
+        let left = dir.path().join(NOTES).join("b.gz.tmp99999999");
         std::fs::write(&left, "half").unwrap();
-        tidy(&[path]);
+        tidy(&[dir.path().join("b.gz")]);
         assert!(!left.exists());
     }
 

@@ -5,10 +5,11 @@
 //! `NAME.again` a document and the index of one of its paragraphs that came before, or of one of their n-grams. Documents are meant by
 //! their ordinals.
 
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
-use regimen_base::Hash256;
+use regimen_base::{Hash256, fs};
 
 use crate::arena::map;
 use crate::error::Result;
@@ -46,6 +47,50 @@ pub(crate) fn pairs(bytes: &[u8]) -> impl Iterator<Item = (u32, u32)> + '_ {
         let pair = u64::from_le_bytes(*pair);
         (pair as u32, (pair >> 32) as u32)
     })
+}
+
+/// The pairs of a file, so many bytes of it in memory. It is open only while it is read: there may be many.
+pub(crate) struct Stored {
+    path: PathBuf,
+    /// Bytes that were read of it.
+    at: u64,
+    buffer: Vec<u8>,
+    /// Bytes of the buffer that were given.
+    given: usize,
+    most: u64,
+}
+
+impl Stored {
+    /// The pairs of the file at `path`, of which `memory` bytes are held, and one pair at least.
+    pub fn new(path: PathBuf, memory: u64) -> Stored {
+        Stored { path, at: 0, buffer: Vec::new(), given: 0, most: (memory / 8).max(1) * 8 }
+    }
+
+    fn fill(&mut self) -> fs::Result<()> {
+        let mut file = fs::open(&self.path)?;
+        self.buffer.clear();
+        self.given = 0;
+        let read = file
+            .seek(SeekFrom::Start(self.at))
+            .and_then(|_| file.take(self.most).read_to_end(&mut self.buffer));
+        self.at += read.map_err(|e| fs::Error::new("read", &self.path, e))? as u64;
+        Ok(())
+    }
+}
+
+impl Iterator for Stored {
+    type Item = Result<(u32, u32)>;
+
+    fn next(&mut self) -> Option<Result<(u32, u32)>> {
+        if self.given == self.buffer.len()
+            && let Err(error) = self.fill()
+        {
+            return Some(Err(error.into()));
+        }
+        let next = pairs(self.buffer.get(self.given..)?).next()?;
+        self.given += 8;
+        Some(Ok(next))
+    }
 }
 
 /// Takes pairs one after the other into a file.
@@ -92,5 +137,28 @@ impl Rounds<'_> {
     /// Where the file of a round is.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_of_a_file_come_whatever_is_held_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let all: Vec<(u32, u32)> = (0..1000).map(|i| (i / 3, i * 7)).collect();
+        for count in [0, 1, 999, 1000] {
+            let bytes: Vec<u8> = all[..count].iter().flat_map(|&(a, b)| pair(a, b)).collect();
+            std::fs::write(&path, bytes).unwrap();
+            for memory in [0, 8, 100, 1 << 20] {
+                let mut stored = Stored::new(path.clone(), memory);
+                let found: Vec<_> = stored.by_ref().map(Result::unwrap).collect();
+                assert_eq!(found, all[..count]);
+                assert!(stored.buffer.len() as u64 <= memory.max(8) && stored.next().is_none());
+            }
+        }
+        assert!(Stored::new(dir.path().join("none"), 8).next().unwrap().is_err());
     }
 }

@@ -29,6 +29,8 @@ use crate::store::{Store, dir_key};
 const OBJECTS: &str = "objects";
 /// Folder of tasks' scratch space.
 const TASKS: &str = "tasks";
+/// The lock of a task that is under way, in its scratch space.
+const TASK_LOCK: &str = ".regimen-notes/lock";
 
 /// What is to be kept beyond what is needed anyway.
 #[derive(Clone, Debug, Default)]
@@ -171,7 +173,7 @@ impl Store {
             }
         }
         for task in fs::list(&self.dir().join(TASKS))? {
-            if !Lock::is_held(&task.join(".regimen/lock")) && !is_young(&task, keep)? {
+            if !Lock::is_held(&task.join(TASK_LOCK)) && !is_young(&task, keep)? {
                 pieces.push(self.plain(What::Scratch, &task)?);
             }
         }

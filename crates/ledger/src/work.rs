@@ -159,20 +159,13 @@ fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
-/// A file that [`fs::write`] was writing when the process died: it would otherwise become part of the artifact.
-fn is_leftover(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.rsplit_once(".tmp").is_some_and(|(stem, pid)| {
-        !stem.is_empty() && !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit())
-    })
-}
-
 fn remove(path: &Path) -> fs::Result<()> {
     if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
 }
 
+/// Remove files that [`fs::write`] was writing when a process died: they would otherwise become part of the artifact.
 fn remove_leftovers(dir: &Path) -> fs::Result<()> {
-    for relative in fs::files_below(dir)?.iter().filter(|path| is_leftover(path)) {
+    for relative in fs::files_below(dir)?.iter().filter(|path| fs::is_temporary(path)) {
         fs::remove_file(&dir.join(relative))?;
     }
     Ok(())

@@ -70,6 +70,22 @@ fn what_nobody_needs_goes_and_frees_what_was_said() {
 }
 
 #[test]
+fn scratch_of_a_task_stays_while_it_is_under_way() {
+    let w = world();
+    let notes = w.store.dir().join("tasks/0123-1/.regimen-notes");
+    std::fs::create_dir_all(&notes).unwrap();
+    let lock = std::fs::File::create(notes.join("lock")).unwrap();
+    let scratch = || {
+        let sweep = w.store.sweep(&Keep::default()).unwrap();
+        sweep.pieces.iter().filter(|piece| piece.what == What::Scratch).count()
+    };
+    lock.lock().unwrap();
+    assert_eq!(scratch(), 0);
+    lock.unlock().unwrap();
+    assert_eq!(scratch(), 1);
+}
+
+#[test]
 fn tags_notes_newest_and_young_ones_are_kept() {
     let w = world();
     let old = run_id("base", w.old.key());

@@ -150,7 +150,7 @@ pub(crate) fn beside(path: &Path) -> PathBuf {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    path.with_file_name(format!(".{name}.{count}.tmp{}", std::process::id()))
+    path.with_file_name(format!(".{name}.{count}.{}", fs::temporary()))
 }
 
 #[cfg(test)]

@@ -235,7 +235,7 @@ fn export(context: &Context, args: &RunsExportArgs) -> anyhow::Result<u8> {
         Format::Tensorboard => tensorboard::file_name(run.started),
     };
     let path = args.to.join(name);
-    let temporary = path.with_extension(format!("tmp{}", std::process::id()));
+    let temporary = path.with_extension(fs::temporary());
     let written = fs::create(&temporary).and_then(|mut file| {
         let about = match args.format {
             Format::Csv => {

@@ -73,6 +73,9 @@ pub struct Made {
     pub check: Hash256,
 }
 
+/// Hashes of attribute and licence files by their paths.
+type Known<'p> = BTreeMap<&'p str, Hash256>;
+
 /// The hash of what a file became.
 pub(super) fn check(docs: &[u8], hashes: &[u8]) -> Hash256 {
     Hash256::of(&[Hash256::of(docs).0, Hash256::of(hashes).0].concat())
@@ -155,7 +158,7 @@ impl Plan {
 
     /// The first pass over some files, on all threads of the pool. A file is given with its bytes, or is read where this
     /// machine finds it. What lies between is in the folder `scratch`, which is there and empty, and is the caller's to
-    /// remove.
+    /// remove. Each call goes through the whole plan once, however many files it is for: many at once are read sooner.
     ///
     /// # Errors
     /// [`Error::Handed`] for files that are not in the plan or have another length there; what reading says.
@@ -175,22 +178,26 @@ impl Plan {
             cancel.check()?;
             inputs.push(self.input(file, bytes, scratch)?);
         }
+        // Of a file that comes for two sources the first counts.
+        let read: BTreeMap<&str, &InputFile> =
+            inputs.iter().rev().map(|input| (&*input.path, input)).collect();
         let files = self.inputs(|file| {
-            let read = inputs.iter().find(|input| input.path == file.path);
+            let read = read.get(&*file.path).copied();
             Ok(read.cloned().unwrap_or_else(|| unread(file)))
         })?;
-        let config = self.config()?;
-        let given = |file: &&InputFile| inputs.iter().any(|input| input.path == file.path);
+        let (config, known) = (self.config()?, self.known());
+        let given = |file: &&InputFile| read.contains_key(&*file.path);
         for source in config.sources.iter().filter(|source| source.format == Format::Code) {
             let of = files.get(&source.path).into_iter().flatten();
-            self.beside(of.filter(|file| is_licence_file(&file.path) && !given(file)), cancel)?;
+            let of = of.filter(|file| is_licence_file(&file.path) && !given(file));
+            self.beside(of, &known, cancel)?;
         }
         let ground = self.ground(&config, &files)?;
         for &(number, _) in wanted {
             let file = &ground.plan[number];
-            self.beside(ground.beside.attributes.files(file.source, &file.input.path), cancel)?;
+            self.beside(ground.beside.attributes.files(file.source, &file.input.path), &known, cancel)?;
         }
-        self.same(inputs.iter())?;
+        inputs.iter().try_for_each(|input| same(&known, input))?;
         let reading = ground.reading();
         let mut progress = |_: u64, _: u64, _: u64| Ok(());
         let alone: Vec<_> = (0..planned.len()).map(|number| number..number + 1).collect();
@@ -230,29 +237,29 @@ impl Plan {
     }
 
     /// Have files here that lie beside what is read, and are those of the plan.
-    fn beside<'i>(&self, wanted: impl IntoIterator<Item = &'i InputFile>, cancel: &Cancel) -> Result<()> {
+    fn beside<'i>(
+        &self,
+        wanted: impl IntoIterator<Item = &'i InputFile>,
+        known: &Known,
+        cancel: &Cancel,
+    ) -> Result<()> {
         for file in wanted {
             cancel.check()?;
             self.bring(&[file])?;
             let (blake3, bytes) = Hash256::of_file_shared(&file.full)?;
-            self.same(std::iter::once(&InputFile { blake3, bytes, ..file.clone() }))?;
+            same(known, &InputFile { blake3, bytes, ..file.clone() })?;
         }
         Ok(())
     }
 
     /// Whether attribute and licence files are here what they were when the plan was made.
-    pub(super) fn same<'i>(&self, files: impl Iterator<Item = &'i InputFile>) -> Result<()> {
-        let known = self.listed.iter().filter_map(|file| Some((&*file.path, file.beside?)));
-        let known: BTreeMap<&str, Hash256> = known.collect();
-        for file in files {
-            if known.get(&*file.path).is_some_and(|&hash| hash != file.blake3) {
-                return Err(Error::Handed {
-                    what: format!("`{}` is here something else than when the plan was made", file.path),
-                    hint: "give all machines the same files; if it changed, make the plan again",
-                });
-            }
-        }
-        Ok(())
+    pub(super) fn same<'i>(&self, mut files: impl Iterator<Item = &'i InputFile>) -> Result<()> {
+        let known = self.known();
+        files.try_for_each(|file| same(&known, file))
+    }
+
+    fn known(&self) -> Known<'_> {
+        self.listed.iter().filter_map(|file| Some((&*file.path, file.beside?))).collect()
     }
 
     /// A file as it is read here.
@@ -310,6 +317,17 @@ fn unread(file: &Listed) -> InputFile {
         blake3: file.beside.unwrap_or(UNREAD),
         bytes: file.bytes,
     }
+}
+
+/// Whether a file is here what it was when the plan was made, if that is known.
+fn same(known: &Known, file: &InputFile) -> Result<()> {
+    if known.get(&*file.path).is_some_and(|&hash| hash != file.blake3) {
+        return Err(Error::Handed {
+            what: format!("`{}` is here something else than when the plan was made", file.path),
+            hint: "give all machines the same files; if it changed, make the plan again",
+        });
+    }
+    Ok(())
 }
 
 fn gone(path: &str) -> Error {

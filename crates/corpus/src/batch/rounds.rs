@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::dedup::{Budget, Keep};
 use crate::error::{Error, Result};
 use crate::resolve::{Standing, limits};
-use crate::rounds::Rounds;
+use crate::rounds::{Rounds, pairs};
 use crate::task::rounds;
 use crate::task::shuffle::{Round, Take, deal, join, meet};
 
@@ -153,7 +153,8 @@ impl Gathered {
         let rounds = Rounds { dir: &self.folder, key: self.key };
         let documents = self.starts.last().copied().unwrap_or(0);
         rounds.round(step.round.file(), |found| {
-            join(step.round, documents, &buckets, self.keep, || self.standing(&step.before), found)
+            let pairs = buckets.iter().map(|bucket| pairs(bucket).map(Ok)).collect();
+            join(step.round, documents, pairs, self.keep, || self.standing(&step.before), found)
         })?;
         Ok(())
     }

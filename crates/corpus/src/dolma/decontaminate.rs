@@ -30,8 +30,9 @@ use super::tag::{Progress, Room};
 use super::within;
 use crate::error::{Error, Place, Result};
 use crate::flow::{self, Job};
+use crate::held::hold_all;
 use crate::memory::Memory;
-use crate::output::{NOTES, Output, done, hold, tidy};
+use crate::output::{NOTES, Output, done, tidy};
 use crate::read::chunk::{Chunk, Chunks, How};
 use crate::read::lines::{Fields, RowFile};
 use crate::read::stream::Stream;
@@ -139,7 +140,8 @@ fn counts(kind: &str, overlap: f64, least: f64) -> bool {
 /// items, are passed over.
 ///
 /// # Errors
-/// The earliest fault in the order of files and rows; [`Error::TaggerField`] for sets that cannot be read.
+/// [`Error::InUse`] if another process writes to one of the folders; the earliest fault in the order of files and rows;
+/// [`Error::TaggerField`] for sets that cannot be read.
 pub fn decontaminate(
     files: &[InputFile],
     sets: &[Against],
@@ -154,8 +156,10 @@ pub fn decontaminate(
     let called = sets.iter().map(|set| (set.file.clone(), set.called.clone())).collect();
     let set = Set::calling(&wanted, Path::new(""), &called)?;
     let outputs = outputs(files, sets, options)?;
-    let Some(first) = outputs.first() else { return Ok(Decontaminated::default()) };
-    let _held = hold(&first.attributes)?;
+    if outputs.is_empty() {
+        return Ok(Decontaminated::default());
+    }
+    let _held = hold_all(outputs.iter().map(|output| output.attributes.as_path()))?;
     let clean =
         options.clean.as_ref().map(|clean| Clean::new(clean, files, sets, &outputs, options)).transpose()?;
     for paths in [

@@ -40,8 +40,9 @@ use crate::dedup::hash::hash128;
 use crate::dedup::{Keep, MinHash, MinHasher, Substrings, Work, url};
 use crate::error::{Error, Place, Result};
 use crate::flow::{self, Job};
+use crate::held::hold_all;
 use crate::memory::{Memory, is_long};
-use crate::output::{NOTES, Output, hold, tidy};
+use crate::output::{NOTES, Output, tidy};
 use crate::paragraphs::ngrams;
 pub use crate::paragraphs::{Cut, Least, Ngrams};
 use crate::read::chunk::Chunk;
@@ -179,12 +180,13 @@ impl By {
 /// Mark what came before in all documents of `files`, which are in document order.
 ///
 /// # Errors
-/// The earliest fault in the order of files and rows; a Bloom filter that was too small; what does not fit into the memory; no
+/// [`Error::InUse`] if another process writes to one of the folders of attributes; the earliest fault in the order of files and
+/// rows; a Bloom filter that was too small; what does not fit into the memory; no
 /// document that has what is compared.
 pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel: &Cancel) -> Result<Found> {
     let outputs = attributes_of(files, &options.name, options.to.as_deref())?;
     let Some(first) = outputs.first() else { return Ok(Found::default()) };
-    let _held = hold(first)?;
+    let _held = hold_all(outputs.iter().map(PathBuf::as_path))?;
     tidy(&outputs);
     // The same folder each time, so that a run that was stopped goes on.
     let work = first.with_file_name(NOTES).join("work");

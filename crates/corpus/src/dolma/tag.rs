@@ -15,6 +15,7 @@ use super::row::Row;
 use super::within;
 use crate::error::{Place, Result};
 use crate::flow::{self, Job};
+use crate::held::hold_all;
 use crate::memory::Memory;
 use crate::output::{Output, tidy};
 use crate::read::chunk::Chunk;
@@ -62,7 +63,8 @@ pub struct Summary {
 /// taggers from the same content, are passed over.
 ///
 /// # Errors
-/// The earliest fault in the order of files and rows.
+/// [`crate::Error::InUse`] if another process writes to one of the folders of attributes; the earliest fault in the order of
+/// files and rows.
 pub fn tag(
     files: &[InputFile],
     set: &Set,
@@ -71,6 +73,7 @@ pub fn tag(
     cancel: &Cancel,
 ) -> Result<Summary> {
     let outputs = attributes_of(files, &options.experiment, options.to.as_deref())?;
+    let _held = hold_all(outputs.iter().map(PathBuf::as_path))?;
     tidy(&outputs);
     let job = Tagging {
         files,

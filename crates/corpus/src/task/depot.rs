@@ -10,7 +10,7 @@ use regimen_objects::Objects;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::output::{Note, Output, done, note, write_note};
+use crate::output::{Note, Output, done, note};
 
 /// The place between the tasks.
 pub(crate) struct Depot<'d> {
@@ -148,7 +148,7 @@ impl<'d> Depot<'d> {
             return Ok(());
         }
         let told = self.noted(name)?;
-        if done(path, told.key)?.is_some_and(|here| here.blake3 == told.blake3) {
+        if done(path, told.key)?.is_some_and(|here| here == told) {
             self.here.borrow_mut().insert(path.into());
             return Ok(());
         }
@@ -166,6 +166,8 @@ impl<'d> Depot<'d> {
         loop {
             let read = source.read(&mut buffer).map_err(|_| damaged())?;
             if read == 0 {
+                // With them the note says all as soon as it is there.
+                output.put(&[], told.rows)?;
                 break;
             }
             left = left.checked_sub(read as u64).ok_or_else(damaged)?;
@@ -177,12 +179,42 @@ impl<'d> Depot<'d> {
             fs::remove_file(path)?;
             return Err(damaged());
         }
-        write_note(path, &told)?;
         self.here.borrow_mut().insert(path.into());
         Ok(())
+    }
+
+    /// Remove a file that was brought here.
+    pub fn forget(&self, path: &Path) -> Result<()> {
+        self.here.borrow_mut().remove(path);
+        Ok(fs::remove_file(path)?)
     }
 }
 
 fn note_of(name: &str) -> String {
     format!("{name}.note")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_brought_has_its_rows_in_the_note() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Objects::open(&dir.path().join("store").display().to_string()).unwrap();
+        let (key, path) = (Hash256::of(b"plan"), dir.path().join("here/000000.hashes"));
+        Depot::new(&store, key).put("x.hashes", b"content", 7).unwrap();
+        // Of a process that was killed, whose note lacks them, and of one that began with nothing.
+        let mut killed = Output::anew(&path, key).unwrap();
+        killed.put(b"content", 0).unwrap();
+        killed.close().unwrap();
+        for _ in 0..2 {
+            // One that has brought nothing yet.
+            let depot = Depot::new(&store, key);
+            depot.bring("x.hashes", &path, &mut |_| ()).unwrap();
+            assert_eq!(note(&path).unwrap(), depot.noted("x.hashes").unwrap());
+            assert_eq!((note(&path).unwrap().rows, std::fs::read(&path).unwrap()), (7, b"content".to_vec()));
+            fs::remove_file(&path).unwrap();
+        }
+    }
 }

@@ -27,11 +27,11 @@ use regimen_objects::Objects;
 use regimen_recipe::as_read;
 use serde_json::Value;
 
-use crate::build::{self, Files, Ground};
+use crate::build::{Files, Ground, Planned};
 use crate::config::{Config, Dedup, FIELDS, ParagraphDedup};
 use crate::error::{Error, Result};
 use crate::flow;
-use crate::output::{Held, hold};
+use crate::held::{self, Held, hold};
 use crate::task::depot::Depot;
 use crate::task::meter::Meter;
 use crate::task::plan::Plan;
@@ -119,8 +119,7 @@ pub fn run(task: &mut Task) -> Result<u64> {
     let files = plan.files();
     let work = Work::open(task, &config, plan, &files)?;
     let done = work.all(task)?;
-    drop(work.held);
-    fs::remove_dir_all(&work.scratch)?;
+    held::remove(&work.scratch, work.held)?;
     Ok(done)
 }
 
@@ -322,21 +321,23 @@ impl<'w> Work<'w> {
     /// The first pass over a group of files, which are brought here for it.
     fn first(&self, task: &mut Task, group: usize) -> Result<()> {
         let range = self.ground.groups[group].clone();
-        let files = self.plan.hashed(range.clone(), task)?;
-        let plan = build::plan(self.ground.config, &files)?;
+        let inputs = self.plan.hashed(range.clone(), task)?;
+        let files = self.ground.plan[range.clone()].iter().zip(&inputs);
+        let plan: Vec<Planned> =
+            files.map(|(file, input)| Planned { source: file.source, input, how: file.how }).collect();
         let (reading, parts) = (self.ground.reading(), self.parts());
         let (tell, cancel) = (&mut *task.tell, &task.cancel);
-        let bytes = plan[range.clone()].iter().map(|file| file.input.bytes).sum();
+        let bytes = inputs.iter().map(|file| file.bytes).sum();
         let mut meter = Meter::new("groups read", 1, bytes);
         let mut progress = |read: u64, _: u64, _: u64| {
             meter.reached(read, tell);
             Ok(())
         };
         let mut first = self.ground.first(&reading, &parts, cancel, &mut progress);
-        (first.plan, first.offset) = (&plan, group);
+        (first.plan, first.from, first.offset) = (&plan, range.start, group);
         flow::run(1, &first, cancel)?;
         let docs = first.path(group, "docs");
-        let files = plan[range].iter().map(|file| file.input.blake3).collect();
+        let files = inputs.iter().map(|file| file.blake3).collect();
         self.depot.send_packed(&docs, &docs_of(group), files)?;
         self.depot.send(&first.path(group, "hashes"), &format!("first/{group:06}.hashes"))?;
         if task.share.is_some() {

@@ -1,7 +1,7 @@
 //! The plan that the tasks of a build agree on: the config, the files, and how many tasks there are. The first task writes
 //! it; the others compare theirs with it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 
 use regimen_base::{Cancel, Hash256};
@@ -131,19 +131,25 @@ impl Plan {
 
     /// Its files, their hashes unknown.
     pub fn files(&self) -> Files {
-        self.with(|file| Ok(self.unread(file))).unwrap_or_default()
+        let mut files = self.beside.clone();
+        // A pattern may come for two sources, or be that of attributes, which were read.
+        let known =
+            self.beside.iter().flat_map(|(pattern, of)| of.iter().map(|file| (&**pattern, &*file.path)));
+        let mut known: HashSet<(&str, &str)> = known.collect();
+        for (pattern, file) in &self.listed {
+            if known.insert((pattern, &file.path)) {
+                files.entry(pattern.clone()).or_default().push(self.unread(file));
+            }
+        }
+        files
     }
 
-    /// The same with the files of a range, in document order, brought here and hashed.
-    pub fn hashed(&self, range: Range<usize>, task: &mut Task) -> Result<Files> {
-        let mut number = 0;
-        let bytes = self.listed(range.clone()).iter().map(|(_, file)| file.bytes);
-        let mut meter = Meter::new("files brought here", range.len(), bytes.sum());
-        self.with(|file| {
-            number += 1;
-            if !range.contains(&(number - 1)) {
-                return Ok(self.unread(file));
-            }
+    /// The files of a range, in document order, brought here and hashed.
+    pub fn hashed(&self, range: Range<usize>, task: &mut Task) -> Result<Vec<InputFile>> {
+        let own = self.listed(range);
+        let bytes = own.iter().map(|(_, file)| file.bytes);
+        let mut meter = Meter::new("files brought here", own.len(), bytes.sum());
+        let read = |(_, file): &(String, ListedFile)| {
             task.cancel.check().map_err(|_| Error::Interrupted)?;
             let input = counted(&mut meter, file.bytes, task.tell, |came| {
                 file.input(came).map_err(|error| Error::Listing(Box::new(error)))
@@ -152,7 +158,8 @@ impl Plan {
                 return Err(Error::Plan { reason: format!("`{}` changed while it was read", file.path) });
             }
             Ok(input)
-        })
+        };
+        own.iter().map(read).collect()
     }
 
     /// Bring documents here that are looked at, and not hashed.
@@ -179,21 +186,6 @@ impl Plan {
     /// The files of a range, as they are listed.
     pub fn listed(&self, range: Range<usize>) -> &[(String, ListedFile)] {
         self.listed.get(range).unwrap_or_default()
-    }
-
-    fn with(&self, mut make: impl FnMut(&ListedFile) -> Result<InputFile>) -> Result<Files> {
-        let mut files = self.beside.clone();
-        for (pattern, file) in &self.listed {
-            let made = make(file)?;
-            let of: &mut Vec<InputFile> = files.entry(pattern.clone()).or_default();
-            // A pattern may come for two sources: a file that was read counts, whichever of them it was read for.
-            match of.iter_mut().find(|known| known.path == made.path) {
-                None => of.push(made),
-                Some(known) if known.blake3 == UNREAD => *known = made,
-                Some(_) => {}
-            }
-        }
-        Ok(files)
     }
 
     fn unread(&self, file: &ListedFile) -> InputFile {
@@ -242,4 +234,48 @@ fn differs(found: &Written, ours: &Written) -> Option<String> {
     }
     (found.files.len() != ours.files.len())
         .then(|| format!("{} files instead of {}", found.files.len(), ours.files.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use regimen_objects::Objects;
+    use regimen_recipe::input_files;
+    use serde_json::Value;
+    use std::time::Duration;
+
+    #[test]
+    fn files_are_listed_once_and_only_those_of_a_range_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        for file in ["a/1.jsonl", "a/2.jsonl", "a/3.jsonl", "b/1.jsonl"] {
+            std::fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
+            std::fs::write(root.join(file), file).unwrap();
+        }
+        // The first pattern comes for two sources, and the files of the last are attributes as well.
+        let patterns = ["a/*", "b/*", "a/*"];
+        let listed = |pattern: &str| list_files(root, pattern).unwrap().into_iter();
+        let listed = patterns.iter().flat_map(|p| listed(p).map(|file| (p.to_string(), file))).collect();
+        let beside = Files::from([("b/*".into(), input_files(root, "b/*").unwrap())]);
+        let plan = Plan { key: Hash256::of(b"k"), tasks: 1, listed, known: BTreeMap::new(), beside };
+        let files = plan.files();
+        let of = |pattern: &str| files[pattern].iter().map(|f| (&*f.path, f.blake3)).collect::<Vec<_>>();
+        assert_eq!(of("a/*"), [("a/1.jsonl", UNREAD), ("a/2.jsonl", UNREAD), ("a/3.jsonl", UNREAD)]);
+        assert_eq!(of("b/*"), [("b/1.jsonl", Hash256::of(b"b/1.jsonl"))]);
+        let store = Objects::open(&root.join("store").display().to_string()).unwrap();
+        let mut task = Task {
+            root,
+            stage: "corpus",
+            config: &Value::Null,
+            store: &store,
+            share: None,
+            patience: Duration::ZERO,
+            cancel: Cancel::new(),
+            tell: &mut |_| (),
+        };
+        let read = plan.hashed(2..5, &mut task).unwrap();
+        let read: Vec<_> = read.iter().map(|file| (&*file.path, file.blake3)).collect();
+        let expected = ["a/3.jsonl", "b/1.jsonl", "a/1.jsonl"];
+        assert_eq!(read, expected.map(|path| (path, Hash256::of(path.as_bytes()))));
+    }
 }

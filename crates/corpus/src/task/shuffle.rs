@@ -7,7 +7,7 @@ use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use regimen_base::{Hash256, fs};
 
@@ -17,9 +17,10 @@ use crate::dedup::hash::mix;
 use crate::dedup::{Budget, ExactKeys, ExactParagraphs, Keep, Lsh};
 use crate::error::{Error, Result};
 use crate::mix::Spread;
+use crate::output::Output;
 use crate::part::{Hashes, Reader};
 use crate::resolve::{Standing, copies, limits, near_copies};
-use crate::rounds::{self, Pairs, Rounds, pairs};
+use crate::rounds::{self, Pairs, Rounds, Stored};
 use crate::task::{Item, Work, rounds as wanted};
 
 /// A round of deduplication.
@@ -59,6 +60,8 @@ impl Round {
 
 /// Bytes of a line of the table of buckets.
 const LINE: usize = 40;
+/// Bytes of what was found in a bucket that are read at a time, at most.
+const READ: u64 = 64 << 10;
 
 /// What is known once all groups are read.
 pub(crate) struct Facts {
@@ -162,15 +165,11 @@ impl Work<'_> {
         let all = self.standing(round, group..group + 1)?;
         let buckets = self.plan.tasks as usize;
         let dealt = deal(round, &arena::map(&self.hashes(group)?)?, &all, buckets)?;
-        let mut object = Vec::with_capacity(LINE * buckets + dealt.iter().map(Vec::len).sum::<usize>());
-        let mut end = (LINE * buckets) as u64;
-        for bucket in &dealt {
-            end += bucket.len() as u64;
-            object.extend_from_slice(&end.to_le_bytes());
-            object.extend_from_slice(&Hash256::of(bucket).0);
-        }
-        dealt.iter().for_each(|bucket| object.extend_from_slice(bucket));
-        self.depot.put(&format!("{}/map/{group:06}", round.name()), &object, all.fates.len() as u64)
+        // By way of a file: the records are in memory once.
+        let path = self.scratch.join(format!("{}.map.{group:06}", round.name()));
+        write_dealt(&path, self.plan.key, dealt, all.fates.len() as u64)?;
+        self.depot.send(&path, &format!("{}/map/{group:06}", round.name()))?;
+        Ok(fs::remove_file(&path)?)
     }
 
     /// The records of a bucket in document order.
@@ -209,16 +208,40 @@ impl Work<'_> {
     /// Put the buckets together.
     pub(super) fn merge(&self, round: Round) -> Result<()> {
         let parts = self.parts();
-        let buckets = (0..self.plan.tasks as usize)
-            .map(|bucket| self.depot.get(&format!("{}/part/{bucket:06}", round.name())))
-            .collect::<Result<Vec<_>>>()?;
+        let path = |bucket| self.scratch.join(format!("{}.part.{bucket:06}", round.name()));
+        let mut buckets = 0..self.plan.tasks as usize;
+        for bucket in buckets.clone() {
+            let name = format!("{}/part/{bucket:06}", round.name());
+            self.depot.bring(&name, &path(bucket), &mut |_| ())?;
+        }
         let rounds = Rounds { dir: &parts, key: self.facts()?.key };
+        let memory = (self.ground.config.memory / 4 / buckets.len().max(1) as u64).min(READ);
         rounds.round(round.file(), |found| {
             let all = || self.standing(round, 0..self.ground.groups.len());
-            join(round, self.documents()?, &buckets, self.ground.pipeline.keep(), all, found)
+            let stored = buckets.clone().map(|bucket| Stored::new(path(bucket), memory)).collect();
+            join(round, self.documents()?, stored, self.ground.pipeline.keep(), all, found)
         })?;
+        buckets.try_for_each(|bucket| self.depot.forget(&path(bucket)))?;
         self.depot.send(&rounds.path(round.file()), round.file())
     }
+}
+
+/// Write the object of a map: the records of each bucket behind their table.
+fn write_dealt(path: &Path, key: Hash256, dealt: Vec<Vec<u8>>, rows: u64) -> Result<()> {
+    let mut table = Vec::with_capacity(LINE * dealt.len());
+    let mut end = (LINE * dealt.len()) as u64;
+    for bucket in &dealt {
+        end += bucket.len() as u64;
+        table.extend_from_slice(&end.to_le_bytes());
+        table.extend_from_slice(&Hash256::of(bucket).0);
+    }
+    let mut output = Output::anew(path, key)?;
+    output.put(&table, rows)?;
+    for bucket in dealt.into_iter().filter(|bucket| !bucket.is_empty()) {
+        output.put(&bucket, 0)?;
+    }
+    output.close()?;
+    Ok(())
 }
 
 /// Takes records.
@@ -295,11 +318,11 @@ pub(crate) fn meet(
     }
 }
 
-/// Put what was found in the buckets together. `all` gives all documents as they stand before the round.
-pub(crate) fn join(
+/// Put what was found in the buckets, the pairs of each, together. `all` gives all documents as they stand before the round.
+pub(crate) fn join<B: Iterator<Item = Result<(u32, u32)>>>(
     round: Round,
     documents: u32,
-    buckets: &[Vec<u8>],
+    mut buckets: Vec<B>,
     keep: Keep,
     all: impl FnOnce() -> Result<Standing>,
     found: &mut Pairs,
@@ -307,7 +330,8 @@ pub(crate) fn join(
     match round {
         Round::Near => {
             let forest = Forest::new(documents);
-            for (a, b) in buckets.iter().flat_map(|bucket| pairs(bucket)) {
+            for pair in buckets.into_iter().flatten() {
+                let (a, b) = pair?;
                 if a.max(b) >= documents {
                     return Err(Error::Record { what: "a pair of near duplicates" });
                 }
@@ -317,14 +341,13 @@ pub(crate) fn join(
         }
         Round::Url | Round::Text | Round::Paragraphs => {
             // Each bucket is sorted.
-            let mut rest: Vec<_> = buckets.iter().map(|bucket| pairs(bucket)).collect();
             let mut heap: BinaryHeap<Reverse<((u32, u32), usize)>> = BinaryHeap::new();
-            for (i, pairs) in rest.iter_mut().enumerate() {
-                heap.extend(pairs.next().map(|next| Reverse((next, i))));
+            for (i, pairs) in buckets.iter_mut().enumerate() {
+                heap.extend(pairs.next().transpose()?.map(|next| Reverse((next, i))));
             }
             while let Some(Reverse(((a, b), i))) = heap.pop() {
                 found.put(a, b)?;
-                heap.extend(rest[i].next().map(|next| Reverse((next, i))));
+                heap.extend(buckets[i].next().transpose()?.map(|next| Reverse((next, i))));
             }
             Ok(())
         }
@@ -334,4 +357,44 @@ pub(crate) fn join(
 /// The object with the hashes of a group.
 fn hashes_of(group: usize) -> String {
     Item::First(group).object()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_object_of_a_map_is_a_table_and_the_buckets() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let dealt = [b"one".to_vec(), Vec::new(), b"three".to_vec()];
+        write_dealt(&path, Hash256::of(b"k"), dealt.to_vec(), 9).unwrap();
+        let mut expected = Vec::new();
+        for (bucket, end) in dealt.iter().zip([123u64, 123, 128]) {
+            expected.extend_from_slice(&end.to_le_bytes());
+            expected.extend_from_slice(&Hash256::of(bucket).0);
+        }
+        expected.extend_from_slice(b"onethree");
+        assert_eq!(fs::read(&path).unwrap(), expected);
+        let note = crate::output::note(&path).unwrap();
+        let whole = Hash256::of(&expected);
+        assert_eq!((note.rows, note.bytes, note.blake3), (9, expected.len() as u64, whole));
+    }
+
+    #[test]
+    fn buckets_are_put_together_in_order_while_they_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let rounds = Rounds { dir: dir.path(), key: Hash256::of(b"k") };
+        let all: Vec<(u32, u32)> = (0..3000).map(|i| (i / 2, i)).collect();
+        let stored = (0..7).map(|bucket| {
+            let name = format!("bucket.{bucket}");
+            let own = all.iter().filter(|(_, b)| (b * 7919) % 7 == bucket);
+            rounds.round(&name, |found| own.clone().try_for_each(|&(a, b)| found.put(a, b))).unwrap();
+            Stored::new(rounds.path(&name), 64)
+        });
+        let stored: Vec<Stored> = stored.collect();
+        let nothing = || Err(Error::Record { what: "nothing" });
+        let found = rounds.round("all", |found| join(Round::Text, 1500, stored, Keep::First, nothing, found));
+        assert_eq!(rounds::pairs(&found.unwrap()).collect::<Vec<_>>(), all);
+    }
 }

@@ -478,3 +478,28 @@ fn more_ngrams_of_a_document_than_the_memory_bears_are_an_error() {
     let found = of(2).unwrap();
     assert_eq!((found.compared, found.duplicates, found.marked), (1_000_000, 999_999, 1));
 }
+
+#[test]
+fn every_folder_of_marks_is_written_by_one_process_at_a_time() {
+    let dir = project(&[
+        ("c/documents/a/x.jsonl", row("x", "one", "").as_bytes()),
+        ("c/documents/b/y.jsonl", row("y", "one", "").as_bytes()),
+    ]);
+    let files = input_files(dir.path(), "c/documents").unwrap();
+    let options = Options {
+        by: document(Keep::First),
+        name: "dup".into(),
+        to: None,
+        fields: Fields::default(),
+        memory: 1 << 24,
+    };
+    let run = || dedup(&files, &options, &Progress::default(), &Cancel::new());
+    run().unwrap();
+    let lock = dir.path().join("c/attributes/dup/b/.regimen-notes/lock");
+    let lock = std::fs::File::options().write(true).open(lock).unwrap();
+    lock.lock().unwrap();
+    let error = run().unwrap_err();
+    assert!(matches!(error, regimen_corpus::Error::InUse { .. }), "{error}");
+    lock.unlock().unwrap();
+    run().unwrap();
+}

@@ -344,6 +344,32 @@ fn what_is_wanted_more_often_than_it_is_there_is_written_again_with_a_map() {
     assert!(matches!(run(&both(dir.path()), &keeping, 1), Err(Error::NotEmpty { .. })));
 }
 
+#[test]
+fn maps_name_the_files_as_they_are_called_now() {
+    let documents = line(json!({"id": "a", "text": "one"}));
+    let dir = project(&[("old/c/documents/a.jsonl", documents.as_bytes())]);
+    let run_in = |root: &Path, keep_map: bool| {
+        let options = Options { keep_map, pack: Pack::None, ..options(root) };
+        let mut of = source(root, "c");
+        // As a user names them from the folder above.
+        let base = root.file_name().unwrap().to_str().unwrap();
+        of.documents.iter_mut().for_each(|file| file.path = format!("{base}/{}", file.path));
+        run(&[of], &options, 1).unwrap().skipped
+    };
+    let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+    assert_eq!((run_in(&old, true), run_in(&old, true)), (0, 1));
+    std::fs::rename(&old, &new).unwrap();
+    assert_eq!((run_in(&new, true), run_in(&new, true)), (0, 1));
+    let map: Value =
+        serde_json::from_str(&unpacked(&new.join("out/attributes/keep_map/c-00000.jsonl"))).unwrap();
+    assert_eq!(map["file"], "new/c/documents/a.jsonl");
+    // Documents alone are the same wherever they come from.
+    std::fs::remove_dir_all(new.join("out")).unwrap();
+    run_in(&new, false);
+    std::fs::rename(&new, &old).unwrap();
+    assert_eq!(run_in(&old, false), 1);
+}
+
 /// The error of a mix of one file with one experiment.
 fn fault(documents: &str, attributes: &str, change: &dyn Fn(&mut Source)) -> (Error, String) {
     let dir = project(&[

@@ -129,3 +129,21 @@ fn outputs_that_would_meet_are_refused() {
     let error = tag(&files, &set, &options, &Progress::default(), &Cancel::new()).unwrap_err();
     assert!(error.hint().unwrap().contains("--to"), "{error}");
 }
+
+#[test]
+fn every_folder_of_attributes_is_written_by_one_process_at_a_time() {
+    let dir = project(&[
+        ("c/documents/a/x.jsonl", rows(0, 5).as_bytes()),
+        ("c/documents/b/y.jsonl", rows(5, 5).as_bytes()),
+    ]);
+    run_at(dir.path(), 2).unwrap();
+    for folder in ["a", "b"] {
+        let lock = dir.path().join(format!("c/attributes/x/{folder}/.regimen-notes/lock"));
+        let lock = std::fs::File::options().write(true).open(lock).unwrap();
+        lock.lock().unwrap();
+        let error = run_at(dir.path(), 2).unwrap_err();
+        assert!(matches!(&error, Error::InUse { folder: held } if held.ends_with(folder)), "{error}");
+        lock.unlock().unwrap();
+        run_at(dir.path(), 2).unwrap();
+    }
+}

@@ -46,7 +46,7 @@ impl Store {
         let head = Head { format: FORMAT, data, root: artifact.key(), artifacts: listed.collect() };
 
         let name = to.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = to.with_file_name(format!("{name}.tmp{}", std::process::id()));
+        let temporary = to.with_file_name(format!("{name}.{}", fs::temporary()));
         let written = (|| {
             let file = fs::create(&temporary)?;
             let broken = |e| fs::Error::new("write", &temporary, e);

@@ -93,7 +93,7 @@ pub fn export(
             return Err(Error::NotEmpty { folder, file });
         }
     }
-    let temporary = |split: Split| dir.join(format!(".{split}.tmp{}", std::process::id()));
+    let temporary = |split: Split| dir.join(format!(".{split}.{}", fs::temporary()));
     let write = |&(split, stream): &(Split, &Stream)| -> Result<ExportedSplit> {
         sweep(dir, split)?;
         let dir = &temporary(split);

@@ -9,7 +9,7 @@ use super::{Against, Options, Outputs};
 use crate::claim::Claim;
 use crate::dolma::folder::nothing_else;
 use crate::error::Result;
-use crate::output::{EXPORT, Held, hold, hold_by};
+use crate::held::{EXPORT, Held, hold, hold_by};
 
 /// The folder, for this process and this output alone.
 pub(super) struct Clean {

@@ -147,6 +147,11 @@ impl<'m> Pass<'m> {
         if self.fractions.is_some() { group.output.clone() } else { group.counted.clone() }
     }
 
+    /// Where this pass writes the ranges that were kept, if it does.
+    fn map<'g>(&self, group: &'g Group) -> Option<&'g PathBuf> {
+        group.map.as_ref().filter(|_| self.fractions.is_some())
+    }
+
     /// Hash of all that decides over what a group becomes.
     fn key(&self, group: &Group) -> Hash256 {
         let source = &self.sources[group.source];
@@ -159,7 +164,12 @@ impl<'m> Pass<'m> {
         add(source.identity().as_bytes());
         let fraction = self.fractions.map_or(-1.0, |all| all[group.source]);
         add(&fraction.to_le_bytes());
+        let maps = self.map(group).is_some();
         for file in &group.files {
+            if maps {
+                // Rows of the map name the file.
+                add(file.documents.path.as_bytes());
+            }
             add(&file.documents.blake3.0);
             let identity = file.fields.identity(&file.documents);
             if !identity.is_empty() {
@@ -220,7 +230,7 @@ impl<'m> Job for Pass<'m> {
         let group = &self.groups[number];
         let (path, key) = (self.path(group), self.key(group));
         let saved = named(&path, "counts");
-        let map = group.map.as_ref().filter(|_| self.fractions.is_some());
+        let map = self.map(group);
         let mapped = match map {
             Some(map) => done(map, key)?.is_some(),
             None => true,
@@ -266,7 +276,7 @@ impl<'m> Job for Pass<'m> {
         let group = self.groups.iter().find(|group| group.source == source);
         // All of a source are packed alike.
         let full = group.map_or(&file.documents.full, |group| &group.output);
-        let maps = self.fractions.is_some() && group.is_some_and(|group| group.map.is_some());
+        let maps = group.is_some_and(|group| self.map(group).is_some());
         let (mut out, mut map) = (Packed::new(full, 0), Packed::new(full, 0));
         let most = self.memory.longest();
         let mut beside: Vec<_> = chunk.paired.iter().map(Chunk::lines).collect();

@@ -24,9 +24,10 @@ use crate::claim::{Claim, relative};
 use crate::error::{Error, Result};
 use crate::flow;
 use crate::funnel::{Count, Funnel, Step};
+use crate::held::{EXPORT, hold, hold_by};
 use crate::memory::Memory;
 use crate::mix::Mix;
-use crate::output::{EXPORT, NOTES, hold, hold_by, tidy};
+use crate::output::{NOTES, tidy};
 use crate::read::lines::Fields;
 
 use job::{Counts, Group, Pass};

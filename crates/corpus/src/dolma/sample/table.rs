@@ -74,10 +74,15 @@ impl Rows {
     }
 }
 
-/// The object `metadata` of a row, with the fields of the row that have no column; nothing if there is nothing to say.
+/// The object `metadata` of a row, with the fields of the row that have no column; nothing if there is nothing to say. What is
+/// no object stands in it under that name.
 fn metadata(row: &BTreeMap<Cow<str>, &RawValue>) -> Option<String> {
-    let own = row.get(METADATA).map_or("{}", |value| value.get());
-    let mut all: BTreeMap<Cow<str>, &RawValue> = serde_json::from_str(own).unwrap_or_default();
+    let own = row.get(METADATA).filter(|own| own.get() != "null");
+    let mut all: BTreeMap<Cow<str>, &RawValue> = match own.map(|own| (own, serde_json::from_str(own.get()))) {
+        None => BTreeMap::new(),
+        Some((_, Ok(all))) => all,
+        Some((own, Err(_))) => BTreeMap::from([(METADATA.into(), *own)]),
+    };
     for (field, value) in row.iter().filter(|(field, _)| !FIELDS.contains(&field.as_ref())) {
         all.entry(field.clone()).or_insert(value);
     }
@@ -90,5 +95,27 @@ fn shown(value: &RawValue) -> Option<String> {
     match value.get() {
         "null" => None,
         json => Some(serde_json::from_str::<String>(json).unwrap_or_else(|_| json.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_kept_whatever_it_is() {
+        let of = |row: &str| metadata(&serde_json::from_str(row).unwrap());
+        let text = |text: &str| Some(text.to_string());
+        assert_eq!(of(r#"{"metadata":{"n": 1.50},"v":[1]}"#), text(r#"{"n":1.50,"v":[1]}"#));
+        for own in ["\"a \\n text\"", "[1]", "3", "true", r#"{"\ud800":1}"#] {
+            let expected = format!(r#"{{"metadata":{own},"v":[1]}}"#);
+            assert_eq!(of(&format!(r#"{{"metadata":{own},"v":[1]}}"#)), text(&expected));
+            assert_eq!(
+                of(&format!(r#"{{"id":1,"metadata":{own}}}"#)),
+                text(&format!(r#"{{"metadata":{own}}}"#))
+            );
+        }
+        assert_eq!(of(r#"{"metadata":null,"text":"x"}"#), None);
+        assert_eq!(of(r#"{"metadata":{}}"#), None);
     }
 }

@@ -29,14 +29,14 @@ pub use parquet::parquet;
 pub use texts::texts;
 
 pub use crate::claim::Claim;
-pub use crate::output::Held;
+pub use crate::held::Held;
 
 /// Hold a folder for one export, until what is given back is dropped. Steps that write documents below it hold it, too.
 ///
 /// # Errors
 /// [`crate::Error::InUse`] if another process writes into it.
 pub fn hold(dir: &std::path::Path) -> crate::Result<Held> {
-    crate::output::hold_by(&dir.join("files"), crate::output::EXPORT)
+    crate::held::hold_by(&dir.join("files"), crate::held::EXPORT)
 }
 
 /// Check that the documents of a folder that is held for an export of `claim` are not the finished output of another step.

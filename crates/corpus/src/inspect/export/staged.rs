@@ -26,7 +26,7 @@ impl Staged {
     pub fn named(dir: &Path, kind: &str) -> Result<Staged> {
         let start = format!(".{kind}.tmp");
         fs::create_dir_all(dir)?;
-        let base = dir.join(format!("{start}{}", std::process::id()));
+        let base = dir.join(format!(".{kind}.{}", fs::temporary()));
         for path in fs::list(dir)? {
             let ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&start));
             if ours && (path == base || fs::is_leftover(&path)) {

@@ -71,7 +71,7 @@ impl Table {
             fs::create_dir_all(folder)?;
         }
         tidy(path)?;
-        let temporary = path.with_extension(format!("tmp{}", std::process::id()));
+        let temporary = path.with_extension(fs::temporary());
         let file = std::fs::File::create(&temporary).map_err(|e| fs::Error::new("create", &temporary, e))?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
