@@ -234,12 +234,7 @@ impl Stream {
         (self.fragment(index), index)
     }
 
-    /// The fragments of a document in its first copy, as a range of the table; empty if it is not in this split.
-    pub fn fragments_of(&self, ordinal: u32) -> Range<usize> {
-        self.fragments_in(0, ordinal)
-    }
-
-    /// The same in one of the passes.
+    /// The fragments of a document in one of the passes, as a range of the table; empty if it is not in this split.
     fn fragments_in(&self, pass: usize, ordinal: u32) -> Range<usize> {
         let of = |pass: usize| self.passes.get(pass).copied().unwrap_or(self.fragments());
         let start = of(pass);

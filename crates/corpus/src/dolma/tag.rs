@@ -1,6 +1,7 @@
 //! Tagging the files of a Dolma folder: `documents/REST` in, `attributes/EXPERIMENT/REST` out.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,6 +14,7 @@ use super::offsets::Offsets;
 use super::packed::Packed;
 use super::row::Row;
 use super::within;
+use crate::claim::Claim;
 use crate::error::{Place, Result};
 use crate::flow::{self, Job};
 use crate::held::hold_all;
@@ -63,7 +65,8 @@ pub struct Summary {
 /// taggers from the same content, are passed over.
 ///
 /// # Errors
-/// [`crate::Error::InUse`] if another process writes to one of the folders of attributes; the earliest fault in the order of
+/// [`crate::Error::InUse`] if another process writes to one of the folders of attributes, [`crate::Error::OtherOutput`] if one
+/// has those of other taggers; the earliest fault in the order of
 /// files and rows.
 pub fn tag(
     files: &[InputFile],
@@ -74,6 +77,7 @@ pub fn tag(
 ) -> Result<Summary> {
     let outputs = attributes_of(files, &options.experiment, options.to.as_deref())?;
     let _held = hold_all(outputs.iter().map(PathBuf::as_path))?;
+    claim(&outputs, set, options)?;
     tidy(&outputs);
     let job = Tagging {
         files,
@@ -94,6 +98,32 @@ pub fn tag(
         documents: progress.documents.load(Ordering::Relaxed),
         text_bytes: progress.text.load(Ordering::Relaxed),
     })
+}
+
+/// Take the folders of attributes for these taggers, from the first file on: a folder of two kinds, of which one was stopped on
+/// its way, could not be told from a whole one.
+fn claim(outputs: &[PathBuf], set: &Set, options: &Options) -> Result<()> {
+    let key = Hash256(*config(set, options).finalize().as_bytes());
+    let mut folders: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
+    for output in outputs {
+        let of_experiment = |folder: &&Path| {
+            let within = folder.parent().and_then(Path::file_name);
+            folder.file_name().is_some_and(|name| name == options.experiment.as_str())
+                && within.is_some_and(|name| name == "attributes")
+        };
+        let own = output.parent().unwrap_or(output);
+        let folder = match &options.to {
+            Some(to) => to,
+            None => output.ancestors().skip(1).find(of_experiment).unwrap_or(own),
+        };
+        let relative = output.strip_prefix(folder).unwrap_or(output);
+        folders.entry(folder).or_default().push(relative.display().to_string());
+    }
+    let claim = |folder: &Path| Claim::new(format!("tags `{}`", options.experiment), key, &[], folder);
+    for folder in folders.keys() {
+        claim(folder).check(folder)?;
+    }
+    folders.into_iter().try_for_each(|(folder, outputs)| claim(folder).settle(folder, outputs))
 }
 
 /// Hash of all that decides over the attributes but the documents.

@@ -4,7 +4,7 @@
 //! threads read the texts and put each n-gram into a table by its hash, where equality is checked on the words
 //! themselves, so counts are exact. When the tables are full, the part of the range of hashes that is counted is halved:
 //! what lies above is forgotten and counted by a later pass over the texts. So memory stays within what was allowed,
-//! the number of passes follows from it, and the result depends on neither.
+//! the number of passes follows from it and, now and then, from which thread came first; the counts depend on neither.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -62,7 +62,8 @@ pub struct Counted {
     pub distinct: u64,
     /// Those that occur at least `min` times.
     pub frequent: u64,
-    /// Passes over the texts.
+    /// Passes over the texts; no part of the result, which is the same however many there were.
+    #[serde(skip)]
     pub passes: u64,
     /// The most frequent ones: by count down, then by text.
     pub ngrams: Vec<Ngram>,

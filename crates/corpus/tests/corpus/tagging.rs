@@ -11,9 +11,16 @@ use regimen_recipe::input_files;
 
 use crate::common::{gzip, project, zstd};
 
+const TAGGERS: [&str; 3] = ["gopher_v1", "c4_v2", "pii_regex_with_counts_fast_v2"];
+
 fn run_at(dir: &Path, threads: usize) -> Result<Summary> {
-    let set = Set::new(&["gopher_v1", "c4_v2", "pii_regex_with_counts_fast_v2"].map(Wanted::named))?;
-    let files = input_files(dir, "c/documents").unwrap();
+    run_with(dir, "c/documents", &TAGGERS, threads)
+}
+
+fn run_with(dir: &Path, documents: &str, taggers: &[&str], threads: usize) -> Result<Summary> {
+    let wanted: Vec<Wanted> = taggers.iter().map(|tagger| Wanted::named(tagger)).collect();
+    let set = Set::new(&wanted)?;
+    let files = input_files(dir, documents).unwrap();
     let options = Options { experiment: "x".into(), to: None, fields: Fields::default(), memory: 1 << 30 };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| tag(&files, &set, &options, &Progress::default(), &Cancel::new()))
@@ -90,6 +97,25 @@ fn what_is_done_is_not_done_again_and_what_changed_is() {
     assert_eq!((changed.files, changed.skipped, changed.documents), (1, 1, 3));
     std::fs::remove_file(dir.path().join("c/attributes/x/a.jsonl")).unwrap();
     assert_eq!(run_at(dir.path(), 2).unwrap().files, 1);
+}
+
+#[test]
+fn one_experiment_has_the_attributes_of_one_set_of_taggers() {
+    let dir = project(&[
+        ("c/documents/en/a.jsonl", rows(0, 20).as_bytes()),
+        ("c/documents/de/b.jsonl", rows(20, 20).as_bytes()),
+    ]);
+    run_with(dir.path(), "c/documents/en/*.jsonl", &TAGGERS, 2).unwrap();
+    // Other files may come, other taggers may not, whichever files they are for.
+    for documents in ["c/documents", "c/documents/de/*.jsonl"] {
+        let error = run_with(dir.path(), documents, &["length"], 2).unwrap_err();
+        let Error::OtherOutput { folder, .. } = &error else { panic!("{error}") };
+        assert!(Path::new(folder).ends_with("c/attributes/x"), "{folder}");
+        assert!(error.to_string().contains("the tags `x` with other rules or options"), "{error}");
+    }
+    assert_eq!(run_at(dir.path(), 2).unwrap().files, 1);
+    std::fs::remove_dir_all(dir.path().join("c/attributes/x")).unwrap();
+    assert_eq!(run_with(dir.path(), "c/documents", &["length"], 2).unwrap().files, 2);
 }
 
 #[test]
