@@ -61,3 +61,14 @@ pub fn zstd(content: &[u8]) -> Vec<u8> {
 pub fn texts(corpus: &Corpus) -> Vec<&str> {
     corpus.kept().map(|ordinal| corpus.text(ordinal).unwrap().unwrap()).collect()
 }
+
+/// Run a step, then again while another holder has the lock that it left, which it must refuse, and once more.
+pub fn refused_while_locked<T: std::fmt::Debug>(lock: &Path, run: impl Fn() -> regimen_corpus::Result<T>) {
+    run().unwrap();
+    let lock = std::fs::File::options().write(true).open(lock).unwrap();
+    lock.lock().unwrap();
+    let error = run().unwrap_err();
+    assert!(matches!(error, regimen_corpus::Error::InUse { .. }), "{error}");
+    lock.unlock().unwrap();
+    run().unwrap();
+}

@@ -494,12 +494,5 @@ fn every_folder_of_marks_is_written_by_one_process_at_a_time() {
         memory: 1 << 24,
     };
     let run = || dedup(&files, &options, &Progress::default(), &Cancel::new());
-    run().unwrap();
-    let lock = dir.path().join("c/attributes/dup/b/.regimen-notes/lock");
-    let lock = std::fs::File::options().write(true).open(lock).unwrap();
-    lock.lock().unwrap();
-    let error = run().unwrap_err();
-    assert!(matches!(error, regimen_corpus::Error::InUse { .. }), "{error}");
-    lock.unlock().unwrap();
-    run().unwrap();
+    crate::common::refused_while_locked(&dir.path().join("c/attributes/dup/b/.regimen-notes/lock"), run);
 }

@@ -259,12 +259,5 @@ fn every_folder_of_attributes_is_written_by_one_process_at_a_time() {
     let (files, sets) = (input_files(dir.path(), "c/documents").unwrap(), [set(dir.path(), "first")]);
     let options = Options { clean: None, ..options(dir.path()) };
     let run = || decontaminate(&files, &sets, &options, &Progress::default(), &Cancel::new());
-    run().unwrap();
-    let lock = dir.path().join("c/attributes/eval/more/.regimen-notes/lock");
-    let lock = std::fs::File::options().write(true).open(lock).unwrap();
-    lock.lock().unwrap();
-    let error = run().unwrap_err();
-    assert!(matches!(error, regimen_corpus::Error::InUse { .. }), "{error}");
-    lock.unlock().unwrap();
-    run().unwrap();
+    crate::common::refused_while_locked(&dir.path().join("c/attributes/eval/more/.regimen-notes/lock"), run);
 }

@@ -54,12 +54,13 @@ pub fn dolma<'c>(
         within(&format!("attributes/{experiment}"))?;
     }
     let identity = |number: usize| format!("dolma 3 {key} {shard} {number}");
-    for (number, _) in shards.iter().enumerate() {
+    for number in 0..shards.len() {
         // Rows of attributes belong to documents row by row.
         let path = dir.join("documents").join(name(number, pack));
-        let there = path.exists() && done(&path, Hash256::of(identity(number).as_bytes()))?.is_none();
-        let other = experiments_of(&path)?.into_iter().find(|other| *other != experiment);
-        if let (true, Some(other)) = (there, other) {
+        if !path.exists() || done(&path, Hash256::of(identity(number).as_bytes()))?.is_some() {
+            continue;
+        }
+        if let Some(other) = experiments_of(&path)?.into_iter().find(|other| *other != experiment) {
             return Err(Error::OtherOutput {
                 folder: dir.display().to_string(),
                 there: format!("the attributes `{other}` of shards that were cut otherwise"),
