@@ -1,5 +1,7 @@
 //! The way out of every error.
 
+use std::path::Path;
+
 use regimen_base::hint::Interrupted;
 use regimen_base::{Hint, units};
 
@@ -43,7 +45,9 @@ impl Hint for Error {
             Error::NoSpans { .. } => "`regimen corpus taggers NAME` shows which attributes are spans".into(),
             Error::NotEmpty { .. } => "name another folder, or take away what an earlier run left there".into(),
             Error::OtherOutput { folder, .. } => {
-                format!("name another folder, or remove `{folder}` first: what is finished is not replaced")
+                let experiment = Path::new(folder).parent().is_some_and(|within| within.ends_with("attributes"));
+                let another = if experiment { "give another --experiment" } else { "name another folder" };
+                format!("{another}, or remove `{folder}` first: what is finished is not replaced")
             }
             Error::Table { .. } => "check the free space and the rights of the folder".into(),
             Error::NoRows { .. } => {

@@ -112,6 +112,8 @@ fn one_experiment_has_the_attributes_of_one_set_of_taggers() {
         let Error::OtherOutput { folder, .. } = &error else { panic!("{error}") };
         assert!(Path::new(folder).ends_with("c/attributes/x"), "{folder}");
         assert!(error.to_string().contains("the tags `x` with other rules or options"), "{error}");
+        let hint = error.hint().unwrap_or_default();
+        assert!(hint.starts_with("give another --experiment, or remove `"), "{hint}");
     }
     assert_eq!(run_at(dir.path(), 2).unwrap().files, 1);
     std::fs::remove_dir_all(dir.path().join("c/attributes/x")).unwrap();
