@@ -23,6 +23,14 @@ pub struct Claim {
     inputs: Vec<String>,
     /// What was written, relative to the folder, sorted.
     outputs: Vec<String>,
+    /// What to do if the folder holds something else.
+    #[serde(skip, default = "another_folder")]
+    instead: &'static str,
+}
+
+/// What to do if a folder holds something else, where nothing better is known.
+pub(crate) fn another_folder() -> &'static str {
+    "name another folder"
 }
 
 impl Claim {
@@ -40,7 +48,12 @@ impl Claim {
             false => relative(&real(&file.full), &folder),
         };
         let inputs = inputs.into_iter().map(input).collect();
-        Claim { what, key, inputs: sorted(inputs), outputs: Vec::new() }
+        Claim { what, key, inputs: sorted(inputs), outputs: Vec::new(), instead: another_folder() }
+    }
+
+    /// The same, for output that finds a place beside something else by doing `instead`.
+    pub(crate) fn or(self, instead: &'static str) -> Claim {
+        Claim { instead, ..self }
     }
 
     /// Check that `folder` holds no finished output of something else. A note of output that was taken away is forgotten, before
@@ -79,6 +92,7 @@ impl Claim {
             folder: folder.display().to_string(),
             there: format!("the {}{}", there.what, one.unwrap_or_default()),
             here: format!("the {}{}", self.what, other.unwrap_or_default()),
+            instead: self.instead,
         })
     }
 
@@ -94,7 +108,8 @@ impl Claim {
             return Ok(());
         }
         let (there, here) = (format!("the {}", there.what), format!("the {}", self.what));
-        Err(Error::OtherOutput { folder: folder.display().to_string(), there, here })
+        let folder = folder.display().to_string();
+        Err(Error::OtherOutput { folder, there, here, instead: self.instead })
     }
 
     /// What is finished in `folder` and still there, relative to it.

@@ -418,6 +418,8 @@ pub enum Error {
         there: String,
         /// What was to be.
         here: String,
+        /// What to do instead of removing what is there.
+        instead: &'static str,
     },
     /// A table file could not be written.
     #[error("cannot write `{file}`: {reason}")]

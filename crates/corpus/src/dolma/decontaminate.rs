@@ -36,7 +36,7 @@ use crate::output::{NOTES, Output, done, tidy};
 use crate::read::chunk::{Chunk, Chunks, How};
 use crate::read::lines::{Fields, RowFile};
 use crate::read::stream::Stream;
-use crate::tag::decontaminate::ItemRows;
+use crate::tag::decontaminate::{ItemRows, Shortness};
 use crate::tag::{Set, Tags, Wanted};
 
 /// Characters of a hit that the report shows.
@@ -92,6 +92,9 @@ pub struct OfSet {
     pub set: String,
     /// Its items.
     pub items: u64,
+    /// Items that are too short to be looked for: of fewer than five words (or n, if that is less) and, where whole items are
+    /// looked for, of fewer than 20 characters.
+    pub items_short: u64,
     /// Items that some document shares n-grams with.
     pub items_hit: u64,
     /// Items that some document holds whole, to the letter.
@@ -151,7 +154,7 @@ pub fn decontaminate(
 ) -> Result<Decontaminated> {
     let memory = Arc::new(Memory::new(options.memory));
     // First of all, for this tells which sets are too large.
-    let ids = ids(sets, options, &memory)?;
+    let items = items(sets, options, &memory)?;
     let wanted: Vec<Wanted> = sets.iter().map(|set| tagger(set, options)).collect();
     let called = sets.iter().map(|set| (set.file.clone(), set.called.clone())).collect();
     let set = Set::calling(&wanted, Path::new(""), &called)?;
@@ -175,7 +178,7 @@ pub fn decontaminate(
     let job = Holding {
         files,
         sets,
-        ids: &ids,
+        items: &items,
         options,
         outputs: &outputs,
         config: config(&set, options),
@@ -194,8 +197,13 @@ pub fn decontaminate(
         contaminated: 0,
         sets: sets
             .iter()
-            .zip(&ids)
-            .map(|(set, ids)| OfSet { set: set.name.clone(), items: ids.len() as u64, ..OfSet::default() })
+            .zip(&items)
+            .map(|(set, items)| OfSet {
+                set: set.name.clone(),
+                items: items.ids.len() as u64,
+                items_short: items.short,
+                ..OfSet::default()
+            })
             .collect(),
     };
     report(&outputs, options, &mut found)?;
@@ -213,11 +221,20 @@ fn tagger(set: &Against, options: &Options) -> Wanted {
     Wanted { tagger: "decontaminate".into(), name: Some(set.name.clone()), params }
 }
 
-/// The ids of all items of all sets as they are written; none for those without.
+/// What is told of the items of a set.
+#[derive(Default)]
+struct Items {
+    /// The id of every item as it is written; none for those without.
+    ids: Vec<Option<String>>,
+    /// How many are too short to be looked for.
+    short: u64,
+}
+
+/// The items of all sets.
 ///
 /// # Errors
 /// [`Error::StepMemory`] for sets that would take more than the memory.
-fn ids(sets: &[Against], options: &Options, memory: &Arc<Memory>) -> Result<Vec<Vec<Option<String>>>> {
+fn items(sets: &[Against], options: &Options, memory: &Arc<Memory>) -> Result<Vec<Items>> {
     #[derive(Deserialize)]
     struct Item<'a> {
         #[serde(borrow, default)]
@@ -225,23 +242,25 @@ fn ids(sets: &[Against], options: &Options, memory: &Arc<Memory>) -> Result<Vec<
     }
     let most = options.memory;
     let (mut all, mut held) = (Vec::new(), 0);
+    let mut shortness = Shortness::new(options.n as usize, options.exact);
     for set in sets {
         let mut rows = ItemRows::open(&set.file, &set.called, &set.field, memory)?;
-        let mut ids = Vec::new();
+        let mut items = Items::default();
         while let Some(chunk) = rows.next()? {
             held += ITEMS[usize::from(options.exact)] * chunk.bytes();
             if held > most.max(LEAST_ITEMS) {
                 // Only counted, to tell how much all of them take.
-                (ids, all) = (Vec::new(), Vec::new());
+                (items, all) = (Items::default(), Vec::new());
                 continue;
             }
             chunk.rows(&set.called, |line, _| {
                 let item: Option<Item> = serde_json::from_str(line).ok();
-                ids.push(item.and_then(|item| item.id).map(|id| id.get().into()));
+                items.ids.push(item.and_then(|item| item.id).map(|id| id.get().into()));
+                items.short += u64::from(rows.text(line).is_some_and(|text| shortness.of(&text)));
                 Ok(())
             })?;
         }
-        all.push(ids);
+        all.push(items);
     }
     if held > most.max(LEAST_ITEMS) {
         let (of, instead) = match sets {
@@ -306,7 +325,7 @@ fn config(set: &Set, options: &Options) -> blake3::Hasher {
 struct Holding<'h> {
     files: &'h [InputFile],
     sets: &'h [Against],
-    ids: &'h [Vec<Option<String>>],
+    items: &'h [Items],
     options: &'h Options,
     outputs: &'h [Outputs],
     config: blake3::Hasher,
@@ -459,7 +478,10 @@ impl Holding<'_> {
             let whole = tags.spans(base + 3).iter().map(|span| (WHOLE, span, 1.0));
             for (kind, span, overlap) in of_ngrams.chain(whole) {
                 let item = span.score as usize;
-                let id = item.checked_sub(1).and_then(|i| self.ids[number].get(i)).and_then(Option::as_deref);
+                let id = item
+                    .checked_sub(1)
+                    .and_then(|i| self.items[number].ids.get(i))
+                    .and_then(Option::as_deref);
                 let text = row.text();
                 let shared = text.get(span.start as usize..span.end as usize).unwrap_or_default();
                 let shown: String = shared.chars().take(SHOWN).collect();

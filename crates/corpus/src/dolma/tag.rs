@@ -119,7 +119,9 @@ fn claim(outputs: &[PathBuf], set: &Set, options: &Options) -> Result<()> {
         let relative = output.strip_prefix(folder).unwrap_or(output);
         folders.entry(folder).or_default().push(relative.display().to_string());
     }
-    let claim = |folder: &Path| Claim::new(format!("tags `{}`", options.experiment), key, &[], folder);
+    let instead = if options.to.is_some() { "give another --to" } else { "give another --experiment" };
+    let claim =
+        |folder: &Path| Claim::new(format!("tags `{}`", options.experiment), key, &[], folder).or(instead);
     for folder in folders.keys() {
         claim(folder).check(folder)?;
     }

@@ -1,7 +1,5 @@
 //! The way out of every error.
 
-use std::path::Path;
-
 use regimen_base::hint::Interrupted;
 use regimen_base::{Hint, units};
 
@@ -44,10 +42,8 @@ impl Hint for Error {
             }
             Error::NoSpans { .. } => "`regimen corpus taggers NAME` shows which attributes are spans".into(),
             Error::NotEmpty { .. } => "name another folder, or take away what an earlier run left there".into(),
-            Error::OtherOutput { folder, .. } => {
-                let experiment = Path::new(folder).parent().is_some_and(|within| within.ends_with("attributes"));
-                let another = if experiment { "give another --experiment" } else { "name another folder" };
-                format!("{another}, or remove `{folder}` first: what is finished is not replaced")
+            Error::OtherOutput { folder, instead, .. } => {
+                format!("{instead}, or remove `{folder}` first: what is finished is not replaced")
             }
             Error::Table { .. } => "check the free space and the rights of the folder".into(),
             Error::NoRows { .. } => {

@@ -19,7 +19,9 @@
 
 mod runs;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,7 +31,7 @@ use regimen_recipe::InputFile;
 
 use runs::{Beginnings, Sums, pieces, power};
 
-use super::{Attribute, Document, Kind, Params, Scratch, Tagger, Tags, fraction, spans, value};
+use super::{Attribute, Buffers, Document, Kind, Params, Scratch, Tagger, Tags, fraction, spans, value};
 use crate::error::{Error, Place, Result};
 use crate::memory::Memory;
 use crate::read::chunk::Chunk;
@@ -77,7 +79,7 @@ pub(super) static KIND: Kind = Kind {
                 field: "field".into(),
                 reason: format!(
                     "no item has {} words or more in `{field}`, and shorter ones are not looked for",
-                    n.min(LEAST)
+                    least_words(n)
                 ),
                 hint: "name the field that holds the text of the items with --field (`field` of the tagger in a recipe)".into(),
             });
@@ -85,6 +87,36 @@ pub(super) static KIND: Kind = Kind {
         Ok(Box::new(index))
     },
 };
+
+/// Words that an item needs to be looked for by n-grams of `n`; no n-gram that is looked for is shorter.
+fn least_words(n: usize) -> usize {
+    n.min(LEAST)
+}
+
+/// What of an item is looked for whole, if that is long enough.
+fn whole_item(text: &str) -> Option<&str> {
+    let text = text.trim();
+    (text.chars().count() >= LEAST_CHARACTERS).then_some(text)
+}
+
+/// Tells which items are too short to be looked for.
+pub(crate) struct Shortness {
+    words: usize,
+    exact: bool,
+    buffers: Buffers,
+}
+
+impl Shortness {
+    /// For n-grams of `n` words, and with `exact` for whole items too.
+    pub fn new(n: usize, exact: bool) -> Shortness {
+        Shortness { words: least_words(n), exact, buffers: Buffers::default() }
+    }
+
+    /// Whether nothing of this item is looked for.
+    pub fn of(&mut self, text: &str) -> bool {
+        pieces(&self.buffers.view(text)).len() < self.words && !(self.exact && whole_item(text).is_some())
+    }
+}
 
 /// The rows of an evaluation set.
 pub(crate) struct ItemRows<'f> {
@@ -108,6 +140,14 @@ impl<'f> ItemRows<'f> {
         let file = InputFile { path: name.into(), full: path.into(), blake3: Hash256::of(&[]), bytes };
         let rows = RowFile::open(&file, &fields, 0, memory.window_log(1), Arc::default(), memory)?;
         Ok(ItemRows { rows: rows.with_own_ids(), named, field })
+    }
+
+    /// The text of the item in a row of these; none if it has none.
+    pub fn text<'l>(&self, line: &'l str) -> Option<Cow<'l, str>> {
+        match parse(line, Fields { text: self.field, id: "id" }).ok()?.text {
+            Scalar::Text(text) => Some(text),
+            _ => None,
+        }
     }
 
     /// The next chunk; none at the end.
@@ -226,8 +266,7 @@ struct Whole {
 
 impl Whole {
     fn new(items: &[String]) -> std::result::Result<Whole, String> {
-        let texts = (0u32..).zip(items.iter().map(|item| item.trim()));
-        let long = texts.filter(|(_, text)| text.chars().count() >= LEAST_CHARACTERS);
+        let long = (0u32..).zip(items).filter_map(|(number, item)| Some((number, whole_item(item)?)));
         let (items, texts): (Vec<u32>, Vec<&str>) = long.unzip();
         let automaton = AhoCorasick::new(texts).map_err(|e| format!("too many items: {e}"))?;
         Ok(Whole { automaton, items })
@@ -246,11 +285,10 @@ impl Whole {
 
 impl Index {
     fn new(items: &[String], n: usize) -> Index {
-        // No n-gram is shorter than this.
-        let least = n.min(LEAST);
+        let least = least_words(n);
         let mut by_length: BTreeMap<usize, Vec<(u64, u32)>> = BTreeMap::new();
         let mut beginnings = Vec::new();
-        let mut buffers = super::Buffers::default();
+        let mut buffers = Buffers::default();
         for (item, text) in (0u32..).zip(items) {
             let pieces = pieces(&buffers.view(text));
             let length = pieces.len().min(n);
@@ -282,34 +320,44 @@ impl Index {
 impl Tagger for Index {
     fn tag(&self, document: &Document, _: &mut Scratch, out: &mut Tags) {
         let pieces = pieces(&document.view);
-        // Item, n-gram, and the range of bytes.
-        let mut found: Vec<(u32, u64, u32, u32)> = Vec::new();
+        // Of every n-gram of an item that stands here: its length and first entry, and its range of bytes.
+        let mut places: Vec<(usize, usize, u32, u32)> = Vec::new();
         let sums = Sums::new(&pieces);
         for (i, beginning) in sums.runs(self.beginnings.words).enumerate() {
             if !self.beginnings.has(beginning) {
                 continue;
             }
-            for length in &self.lengths {
+            for (number, length) in self.lengths.iter().enumerate() {
                 let Some(hash) = sums.run(i, length.n, length.power) else { continue };
                 let Some(at) = length.find(hash) else { continue };
-                let (start, end) = (pieces[i].start, pieces[i + length.n - 1].end);
-                let same = length.entries[at..].iter().take_while(|entry| entry.0 == hash);
-                found.extend(same.map(|&(_, item)| (item, hash, start, end)));
+                places.push((number, at, pieces[i].start, pieces[i + length.n - 1].end));
             }
         }
-        found.sort_unstable();
+        places.sort_unstable();
+        // Each item with the places of one of its n-grams: many items may share one that stands here many times.
+        let mut of_items: Vec<(u32, Range<usize>)> = Vec::new();
+        let mut from = 0;
+        for same in places.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            let here = from..from + same.len();
+            from = here.end;
+            let entries = &self.lengths[same[0].0].entries[same[0].1..];
+            let sharing = entries.iter().take_while(|entry| entry.0 == entries[0].0);
+            of_items.extend(sharing.map(|&(_, item)| (item, here.clone())));
+        }
+        of_items.sort_unstable_by_key(|(item, here)| (*item, here.start));
         let (mut overlap, mut items) = (0.0f64, 0);
         let mut marked = Vec::new();
-        for of_item in found.chunk_by(|a, b| a.0 == b.0) {
+        let mut ranges: Vec<(u32, u32)> = Vec::new();
+        for of_item in of_items.chunk_by(|a, b| a.0 == b.0) {
             let item = of_item[0].0;
-            let different = of_item.chunk_by(|a, b| a.1 == b.1).count();
-            let share = different as f64 / f64::from(self.sizes[item as usize]);
+            let share = of_item.len() as f64 / f64::from(self.sizes[item as usize]);
             overlap = overlap.max(share);
             items += 1;
-            let mut ranges: Vec<(u32, u32)> =
-                of_item.iter().map(|&(_, _, start, end)| (start, end)).collect();
+            ranges.clear();
+            let own = of_item.iter().flat_map(|(_, here)| &places[here.clone()]);
+            ranges.extend(own.map(|&(_, _, start, end)| (start, end)));
             ranges.sort_unstable();
-            for (start, end) in ranges {
+            for &(start, end) in &ranges {
                 match marked.last_mut() {
                     Some((of, _, last, _)) if *of == item && start < *last => *last = end.max(*last),
                     _ => marked.push((item, start, end, share)),
@@ -336,7 +384,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn found(index: &Index, text: &str) -> (Vec<(u32, String)>, f64, f64) {
-        let mut buffers = super::super::Buffers::default();
+        let mut buffers = Buffers::default();
         let mut out = Tags::default();
         out.begin(ATTRIBUTES.len(), text.len() as u32);
         index.tag(&Document { view: buffers.view(text), metadata: "" }, &mut Scratch::default(), &mut out);
@@ -384,10 +432,16 @@ mod tests {
             "too short",
             "何".repeat(20).as_str(),
         ]);
+        let short = |exact| {
+            let mut shortness = Shortness::new(13, exact);
+            items.iter().map(|item| shortness.of(item)).collect::<Vec<bool>>()
+        };
+        assert_eq!(short(false), [false, true, true, true]);
+        assert_eq!(short(true), [false, false, true, false]);
         let mut index = Index::new(&items, 13);
         index.whole = Some(Whole::new(&items).unwrap());
         let exact = |text: &str| {
-            let (mut buffers, mut out) = (super::super::Buffers::default(), Tags::default());
+            let (mut buffers, mut out) = (Buffers::default(), Tags::default());
             out.begin(ATTRIBUTES.len(), text.len() as u32);
             index.tag(
                 &Document { view: buffers.view(text), metadata: "" },
@@ -434,7 +488,7 @@ mod tests {
     #[test]
     fn every_hit_has_the_share_of_its_own_item() {
         let index = Index::new(&words(&["a b c d e f g h", "p q r s t u"]), 5);
-        let mut buffers = super::super::Buffers::default();
+        let mut buffers = Buffers::default();
         let mut out = Tags::default();
         let text = "x p q r s t u y a b c d e f z a b c d e";
         out.begin(ATTRIBUTES.len(), text.len() as u32);

@@ -400,6 +400,8 @@ impl Set {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use proptest::prelude::*;
     use regimen_base::Hint;
@@ -448,12 +450,15 @@ mod tests {
         fn values_lie_where_their_attributes_say(
             text in texts(), ext in prop::sample::select(vec!["py", "js", "java", "html", "x"]),
         ) {
-            // Some need a file.
-            let alone = |wanted: &Wanted| Set::new(std::slice::from_ref(wanted)).is_ok();
-            let wanted: Vec<Wanted> =
-                TAGGERS.iter().map(|kind| Wanted::named(kind.name)).filter(alone).collect();
-            prop_assert!(wanted.len() > 15);
-            let set = Set::new(&wanted).unwrap();
+            static ALONE: LazyLock<Set> = LazyLock::new(|| {
+                // Some need a file.
+                let alone = |wanted: &Wanted| Set::new(std::slice::from_ref(wanted)).is_ok();
+                let wanted: Vec<Wanted> =
+                    TAGGERS.iter().map(|kind| Wanted::named(kind.name)).filter(alone).collect();
+                assert!(wanted.len() > 15);
+                Set::new(&wanted).unwrap()
+            });
+            let set = &*ALONE;
             let mut room = crate::tag::Room::default();
             let tags = set.tags(&text, &format!("{{\"ext\":\"{ext}\"}}"), &mut room);
             for (slot, one) in set.attributes().iter().enumerate() {

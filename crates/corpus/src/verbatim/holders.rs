@@ -2,7 +2,9 @@
 //!
 //! A document shares a stretch of t bytes or more of whole characters if it holds one of the windows of the text that are t bytes
 //! long, and as few more as their last character needs. All windows that occur lie in the maximal spans of the text. The documents
-//! for the least length are all that share anything; the longest sharers are found by halving the lengths between.
+//! for the least length are all that share anything. The longest sharers are found by doubling the length until too few share it, and
+//! by halving what is between from there on: a length costs as much as the text is long times itself, so the great ones are only looked
+//! at if so many documents share them.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -41,13 +43,14 @@ pub fn holders(index: &Index, text: &str, least: usize, most: usize) -> Result<H
     // So many at `low` share it, fewer at `high`.
     let (mut low, mut high) = (least, spans.iter().map(Range::len).max().unwrap_or(0) + 1);
     let (mut enough, mut few) = (all, Documents::new(index.documents()));
+    let mut doubling = true;
     while low + 1 < high {
-        let middle = low + (high - low) / 2;
+        let middle = if doubling { (2 * low).min(high - 1) } else { low + (high - low) / 2 };
         let found = sharing(index, text, &spans, middle)?;
         if found.count() >= most {
             (low, enough) = (middle, found);
         } else {
-            (high, few) = (middle, found);
+            (high, few, doubling) = (middle, found, false);
         }
     }
     let rest = most - few.count();

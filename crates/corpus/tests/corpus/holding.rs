@@ -24,7 +24,8 @@ fn folder() -> tempfile::TempDir {
         json!({"id": 7, "question": "one two three four five six seven"}),
         json!({"id": "x\"y", "question": "entirely different words stand in here now"}),
     ]);
-    let second = items(&[json!({"question": "What is the capital of France?"})]);
+    let second =
+        items(&[json!({"question": "What is the capital of France?"}), json!({"question": "Too short?"})]);
     project(&[
         ("c/documents/a.jsonl.gz", &gzip(a.as_bytes())),
         ("c/documents/b.jsonl.gz", &gzip(b.as_bytes())),
@@ -82,10 +83,10 @@ fn every_hit_is_reported_and_contaminated_documents_are_left_out() {
         assert_eq!((found.documents, found.contaminated, found.files), (4, 3, 2));
         let numbers = |i: usize| {
             let set = &found.sets[i];
-            (set.items, set.items_hit, set.items_whole, set.documents, set.hits)
+            (set.items, set.items_short, set.items_hit, set.items_whole, set.documents, set.hits)
         };
-        assert_eq!(numbers(0), (2, 1, 0, 2, 2));
-        assert_eq!(numbers(1), (1, 1, 1, 2, 4));
+        assert_eq!(numbers(0), (2, 0, 1, 0, 2, 2));
+        assert_eq!(numbers(1), (2, 1, 1, 1, 2, 4));
         let hits = rows(&options.report);
         assert_eq!(ids(&hits), ["shared", "both", "both", "both", "whole", "whole"]);
         assert_eq!(

@@ -75,12 +75,13 @@ pub fn decontaminate(context: &Context, args: &DecontaminateArgs) -> anyhow::Res
         .sets
         .iter()
         .map(|set| {
-            let numbers = [set.items, set.items_hit, set.items_whole, set.documents, set.hits];
+            let numbers =
+                [set.items, set.items_short, set.items_hit, set.items_whole, set.documents, set.hits];
             std::iter::once(set.set.clone()).chain(numbers.iter().map(u64::to_string)).collect()
         })
         .collect();
-    let head = ["set", "items", "items hit", "items whole", "documents", "hits"];
-    print(table(&head, &rows, &[1, 2, 3, 4, 5]))?;
+    let head = ["set", "items", "too short", "items hit", "items whole", "documents", "hits"];
+    print(table(&head, &rows, &[1, 2, 3, 4, 5, 6]))?;
     let share = 100.0 * found.contaminated as f64 / found.documents.max(1) as f64;
     let skipped = match found.skipped {
         0 => String::new(),

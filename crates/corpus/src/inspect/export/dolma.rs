@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use super::Exported;
 use super::shards::{field, json, name, shards, write};
+use crate::claim::another_folder;
 use crate::corpus::Corpus;
 use crate::dolma::attributes::{self, Name, score};
 use crate::dolma::folder::{experiments_of, nothing_else};
@@ -65,6 +66,7 @@ pub fn dolma<'c>(
                 folder: dir.display().to_string(),
                 there: format!("the attributes `{other}` of shards that were cut otherwise"),
                 here: format!("an export in shards of {} of text", units::bytes(shard)),
+                instead: another_folder(),
             });
         }
     }
