@@ -196,6 +196,10 @@ mod tests {
             prop_assert_eq!(key_of(u128::from_le_bytes(word), a.len()), key(&a));
             prop_assert!(key(&a) != 0);
         }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
 
         #[test]
         fn what_is_found_is_what_was_told(pieces in prop::collection::vec(("[ab]{1,6}|[a-z]{1,40}", 1usize..10), 1..3000)) {
