@@ -3,8 +3,8 @@
 //! A document shares a stretch of t bytes or more of whole characters if it holds one of the windows of the text that are t bytes
 //! long, and as few more as their last character needs. All windows that occur lie in the maximal spans of the text. The documents
 //! for the least length are all that share anything. The longest sharers are found by doubling the length until too few share it, and
-//! by halving what is between from there on: a length costs as much as the text is long times itself, so the great ones are only looked
-//! at if so many documents share them.
+//! by halving what is between from there on: to look for a length costs that length times the text's, so great ones are only looked for
+//! where so many documents share them.
 
 use std::collections::HashSet;
 use std::ops::Range;

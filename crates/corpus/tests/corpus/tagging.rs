@@ -18,10 +18,21 @@ fn run_at(dir: &Path, threads: usize) -> Result<Summary> {
 }
 
 fn run_with(dir: &Path, documents: &str, taggers: &[&str], threads: usize) -> Result<Summary> {
+    run_to(None, dir, documents, taggers, threads)
+}
+
+fn run_to(
+    to: Option<&str>,
+    dir: &Path,
+    documents: &str,
+    taggers: &[&str],
+    threads: usize,
+) -> Result<Summary> {
     let wanted: Vec<Wanted> = taggers.iter().map(|tagger| Wanted::named(tagger)).collect();
     let set = Set::new(&wanted)?;
     let files = input_files(dir, documents).unwrap();
-    let options = Options { experiment: "x".into(), to: None, fields: Fields::default(), memory: 1 << 30 };
+    let to = to.map(|folder| dir.join(folder));
+    let options = Options { experiment: "x".into(), to, fields: Fields::default(), memory: 1 << 30 };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| tag(&files, &set, &options, &Progress::default(), &Cancel::new()))
 }
@@ -115,6 +126,10 @@ fn one_experiment_has_the_attributes_of_one_set_of_taggers() {
         let hint = error.hint().unwrap_or_default();
         assert!(hint.starts_with("give another --experiment, or remove `"), "{hint}");
     }
+    let own = |taggers: &[&str]| run_to(Some("own"), dir.path(), "c/documents", taggers, 2);
+    own(&TAGGERS).unwrap();
+    let hint = own(&["length"]).unwrap_err().hint().unwrap_or_default();
+    assert!(hint.starts_with("give another --to, or remove `"), "{hint}");
     assert_eq!(run_at(dir.path(), 2).unwrap().files, 1);
     std::fs::remove_dir_all(dir.path().join("c/attributes/x")).unwrap();
     assert_eq!(run_with(dir.path(), "c/documents", &["length"], 2).unwrap().files, 2);
