@@ -21,7 +21,6 @@ mod runs;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -321,30 +320,31 @@ impl Tagger for Index {
     fn tag(&self, document: &Document, _: &mut Scratch, out: &mut Tags) {
         let pieces = pieces(&document.view);
         // Of every n-gram of an item that stands here: its length and first entry, and its range of bytes.
-        let mut places: Vec<(usize, usize, u32, u32)> = Vec::new();
+        let mut places: Vec<(u32, u32, u32, u32)> = Vec::new();
         let sums = Sums::new(&pieces);
         for (i, beginning) in sums.runs(self.beginnings.words).enumerate() {
             if !self.beginnings.has(beginning) {
                 continue;
             }
-            for (number, length) in self.lengths.iter().enumerate() {
+            for (number, length) in (0u32..).zip(&self.lengths) {
                 let Some(hash) = sums.run(i, length.n, length.power) else { continue };
                 let Some(at) = length.find(hash) else { continue };
-                places.push((number, at, pieces[i].start, pieces[i + length.n - 1].end));
+                places.push((number, at as u32, pieces[i].start, pieces[i + length.n - 1].end));
             }
         }
         places.sort_unstable();
         // Each item with the places of one of its n-grams: many items may share one that stands here many times.
-        let mut of_items: Vec<(u32, Range<usize>)> = Vec::new();
+        let mut of_items: Vec<(u32, u32, u32)> = Vec::new();
         let mut from = 0;
         for same in places.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-            let here = from..from + same.len();
-            from = here.end;
-            let entries = &self.lengths[same[0].0].entries[same[0].1..];
+            let (number, at, ..) = same[0];
+            let entries = &self.lengths[number as usize].entries[at as usize..];
+            let to = from + same.len() as u32;
             let sharing = entries.iter().take_while(|entry| entry.0 == entries[0].0);
-            of_items.extend(sharing.map(|&(_, item)| (item, here.clone())));
+            of_items.extend(sharing.map(|&(_, item)| (item, from, to)));
+            from = to;
         }
-        of_items.sort_unstable_by_key(|(item, here)| (*item, here.start));
+        of_items.sort_unstable();
         let (mut overlap, mut items) = (0.0f64, 0);
         let mut marked = Vec::new();
         let mut ranges: Vec<(u32, u32)> = Vec::new();
@@ -354,7 +354,7 @@ impl Tagger for Index {
             overlap = overlap.max(share);
             items += 1;
             ranges.clear();
-            let own = of_item.iter().flat_map(|(_, here)| &places[here.clone()]);
+            let own = of_item.iter().flat_map(|&(_, from, to)| &places[from as usize..to as usize]);
             ranges.extend(own.map(|&(_, _, start, end)| (start, end)));
             ranges.sort_unstable();
             for &(start, end) in &ranges {
