@@ -15,7 +15,7 @@ use crate::names::Reason;
 use crate::paragraphs::{Compared, ngrams};
 use crate::part::Hashes;
 use crate::read::attributes::{TAGGER, given as given_by};
-use crate::read::row::text_field;
+use crate::read::field;
 use crate::tag::{Buffers, Scratch, Set, Shape, Span, Tags, Wanted, stored};
 
 /// A rule of `edit`.
@@ -269,7 +269,7 @@ impl Pipeline {
             }
         }
         if self.by_url
-            && let Some(address) = text_field(given.metadata, "url")
+            && let Some(address) = field::text(given.metadata, "url")
         {
             hashes.url = url::key(&address);
         }

@@ -68,12 +68,21 @@ pub fn parts<'p>(components: impl Iterator<Item = &'p str>) -> Result<Vec<Part>,
 /// Whether a pattern means a file with these folders and this name: itself, or a folder that it lies in. What is hidden in
 /// such a folder is not meant.
 pub(crate) fn means(parts: &[Part], names: &[&str]) -> bool {
-    let Some((first, rest)) = parts.split_first() else { return !names.iter().any(|name| is_hidden(name)) };
-    let Some((name, below)) = names.split_first() else { return false };
-    match first {
-        Part::Folders => means(rest, names) || (first.means(name) && means(parts, below)),
-        _ => first.means(name) && means(rest, below),
+    // Whether the parts that were looked at, from the last on, mean the names from each on: with a choice at every `**`, asking
+    // for one name after the other would take exponential time.
+    let mut fits: Vec<bool> =
+        (0..=names.len()).map(|from| !names[from..].iter().any(|name| is_hidden(name))).collect();
+    for part in parts.iter().rev() {
+        let mut with = vec![false; fits.len()];
+        for (at, name) in names.iter().enumerate().rev() {
+            with[at] = match part {
+                Part::Folders => fits[at] || (with[at + 1] && part.means(name)),
+                _ => fits[at + 1] && part.means(name),
+            };
+        }
+        fits = with;
     }
+    fits[0]
 }
 
 fn is_hidden(name: &str) -> bool {
@@ -120,6 +129,10 @@ mod tests {
         ] {
             assert!(!means(pattern, path), "{pattern} {path}");
         }
+        // All ways to share these names out among the `**` would never end.
+        let deep = ["x/y"; 250].join("/");
+        let pattern = ["**/x/**/y"; 12].join("/");
+        assert!(means(&format!("{pattern}/**/*"), &deep) && !means(&format!("{pattern}/**/z"), &deep));
         assert!(parts("a/[b".split('/')).is_err() && parts("a/***".split('/')).is_err());
     }
 }

@@ -70,7 +70,7 @@ The same documents each time; more of them when more are asked for.")]
 
 n-grams are of words in lower case without punctuation. Stretches are cut out by `regimen corpus mix --edit`.")]
     Decontaminate(DecontaminateArgs),
-    /// Train a classifier in fastText's format on labelled documents, for the taggers `fasttext` and `language`
+    /// Train a classifier in fastText's format on labelled documents, for the taggers that take one (`fasttext`, `classes`, ..)
     #[command(after_help = "Examples:
   regimen corpus classifier --label good=wiki --label bad='web/documents/*.gz' --to q.bin
   regimen corpus classifier --lines train.txt --word-ngrams 2 --epochs 10 --to quality.ftz
@@ -138,8 +138,8 @@ On a terminal this opens a browser (? lists its keys); elsewhere, and with --pla
   regimen corpus export corpus out --format texts,card --url https://example.org/data --creator 'The makers'
   regimen corpus export wiki --to out --format parquet,card
 
-A folder with a folder `documents`, or a path through one, stands for its documents; it becomes tables (parquet),
-tables with texts (texts) and cards.")]
+A folder with a folder `documents`, or a path through one, stands for its documents, which
+all formats take.")]
     Export(Box<CorpusExportArgs>),
 }
 

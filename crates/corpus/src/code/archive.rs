@@ -84,7 +84,9 @@ impl<R: Read> Archive<R> {
 
     /// A header block. None at the end: a block of zeros or, as some tools leave it, the end of the file.
     fn header(&mut self) -> Result<Option<tar::Header>, Fault> {
-        self.pass(self.left + self.padding)?;
+        // Not their sum, which a header can make larger than any number.
+        self.pass(self.left)?;
+        self.pass(self.padding)?;
         (self.left, self.padding) = (0, 0);
         let mut block = Vec::with_capacity(BLOCK as usize);
         let got = self.reader.by_ref().take(BLOCK).read_to_end(&mut block);

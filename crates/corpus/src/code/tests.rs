@@ -202,6 +202,19 @@ fn a_name_of_ten_gigabytes_is_refused() {
     assert_eq!(error, "`x.tar`, byte 512: tar name: a name of 10000000000 bytes, more than 65536");
 }
 
+#[test]
+fn a_size_beyond_all_numbers_is_refused() {
+    let mut builder = tar::Builder::new(Vec::new());
+    builder.append_pax_extensions([("size", u64::MAX.to_string().as_bytes())]).unwrap();
+    let mut header = tar::Header::new_ustar();
+    header.set_size(1);
+    header.set_path("a.py").unwrap();
+    header.set_cksum();
+    builder.append(&header, &b"x"[..]).unwrap();
+    let error = read(on_disk(&builder.into_inner().unwrap()).path()).unwrap_err().to_string();
+    assert!(error.contains("tar content: the archive ends in the middle of it"), "{error}");
+}
+
 proptest! {
     #[test]
     fn flipped_bytes_give_files_or_errors(flips in proptest::collection::vec((any::<usize>(), 1u8..=255), 1..5)) {

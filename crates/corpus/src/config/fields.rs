@@ -25,7 +25,7 @@ static TAG: &[Field] = &[
         "model",
         Ty::Maybe(&Ty::Files),
         "null",
-        "File of a model: fastText for `fasttext` and `language`, KenLM for `perplexity`.",
+        "File of a model: fastText for `fasttext`, `language`, `classes` and `languages`, KenLM for `perplexity`.",
     ),
     Field::new(
         "sentencepiece",
@@ -342,7 +342,7 @@ pub(crate) static FIELDS: &[Field] = &[
         "missing_text",
         Ty::OneOf(&["error", "drop"]),
         "\"error\"",
-        "What becomes of a row without a text.",
+        "What becomes of a row without a text, and of a damaged record of a crawl. drop: each is passed over, with its reason.",
     ),
     Field::new(
         "invalid_row",

@@ -7,7 +7,7 @@
 
 mod clean;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,7 +36,7 @@ use crate::output::{NOTES, Output, done, tidy};
 use crate::read::chunk::{Chunk, Chunks, How};
 use crate::read::lines::{Fields, RowFile};
 use crate::read::stream::Stream;
-use crate::tag::decontaminate::{ItemRows, Shortness};
+use crate::tag::decontaminate::{Alike, ItemRows, Shortness};
 use crate::tag::{Set, Tags, Wanted};
 
 /// Characters of a hit that the report shows.
@@ -127,6 +127,7 @@ struct Hit<'h> {
     #[serde(borrow)]
     set: std::borrow::Cow<'h, str>,
     item: u64,
+    items_alike: u64,
     kind: &'h str,
     overlap: f64,
 }
@@ -228,6 +229,8 @@ struct Items {
     ids: Vec<Option<String>>,
     /// How many are too short to be looked for.
     short: u64,
+    /// How many of the same text each stands for.
+    alike: Vec<u32>,
 }
 
 /// The items of all sets.
@@ -245,22 +248,24 @@ fn items(sets: &[Against], options: &Options, memory: &Arc<Memory>) -> Result<Ve
     let mut shortness = Shortness::new(options.n as usize, options.exact);
     for set in sets {
         let mut rows = ItemRows::open(&set.file, &set.called, &set.field, memory)?;
-        let mut items = Items::default();
+        let (mut items, mut alike) = (Items::default(), Alike::default());
         while let Some(chunk) = rows.next()? {
             held += ITEMS[usize::from(options.exact)] * chunk.bytes();
             if held > most.max(LEAST_ITEMS) {
                 // Only counted, to tell how much all of them take.
-                (items, all) = (Items::default(), Vec::new());
+                (items, alike, all) = (Items::default(), Alike::default(), Vec::new());
                 continue;
             }
             chunk.rows(&set.called, |line, _| {
                 let item: Option<Item> = serde_json::from_str(line).ok();
                 items.ids.push(item.and_then(|item| item.id).map(|id| id.get().into()));
-                items.short += u64::from(rows.text(line).is_some_and(|text| shortness.of(&text)));
+                let text = rows.text(line).unwrap_or_default();
+                items.short += u64::from(shortness.of(&text));
+                alike.add(&text);
                 Ok(())
             })?;
         }
-        all.push(items);
+        all.push(Items { alike: alike.counts, ..items });
     }
     if held > most.max(LEAST_ITEMS) {
         let (of, instead) = match sets {
@@ -314,7 +319,7 @@ fn config(set: &Set, options: &Options) -> blake3::Hasher {
         hasher.update(&(text.len() as u64).to_le_bytes());
         hasher.update(text.as_bytes());
     };
-    add("decontaminate 2");
+    add("decontaminate 3");
     add(&options.experiment);
     add(&format!("{:?}", options.least.to_bits()));
     set.identity(&mut add);
@@ -477,11 +482,11 @@ impl Holding<'_> {
             let of_ngrams = of_ngrams.map(|(span, share)| (NGRAMS, span, share.score));
             let whole = tags.spans(base + 3).iter().map(|span| (WHOLE, span, 1.0));
             for (kind, span, overlap) in of_ngrams.chain(whole) {
+                // Numbers of items begin with 1.
                 let item = span.score as usize;
-                let id = item
-                    .checked_sub(1)
-                    .and_then(|i| self.items[number].ids.get(i))
-                    .and_then(Option::as_deref);
+                let items = &self.items[number];
+                let id = items.ids.get(item.wrapping_sub(1)).and_then(Option::as_deref);
+                let items_alike = items.alike.get(item.wrapping_sub(1)).copied().unwrap_or(1);
                 let text = row.text();
                 let shared = text.get(span.start as usize..span.end as usize).unwrap_or_default();
                 let shown: String = shared.chars().take(SHOWN).collect();
@@ -499,6 +504,7 @@ impl Holding<'_> {
                     set: &'l str,
                     item: usize,
                     item_id: Option<Box<RawValue>>,
+                    items_alike: u32,
                     kind: &'l str,
                     start: u32,
                     end: u32,
@@ -514,6 +520,7 @@ impl Holding<'_> {
                     set: &set.name,
                     item,
                     item_id: id.map(raw),
+                    items_alike,
                     kind,
                     start: offsets.code_points(text, span.start),
                     end: offsets.code_points(text, span.end),
@@ -535,7 +542,7 @@ impl Holding<'_> {
 /// Put the hits of all files into one report and add them up.
 fn report(outputs: &[Outputs], options: &Options, found: &mut Decontaminated) -> Result<()> {
     let mut report = Output::lone(&options.report)?;
-    let mut seen: Vec<[BTreeSet<u64>; 2]> = found.sets.iter().map(|_| Default::default()).collect();
+    let mut seen: Vec<[BTreeMap<u64, u64>; 2]> = found.sets.iter().map(|_| Default::default()).collect();
     let mut any = false;
     for output in outputs {
         let path = output.hits.display().to_string();
@@ -558,7 +565,7 @@ fn report(outputs: &[Outputs], options: &Options, found: &mut Decontaminated) ->
                 set.hits += 1;
                 set.documents += u64::from(last[number] != hit.line);
                 last[number] = hit.line;
-                seen[number][usize::from(hit.kind == WHOLE)].insert(hit.item);
+                seen[number][usize::from(hit.kind == WHOLE)].insert(hit.item, hit.items_alike);
                 if counts(hit.kind, hit.overlap, options.least) && counted != hit.line {
                     found.contaminated += 1;
                     counted = hit.line;
@@ -575,7 +582,7 @@ fn report(outputs: &[Outputs], options: &Options, found: &mut Decontaminated) ->
         report.put(&Packed::new(&options.report, 0).finish_whole()?, 0)?;
     }
     for (set, [ngrams, whole]) in found.sets.iter_mut().zip(seen) {
-        (set.items_hit, set.items_whole) = (ngrams.len() as u64, whole.len() as u64);
+        (set.items_hit, set.items_whole) = (ngrams.values().sum(), whole.values().sum());
     }
     report.finish()?;
     Ok(())

@@ -46,8 +46,8 @@ use crate::output::{NOTES, Output, tidy};
 use crate::paragraphs::ngrams;
 pub use crate::paragraphs::{Cut, Least, Ngrams};
 use crate::read::chunk::Chunk;
+use crate::read::field::text as text_field;
 use crate::read::lines::{Fields, RowFile};
-use crate::read::row::text_field;
 
 /// Bytes of a document for which a paragraph counts: marks of many short ones take more than their text.
 const MARK: u64 = 12;

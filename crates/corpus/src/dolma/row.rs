@@ -7,7 +7,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Place, Result};
-use crate::read::row::{Scalar, Value as AnyValue, place_in, reason};
+use crate::read::row::{Scalar, Value as AnyValue, half_pair, place_in, reason};
 
 /// The fields that a step works with; the rest of the row is passed over. Of one that comes twice the last counts, as for
 /// Python's reader.
@@ -69,6 +69,15 @@ impl<'a> Row<'a> {
             reason: reason(&error),
         })?;
         row.line = line;
+        // Who looks for a field in it, or writes it out, could not tell what such an escape means.
+        if let Some(metadata) = row.metadata.map(RawValue::get)
+            && metadata.contains("\\u")
+            && let Some(half) = half_pair(metadata)
+        {
+            let column = place_in(line, metadata) + half + 1;
+            let reason = "lone leading surrogate in hex escape, in `metadata`".into();
+            return Err(Error::Json { place: place(), column, reason });
+        }
         // Both are written out as they are.
         for raw in [row.id, row.source].into_iter().flatten().map(RawValue::get) {
             if raw.starts_with('"') && raw.contains("\\u") {
@@ -165,6 +174,14 @@ mod tests {
         assert!(half.contains("column 14") && half.contains("hex escape"), "{half}");
         assert!(fault(r#"{"id":"a","text":"x","source":"\udc00"}"#).contains("surrogate"));
         assert!(Row::parse(r#"{"id":"\ud83e\udd80","text":"x"}"#, place).is_ok());
+        for (metadata, column) in [(r#"{"\ud800":1,"url":"x"}"#, 35), (r#"{"a":["\u00e9\udc00"]}"#, 46)] {
+            let line = format!(r#"{{"id":"a","text":"x","metadata":{metadata}}}"#);
+            let half = Row::parse(&line, place).unwrap_err().to_string();
+            assert!(half.contains(&format!("column {column}:")) && half.contains("surrogate"), "{half}");
+        }
+        assert!(
+            Row::parse(r#"{"id":"a","text":"x","metadata":{"a":"\ud83e\udd80 \\ud800"}}"#, place).is_ok()
+        );
         assert!(fault("1").contains("`a.jsonl`, line 3"));
         assert!(fault("[\"a\",\"text\",\"source\",{}]").contains("expected a JSON object"));
         assert!(fault(r#"{"id":"a"}"#).contains("no text field `text`"));

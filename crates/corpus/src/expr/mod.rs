@@ -16,7 +16,6 @@
 //!
 //! A number that a document lacks (an n-gram share of a text without n-grams, a missing key) makes a comparison false.
 
-mod field;
 mod lex;
 mod limits;
 mod parse;
@@ -27,6 +26,7 @@ use std::sync::Arc;
 use regex_automata::meta::Regex;
 
 use crate::error::Result;
+use crate::read::field;
 use crate::tag::{ANY, Set, Shape, Span, Tags};
 
 pub(crate) use lex::names;
@@ -225,7 +225,7 @@ impl Number {
                     Fold::Covered => Some(covered(spans, facts.bytes)),
                 }
             }
-            Number::Metadata(key) => field::field(facts.metadata, key).and_then(|value| match value {
+            Number::Metadata(key) => field::value(facts.metadata, key).and_then(|value| match value {
                 serde_json::Value::Number(n) => n.as_f64(),
                 serde_json::Value::String(text) => text.trim().parse().ok(),
                 _ => None,
@@ -256,7 +256,7 @@ impl Text {
             Text::Field(Field::Author) => facts.author,
             Text::Label(slot, labels) => facts.tags.label(*slot, labels)?,
             Text::Metadata(key) => {
-                return match field::field(facts.metadata, key)? {
+                return match field::value(facts.metadata, key)? {
                     serde_json::Value::String(text) => Some(then(&text)),
                     serde_json::Value::Null => None,
                     other => Some(then(&other.to_string())),
@@ -274,7 +274,7 @@ impl Truth {
             Truth::Literal(truth) => *truth,
             Truth::Flag(slot) | Truth::Has(slot) => !facts.tags.spans(*slot).is_empty(),
             Truth::HasMetadata(key) => {
-                field::field(facts.metadata, key).is_some_and(|value| !value.is_null())
+                field::value(facts.metadata, key).is_some_and(|value| !value.is_null())
             }
             Truth::Numbers(op, a, b) => match (a.of(facts), b.of(facts)) {
                 (Some(a), Some(b)) => op.holds(&a, &b),

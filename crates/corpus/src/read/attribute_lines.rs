@@ -6,10 +6,12 @@ use regimen_base::units;
 use regimen_recipe::InputFile;
 
 use crate::error::{Place, Result};
+use crate::memory::Memory;
 use crate::read::attribute_row::wrong;
 use crate::read::stream::Stream;
 
-/// Bytes of the rows that belong to a chunk of documents at most, besides twice the bytes of the chunk.
+/// Bytes of the rows that belong to a chunk of documents at most, besides twice the bytes of the chunk; less if the memory does
+/// not allow a document of so many.
 pub(crate) const MOST: usize = 256 << 20;
 /// Bytes that are read at a time.
 const STEP: usize = 1 << 20;
@@ -35,9 +37,14 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    pub fn open(file: &InputFile) -> Result<Lines> {
-        let stream = Stream::open(file, Arc::default())?;
-        Ok(Lines { stream, file: file.path.as_str().into(), rest: Vec::new(), next: 1, ended: false })
+    /// Open the attribute files of a file of documents. Each thread may have as many open.
+    pub fn open_all(files: &[InputFile], memory: &Memory) -> Result<Vec<Lines>> {
+        let window = memory.window_log(files.len() * rayon::current_num_threads());
+        let open = |file: &InputFile| {
+            let stream = Stream::open_within(file, Arc::default(), window)?;
+            Ok(Lines { stream, file: file.path.as_str().into(), rest: Vec::new(), next: 1, ended: false })
+        };
+        files.iter().map(open).collect()
     }
 
     fn more(&mut self) -> Result<()> {
@@ -121,7 +128,8 @@ mod tests {
 
     fn lines(content: &[u8]) -> Lines {
         let dir = tempfile::tempdir().unwrap();
-        Lines::open(&input(dir.path(), "a.jsonl", content)).unwrap()
+        let files = [input(dir.path(), "a.jsonl", content)];
+        Lines::open_all(&files, &Memory::unlimited()).unwrap().remove(0)
     }
 
     fn place(row: u64) -> Place {
@@ -140,6 +148,21 @@ mod tests {
         assert!(file.end().is_ok());
         let error = file.take(1, MOST, place).unwrap_err().to_string();
         assert!(error.contains("line 8") && error.contains("`d.jsonl`, line 1 is missing"), "{error}");
+    }
+
+    #[test]
+    fn windows_take_no_more_than_the_memory_allows() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut packed = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+        packed.window_log(27).unwrap();
+        std::io::Write::write_all(&mut packed, b"{}\n").unwrap();
+        let files = [input(dir.path(), "a.jsonl.zst", &packed.finish().unwrap())];
+        let read = |memory: u64| {
+            let mut all = Lines::open_all(&files, &Memory::new(memory)).unwrap();
+            all[0].take(1, MOST, place).map(|rows| rows.data).map_err(|error| error.to_string())
+        };
+        assert!(read(64 << 20).unwrap_err().contains("a.jsonl.zst"));
+        assert_eq!(read(64 << 30).unwrap(), b"{}\n");
     }
 
     #[test]

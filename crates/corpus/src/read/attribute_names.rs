@@ -137,7 +137,7 @@ fn late_rows(
 ) -> Result<Found> {
     let finders: Vec<(&String, memmem::Finder)> =
         wanted.iter().map(|name| (name, memmem::Finder::new(name.as_str()))).collect();
-    let beside = files.iter().map(Lines::open).collect::<Result<_>>()?;
+    let beside = Lines::open_all(files, memory)?;
     let mut chunks = rows(document, memory)?.within(memory).beside(beside);
     let mut names = Found::new();
     while names.len() < wanted.len()

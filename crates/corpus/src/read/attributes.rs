@@ -113,8 +113,8 @@ impl Attributes {
     }
 
     /// Open them.
-    pub fn open(&self, source: u16, path: &str) -> Result<Vec<Lines>> {
-        self.files(source, path).iter().map(Lines::open).collect()
+    pub fn open(&self, source: u16, path: &str, memory: &Memory) -> Result<Vec<Lines>> {
+        Lines::open_all(self.files(source, path), memory)
     }
 
     /// The attributes in a row, each with its number. `id` and `text` are those of the document, whose text may be

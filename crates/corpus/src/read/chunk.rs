@@ -207,7 +207,7 @@ impl Chunks {
                 let rows = || lines(&chunk.data, chunk.first, chunk.offset == 0);
                 let count = rows().count() as u64;
                 let file = self.stream.path();
-                let most = MOST + 2 * chunk.data.len();
+                let most = self.most.min(MOST as u64) as usize + 2 * chunk.data.len();
                 let missing = |row: u64| {
                     let number = rows().nth(row as usize).map_or(0, |(number, _)| number);
                     Place { file: file.into(), unit: "line", number }
@@ -240,6 +240,7 @@ impl Chunks {
                     self.not_too_long(data.len())?;
                     self.read(&mut data, CHUNK)?;
                 }
+                self.fits(data.len(), true)?;
                 (Some(vec![data.len()]), data.len())
             }
             How::Table(delimiter) => {
@@ -291,13 +292,18 @@ impl Chunks {
         Ok(())
     }
 
-    /// A document is not longer than it may be, and a long one is for one thread at a time.
+    /// A document of which so many bytes were read is not longer than it may be, and a long one is for one thread at a time.
     fn not_too_long(&mut self, bytes: usize) -> Result<()> {
+        self.fits(bytes, false)
+    }
+
+    /// The same of a document that has so many bytes, if it is `whole`.
+    fn fits(&mut self, bytes: usize, whole: bool) -> Result<()> {
         let most = self.most;
         if bytes as u64 > most {
             let (unit, number) = if self.how == How::Lines { ("line", self.next) } else { ("", 0) };
             let place = Place { file: self.stream.path().into(), unit, number };
-            let bytes = self.length(bytes)?;
+            let bytes = if whole { bytes as u64 } else { self.length(bytes)? };
             return Err(match bytes <= u64::from(u32::MAX) {
                 true => Error::LongDocument { place, bytes, most },
                 false => Error::TooLong { place, bytes },
@@ -350,11 +356,13 @@ impl Chunks {
                 let missing = CHUNK - data.len();
                 self.read(data, missing)?;
             }
-            if self.done {
-                return Ok(data.len());
-            }
-            if let Some(found) = data[searched..].iter().rposition(|&b| b == b'\n') {
-                return Ok(searched + found + 1);
+            let last = memchr::memrchr(b'\n', &data[searched..]).map(|found| searched + found + 1);
+            if let Some(end) = if self.done { Some(data.len()) } else { last } {
+                // With the last bytes that were read the first line may be longer than what was let pass before.
+                let first =
+                    memchr::memchr(b'\n', &data[searched..]).map_or(data.len(), |found| searched + found);
+                self.fits(first, true)?;
+                return Ok(end);
             }
             searched = data.len();
             self.not_too_long(searched)?;
@@ -384,6 +392,11 @@ impl Chunks {
                 return Err(table::fault(self.stream.path(), row, self.offset + byte as u64, reason));
             }
             if self.done || !ends.is_empty() {
+                if let Some(&first) = ends.first() {
+                    self.table = Some(table);
+                    self.fits(first, true)?;
+                    table = self.table.take().unwrap_or_else(|| Box::new(Table::new(delimiter)));
+                }
                 break;
             }
             if data.len() > table.most {
@@ -502,6 +515,38 @@ mod tests {
         }
         let all: Vec<u8> = chunks.into_iter().flat_map(|c| c.data).collect();
         assert_eq!(all, content.as_bytes());
+    }
+
+    #[test]
+    fn how_long_a_document_may_be_does_not_depend_on_what_was_read_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let most = 3 * CHUNK as u64;
+        let fault = |content: &[u8], how: How| {
+            let file = input(dir.path(), "a.txt", content);
+            let mut chunks = Chunks::new(Stream::open(&file, Arc::default()).unwrap(), how, 0, 0).up_to(most);
+            loop {
+                match chunks.next() {
+                    Ok(None) => return None,
+                    Ok(Some(_)) => {}
+                    Err(Error::LongDocument { bytes, .. }) => return Some(bytes),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        };
+        for over in [0, 1, CHUNK / 5, CHUNK - 1, CHUNK, 9 * CHUNK] {
+            let expected = (over > 0).then_some(most + over as u64);
+            let long = "y".repeat(most as usize + over);
+            for before in ["", "short\n", &format!("{}\n", "x".repeat(CHUNK / 2)), &"x\n".repeat(CHUNK)] {
+                for after in ["", "\n", "\nshort\n", &"\nz".repeat(CHUNK)] {
+                    let content = format!("{before}{long}{after}");
+                    assert_eq!(fault(content.as_bytes(), How::Lines), expected, "{over} {}", before.len());
+                }
+            }
+            assert_eq!(fault(long.as_bytes(), How::Whole), expected, "{over}");
+            // A row of a table has its line feed.
+            let table = format!("a\n{}\nb\n", &long[1..]);
+            assert_eq!(fault(table.as_bytes(), How::Table(b',')), expected, "{over}");
+        }
     }
 
     #[test]

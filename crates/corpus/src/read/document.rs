@@ -276,6 +276,11 @@ impl<'r> Maker<'r, '_> {
                     let length = text.len();
                     self.add(number, about, text, length, None)?;
                 }
+                // A record of a crawl has none at times; a row of a table is to have one, as a row of JSON is.
+                None if self.file.unit == "row" && self.reading.missing_text == MissingText::Error => {
+                    let field = self.source.text_field.clone();
+                    return Err(Error::MissingText { place: self.place(number), field });
+                }
                 None => self.add(number, about, String::new(), 0, Some(MISSING_TEXT))?,
             }
         }

@@ -7,6 +7,7 @@ pub(crate) mod attributes;
 pub(crate) mod beside;
 pub(crate) mod chunk;
 pub(crate) mod document;
+pub(crate) mod field;
 pub(crate) mod front_matter;
 pub(crate) mod gzip;
 pub(crate) mod lines;

@@ -36,7 +36,7 @@ impl Opened {
                 let window = reading.memory.window_log(rayon::current_num_threads());
                 let stream = Stream::open_within(input, read, window)?;
                 let chunks = Chunks::new(stream, how, source, file).within(reading.memory);
-                let beside = reading.beside.attributes.open(source, &input.path)?;
+                let beside = reading.beside.attributes.open(source, &input.path, reading.memory)?;
                 Opened::Chunks(Box::new(chunks.beside(beside)))
             }
         })

@@ -1,9 +1,8 @@
 //! The kind of author that a document's own metadata declares: `author_kind`, one of human, machine, mixed, unknown.
 
-use serde::Deserialize;
-
 use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, flag};
 use crate::author::Author;
+use crate::read::field;
 
 static ATTRIBUTES: [Attribute; 5] = [
     flag("human", "`author_kind` says human"),
@@ -16,7 +15,7 @@ static ATTRIBUTES: [Attribute; 5] = [
 pub(super) static KIND: Kind = Kind {
     name: "author",
     aliases: &[],
-    version: 1,
+    version: 2,
     about: "The author kind that a document's metadata declares.",
     attributes: &ATTRIBUTES,
     make: |params| {
@@ -25,19 +24,12 @@ pub(super) static KIND: Kind = Kind {
     },
 };
 
-#[derive(Deserialize)]
-struct Metadata {
-    #[serde(default)]
-    author_kind: Option<serde_json::Value>,
-}
-
 struct Declared;
 
 impl Tagger for Declared {
     fn tag(&self, document: &Document, _: &mut Scratch, out: &mut Tags) {
-        let metadata = serde_json::from_str::<Metadata>(document.metadata).ok();
-        let kind = metadata.and_then(|m| m.author_kind).and_then(|kind| Author::parse(kind.as_str()?));
-        let attribute = match kind {
+        let declared = field::text(document.metadata, "author_kind");
+        let attribute = match declared.and_then(|kind| Author::parse(&kind)) {
             Some(Author::Human) => 0,
             Some(Author::Machine) => 1,
             Some(Author::Mixed) => 2,
@@ -57,6 +49,7 @@ mod tests {
         let of = |metadata: &str| tags_of("author", "x", metadata)[0].0.clone();
         assert_eq!(of(r#"{"author_kind":"machine","a":1}"#), "machine");
         assert_eq!(of(r#"{"author_kind":"unknown"}"#), "unknown");
+        assert_eq!(of(r#"{"author_kind":"human","n":1e999,"author_kind":"mixed"}"#), "mixed");
         for none in ["", "{}", r#"{"author_kind":"robot"}"#, r#"{"author_kind":3}"#, "[1]"] {
             assert_eq!(of(none), "undeclared");
         }

@@ -13,10 +13,9 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
-
 use super::comments;
 use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, fraction, value};
+use crate::read::field;
 
 static ATTRIBUTES: [Attribute; 4] = [
     fraction("has_xml_template_doc", "1 if the head declares XML"),
@@ -28,7 +27,7 @@ static ATTRIBUTES: [Attribute; 4] = [
 pub(super) static KIND: Kind = Kind {
     name: "code@starcoder",
     aliases: &["code_starcoder_taggers_v2"],
-    version: 2,
+    version: 3,
     about: "StarCoder's rules for code (Li et al. 2023): XML heads, stars, comments, text in HTML.",
     attributes: &ATTRIBUTES,
     make: |params| {
@@ -37,25 +36,10 @@ pub(super) static KIND: Kind = Kind {
     },
 };
 
-#[derive(Default, Deserialize)]
-struct Metadata {
-    #[serde(default)]
-    max_stars_count: Option<serde_json::Value>,
-    #[serde(default)]
-    ext: Option<serde_json::Value>,
-    #[serde(default)]
-    path: Option<serde_json::Value>,
-}
-
-impl Metadata {
-    /// The end of the file's name, without the dot; empty if it is not known.
-    fn extension(&self) -> &str {
-        let of_path = || {
-            let path = self.path.as_ref()?.as_str()?;
-            Path::new(path).extension()?.to_str()
-        };
-        self.ext.as_ref().and_then(|ext| ext.as_str()).or_else(of_path).unwrap_or("")
-    }
+/// The end of the file's name, without the dot; empty if it is not known.
+fn extension(metadata: &str) -> String {
+    let of_path = || Some(Path::new(&*field::text(metadata, "path")?).extension()?.to_str()?.to_string());
+    field::text(metadata, "ext").map(String::from).or_else(of_path).unwrap_or_default()
 }
 
 /// Endings of files, as GitHub's Linguist lists them.
@@ -74,20 +58,20 @@ struct StarCoder;
 impl Tagger for StarCoder {
     fn tag(&self, document: &Document, _: &mut Scratch, out: &mut Tags) {
         let view = document.view;
-        let metadata: Metadata = serde_json::from_str(document.metadata).unwrap_or_default();
         let head = view.text.char_indices().nth(100).map_or(view.text.len(), |(at, _)| at);
         out.value(0, f64::from(u8::from(view.text[..head].contains("<?xml version="))));
-        out.value(1, metadata.max_stars_count.as_ref().and_then(|stars| stars.as_f64()).unwrap_or(0.0));
-        let extension = metadata.extension();
+        let stars = field::value(document.metadata, "max_stars_count");
+        out.value(1, stars.and_then(|stars| stars.as_f64()).unwrap_or(0.0));
+        let extension = extension(document.metadata);
         let share = |part: usize| part as f64 / f64::from(view.characters.max(1));
-        let comments = match extension {
+        let comments = match &*extension {
             "java" => share(comments::java(view.text)),
             ext if PYTHON.contains(&ext) => share(comments::python(view.text)),
             ext if JAVASCRIPT.contains(&ext) || ext == "xsjslib" => share(comments::javascript(view.text)),
             _ => 0.5,
         };
         out.value(2, comments);
-        let shown = if HTML.contains(&extension) {
+        let shown = if HTML.contains(&&*extension) {
             let shown = comments::html(view.text);
             if shown > LEAST_SHOWN { share(shown) } else { 0.0 }
         } else {
@@ -108,6 +92,8 @@ mod tests {
     #[test]
     fn the_language_decides_what_is_measured() {
         assert_eq!(of("// ab\nx", r#"{"ext":"java","max_stars_count":7}"#), [0.0, 7.0, 5.0 / 7.0, 1.0]);
+        let odd = r#"{"ext":"py","n":1e999,"max_stars_count":6,"ext":"java","max_stars_count":7}"#;
+        assert_eq!(of("// ab\nx", odd), [0.0, 7.0, 5.0 / 7.0, 1.0]);
         assert_eq!(of("# ab\nx", r#"{"ext":"py","max_stars_count":null}"#), [0.0, 0.0, 2.0 / 6.0, 1.0]);
         assert_eq!(of("<?xml version=\"1.0\"?>", "{}"), [1.0, 0.0, 0.5, 1.0]);
         let page = format!("<p>{}</p>", "é".repeat(101));

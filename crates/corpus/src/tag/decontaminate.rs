@@ -20,7 +20,7 @@
 mod runs;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ static ATTRIBUTES: [Attribute; 5] = [
 pub(super) static KIND: Kind = Kind {
     name: "decontaminate",
     aliases: &[],
-    version: 3,
+    version: 4,
     about: "Overlap with the evaluation items of the file `items` by n-grams of words (`n`, 13; text in `field`), and whole items.",
     attributes: &ATTRIBUTES,
     make: |params| {
@@ -70,7 +70,8 @@ pub(super) static KIND: Kind = Kind {
             .ok_or_else(|| params.wrong("items", "it is missing: it names the file of items"))?;
         let mut index = Index::new(&items, n);
         if params.flag("exact")? {
-            index.whole = Some(Whole::new(&items).map_err(|reason| params.wrong("items", reason))?);
+            index.whole =
+                Some(Whole::new(&items, &index.alike).map_err(|reason| params.wrong("items", reason))?);
         }
         if !index.finds_something() {
             return Err(Error::TaggerField {
@@ -96,6 +97,25 @@ fn least_words(n: usize) -> usize {
 fn whole_item(text: &str) -> Option<&str> {
     let text = text.trim();
     (text.chars().count() >= LEAST_CHARACTERS).then_some(text)
+}
+
+/// Tells which items have the same text. Of these the first is looked for, and stands for all: many a set asks `Which of these
+/// is true?` hundreds of times, and a hit for each of them would say no more.
+#[derive(Default)]
+pub(crate) struct Alike {
+    first: HashMap<Hash256, u32>,
+    /// For each item how many have its text, itself among them; 0 for all but the first.
+    pub counts: Vec<u32>,
+}
+
+impl Alike {
+    /// Take the text of the next item.
+    pub fn add(&mut self, text: &str) {
+        let number = self.counts.len() as u32;
+        let first = *self.first.entry(Hash256::of(text.trim().as_bytes())).or_insert(number);
+        self.counts.push(0);
+        self.counts[first as usize] += 1;
+    }
 }
 
 /// Tells which items are too short to be looked for.
@@ -250,8 +270,10 @@ impl Length {
 struct Index {
     lengths: Vec<Length>,
     beginnings: Beginnings,
-    /// Different n-grams of each item.
+    /// Different n-grams of each item; none of those that are [`Alike`] an earlier one.
     sizes: Vec<u32>,
+    /// How many items each stands for.
+    alike: Vec<u32>,
     /// The whole items, if they are asked for.
     whole: Option<Whole>,
 }
@@ -264,8 +286,10 @@ struct Whole {
 }
 
 impl Whole {
-    fn new(items: &[String]) -> std::result::Result<Whole, String> {
-        let long = (0u32..).zip(items).filter_map(|(number, item)| Some((number, whole_item(item)?)));
+    /// Of these items, without those that are [`Alike`] an earlier one.
+    fn new(items: &[String], alike: &[u32]) -> std::result::Result<Whole, String> {
+        let first = (0u32..).zip(items).zip(alike).filter(|(_, alike)| **alike > 0);
+        let long = first.filter_map(|((number, item), _)| Some((number, whole_item(item)?)));
         let (items, texts): (Vec<u32>, Vec<&str>) = long.unzip();
         let automaton = AhoCorasick::new(texts).map_err(|e| format!("too many items: {e}"))?;
         Ok(Whole { automaton, items })
@@ -288,7 +312,10 @@ impl Index {
         let mut by_length: BTreeMap<usize, Vec<(u64, u32)>> = BTreeMap::new();
         let mut beginnings = Vec::new();
         let mut buffers = Buffers::default();
-        for (item, text) in (0u32..).zip(items) {
+        let mut all = Alike::default();
+        items.iter().for_each(|text| all.add(text));
+        let alike = all.counts;
+        for ((item, text), _) in (0u32..).zip(items).zip(&alike).filter(|(_, alike)| **alike > 0) {
             let pieces = pieces(&buffers.view(text));
             let length = pieces.len().min(n);
             if length >= least {
@@ -304,7 +331,7 @@ impl Index {
             by_length.into_iter().map(|(n, entries)| Length::new(n, entries)).collect();
         let mut sizes = vec![0; items.len()];
         lengths.iter().flat_map(|length| &length.entries).for_each(|&(_, item)| sizes[item as usize] += 1);
-        Index { lengths, beginnings, sizes, whole: None }
+        Index { lengths, beginnings, sizes, alike, whole: None }
     }
 }
 
@@ -352,7 +379,7 @@ impl Tagger for Index {
             let item = of_item[0].0;
             let share = of_item.len() as f64 / f64::from(self.sizes[item as usize]);
             overlap = overlap.max(share);
-            items += 1;
+            items += self.alike[item as usize];
             ranges.clear();
             let own = of_item.iter().flat_map(|&(_, from, to)| &places[from as usize..to as usize]);
             ranges.extend(own.map(|&(_, _, start, end)| (start, end)));
@@ -425,6 +452,27 @@ mod tests {
     }
 
     #[test]
+    fn of_items_with_the_same_text_the_first_stands_for_all() {
+        let same = "Which of the following is true?";
+        let items = words(&[
+            "a b c d e f",
+            same,
+            "Which of the following is false?",
+            " Which of the following is true?\n",
+        ]);
+        let mut index = Index::new(&items, 4);
+        index.whole = Some(Whole::new(&items, &index.alike).unwrap());
+        assert_eq!(index.alike, [1, 2, 1, 0]);
+        let (hits, overlap, count) = found(&index, same);
+        assert_eq!(hits, [(2, same.into()), (3, "Which of the following is".into())]);
+        assert_eq!((overlap, count), (1.0, 3.0));
+        let mut out = Tags::default();
+        out.begin(ATTRIBUTES.len(), same.len() as u32);
+        index.whole.as_ref().unwrap().tag(same, &mut out);
+        assert_eq!(out.spans(3).iter().map(|span| span.score).collect::<Vec<_>>(), [2.0]);
+    }
+
+    #[test]
     fn whole_items_are_found_to_the_letter() {
         let items = words(&[
             "What is the capital of France?",
@@ -439,7 +487,7 @@ mod tests {
         assert_eq!(short(false), [false, true, true, true]);
         assert_eq!(short(true), [false, false, true, false]);
         let mut index = Index::new(&items, 13);
-        index.whole = Some(Whole::new(&items).unwrap());
+        index.whole = Some(Whole::new(&items, &index.alike).unwrap());
         let exact = |text: &str| {
             let (mut buffers, mut out) = (Buffers::default(), Tags::default());
             out.begin(ATTRIBUTES.len(), text.len() as u32);
@@ -508,7 +556,8 @@ mod tests {
             let words: Vec<&str> = text.split_whitespace().collect();
             let (hits, overlap, count) = found(&index, &text);
             let (mut best, mut with) = (0.0f64, 0);
-            for (i, item) in items.iter().enumerate() {
+            for item in &items {
+                let i = items.iter().position(|first| first == item).unwrap();
                 let own: Vec<&str> = item.split_whitespace().collect();
                 let n = n.min(own.len());
                 if n < LEAST && own.len() < index.beginnings.words {

@@ -9,7 +9,7 @@
 use memchr::memmem;
 
 use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, spans};
-use crate::read::row::text_field;
+use crate::read::field;
 
 static ATTRIBUTES: [Attribute; 13] = [
     spans("cc_by", "Creative Commons Attribution"),
@@ -92,7 +92,7 @@ impl Tagger for Licence {
                 out.span(family(expression), from as u32..(from + expression.len()) as u32, 1.0);
             }
         }
-        let html = text_field(document.metadata, "html");
+        let html = field::text(document.metadata, "html");
         let html = html.as_deref().unwrap_or("").as_bytes();
         let mut count = 0;
         for start in memmem::find_iter(html, b"://creativecommons.org/") {

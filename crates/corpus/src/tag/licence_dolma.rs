@@ -14,7 +14,7 @@
 use memchr::{memchr, memchr2, memmem};
 
 use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, spans, value};
-use crate::read::row::text_field;
+use crate::read::field;
 
 static ATTRIBUTES: [Attribute; 12] = [
     spans("cc_by", "Attribution"),
@@ -48,7 +48,7 @@ struct Licence;
 
 impl Tagger for Licence {
     fn tag(&self, document: &Document, _: &mut Scratch, out: &mut Tags) {
-        let Some(html) = text_field(document.metadata, "html") else { return };
+        let Some(html) = field::text(document.metadata, "html") else { return };
         let mut count = 0;
         for link in links(html.as_bytes()) {
             count += 1;

@@ -81,7 +81,7 @@ static ATTRIBUTES: [Attribute; 24] = [
 pub(super) static KIND: Kind = Kind {
     name: "pii",
     aliases: &[],
-    version: 2,
+    version: 3,
     about: "Personal data and secrets, verified: e-mail, phone, IP, MAC, IBAN, card, keys, passwords.",
     attributes: &ATTRIBUTES,
     make: |params| {

@@ -10,10 +10,9 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use serde_json::{Map, Value};
-
 use super::{Attribute, Document, Kind, Params, Scratch, Tagger, Tags, flag};
 use crate::error::Result;
+use crate::read::field;
 
 static ATTRIBUTES: [Attribute; 2] = [
     flag("blocked_domain", "the host, or a domain that it belongs to, is listed"),
@@ -23,7 +22,7 @@ static ATTRIBUTES: [Attribute; 2] = [
 pub(super) static KIND: Kind = Kind {
     name: "url",
     aliases: &[],
-    version: 1,
+    version: 2,
     about: "Block lists: `list` names a file of hosts and URLs, `key` the text of the metadata (`url`).",
     attributes: &ATTRIBUTES,
     make: |params| Ok(Box::new(Blocked::new(params)?)),
@@ -32,6 +31,8 @@ pub(super) static KIND: Kind = Kind {
 struct Blocked {
     key: String,
     hosts: HashSet<String>,
+    /// Bytes of the longest of them.
+    longest: usize,
     urls: HashSet<String>,
 }
 
@@ -65,7 +66,7 @@ impl Blocked {
             .file("list")?
             .ok_or_else(|| params.wrong("list", "it is needed: a file of hosts and URLs"))?;
         let key = params.text("key")?.unwrap_or("url").to_string();
-        let mut found = Blocked { key, hosts: HashSet::new(), urls: HashSet::new() };
+        let mut found = Blocked { key, hosts: HashSet::new(), longest: 0, urls: HashSet::new() };
         for (number, line) in list.lines().enumerate() {
             if !found.line(line.trim()) {
                 return Err(params.wrong(
@@ -115,7 +116,10 @@ impl Blocked {
             return false;
         }
         match path.as_str() {
-            "" => self.hosts.insert(host),
+            "" => {
+                self.longest = self.longest.max(host.len());
+                self.hosts.insert(host)
+            }
             path => self.urls.insert(format!("{host}{path}")),
         };
         true
@@ -124,12 +128,13 @@ impl Blocked {
 
 impl Tagger for Blocked {
     fn tag(&self, document: &Document, _: &mut Scratch, out: &mut Tags) {
-        let Ok(metadata) = serde_json::from_str::<Map<String, Value>>(document.metadata) else { return };
-        let Some(url) = metadata.get(&self.key).and_then(Value::as_str) else { return };
-        let (host, path) = parts(url);
+        let Some(url) = field::text(document.metadata, &self.key) else { return };
+        let (host, path) = parts(&url);
         let parents =
             std::iter::successors(Some(host.as_str()), |host| host.split_once('.').map(|(_, parent)| parent));
-        if parents.filter(|parent| !parent.is_empty()).any(|parent| self.hosts.contains(parent)) {
+        // What is longer than all that are listed is not looked up: a name may be as long as a document.
+        let mut parents = parents.filter(|parent| (1..=self.longest).contains(&parent.len()));
+        if parents.any(|parent| self.hosts.contains(parent)) {
             out.value(0, 1.0);
         }
         if self.urls.contains(&format!("{host}{path}")) {
@@ -158,6 +163,22 @@ mod tests {
         let mut out = Tags::default();
         set.tag("x", metadata, &mut Default::default(), &mut Scratch::default(), &mut out);
         [0, 1].map(|slot| !out.spans(slot).is_empty())
+    }
+
+    #[test]
+    fn other_fields_have_no_say_and_names_of_any_length_take_linear_time() {
+        let set = set("bad.org\n", None).unwrap();
+        let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+        for other in ["1e999", &deep, r#""\ud83d""#] {
+            let metadata = format!(r#"{{"n":{other},"url":"http://bad.org/x","\ud800":{other}}}"#);
+            assert_eq!(marks(&set, &metadata), [true, false], "{other}");
+        }
+        assert_eq!(marks(&set, r#"{"url":"http://good.org","url":"http://bad.org"}"#), [true, false]);
+        assert_eq!(marks(&set, r#"{"url":"http://bad.org","url":"http://good.org"}"#), [false, false]);
+        for end in ["bad.org", "good.org"] {
+            let long = format!(r#"{{"url":"http://{}{end}/"}}"#, "a.".repeat(2_000_000));
+            assert_eq!(marks(&set, &long), [end == "bad.org", false]);
+        }
     }
 
     #[test]

@@ -11,6 +11,9 @@ use super::record::Fields;
 /// Bytes of the status line and headers at most.
 const HEADER: usize = 1 << 20;
 
+/// Encodings of a body at most, as curl has it.
+const CODINGS: usize = 5;
+
 /// Why a block is no readable answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unreadable {
@@ -23,6 +26,11 @@ pub enum Unreadable {
     Encoding {
         /// Its name in lower case.
         name: String,
+    },
+    /// More encodings, one in another, than anybody sends; each may unpack to the limit.
+    Nested {
+        /// How many.
+        encodings: usize,
     },
     /// The body unpacks to more than the limit.
     TooLarge {
@@ -41,6 +49,9 @@ impl std::fmt::Display for Unreadable {
         match self {
             Unreadable::NotHttp { found } => write!(f, "expected `HTTP/1.1 200 OK`, found `{found}`"),
             Unreadable::Encoding { name } => write!(f, "the encoding `{name}` is not supported"),
+            Unreadable::Nested { encodings } => {
+                write!(f, "{encodings} encodings, one in another; at most {CODINGS} are undone")
+            }
             Unreadable::TooLarge { limit } => write!(f, "the body unpacks to more than {limit} bytes"),
             Unreadable::Damaged { reason } => write!(f, "the body does not unpack: {reason}"),
         }
@@ -88,8 +99,12 @@ impl Response {
         }
         let codings = list(&headers, "Content-Encoding");
         let packed_transfer = transfer.into_iter().filter(|name| name != "chunked");
+        let all: Vec<String> = codings.into_iter().chain(packed_transfer).collect();
+        if all.len() > CODINGS {
+            return Err(Unreadable::Nested { encodings: all.len() });
+        }
         // The last coding was applied last; a coded transfer lies around it all.
-        for coding in codings.into_iter().chain(packed_transfer).rev() {
+        for coding in all.into_iter().rev() {
             let (unpacked, whole) = undo(&coding, body, max_bytes)?;
             body = unpacked;
             complete &= whole;
@@ -292,6 +307,18 @@ mod tests {
             "expected `HTTP/1.1 200 OK`, found `GET / HTTP/1.1`"
         );
         assert_eq!(why(Response::parse(b"", 9)), "expected `HTTP/1.1 200 OK`, found ``");
+        let nested = |n: usize| {
+            let body = (0..n).fold(b"text".to_vec(), |body, _| gzip(&body));
+            answer(
+                &format!(
+                    "Content-Encoding: {}\r\nTransfer-Encoding: gzip\r\n",
+                    vec!["gzip"; n - 1].join(",")
+                ),
+                &body,
+            )
+        };
+        assert_eq!(nested(5).unwrap().body, b"text");
+        assert_eq!(why(nested(6)), "6 encodings, one in another; at most 5 are undone");
         // A megabyte and one byte of zeros from one kilobyte.
         let bomb = gzip(&vec![0; (1 << 20) + 1]);
         assert_eq!(

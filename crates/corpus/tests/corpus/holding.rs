@@ -93,7 +93,7 @@ fn every_hit_is_reported_and_contaminated_documents_are_left_out() {
             hits[0],
             json!({
                 "file": "c/documents/a.jsonl.gz", "line": 2, "id": "shared", "source": "s", "set": "first", "item": 1,
-                "item_id": 7, "kind": "ngrams", "start": 2, "end": 36, "overlap": 1.0,
+                "item_id": 7, "items_alike": 1, "kind": "ngrams", "start": 2, "end": 36, "overlap": 1.0,
                 "text": "ONE two three, four five six seven", "cut": false,
             })
         );
@@ -116,6 +116,32 @@ fn every_hit_is_reported_and_contaminated_documents_are_left_out() {
         assert_eq!(again, Decontaminated { skipped: 2, ..found });
         assert_eq!(rows(&options.report), hits);
     }
+}
+
+#[test]
+fn items_with_the_same_text_are_reported_once_and_counted_all() {
+    let dir = folder();
+    let asked = |id: u32, text: &str| format!("{}\n", json!({"id": id, "question": text}));
+    let question = "What is the capital of France?";
+    let all = asked(1, "Too short?")
+        + &asked(2, question)
+        + &asked(3, question)
+        + &asked(4, &format!(" {question}\n"));
+    std::fs::write(dir.path().join("sets/second.jsonl"), all).unwrap();
+    let options = options(dir.path());
+    let found = run(dir.path(), &options, 2);
+    let set = &found.sets[1];
+    assert_eq!((set.items, set.items_short, set.items_hit, set.items_whole), (4, 1, 3, 3));
+    // By n-grams and whole, in two documents.
+    assert_eq!((set.documents, set.hits), (2, 4));
+    let hits = rows(&options.report);
+    let of_set: Vec<&Value> = hits.iter().filter(|hit| hit["set"] == "second").collect();
+    assert_eq!(of_set.len(), 4);
+    for hit in of_set {
+        assert_eq!((&hit["item"], &hit["item_id"], &hit["items_alike"]), (&json!(2), &json!(2), &json!(3)));
+    }
+    let attributes = rows(&dir.path().join("c/attributes/eval/b.jsonl.gz"));
+    assert_eq!(attributes[0]["attributes"]["eval__second__items"], json!([[0, 33, 3.0]]));
 }
 
 #[test]

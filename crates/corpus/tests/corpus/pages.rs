@@ -315,6 +315,29 @@ fn texts_of_tables_that_are_not_utf8_are_treated_as_the_recipe_says() {
     }
 }
 
+#[test]
+fn rows_of_tables_without_text_are_treated_as_the_recipe_says() {
+    let schema = "message m { required binary id (UTF8); optional binary text (UTF8); }";
+    let schema = parse_message_type(schema).unwrap().into();
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, Default::default()).unwrap();
+    let mut rows = writer.next_row_group().unwrap();
+    for (values, defined) in [(&["a", "b", "c"][..], None), (&["one", "three"], Some(&[1i16, 0, 1][..]))] {
+        let mut column = rows.next_column().unwrap().unwrap();
+        let values: Vec<_> = values.iter().copied().map(ByteArray::from).collect();
+        column.typed::<ByteArrayType>().write_batch(&values, defined, None).unwrap();
+        column.close().unwrap();
+    }
+    rows.close().unwrap();
+    let file = writer.into_inner().unwrap();
+    let (message, hint) = fault(&[("x.parquet", &file)], &config("auto", "x.parquet", ""));
+    assert_eq!(message, "`x.parquet`, row 2: the row has no text field `text`");
+    assert!(hint.contains("text_field") && hint.contains("missing_text"), "{hint}");
+    let dir = project(&[("x.parquet", &file)]);
+    let corpus = build(dir.path(), &config("auto", "x.parquet", "missing_text = \"drop\""));
+    assert_eq!(texts(&corpus), ["one", "three"]);
+    assert_eq!(names(&corpus)[1], ("b".to_string(), "missing_text".to_string()));
+}
+
 /// The record at a place of a file, found by that place alone.
 fn at(file: &[u8], span: Span) -> Box<Record> {
     let start = span.offset as usize;

@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use crate::dolma::row::Row;
 use crate::error::{Error, Place, Result};
-use crate::read::attribute_row::{Entries, shown};
+use crate::read::attribute_row::shown;
+use crate::read::field;
+use serde::Deserialize;
 
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -28,8 +27,7 @@ pub(super) fn value<'a>(
     };
     for name in path_left.split('.') {
         // What is no object has no fields.
-        let Ok(Entries(fields)) = serde_json::from_str::<Entries<&'a RawValue>>(at) else { return Ok(None) };
-        let Some((_, value)) = fields.into_iter().find(|(known, _)| known == name) else { return Ok(None) };
+        let Some(value) = field::written(at, name) else { return Ok(None) };
         at = value.get();
     }
     match at.as_bytes().first() {
@@ -73,6 +71,8 @@ mod tests {
         ] {
             assert_eq!(of(line, path).unwrap().as_deref(), found, "{path}");
         }
+        let twice = r#"{"id":"a","text":"x","metadata":{"u":1,"u":2},"id":"b"}"#;
+        assert_eq!(["id", "metadata.u"].map(|path| of(twice, path).unwrap().unwrap()), ["b", "2"]);
         let beside = r#"{"id":"a","text":"x","url":"u"}"#;
         assert_eq!(of(beside, "metadata.url").unwrap().as_deref(), Some("u"));
         for (path, shown) in [("list", "[1]"), ("metadata", "{\"url\""), ("metadata.a", "{\"b\":\"c\"}")] {

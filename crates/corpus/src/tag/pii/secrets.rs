@@ -67,8 +67,6 @@ impl Secrets {
 
     pub fn find(&self, bytes: &[u8], add: &mut impl FnMut(usize, usize, usize)) {
         let mut free = 0;
-        // Whether no PEM block ends behind here: looked for once.
-        let mut no_end = false;
         self.beginnings.each(bytes, |number, start, end| {
             let Some((beginning, verify)) = BEGINNINGS.get(number) else { return true };
             // Names may be in any case, the rest not.
@@ -76,11 +74,8 @@ impl Secrets {
             if start < free || !(any_case || &bytes[start..end] == beginning.as_bytes()) {
                 return true;
             }
-            let secret = if number == PEM_BEGINS {
-                pem(bytes, start, end, &mut no_end)
-            } else {
-                verify(bytes, start, end)
-            };
+            let secret =
+                if number == PEM_BEGINS { pem(bytes, start, end) } else { verify(bytes, start, end) };
             if let Some((attribute, start, end)) = secret.filter(|secret| secret.1 >= free) {
                 add(attribute, start, end);
                 free = end;
@@ -210,22 +205,20 @@ fn jwt(bytes: &[u8], start: usize, end: usize) -> Option<(usize, usize, usize)> 
     Some((JWT, start, to))
 }
 
-/// A PEM block of a private key (RFC 7468), to its end, or its first line if the text ends before.
-fn pem(bytes: &[u8], start: usize, end: usize, no_end: &mut bool) -> Option<(usize, usize, usize)> {
+/// A PEM block of a private key (RFC 7468) to the end with its own label, or its first line if there is none before the next
+/// block begins: who writes about keys names such a line alone.
+fn pem(bytes: &[u8], start: usize, end: usize) -> Option<(usize, usize, usize)> {
     let label = run(bytes, end, 48, |b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b' ');
     let line = end + label + 5;
-    if !bytes[end..end + label].windows(11).any(|w| w == b"PRIVATE KEY")
-        || bytes.get(end + label..line)? != b"-----"
-    {
+    let label = &bytes[end..end + label];
+    if !label.windows(11).any(|w| w == b"PRIVATE KEY") || bytes.get(line - 5..line)? != b"-----" {
         return None;
     }
-    const ENDS: &[u8] = b"-----END ";
-    let found = if *no_end { None } else { memmem::find(&bytes[line..], ENDS) };
-    *no_end |= found.is_none();
-    let Some(found) = found else { return Some((PEM, start, line)) };
-    let last = line + found + ENDS.len();
-    let last = last + run(bytes, last, 48, |b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b' ');
-    Some((PEM, start, last + run(bytes, last, 5, |b| b == b'-')))
+    let block = &bytes[line..];
+    let block = &block[..memmem::find(block, b"-----BEGIN ").unwrap_or(block.len())];
+    let last = [b"-----END ", label, b"-----"].concat();
+    let whole = memmem::find(block, &last).map_or(line, |at| line + at + last.len());
+    Some((PEM, start, whole))
 }
 
 /// The value that is assigned to the name that ends somewhere behind `end`: its place, and whether it stands in quotes.
@@ -385,6 +378,12 @@ mod tests {
         assert_eq!(one("secret_private_key", &format!("a\n{block}\nb")), Some(block));
         let cut = "-----BEGIN PRIVATE KEY-----\nMIIabc\n";
         assert_eq!(one("secret_private_key", cut), Some(&cut[..27]));
+        // A line that is only spoken of does not take what stands up to the end of another block.
+        let spoken = format!("-----BEGIN RSA PRIVATE KEY----- is how it begins\n{}", "prose ".repeat(99));
+        for end in ["-----END CERTIFICATE-----", "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----"]
+        {
+            assert_eq!(one("secret_private_key", &format!("{spoken}{end}")), Some(&spoken[..31]));
+        }
         assert_eq!(
             one("secret_private_key", "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----"),
             None
