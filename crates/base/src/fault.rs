@@ -3,12 +3,13 @@
 //! `REGIMEN_FAULT=WHAT@WHERE:N` makes the N-th passage (from 1) of a boundary fail. WHERE is `write` (every change
 //! of the file system made through [`crate::fs`]), `take` (every buffer that is taken for activations) or another name
 //! that a room passes to [`point`], such as `step`. WHAT is `kill` (the process dies as by `kill -9`), `full` (no space
-//! left, from then on), `readonly` (from then on) or `memory` (none left, from then on).
+//! left, from then on), `readonly` (from then on), `memory` (none left, from then on) or `slow` (50 ms each, from then on).
 //! Without the variable a passage costs one load.
 
 use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum What {
@@ -16,6 +17,7 @@ enum What {
     Full,
     ReadOnly,
     Memory,
+    Slow,
 }
 
 #[derive(Debug)]
@@ -34,6 +36,7 @@ fn parse(text: &str) -> Option<Plan> {
         "full" => What::Full,
         "readonly" => What::ReadOnly,
         "memory" => What::Memory,
+        "slow" => What::Slow,
         _ => return None,
     };
     Some(Plan { what, place: place.into(), at: at.parse().ok()?, passed: AtomicU64::new(0) })
@@ -62,6 +65,10 @@ fn strike(plan: &Plan) -> io::Result<()> {
         What::Full if passage >= plan.at => Err(io::ErrorKind::StorageFull.into()),
         What::ReadOnly if passage >= plan.at => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
         What::Memory if passage >= plan.at => Err(io::ErrorKind::OutOfMemory.into()),
+        What::Slow if passage >= plan.at => {
+            std::thread::sleep(Duration::from_millis(50));
+            Ok(())
+        }
         _ => Ok(()),
     }
 }
@@ -76,6 +83,7 @@ mod tests {
         assert!(strike(&plan).is_ok());
         assert_eq!(strike(&plan).unwrap_err().kind(), io::ErrorKind::StorageFull);
         assert_eq!(strike(&plan).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert!(strike(&parse("slow@step:1").unwrap()).is_ok());
         assert!(parse("burn@write:2").is_none() && parse("full@write").is_none());
     }
 }

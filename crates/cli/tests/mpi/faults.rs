@@ -131,14 +131,15 @@ fn without_process_0_the_others_say_so_and_end() {
 #[test]
 fn ctrl_c_and_sigterm_stop_all_behind_the_same_step() {
     let Some(mpirun) = Mpirun::find() else { return };
-    // Open MPI passes a signal on when the time of `launch::KILL_AFTER` has passed, and until then the training goes on.
-    let longer = [LONG, &["--set", "base.steps=20000"]].concat();
-    let whole = whole(&mpirun, &longer);
+    let whole = whole(&mpirun, LONG);
     let project = Project::before_base();
     // To the launcher, as by Ctrl-C or a batch system; and to one process alone.
     let mut reached = 0;
     for (signal, to) in [(Signal::INT, None), (Signal::TERM, None), (Signal::TERM, Some(1))] {
-        let child = mpirun.command(&project, &[&[], &[]], &longer).spawn().unwrap();
+        // Open MPI passes a signal on when the time of `launch::KILL_AFTER` has passed, and until then the training goes on: all
+        // its steps are to take longer than that.
+        let mut command = mpirun.command(&project, &[&[], &[]], LONG);
+        let child = command.env("REGIMEN_FAULT", "slow@step:1").spawn().unwrap();
         until_step(&project, reached + 5);
         let process = to.map_or(child.id() as i32, |rank| process(child.id(), rank).unwrap());
         kill(process, signal);
@@ -146,10 +147,10 @@ fn ctrl_c_and_sigterm_stop_all_behind_the_same_step() {
         assert!(!matches!(done.code, Some(0) | None), "{:?}\n{}", done.code, done.stderr);
         assert!(done.stderr.contains("interrupted\nhint: continue with"), "{}", done.stderr);
         assert!(!done.stderr.contains("error:"), "{}", done.stderr);
-        reached = partial(&project, 20_000);
+        reached = partial(&project, 400);
         assert_eq!(project.steps("base"), (1..=reached).collect::<Vec<_>>());
     }
-    mpirun.run(&project, 2, &longer).fine();
+    mpirun.run(&project, 2, LONG).fine();
     assert_eq!(payload(&project), whole);
     assert_eq!(manifest(&project, "pretrain")["bit_exact"], true);
 }
