@@ -109,13 +109,13 @@ impl Plan {
         let made = detached(py, |cancel| {
             let mut made = Vec::new();
             for batch in &batches.batches {
-                let contents = match column(batch, "bytes")? {
-                    // A column of lengths, as `files` has it, holds no content.
-                    Some(column) if column.is_integer() => None,
-                    None => column(batch, "contents")?,
-                    some => some,
+                // A column of lengths, as `files` has it, holds no content.
+                let bytes = column(batch, "bytes")?.filter(|column| !column.is_integer());
+                let (contents, name) = match bytes {
+                    Some(bytes) => (Some(bytes), "bytes"),
+                    None => (column(batch, "contents")?, "contents"),
                 };
-                let contents = contents.as_ref().map(|column| column.bytes("bytes")).transpose()?;
+                let contents = contents.as_ref().map(|column| column.bytes(name)).transpose()?;
                 let mut wanted: Vec<(usize, Option<&[u8]>)> = Vec::new();
                 for (row, numbers) in self.wanted(batch)?.into_iter().enumerate() {
                     let bytes = contents.as_ref().and_then(|bytes| bytes(row));
@@ -194,12 +194,14 @@ impl Plan {
         let paths = paths.texts("path")?;
         (0..batch.num_rows())
             .map(|row| {
-                let path = paths(row).unwrap_or_default();
+                let path = paths(row).filter(|path| !path.is_empty()).ok_or_else(|| {
+                    raise(format!("row {row}: there is no path"), "give rows of `files`".to_string())
+                })?;
                 let full = std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
                 let means = |file: &&PlannedFile| {
                     // Some engines leave the scheme of a URL out.
-                    let bare = file.path.split_once("://").map_or("", |(_, bare)| bare);
-                    file.path == path || file.full == full || file.full == Path::new(path) || bare == path
+                    let bare = file.path.split_once("://").is_some_and(|(_, bare)| bare == path);
+                    file.path == path || file.full == full || file.full == Path::new(path) || bare
                 };
                 let found: Vec<usize> = self.files.iter().filter(means).map(|file| file.number).collect();
                 match found.is_empty() {

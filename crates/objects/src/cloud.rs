@@ -52,7 +52,9 @@ impl Cloud {
         if host.is_empty() {
             return Err(Error::Scheme { url: url.into() });
         }
-        let base = format!("{scheme}://{host}");
+        // A web server is asked for its folder as it is written, which may be percent-encoded.
+        let web = scheme.starts_with("http");
+        let (base, prefix) = if web { (url.into(), "") } else { (format!("{scheme}://{host}"), prefix) };
         let first = Duration::from_millis(retries.wait.max(1));
         let retry = RetryConfig {
             backoff: BackoffConfig {
@@ -218,8 +220,10 @@ impl Cloud {
         // Tags in quotation marks are ETags; others are times, which no server compares.
         let tag = entry.tag.starts_with('"').then(|| entry.tag.clone());
         let piece = |start: u64| {
-            let range = GetRange::Bounded(start..(start + PIECE).min(entry.bytes));
-            let options = GetOptions { if_match: tag.clone(), range: Some(range), ..GetOptions::default() };
+            // One piece is the whole object: not every web server gives ranges.
+            let range =
+                (entry.bytes > PIECE).then(|| GetRange::Bounded(start..(start + PIECE).min(entry.bytes)));
+            let options = GetOptions { if_match: tag.clone(), range, ..GetOptions::default() };
             async { self.store.get_opts(&name, options).await?.bytes().await }
         };
         let mut pieces = futures_util::stream::iter(starts.map(piece)).buffered(AT_ONCE);

@@ -147,11 +147,16 @@ fn of_many_writers_one_is_first() {
 #[test]
 fn a_web_server_gives_single_files() {
     let web = Web::start(b"over http\n");
-    let (store, found) = sources(&format!("{}/data/a.txt", web.url)).unwrap();
-    assert_eq!((found[0].name.as_str(), found[0].bytes), ("data/a.txt", 10));
     let dir = tempfile::tempdir().unwrap();
-    store.fetch(&found[0], &dir.path().join("a"), &mut |_| ()).unwrap();
-    assert_eq!(std::fs::read(dir.path().join("a")).unwrap(), b"over http\n");
+    for (path, name) in [("data/a.txt", "a.txt"), ("refs%2Fx/a%20b.txt", "a b.txt"), ("a.txt", "a.txt")] {
+        let (store, found) = sources(&format!("{}/{path}", web.url)).unwrap();
+        assert_eq!((found[0].name.as_str(), found[0].bytes), (name, 10));
+        store.fetch(&found[0], &dir.path().join("a"), &mut |_| ()).unwrap();
+        assert_eq!(std::fs::read(dir.path().join("a")).unwrap(), b"over http\n");
+        // It is asked for as it is written.
+        let asked = web.asked.lock().unwrap();
+        assert!(asked.iter().rev().take(2).all(|asked| asked == &format!("/{path}")), "{asked:?}");
+    }
 }
 
 /// A server that is always busy, and counts.
@@ -172,26 +177,20 @@ impl Down {
     }
 }
 
-/// A web server with one file.
+/// A web server with one file, which gives no ranges, and what it was asked for.
 struct Web {
     url: String,
+    asked: std::sync::Arc<std::sync::Mutex<Vec<String>>>,
 }
 
 impl Web {
     fn start(body: &'static [u8]) -> Web {
+        let asked = std::sync::Arc::<std::sync::Mutex<Vec<String>>>::default();
+        let all = std::sync::Arc::clone(&asked);
         let url = serve(move |request| {
-            let range = request
-                .lines()
-                .find_map(|line| line.to_ascii_lowercase().strip_prefix("range: bytes=").map(String::from));
-            let (status, more) = match range {
-                Some(_) => (
-                    "206 Partial Content",
-                    format!("Content-Range: bytes 0-{}/{}\r\n", body.len() - 1, body.len()),
-                ),
-                None => ("200 OK", String::new()),
-            };
+            all.lock().unwrap().push(request.split(' ').nth(1).unwrap_or_default().into());
             let head = format!(
-                "HTTP/1.1 {status}\r\nContent-Length: {}\r\nLast-Modified: Thu, 26 Nov 2026 10:00:00 GMT\r\nETag: \"abc\"\r\n{more}Connection: close\r\n\r\n",
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nLast-Modified: Thu, 26 Nov 2026 10:00:00 GMT\r\nETag: \"abc\"\r\nConnection: close\r\n\r\n",
                 body.len()
             );
             let mut answer = head.into_bytes();
@@ -200,7 +199,7 @@ impl Web {
             }
             answer
         });
-        Web { url }
+        Web { url, asked }
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Page {
     pub language: Option<String>,
     /// Where a link with `rel=license` points to.
     pub licence: Option<String>,
+    /// Whether the page has more elements than are looked at (a million, or one in 8 bytes): what stands behind them is left out.
+    pub cut: bool,
 }
 
 /// The main text of a page and what the page says of itself.
@@ -64,7 +66,7 @@ pub fn extract(page: &str, options: Options) -> Page {
         writer.write(tree::ROOT);
         text.0 = writer.finish();
     }
-    Page { text: text.0, ..head::read(&tree) }
+    Page { text: text.0, cut: tree.cut, ..head::read(&tree) }
 }
 
 /// Bytes of what is hardly a text.

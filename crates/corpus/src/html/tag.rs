@@ -18,7 +18,7 @@ macro_rules! tags {
         impl Tag {
             /// By its name, in any case of letters.
             pub fn of_name(name: &[u8]) -> Tag {
-                let mut lower = [0u8; 10];
+                let mut lower = [0u8; 14];
                 let Some(lower) = lower.get_mut(..name.len()) else { return Tag::Other };
                 lower.copy_from_slice(name);
                 lower.make_ascii_lowercase();
@@ -35,15 +35,16 @@ macro_rules! tags {
 }
 
 tags! {
-    A b"a" Abbr b"abbr" Address b"address" Area b"area" Article b"article" Aside b"aside" Audio b"audio" B b"b"
+    A b"a" Abbr b"abbr" Address b"address" AnnotationXml b"annotation-xml" Area b"area" Article b"article" Aside b"aside" Audio b"audio" B b"b"
     Base b"base" Blockquote b"blockquote" Body b"body" Br b"br" Button b"button" Canvas b"canvas"
-    Caption b"caption" Center b"center" Cite b"cite" Code b"code" Col b"col" Colgroup b"colgroup" Dd b"dd" Del b"del"
+    Caption b"caption" Center b"center" Cite b"cite" Code b"code" Col b"col" Colgroup b"colgroup" Dd b"dd" Del b"del" Desc b"desc"
     Details b"details" Dialog b"dialog" Dir b"dir" Div b"div" Dl b"dl" Dt b"dt" Em b"em" Embed b"embed"
-    Fieldset b"fieldset" Figcaption b"figcaption" Figure b"figure" Font b"font" Footer b"footer" Form b"form"
+    Fieldset b"fieldset" Figcaption b"figcaption" Figure b"figure" Font b"font" Footer b"footer"
+    ForeignObject b"foreignobject" Form b"form"
     Frame b"frame" Frameset b"frameset" H1 b"h1" H2 b"h2" H3 b"h3" H4 b"h4" H5 b"h5" H6 b"h6" Head b"head"
     Header b"header" Hgroup b"hgroup" Hr b"hr" Html b"html" I b"i" Iframe b"iframe" Img b"img" Input b"input"
     Label b"label" Legend b"legend" Li b"li" Link b"link" Listing b"listing" Main b"main" Map b"map" Mark b"mark"
-    Math b"math" Menu b"menu" Meta b"meta" Nav b"nav" Nobr b"nobr" Noembed b"noembed" Noframes b"noframes"
+    Math b"math" Menu b"menu" Meta b"meta" Mi b"mi" Mn b"mn" Mo b"mo" Ms b"ms" Mtext b"mtext" Nav b"nav" Nobr b"nobr" Noembed b"noembed" Noframes b"noframes"
     Noscript b"noscript" Object b"object" Ol b"ol" Optgroup b"optgroup" Option b"option" P b"p" Param b"param"
     Picture b"picture" Plaintext b"plaintext" Pre b"pre" Progress b"progress" Q b"q" Rp b"rp" Rt b"rt" Ruby b"ruby"
     S b"s" Samp b"samp" Script b"script" Search b"search" Section b"section" Select b"select" Small b"small"
@@ -74,6 +75,57 @@ impl Tag {
                 | Wbr
                 | Frame
         )
+    }
+
+    /// In `svg` or `math` it holds HTML (its integration points).
+    pub fn holds_html(self) -> bool {
+        use Tag::*;
+        matches!(self, ForeignObject | Desc | Title | Mi | Mn | Mo | Ms | Mtext | AnnotationXml)
+    }
+
+    /// Its start ends `svg` and `math` around it (HTML section 13.2.6.5).
+    pub fn ends_foreign(self) -> bool {
+        use Tag::*;
+        self.is_heading()
+            || matches!(
+                self,
+                B | Blockquote
+                    | Body
+                    | Br
+                    | Center
+                    | Code
+                    | Dd
+                    | Div
+                    | Dl
+                    | Dt
+                    | Em
+                    | Embed
+                    | Head
+                    | Hr
+                    | I
+                    | Img
+                    | Li
+                    | Listing
+                    | Menu
+                    | Meta
+                    | Nobr
+                    | Ol
+                    | P
+                    | Pre
+                    | Ruby
+                    | S
+                    | Small
+                    | Span
+                    | Strike
+                    | Strong
+                    | Sub
+                    | Sup
+                    | Table
+                    | Tt
+                    | U
+                    | Ul
+                    | Var
+            )
     }
 
     /// May stand in the head of a page.

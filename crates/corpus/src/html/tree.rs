@@ -10,6 +10,8 @@ use super::token::{Token, Tokens};
 
 /// Elements within elements at most; what is deeper is put beside the deepest, as browsers do.
 const DEPTH: usize = 512;
+/// Nodes of a page at most, or of a large one, one in 8 bytes: each takes some 100 bytes while the text is found.
+const NODES: usize = 1 << 20;
 /// The node that holds all.
 pub(super) const ROOT: u32 = 0;
 
@@ -27,6 +29,8 @@ pub(super) struct Node {
 pub(super) struct Tree<'a> {
     pub page: &'a str,
     pub nodes: Vec<Node>,
+    /// Whether it ends before the page does, at the most nodes that it may have.
+    pub cut: bool,
 }
 
 impl<'a> Tree<'a> {
@@ -46,7 +50,12 @@ impl<'a> Tree<'a> {
         };
         builder.nodes.push(root);
         let mut tokens = Tokens::new(page);
+        let (most, mut cut) = (NODES.max(page.len() / 8), false);
         while let Some(token) = tokens.next() {
+            if builder.nodes.len() >= most {
+                cut = true;
+                break;
+            }
             match token {
                 Token::Start { tag, attributes, closed } => builder.start(tag, narrow(&attributes), closed),
                 Token::End(tag) => builder.end(tag),
@@ -62,7 +71,7 @@ impl<'a> Tree<'a> {
         }
         builder.pop_to(0);
         builder.nodes[0].end = builder.nodes.len() as u32;
-        Tree { page, nodes: builder.nodes }
+        Tree { page, nodes: builder.nodes, cut }
     }
 
     /// The attributes of an element as they are written.
@@ -101,6 +110,9 @@ impl Builder {
 
     fn start(&mut self, tag: Tag, attributes: Range<u32>, closed: bool) {
         use Tag::*;
+        if self.foreign > 0 && tag.ends_foreign() {
+            self.end_foreign();
+        }
         if self.foreign == 0 {
             match tag {
                 // Their attributes may come late; the text in them is where it is.
@@ -170,8 +182,28 @@ impl Builder {
         }
     }
 
+    /// End `svg` and `math` with all in them, unless the innermost has an element open that holds HTML.
+    fn end_foreign(&mut self) {
+        let (mut left, mut outermost) = (self.foreign, None);
+        for (at, &(tag, _)) in self.stack.iter().enumerate().skip(1).rev() {
+            if left == 0 || tag.holds_html() {
+                break;
+            }
+            if matches!(tag, Tag::Svg | Tag::Math) {
+                outermost = Some(at);
+                left -= 1;
+            }
+        }
+        if let Some(at) = outermost {
+            self.pop_to(at);
+        }
+    }
+
     fn end(&mut self, tag: Tag) {
         use Tag::*;
+        if self.foreign > 0 && matches!(tag, P | Br) {
+            self.end_foreign();
+        }
         match tag {
             // Browsers take what follows as part of the body.
             Html | Body => {}
@@ -280,11 +312,33 @@ mod tests {
             ("<body><p>a</body></html>b", "body[p[ab]]"),
             ("<select><option>a<option>b</select>c", "select[option[a]option[b]]c"),
             ("<svg><path d=1 /><title>a</title></svg>b", "svg[other[]title[a]]b"),
+            ("<svg><path d=1><p>a<p>b", "svg[other[]]p[a]p[b]"),
+            ("<svg><g><svg><g><div>a", "svg[other[svg[other[]]]]div[a]"),
+            ("<svg><g></p>a", "svg[other[]]a"),
+            (
+                "<svg><foreignObject><div>a<b>b</div></foreignObject></svg>c",
+                "svg[foreignobject[div[ab[b]]]]c",
+            ),
+            (
+                "<svg><foreignObject><div><svg><g><p>a</div></foreignObject></svg>b",
+                "svg[foreignobject[div[svg[other[]]p[a]]]]b",
+            ),
+            ("<math><mi>x</mi><mtext><b>a</b></mtext><p>b", "math[mi[x]mtext[b[a]]]p[b]"),
             ("<html><head><title>a</title><body>b", "head[title[a]]body[b]"),
             ("<head><title>a</title><p>b", "head[title[a]]p[b]"),
         ] {
             assert_eq!(shape(page), expected, "{page}");
         }
+    }
+
+    #[test]
+    fn nodes_are_bounded() {
+        assert!(!Tree::parse(&"x<b>".repeat(NODES / 2 - 1)).cut);
+        let page = "x<b>".repeat(NODES);
+        let tree = Tree::parse(&page);
+        assert_eq!((tree.cut, tree.nodes.len(), tree.nodes[0].end), (true, NODES, NODES as u32));
+        // Of a large page as many as such pages have.
+        assert!(!Tree::parse(&"<p>so much text here</p>\n".repeat(NODES / 2)).cut);
     }
 
     #[test]

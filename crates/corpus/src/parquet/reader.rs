@@ -1,6 +1,6 @@
 //! The rows of a Parquet file.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
 use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row as Record};
-use parquet::schema::types::Type;
+use parquet::schema::types::{Type, TypePtr};
 use regimen_base::fs;
 use serde_json::{Map, Value};
 
 use super::columns::{as_bytes, names, packed, projection, retyped};
 use super::pages::{Checked, PageLimit};
 use super::source::{self, Shared, Source};
-use super::value::json;
+use super::value::{has_nanos, json};
 use crate::error::{Error, Result};
 
 /// Rows taken from the pages at a time.
@@ -102,6 +102,8 @@ pub struct Reader {
     projection: Type,
     /// The columns of the file that hold text, which come as bytes.
     texts: BTreeSet<String>,
+    /// The columns with nanoseconds in them, by their names.
+    nanos: BTreeMap<String, TypePtr>,
     /// Row groups still to be read, and the number of the first row of each.
     groups: VecDeque<(usize, u64)>,
     group: usize,
@@ -139,6 +141,8 @@ impl Reader {
         packed(&file, reader.metadata(), &projection)?;
         let (projection, texts) = as_bytes(projection);
         let page = Arc::new(PageLimit::new(options.max_page));
+        let columns = projection.get_fields().iter().filter(|column| has_nanos(column));
+        let nanos = columns.map(|column| (column.name().to_string(), Arc::clone(column))).collect();
         let mut reader = Reader {
             file,
             options,
@@ -147,6 +151,7 @@ impl Reader {
             reader,
             projection,
             texts,
+            nanos,
             groups: VecDeque::new(),
             group: 0,
             next: 0,
@@ -258,13 +263,14 @@ impl Reader {
                 text = self.text(number, field)?;
                 bytes = text.as_ref().map_or(0, |text| text.len() as u64);
             } else if self.options.id.as_ref() == Some(&name) {
-                id = match json(&field) {
+                id = match json(&field, None) {
                     Value::Null => None,
                     Value::String(id) => Some(id),
                     other => Some(other.to_string()),
                 };
             } else {
-                other.insert(name, json(&field));
+                let value = json(&field, self.nanos.get(&name).map(|column| &**column));
+                other.insert(name, value);
             }
         }
         if bytes > self.options.max_bytes {
@@ -492,6 +498,52 @@ mod tests {
         }
         group.close().unwrap();
         writer.into_inner().unwrap()
+    }
+
+    #[test]
+    fn nanoseconds_are_times() {
+        let schema = "message m { required binary text (UTF8); required int64 created (TIMESTAMP(NANOS,true));
+             required int64 clock (TIME(NANOS,true)); required int64 number;
+             required group list (LIST) { repeated group list { required int64 element (TIMESTAMP(NANOS,false)); } }
+             required group at { required int64 deep (TIMESTAMP(NANOS,true)); required int64 plain; }
+             required group by (MAP) { repeated group key_value {
+                 required binary key (UTF8); required int64 value (TIMESTAMP(NANOS,true)); } } }";
+        let schema = Arc::new(parse_message_type(schema).unwrap());
+        let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::default()).unwrap();
+        let mut group = writer.next_row_group().unwrap();
+        let mut text = |levels: Option<(&[i16], &[i16])>| {
+            let mut column = group.next_column().unwrap().unwrap();
+            let (definition, repetition) = levels.unzip();
+            column
+                .typed::<ByteArrayType>()
+                .write_batch(&[ByteArray::from("a")], definition, repetition)
+                .unwrap();
+            column.close().unwrap();
+        };
+        text(None);
+        let number = 1_700_000_000_123_456_789i64;
+        for (value, levels) in
+            [(number, 0), (999, 0), (number, 0), (number, 1), (number, 0), (number, 0), (0, 2), (number, 1)]
+        {
+            let mut column = group.next_column().unwrap().unwrap();
+            let levels: Option<(&[i16], &[i16])> = (levels > 0).then_some((&[1], &[0]));
+            let (definition, repetition) = levels.unzip();
+            let wrote = match value {
+                0 => column.typed::<ByteArrayType>().write_batch(&["k".into()], definition, repetition),
+                value => column.typed::<Int64Type>().write_batch(&[value], definition, repetition),
+            };
+            assert_eq!(wrote.unwrap(), 1);
+            column.close().unwrap();
+        }
+        group.close().unwrap();
+        let items = read(&writer.into_inner().unwrap(), Options { id: None, ..Options::default() }).unwrap();
+        let Item::Row(row) = &items[0] else { panic!("{items:?}") };
+        let time = "2023-11-14T22:13:20.123456789Z";
+        let expected = json!({
+            "created": time, "clock": "00:00:00.000000999", "number": number, "list": [time],
+            "at": {"deep": time, "plain": number}, "by": {"k": time},
+        });
+        assert_eq!(Value::Object(row.other.clone()), expected);
     }
 
     #[test]

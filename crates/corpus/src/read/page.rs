@@ -441,7 +441,7 @@ impl Raw {
             Body::Text(text, repaired) => Some((text, repaired)),
             // An answer that is still packed is none: see `unpack`.
             Body::None | Body::Http(_) | Body::Wat(_) | Body::Code(_) => None,
-            Body::Html(bytes, charset) => Some(self.page(&bytes, charset.as_deref())),
+            Body::Html(bytes, charset) => self.page(&bytes, charset.as_deref()),
             Body::Answer(response) => {
                 self.metadata.insert("http_status".into(), response.status.into());
                 let media = response.media_type();
@@ -451,7 +451,7 @@ impl Raw {
                         Some((decoded.text, decoded.replaced))
                     }
                     Some("text/html" | "application/xhtml+xml") | None => {
-                        Some(self.page(&response.body, response.charset()))
+                        self.page(&response.body, response.charset())
                     }
                     Some(_) => None,
                 }
@@ -459,7 +459,7 @@ impl Raw {
         }
     }
 
-    fn page(&mut self, bytes: &[u8], charset: Option<&str>) -> (String, bool) {
+    fn page(&mut self, bytes: &[u8], charset: Option<&str>) -> Option<(String, bool)> {
         let decoded = html::decode(bytes, charset);
         let page = html::extract(&decoded.text, html::Options::default());
         for (key, value) in
@@ -469,7 +469,12 @@ impl Raw {
                 self.metadata.insert(key.into(), value.into());
             }
         }
-        (page.text, decoded.replaced)
+        if page.cut {
+            // Half of a page is not its main text.
+            self.metadata.insert("reason".into(), "more elements than a page may have".into());
+            return None;
+        }
+        Some((page.text, decoded.replaced))
     }
 }
 
@@ -477,6 +482,13 @@ impl Raw {
 mod tests {
     use super::*;
     use std::io::Write;
+
+    #[test]
+    fn a_page_of_nothing_but_elements_has_no_text() {
+        let mut raw = Raw::new(Body::Html(b"x<b>".repeat(1 << 20), None));
+        assert_eq!(raw.text(), Ok(None));
+        assert_eq!(raw.metadata["reason"], "more elements than a page may have");
+    }
 
     #[test]
     fn an_answer_that_becomes_long_waits_for_its_turn_or_is_refused() {
