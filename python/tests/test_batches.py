@@ -142,6 +142,9 @@ def test_a_plan_without_any_engine():
         fails(lambda: plan.first(pyarrow.table({"path": ["none"]})), "no file `none`")
         fails(lambda: plan.first(pyarrow.table({"file": [999]})), "999")
         fails(lambda: plan.first(pyarrow.table({"file": [0], "bytes": [b"x"]})), "1 bytes")
+        beside = files.slice(0, 1).append_column("contents", pyarrow.array([b"x"]))
+        fails(lambda: plan.first(beside), "1 bytes")
+        fails(lambda: plan.first(pyarrow.table({"path": pyarrow.array([None], pyarrow.string())})), "row 0", "no path")
 
         build = plan.gather(rows)
         assert build.rounds() == ["text", "near", "paragraphs"]
