@@ -250,6 +250,8 @@ impl Table {
             }
             if slot.seen.hash == seen.hash && same(slot.seen, seen) {
                 slot.count += count;
+                // The next one is compared with this one, so no place is read more than twice, however much white space it has.
+                slot.seen = seen;
                 return;
             }
             at = if at + 1 == self.slots.len() { 0 } else { at + 1 };
@@ -275,10 +277,28 @@ fn hash(word: &str, lower: bool) -> u64 {
     hash64(lower.as_bytes(), 0)
 }
 
-/// The words from an offset of a document on. The text was checked when it was read.
+/// The words from an offset of a document on.
 fn from<'c>(corpus: &'c Corpus, seen: Seen, counting: &Counting) -> impl Iterator<Item = &'c str> + use<'c> {
-    let text = corpus.text(seen.ordinal).ok().flatten().unwrap_or_default();
-    text.get(seen.offset as usize..).unwrap_or_default().split_whitespace().take(counting.n)
+    let bytes = corpus.bytes(seen.ordinal).get(seen.offset as usize..).unwrap_or_default();
+    beginning(bytes, counting.n).split_whitespace().take(counting.n)
+}
+
+/// As much of a text as its first `n` words need, or all of it. The text was checked when it was read: checking all of it again for
+/// each n-gram would take quadratic time.
+fn beginning(bytes: &[u8], n: usize) -> &str {
+    let mut length = 64;
+    loop {
+        let some = &bytes[..length.min(bytes.len())];
+        let text = some.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        // A word is whole if white space follows it.
+        let last = text.split_whitespace().nth(n - 1);
+        let whole =
+            last.is_some_and(|word| word.as_bytes().as_ptr_range().end < text.as_bytes().as_ptr_range().end);
+        if whole || length >= bytes.len() {
+            return text;
+        }
+        length *= 2;
+    }
 }
 
 fn same(corpus: &Corpus, a: Seen, b: Seen, counting: &Counting) -> bool {
@@ -300,4 +320,27 @@ fn words(corpus: &Corpus, seen: Seen, counting: &Counting) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_first_words_are_those_of_the_whole_text(text in "[a ]{0,300}|([aé日𝒳]{0,30}[ \u{85}\u{3000}\n]{0,40}){0,12}", n in 1usize..9) {
+            let some = beginning(text.as_bytes(), n);
+            prop_assert!(text.starts_with(some));
+            prop_assert!(some.split_whitespace().take(n).eq(text.split_whitespace().take(n)));
+        }
+    }
+
+    #[test]
+    fn no_more_of_a_long_text_is_read_than_its_words_need() {
+        let text = "one two ".repeat(1 << 17);
+        assert_eq!((beginning(text.as_bytes(), 3).len(), beginning(text.as_bytes(), 16).len()), (64, 64));
+        assert_eq!(beginning(text.as_bytes(), 17).len(), 128);
+        assert_eq!((beginning(b"", 1), beginning(b"a\xff b", 2)), ("", "a"));
+    }
 }

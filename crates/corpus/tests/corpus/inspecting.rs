@@ -370,6 +370,23 @@ fn ngrams_are_counted_exactly_whatever_the_memory() {
     assert!(ngrams(&corpus, &Counting { n: 2, memory: 10, ..counting }).is_err());
 }
 
+#[test]
+fn ngrams_of_one_long_document_take_linear_time() {
+    // If all of the text were read for each n-gram, or the spaces once more, this would go on for half an hour.
+    let text = format!("a{}b {}", " ".repeat(1 << 20), "a B ".repeat(1 << 18));
+    let row = format!("{}\n", json!({"id": 1, "text": text}));
+    let dir = project(&[("in/a.jsonl", row.as_bytes())]);
+    let corpus = build(dir.path(), &plain("in", ""));
+    let count = |n, lower| {
+        let counted = ngrams(&corpus, &Counting { n, top: 9, min: 1, lower, memory: 1 << 20 }).unwrap();
+        (counted.total, counted.ngrams.into_iter().map(|g| (g.text, g.count)).collect::<Vec<_>>())
+    };
+    let all = 1 << 18;
+    assert_eq!(count(2, true), (2 * all + 1, vec![("a b".into(), all + 1), ("b a".into(), all)]));
+    let least = [("B a", all - 1), ("a b", 1), ("b a", 1)].map(|(text, count)| (text.to_string(), count));
+    assert_eq!(count(2, false), (2 * all + 1, [&[("a B".to_string(), all)], &least[..]].concat()));
+}
+
 fn unpack(path: &std::path::Path) -> Vec<serde_json::Value> {
     let mut text = String::new();
     let file = std::fs::File::open(path).unwrap();
