@@ -6,14 +6,14 @@
 //! some in the span, occurs in the corpus as a sequence of bytes, divided by the bytes of the corpus. Where OLMoTrace draws documents
 //! at random, the first ones in document order are given, so that an answer is always the same.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::cut::{Cut, sections, words};
+use super::cut::{Cut, sections};
 use super::index::{At, Index, Occurrences};
+use super::rank::least_probable;
 use super::spans::{Longest, maximal, outermost};
 use crate::edit::source_of;
 use crate::error::Result;
@@ -145,9 +145,7 @@ pub fn attribute(index: &Index, text: &str, wanted: &Wanted) -> Result<Attributi
         end = span.end;
     }
     let found = all.len();
-    let mut ranked: Vec<(f64, Range<usize>)> = rank(index, text, all)?;
-    ranked.truncate(wanted.top);
-    ranked.sort_by_key(|(_, span)| span.start);
+    let ranked = least_probable(index, text, wanted, all)?;
     let spans: Result<Vec<Span>> = ranked
         .into_par_iter()
         .map(|(log_probability, span)| {
@@ -174,37 +172,6 @@ pub fn attribute(index: &Index, text: &str, wanted: &Wanted) -> Result<Attributi
         }
     }
     Ok(Attribution { bytes: text.len(), covered, found, spans, passages })
-}
-
-/// Spans with their probabilities, the least probable first.
-fn rank(index: &Index, text: &str, spans: Vec<Range<usize>>) -> Result<Vec<(f64, Range<usize>)>> {
-    // Each word with the white space between it and the word before.
-    let pieces = |span: &Range<usize>| {
-        let mut from = span.start;
-        let each = words(&text[span.clone()]).map(|word| {
-            let end = span.start + word.end;
-            &text[std::mem::replace(&mut from, end)..end]
-        });
-        each.collect::<Vec<_>>()
-    };
-    let mut counts: HashMap<&str, u64> = HashMap::new();
-    for span in &spans {
-        counts.extend(pieces(span).into_iter().map(|piece| (piece, 0)));
-    }
-    let counted: Result<Vec<()>> = counts
-        .par_iter_mut()
-        .map(|(piece, count)| {
-            *count = index.occurrences(piece.as_bytes())?.count();
-            Ok(())
-        })
-        .collect();
-    counted?;
-    let bytes = index.bytes().max(1) as f64;
-    let probability = |piece: &str| (counts.get(piece).copied().unwrap_or(0).max(1) as f64 / bytes).ln();
-    let mut ranked: Vec<(f64, Range<usize>)> =
-        spans.into_iter().map(|span| (pieces(&span).into_iter().map(probability).sum(), span)).collect();
-    ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.start.cmp(&b.1.start)));
-    Ok(ranked)
 }
 
 fn documents(index: &Index, occurrences: &Occurrences, length: usize, most: usize) -> Result<Vec<Found>> {

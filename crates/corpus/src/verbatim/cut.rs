@@ -55,6 +55,12 @@ pub(crate) fn sections(text: &str, cut: Cut) -> Vec<Section> {
     }
 }
 
+/// Where the words end that spans are made of; of a span of any characters, those of the text.
+pub(crate) fn word_ends(text: &str, cut: Cut) -> Vec<usize> {
+    let cut = if cut == Cut::Chars { Cut::Words } else { cut };
+    sections(text, cut).into_iter().flat_map(|section| section.ends).collect()
+}
+
 fn words_of(text: &str, offset: usize) -> Section {
     let mut section = Section::default();
     for word in words(text) {

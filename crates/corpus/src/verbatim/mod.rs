@@ -12,6 +12,7 @@
 //! | [`index`] | searching: longest match, occurrences, documents |
 //! | [`cut`] | where a span may begin and end: characters, words, sentences |
 //! | [`spans`] | the maximal spans of a text |
+//! | [`rank`] | which spans are the least probable |
 //! | [`attribute`] | spans ranked by how improbable they are, with their documents |
 //! | [`holders`] | which documents share the longest stretches with a text |
 //!
@@ -35,6 +36,7 @@ mod holders;
 mod index;
 mod make;
 mod places;
+mod rank;
 mod spans;
 
 pub use attribute::{Attribution, Found, Passage, Span, Wanted, attribute};
