@@ -28,7 +28,7 @@ pub(crate) fn maximal(
     let Some(&last) = ends.last() else { return Ok(found) };
     let (mut at, mut reached) = (0, 0);
     while at < starts.len() {
-        let wanted = (starts[at] + least.max(1)).max(reached + 1);
+        let wanted = starts[at].saturating_add(least.max(1)).max(reached + 1);
         let Some(&end) = ends.get(ends.partition_point(|&end| end < wanted)) else { break };
         let before = starts.partition_point(|&start| start < end);
         let first = first_that_reaches(text, &starts[..before], at, end)?;
@@ -133,6 +133,15 @@ mod tests {
             }
             prop_assert_eq!(outermost(found), all(&naive, &starts, &ends, least));
         }
+    }
+
+    #[test]
+    fn no_span_has_more_bytes_than_there_can_be() {
+        let naive = Naive { text: b"abab", documents: vec![b"abab"], asked: Cell::new(0) };
+        for least in [5, usize::MAX - 1, usize::MAX] {
+            assert!(maximal(&naive, &[0, 1, 2, 3], &[1, 2, 3, 4], least).unwrap().is_empty());
+        }
+        assert_eq!(naive.asked.get(), 0);
     }
 
     #[test]

@@ -148,6 +148,18 @@ fn nothing_is_found_across_borders_or_in_an_empty_text() {
 }
 
 #[test]
+fn spans_of_more_bytes_than_the_text_has_are_none() {
+    let (dir, artifact) = corpus(&["one two three"]);
+    made(dir.path(), &artifact, shards_of(1000)).unwrap();
+    for least in [14, usize::MAX - 3, usize::MAX] {
+        for cut in [Cut::Chars, Cut::Words, Cut::Sentences] {
+            let found = attributed(dir.path(), &artifact, "one two three", &everything(cut, least));
+            assert_eq!((found.found, found.covered), (0, 0));
+        }
+    }
+}
+
+#[test]
 fn sentences_hold_spans_in_and_rare_words_come_first() {
     let texts = [
         "The cat sat here. A quokka slept there quietly there.",
