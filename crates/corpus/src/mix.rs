@@ -57,21 +57,15 @@ impl Mix {
 
     /// The fraction of each source that is wanted, from its weight and its bytes; at most `max_copies`.
     pub fn fractions(&self, sources: &[(f64, u64)]) -> Vec<f64> {
-        let shares: Vec<f64> = sources
-            .iter()
-            .map(
-                |&(weight, bytes)| {
-                    if bytes == 0 { 0.0 } else { weight * (bytes as f64).powf(1.0 / self.temperature) }
-                },
-            )
-            .collect();
+        let shares = self.shares(sources);
         let sum: f64 = shares.iter().sum();
         // Bytes of the whole for which a source would be taken whole.
-        let whole = sources.iter().zip(&shares).map(|(&(_, bytes), share)| bytes as f64 * sum / share);
+        let counts = sources.iter().zip(&shares).filter(|(source, _)| counts(source));
+        let whole = counts.map(|(&(_, bytes), share)| bytes as f64 * sum / share);
         let most = f64::from(self.max_copies);
         let budget = match self.budget_bytes {
             0 => {
-                let whole: Vec<f64> = whole.filter(|bytes| bytes.is_finite()).collect();
+                let whole: Vec<f64> = whole.collect();
                 let least = whole.iter().copied().fold(f64::INFINITY, f64::min);
                 (most * least).min(whole.into_iter().fold(0.0, f64::max))
             }
@@ -82,6 +76,40 @@ impl Mix {
         };
         sources.iter().zip(&shares).map(fraction).collect()
     }
+
+    /// w n^(1/T) of each source; of numbers that grow beyond bounds, their ratio to the greatest.
+    fn shares(&self, sources: &[(f64, u64)]) -> Vec<f64> {
+        let share = |source: &(f64, u64)| {
+            if counts(source) { source.0 * (source.1 as f64).powf(1.0 / self.temperature) } else { 0.0 }
+        };
+        let shares: Vec<f64> = sources.iter().map(share).collect();
+        // They are multiplied by so many bytes at most.
+        let reach = match self.budget_bytes {
+            0 => {
+                sources.iter().map(|&(_, bytes)| bytes as f64).fold(0.0, f64::max)
+                    * f64::from(self.max_copies)
+            }
+            bytes => bytes as f64,
+        };
+        if (shares.iter().sum::<f64>() * reach).is_finite() {
+            return shares;
+        }
+        let logarithms =
+            |source: &(f64, u64)| counts(source).then(|| (source.0.ln(), (source.1 as f64).ln()));
+        let logarithms: Vec<Option<(f64, f64)>> = sources.iter().map(logarithms).collect();
+        let greatest = |of: &dyn Fn(&(f64, f64)) -> f64| {
+            logarithms.iter().flatten().map(of).fold(f64::NEG_INFINITY, f64::max)
+        };
+        let (weight, bytes) = (greatest(&|of| of.0), greatest(&|of| of.1));
+        let power = |of: &(f64, f64)| (of.0 - weight) + (of.1 - bytes) / self.temperature;
+        let first = greatest(&power);
+        logarithms.iter().map(|of| of.as_ref().map_or(0.0, |of| (power(of) - first).exp())).collect()
+    }
+}
+
+/// Whether a source has any share.
+fn counts(&(weight, bytes): &(f64, u64)) -> bool {
+    weight != 0.0 && bytes != 0
 }
 
 /// How many steps the places of a [`Spread`] have.
@@ -222,6 +250,44 @@ mod tests {
         near(mix(1.0, 5000).fractions(&[(1.0, 100), (0.0, 900), (1.0, 0)]), &[1.0, 0.0, 0.0]);
         assert!(!mix(1.0, 0).wanted([1.0, 1.0]) && !mix(1.0, 0).wanted([]));
         assert!(mix(1.0, 0).wanted([1.0, 2.0]) && mix(2.0, 0).wanted([1.0]) && mix(1.0, 7).wanted([1.0]));
+    }
+
+    #[test]
+    fn shares_beyond_all_numbers_keep_the_budget_and_their_order() {
+        let near = |found: Vec<f64>, expected: &[f64]| {
+            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{found:?}");
+        };
+        let cold = |budget_bytes, max_copies| Mix { temperature: 0.01, budget_bytes, max_copies };
+        // (1e7)^100 is no number; 2^-100 is as good as nothing.
+        let (some, half) = (10_000_000, 5_000_000);
+        near(cold(1_000_000, 1).fractions(&[(1.0, some), (1.0, half)]), &[0.1, 0.0]);
+        near(cold(0, 1).fractions(&[(1.0, some), (1.0, half)]), &[1.0, 0.0]);
+        // Without a budget the first as often as it may be, for the second is never taken whole.
+        near(cold(0, 3).fractions(&[(1.0, some), (1.0, half)]), &[3.0, 0.0]);
+        near(cold(0, 3).fractions(&[(1.0, some), (1.0, 7), (0.0, some)]), &[3.0, 0.0, 0.0]);
+        near(cold(30_000_000, 4).fractions(&[(1.0, some), (1.0, half)]), &[3.0, 0.0]);
+        near(cold(1_000_000, 1).fractions(&[(1.0, half), (2.0, some), (2.0, some)]), &[0.0, 0.05, 0.05]);
+        near(
+            cold(1_000_000, 1).fractions(&[(1.0, half), (0.0, some), (3.0, half), (3.0, 0)]),
+            &[0.05, 0.0, 0.15, 0.0],
+        );
+        near(cold(1_000_000, 1).fractions(&[(0.0, some), (0.0, half)]), &[0.0, 0.0]);
+        for temperature in [f64::MIN_POSITIVE, 0.0001, 0.02, 0.023, 0.05] {
+            for budget in [1, 500_000, some] {
+                let found = mix(temperature, budget).fractions(&[(1.0, 9_000_000), (1.0, some), (1e100, 7)]);
+                let taken = found[0] * 9e6 + found[1] * some as f64 + found[2] * 7.0;
+                assert!(
+                    (taken - budget as f64).abs() < 7.5 && found[0] < found[1],
+                    "{temperature}: {found:?}"
+                );
+            }
+        }
+        // Weights whose sum, or product with the bytes, is no number.
+        near(mix(1.0, 100).fractions(&[(1e308, 100), (1e308, 100), (1e308, 100)]), &[1.0 / 3.0; 3]);
+        near(mix(1.0, 500).fractions(&[(1e308, 1000), (1.0, 1000)]), &[0.5, 0.0]);
+        near(mix(1.0, 0).fractions(&[(1e308, 1000), (0.5e308, 1000)]), &[1.0, 0.5]);
+        near(mix(1.0, u64::MAX).fractions(&[(1e290, 1000), (1e290, 1000)]), &[1.0, 1.0]);
+        near(mix(1.0, 1000).fractions(&[(1e304, 1000), (1e304, 1000)]), &[0.5, 0.5]);
     }
 
     #[test]
