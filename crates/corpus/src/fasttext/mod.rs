@@ -172,18 +172,23 @@ impl Model {
         predictions: &mut Vec<Prediction<'a>>,
     ) -> Result<()> {
         predictions.clear();
+        predictions.extend(self.best(scratch, text, k)?.iter().filter_map(|&(score, label)| {
+            let label = self.labels.get(label as usize)?;
+            Some(Prediction { label, probability: score.exp() })
+        }));
+        Ok(())
+    }
+
+    /// The logarithms of the `k` greatest probabilities, with the numbers of their labels.
+    fn best<'s>(&self, scratch: &'s mut Scratch, text: &[u8], k: usize) -> Result<&'s [Scored]> {
         if !self.hidden(scratch, text) {
-            return Ok(());
+            return Ok(&[]);
         }
         let Scratch { hidden, output, best, .. } = scratch;
         output.resize(self.labels.len(), 0.0);
         let found = self.loss.best(&self.bytes, &self.output, hidden, k, output, best);
         found.ok_or_else(|| self.no_number())?;
-        predictions.extend(best.iter().filter_map(|&(score, label)| {
-            let label = self.labels.get(label as usize)?;
-            Some(Prediction { label, probability: score.exp() })
-        }));
-        Ok(())
+        Ok(best)
     }
 
     /// The probability of one label, by its full name. Nothing if the model has no such label or knows nothing of the text.

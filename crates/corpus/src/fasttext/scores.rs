@@ -1,4 +1,7 @@
 //! How well a classifier tells labelled lines apart.
+//!
+//! The area under a label's curve needs the probabilities that all lines have of it, and lines times labels are many. So labels
+//! are taken in blocks, and what the model says of the lines is worked out again for each.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -38,11 +41,15 @@ pub struct LabelScores {
     pub auc: Option<f64>,
 }
 
-/// What the model says of one line.
-struct Judged {
-    has: Vec<bool>,
-    top: Option<usize>,
-    probabilities: Vec<f32>,
+/// Bytes that the probabilities of a block of labels take.
+const BLOCK: usize = 32 << 20;
+
+/// Which lines have which labels.
+struct Own {
+    /// The lines that have one.
+    lines: Vec<usize>,
+    /// Each label of a line, with the number of the line among those, rising.
+    labels: Vec<(usize, usize)>,
 }
 
 /// Score lines as [`super::train`] takes them; those without a label do not count. A line of which the model knows nothing has no
@@ -51,58 +58,82 @@ struct Judged {
 /// # Errors
 /// As [`Model::predict`].
 pub fn score<S: AsRef<str> + Sync>(model: &Model, lines: &[S]) -> Result<Scores> {
-    let numbers: HashMap<&str, usize> =
-        model.labels().iter().enumerate().map(|(i, label)| (&**label, i)).collect();
-    let judged: Vec<Option<Judged>> = lines
-        .par_iter()
-        .map_init(Scratch::default, |scratch, line| judge(model, &numbers, scratch, line.as_ref()))
-        .collect::<Result<_>>()?;
-    let judged: Vec<Judged> = judged.into_iter().flatten().collect();
-    let right = judged.iter().filter(|line| line.top.is_some_and(|top| line.has[top])).count();
-    let labels: Vec<_> = model.labels().iter().enumerate().collect();
-    let labels = labels.into_par_iter().map(|(number, label)| {
-        let label = label.strip_prefix("__label__").unwrap_or(label).to_string();
-        of_label(label, number, &judged)
-    });
-    let labels = labels.collect();
-    Ok(Scores { lines: judged.len() as u64, accuracy: ratio(right, judged.len()), labels })
+    score_within(model, lines, BLOCK)
 }
 
-/// None if the line has no label that the model knows.
-fn judge(
-    model: &Model,
-    numbers: &HashMap<&str, usize>,
-    scratch: &mut Scratch,
-    line: &str,
-) -> Result<Option<Judged>> {
-    let own: BTreeSet<&[u8]> = tokens(line.as_bytes()).filter(|token| token.starts_with(LABEL)).collect();
-    let has: Vec<bool> = model.labels().iter().map(|label| own.contains(label.as_bytes())).collect();
-    if !has.contains(&true) {
-        return Ok(None);
-    }
-    let mut found = Vec::new();
-    model.predict_with(scratch, line.as_bytes(), usize::MAX, &mut found)?;
-    let number = |label: &str| numbers.get(label).copied();
-    let mut probabilities = vec![0.0; has.len()];
-    for prediction in &found {
-        if let Some(number) = number(prediction.label) {
-            probabilities[number] = prediction.probability;
+fn score_within<S: AsRef<str> + Sync>(model: &Model, lines: &[S], bytes: usize) -> Result<Scores> {
+    let own = Own::of(model, lines);
+    let (count, labels) = (own.lines.len(), model.labels().len());
+    // A number is there twice while its label is judged.
+    let width = (bytes / (12 * count.max(1))).clamp(1, labels);
+    let mut likeliest: Vec<Option<u32>> = vec![None; count];
+    let mut block = vec![0f32; width * count];
+    let (mut scores, mut right) = (Vec::new(), 0);
+    for first in (0..labels).step_by(width) {
+        block.fill(0.0);
+        let rows = block.par_chunks_mut(width).zip(&mut likeliest).zip(&own.lines);
+        rows.try_for_each_init(Scratch::default, |scratch, ((row, likeliest), &line)| -> Result<()> {
+            let found = model.best(scratch, lines[line].as_ref().as_bytes(), usize::MAX)?;
+            *likeliest = found.first().map(|&(_, label)| label);
+            for &(score, label) in found {
+                let place = (label as usize).checked_sub(first).and_then(|place| row.get_mut(place));
+                place.into_iter().for_each(|place| *place = score.exp());
+            }
+            Ok(())
+        })?;
+        let judged = (first..labels.min(first + width)).into_par_iter().map(|number| {
+            let label = &model.labels()[number];
+            let mut scored: Vec<(f32, bool)> =
+                block.iter().skip(number - first).step_by(width).map(|&score| (score, false)).collect();
+            own.having(number).for_each(|line| scored[line].1 = true);
+            let is_likeliest = |line: usize| likeliest[line] == Some(number as u32);
+            let taken = (0..count).filter(|&line| is_likeliest(line)).count();
+            let both = own.having(number).filter(|&line| is_likeliest(line)).count();
+            let label = label.strip_prefix("__label__").unwrap_or(label).to_string();
+            (LabelScores::new(label, own.having(number).count(), taken, both, auc(scored)), both)
+        });
+        for (label, both) in judged.collect::<Vec<_>>() {
+            scores.push(label);
+            right += both;
         }
     }
-    Ok(Some(Judged { has, top: found.first().and_then(|best| number(best.label)), probabilities }))
+    Ok(Scores { lines: count as u64, accuracy: ratio(right, count), labels: scores })
 }
 
-fn of_label(label: String, number: usize, judged: &[Judged]) -> LabelScores {
-    let having = judged.iter().filter(|line| line.has[number]).count();
-    let taken = judged.iter().filter(|line| line.top == Some(number)).count();
-    let both = judged.iter().filter(|line| line.has[number] && line.top == Some(number)).count();
-    LabelScores {
-        label,
-        lines: having as u64,
-        precision: ratio(both, taken),
-        recall: ratio(both, having),
-        f1: ratio(2 * both, having + taken),
-        auc: auc(judged.iter().map(|line| (line.probabilities[number], line.has[number])).collect()),
+impl Own {
+    fn of<S: AsRef<str>>(model: &Model, lines: &[S]) -> Own {
+        let numbers: HashMap<&[u8], usize> =
+            model.labels().iter().enumerate().map(|(number, label)| (label.as_bytes(), number)).collect();
+        let mut own = Own { lines: Vec::new(), labels: Vec::new() };
+        for (number, line) in lines.iter().enumerate() {
+            let labels = tokens(line.as_ref().as_bytes()).filter(|token| token.starts_with(LABEL));
+            let labels: BTreeSet<usize> = labels.filter_map(|label| numbers.get(label).copied()).collect();
+            if !labels.is_empty() {
+                own.labels.extend(labels.into_iter().map(|label| (label, own.lines.len())));
+                own.lines.push(number);
+            }
+        }
+        own.labels.sort_unstable();
+        own
+    }
+
+    /// The lines that have a label.
+    fn having(&self, label: usize) -> impl Iterator<Item = usize> {
+        let first = self.labels.partition_point(|&(other, _)| other < label);
+        self.labels[first..].iter().take_while(move |&&(other, _)| other == label).map(|&(_, line)| line)
+    }
+}
+
+impl LabelScores {
+    fn new(label: String, having: usize, taken: usize, both: usize, auc: Option<f64>) -> LabelScores {
+        LabelScores {
+            label,
+            lines: having as u64,
+            precision: ratio(both, taken),
+            recall: ratio(both, having),
+            f1: ratio(2 * both, having + taken),
+            auc,
+        }
     }
 }
 
@@ -165,5 +196,39 @@ mod tests {
         let sky = of("sky");
         assert_eq!((sky.lines, sky.precision, sky.recall), (2, Some(2.0 / 3.0), Some(1.0)));
         assert!(sea.auc.unwrap() > 0.4 && sky.auc.unwrap() > 0.6, "{scores:?}");
+    }
+    #[test]
+    fn scores_are_the_same_in_blocks_of_any_number_of_labels() {
+        let words = ["whale", "bird", "swim", "fly", "tree", "stone", "wood"];
+        let text = |i: usize| format!("{} {}", words[i % 7], words[(i * i + 3) % 7]);
+        let lines: Vec<String> = (0..300)
+            .map(|i| {
+                line(&format!("of{}", i % 11), &text(i)) + if i % 13 == 0 { " __label__of1" } else { "" }
+            })
+            .collect();
+        let options = Options { dim: 5, learning_rate: 0.5, epochs: 3, ..Options::default() };
+        let model = Model::from_bytes(train(&lines[40..], &options).unwrap(), "new").unwrap();
+        let asked =
+            [&lines[..], &["__label__of3 __label__of3".into(), "none".into(), line("of2", "unknown")]]
+                .concat();
+        let all = score(&model, &asked).unwrap();
+        assert_eq!((all.lines, all.labels.len()), (302, 11));
+        assert!(
+            all.labels.iter().all(|of| of.auc.is_some()) && all.accuracy.is_some_and(|share| share > 0.1)
+        );
+        for width in [0, 1, 2, 5, 10, 11] {
+            assert_eq!(score_within(&model, &asked, width * 12 * 302).unwrap(), all, "{width}");
+        }
+        // As by the definition, label by label.
+        for (number, of) in model.labels().iter().zip(&all.labels) {
+            let has = |line: &&String| tokens(line.as_bytes()).any(|token| token == number.as_bytes());
+            let known =
+                asked.iter().filter(|line| tokens(line.as_bytes()).any(|token| token.starts_with(LABEL)));
+            let scored =
+                known.map(|line| (model.probability(line, number).unwrap().unwrap_or(0.0), has(&line)));
+            assert_eq!(of.auc, auc(scored.collect()));
+            assert_eq!(of.lines, asked.iter().filter(has).count() as u64);
+        }
+        assert_eq!(score(&model, &["no label"]).unwrap().accuracy, None);
     }
 }

@@ -443,3 +443,28 @@ fn training_needs_labels() {
     let error = train(&["__label__a b"], &Options { maxn: 3, bucket: 0, ..Options::default() }).unwrap_err();
     assert!(error.to_string().contains("bucket"), "{error}");
 }
+
+#[test]
+fn words_that_do_not_fit_are_refused_while_they_are_counted() {
+    let lines: Vec<String> = (0..20_000).map(|i| line("a", &format!("w{i} x{i}"))).collect();
+    let texts: u64 = lines.iter().map(|line| line.len() as u64).sum();
+    let refused = |dim, min_count, memory| {
+        let options = Options { dim, min_count, memory, epochs: 1, ..Options::default() };
+        match train(&lines, &options) {
+            Err(Error::StepMemory { what, needed, allowed, .. }) => {
+                assert_eq!(allowed, memory);
+                (what, needed - memory)
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    // 40,001 words with the end of the line; the label is one more row.
+    let first = "a classifier of 1000 words and n-grams with dimension 100".to_string();
+    assert_eq!(refused(100, 1, texts + 1000 * 800), (first, 800));
+    assert_eq!(refused(1, 2, texts + 1000 * 128), ("counting 1001 different words".to_string(), 128));
+    assert_eq!(refused(1, 2, texts + 40_002 * 128 - 1).1, 1);
+    let memory = texts + 40_002 * 128;
+    let options = Options { dim: 1, min_count: 2, memory, epochs: 1, ..Options::default() };
+    let model = Model::from_bytes(train(&lines, &options).unwrap(), "new").unwrap();
+    assert_eq!(model.labels(), ["__label__a"]);
+}

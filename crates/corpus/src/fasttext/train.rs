@@ -17,6 +17,8 @@ use super::{FORMAT, Header};
 use crate::error::{Error, Result};
 
 const SOFTMAX: i32 = 3;
+/// Bytes that a word takes while it is counted: in a table that was half full and one of twice the size, which it moves to.
+const COUNT: u64 = 4 * size_of::<(&[u8], (i64, usize))>() as u64;
 
 /// How a classifier is trained.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,8 +99,9 @@ pub fn train_while<S: AsRef<str>>(
     step: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<Vec<u8>> {
     let cut = options.cut()?;
+    let texts = lines.iter().map(|line| line.as_ref().len() as u64).sum();
     let mut bytes = Vec::new();
-    vocabulary(lines, options, cut, &mut bytes)?;
+    vocabulary(lines, texts, options, cut, &mut bytes)?;
     let file = bytes.clone();
     let mut cursor = Cursor::new(&file, "a new model", FORMAT);
     Header::read(&mut cursor)?;
@@ -107,7 +110,7 @@ pub fn train_while<S: AsRef<str>>(
         return Err(Error::Training { reason: "too many words share their hashes".into() });
     }
 
-    options.check_memory(lines, rows, dictionary.labels() as u64)?;
+    options.check_memory(texts, rows, dictionary.labels() as u64)?;
     let examples: Vec<(&[u8], Vec<usize>)> = lines
         .iter()
         .filter_map(|line| {
@@ -149,16 +152,26 @@ pub fn train_while<S: AsRef<str>>(
 }
 
 impl Options {
-    /// An error if a model of so many rows takes more memory with its lines than it may. The matrices are there twice in the
-    /// end: as they are trained, and as they are written.
-    fn check_memory<S: AsRef<str>>(&self, lines: &[S], rows: u64, labels: u64) -> Result<()> {
-        let texts: u64 = lines.iter().map(|line| line.as_ref().len() as u64).sum();
+    /// An error if a model of so many rows takes more memory with lines of so many bytes than it may. The matrices are there twice
+    /// in the end: as they are trained, and as they are written.
+    fn check_memory(&self, texts: u64, rows: u64, labels: u64) -> Result<()> {
         let needed = (rows + labels).saturating_mul(8 * self.dim as u64).saturating_add(texts);
         if needed <= self.memory {
             return Ok(());
         }
         let what = format!("a classifier of {rows} words and n-grams with dimension {}", self.dim);
         let instead = "lower its dimension or the number of buckets, or leave rarer words out";
+        Err(Error::StepMemory { what, needed, allowed: self.memory, instead })
+    }
+
+    /// An error if so many different words and labels take more memory while they are counted, rare ones too.
+    fn check_counting(&self, texts: u64, different: u64) -> Result<()> {
+        let needed = different.saturating_mul(COUNT).saturating_add(texts);
+        if needed <= self.memory {
+            return Ok(());
+        }
+        let what = format!("counting {different} different words");
+        let instead = "take fewer texts: `regimen corpus sample` takes some of many";
         Err(Error::StepMemory { what, needed, allowed: self.memory, instead })
     }
 
@@ -211,25 +224,46 @@ pub(super) fn tokens(line: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Count words and labels, and write all that stands before the matrices. The most frequent come first; of equally
-/// frequent ones, the one that was met first.
-fn vocabulary<S: AsRef<str>>(lines: &[S], options: &Options, cut: Cut, out: &mut Vec<u8>) -> Result<()> {
+/// frequent ones, the one that was met first. Ends as soon as what was met cannot fit beside lines of `texts` bytes.
+fn vocabulary<S: AsRef<str>>(
+    lines: &[S],
+    texts: u64,
+    options: &Options,
+    cut: Cut,
+    out: &mut Vec<u8>,
+) -> Result<()> {
     let mut counts: HashMap<&[u8], (i64, usize)> = HashMap::new();
-    let mut total = 0;
+    let least = i64::from(options.min_count.max(1));
+    let (mut total, mut frequent, mut names) = (0, 0u64, 0u64);
     for line in lines {
         for token in tokens(line.as_ref().as_bytes()).chain([END]) {
             let met = counts.len();
-            counts.entry(token).or_insert((0, met)).0 += 1;
+            let count = &mut counts.entry(token).or_insert((0, met)).0;
+            *count += 1;
             total += 1;
+            if *count == 1 {
+                options.check_counting(texts, met as u64 + 1)?;
+            }
+            let is_label = token.starts_with(LABEL);
+            let (rows, from) = if is_label { (&mut names, 1) } else { (&mut frequent, least) };
+            if *count == from {
+                *rows += 1;
+                options.check_memory(texts, frequent, names)?;
+            }
         }
     }
-    let (mut labels, mut words): (Vec<_>, Vec<_>) = counts
-        .into_iter()
-        .map(|(text, (count, met))| (text, count, met))
-        .partition(|e| e.0.starts_with(LABEL));
+    let mut words = Vec::with_capacity(frequent as usize);
+    let mut labels = Vec::with_capacity(names as usize);
+    for (text, (count, met)) in counts {
+        if text.starts_with(LABEL) {
+            labels.push((text, count, met));
+        } else if count >= least {
+            words.push((text, count, met));
+        }
+    }
     if labels.is_empty() {
         return Err(Error::Training { reason: "no line has a label `__label__NAME`".into() });
     }
-    words.retain(|word| word.1 >= i64::from(options.min_count));
     if i32::try_from(words.len() + labels.len()).is_err() {
         return Err(Error::Training {
             reason: "there are more than 2147483647 words; raise `min_count`".into(),
