@@ -27,7 +27,8 @@
 //! what both ends of the range share with the query. Matches are not looked for at every place: of a span that was found, the next
 //! one must reach further, and where it can begin is found from its end backwards. So all spans of at least m bytes in a query of q
 //! bytes take O(S (log n + m) (q / m) log m) for the parts that do not occur, and O(S (log n + l) log l) for a span of l bytes:
-//! linear in what is found, not quadratic in the query.
+//! linear in what is found, not quadratic in the query. Spans that overlap count in full each: of a text that repeats itself, that is
+//! more than its length.
 
 mod attribute;
 mod cut;
