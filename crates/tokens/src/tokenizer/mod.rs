@@ -76,7 +76,8 @@ impl Tokenizer {
     }
 
     /// Load a `tokenizer.json`. The files beside it may name the end token: `tokenizer_config.json` (`eos_token`) or, if
-    /// that does not, the `config.json` of a Hugging Face model (`eos_token_id`). Without them a usual name counts.
+    /// that does not, the `config.json` of a Hugging Face model (`eos_token_id`). Without them a usual name counts. What the
+    /// file says of truncation, padding and the dropout of a BPE is not done.
     ///
     /// # Errors
     /// [`Error::Tokenizer`], [`Error::EndToken`], [`Error::File`].
@@ -93,6 +94,7 @@ impl Tokenizer {
         // Whole documents are encoded, each without padding, whatever the file's author cut them to.
         outer.with_truncation(None).map_err(|e| bad(&e))?;
         outer.with_padding(None);
+        shape::keep_merges(&mut outer);
         let (end_id, end_token) = end::find(path, &outer)?;
         let (codec, tokens) = shape::read(&json, outer, ranked, end_id).map_err(|what| bad(&what))?;
 

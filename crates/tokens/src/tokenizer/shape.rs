@@ -5,8 +5,8 @@
 //! - its pre-tokenizer is `ByteLevel` with the expression of GPT-2, with or without a prefix space, or a sequence of
 //!   `Digits` (each alone), a `Split` by an expression that [`super::expression`] knows (isolated), and `ByteLevel`
 //!   without a prefix space,
-//! - its model is a BPE without dropout, subword prefix and word suffix, that has all 256 bytes (so that nothing is
-//!   unknown and nothing falls back), and whose ids are distinct and below 2^21,
+//! - its model is a BPE without subword prefix and word suffix (its dropout is taken away by [`keep_merges`]), that has all
+//!   256 bytes (so that nothing is unknown and nothing falls back), and whose ids are distinct and below 2^21,
 //! - its added tokens that are not special take no neighbouring space with them, may stand inside a word, and share no id
 //!   with a token of other bytes,
 //! - and its post-processor adds nothing but special tokens.
@@ -108,6 +108,19 @@ pub(crate) fn outer(text: &[u8], json: &Value) -> Result<Outer, String> {
         return Ok(read.into());
     }
     guard::foreign(|| Outer::from_bytes(text))
+}
+
+/// Take its dropout from a BPE (Provilkov et al., "BPE-Dropout: Simple and Effective Subword Regularization", 2020, arXiv:1910.13267):
+/// it leaves merges out at random while a model is trained on text that is cut anew in each epoch. Shards are cut once, and equal
+/// text has equal ids.
+pub(crate) fn keep_merges(outer: &mut Outer) {
+    if let ModelWrapper::BPE(model) = outer.get_model()
+        && model.dropout.is_some_and(|dropout| dropout != 0.0)
+    {
+        let mut model = model.clone();
+        model.dropout = None;
+        outer.with_model(model);
+    }
 }
 
 /// What is made of the vocabulary and the merges of a byte-level BPE alone.
@@ -276,14 +289,12 @@ fn byte_named(token: &str) -> Option<u8> {
     u8::from_str_radix(digits, 16).ok().filter(|&byte| byte_token(byte) == token)
 }
 
-/// Whether the model is a plain BPE of characters: nothing before it, nothing random.
+/// Whether the model is a plain BPE of characters, with nothing before it.
 fn is_plain(json: &Value) -> bool {
     let model = &json["model"];
     let absent = |value: &Value| value.is_null() || value == "";
-    let random = !(model["dropout"].is_null() || model["dropout"] == 0.0);
     model["type"] == "BPE"
         && json["normalizer"].is_null()
-        && !random
         && absent(&model["continuing_subword_prefix"])
         && absent(&model["end_of_word_suffix"])
         && model["ignore_merges"] != true
@@ -304,8 +315,7 @@ fn byte_level(
         return None;
     }
     let absent = |affix: &Option<String>| affix.as_deref().unwrap_or_default().is_empty();
-    let random = model.dropout.is_some_and(|dropout| dropout != 0.0);
-    if random || !absent(&model.continuing_subword_prefix) || !absent(&model.end_of_word_suffix) {
+    if !absent(&model.continuing_subword_prefix) || !absent(&model.end_of_word_suffix) {
         return None;
     }
     let Ranked { merges, tokens } = ranked?;

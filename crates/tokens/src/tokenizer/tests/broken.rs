@@ -131,12 +131,11 @@ fn outcome(text: &[u8], sample: &str) -> std::result::Result<(), TestCaseError> 
     theirs.set_encode_special_tokens(true);
     theirs.with_truncation(None).unwrap();
     theirs.with_padding(None);
+    shape::keep_merges(&mut theirs);
     match tokenizer.encode(sample) {
         Ok(ids) => {
             let theirs = theirs.encode_fast(sample, false);
-            let random =
-                serde_json::from_slice::<Value>(text).is_ok_and(|file| file["model"]["dropout"].is_number());
-            prop_assert!(random || theirs.is_ok_and(|theirs| theirs.get_ids() == ids.as_slice()));
+            prop_assert!(theirs.is_ok_and(|theirs| theirs.get_ids() == ids.as_slice()));
             prop_assert!(!tokenizer.is_lossless() || tokenizer.spells(sample, &ids));
             if ids.iter().all(|&id| (id as usize) < tokenizer.vocab_size()) {
                 tokenizer.decode(&ids);

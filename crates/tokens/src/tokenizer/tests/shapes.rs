@@ -313,7 +313,6 @@ fn what_is_not_known_exactly_is_left_to_the_tokenizers_crate() {
         [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]});
     let space = alphabet::text_of(b" x");
     let files = [
-        with(&[("model.dropout", 0.1.into())]),
         with(&[("model.continuing_subword_prefix", "##".into()), ("model.merges", json!([]))]),
         with(&[("model.end_of_word_suffix", "</w>".into())]),
         with(&[("model", no_z)]),
@@ -346,11 +345,39 @@ fn what_is_not_known_exactly_is_left_to_the_tokenizers_crate() {
     for (i, file) in files.iter().enumerate() {
         let made = opened(file);
         assert!(matches!(made.ours.codec, Codec::Foreign(_)) && !made.ours.is_lossless(), "{i}");
-        if i > 0 {
-            let ids = made.ours.encode(TEXT).unwrap();
-            assert_eq!(ids, made.theirs.encode_fast(TEXT, false).unwrap().get_ids(), "{i}");
+        let ids = made.ours.encode(TEXT).unwrap();
+        assert_eq!(ids, made.theirs.encode_fast(TEXT, false).unwrap().get_ids(), "{i}");
+    }
+}
+
+#[test]
+fn dropout_of_merges_is_not_done() {
+    // Encoded here and left to the crate.
+    for (normalizer, lossless) in [(Value::Null, true), (json!({"type": "NFKC"}), false)] {
+        let of =
+            |dropout: Value| opened(&with(&[("normalizer", normalizer.clone()), ("model.dropout", dropout)]));
+        let ids = of(Value::Null).ours.encode(TEXT).unwrap();
+        for dropout in [0.1, 0.5, 1.0] {
+            let made = of(dropout.into());
+            assert_ne!(made.theirs.encode(TEXT, false).unwrap().get_ids(), ids, "the crate does it");
+            assert_eq!(made.ours.is_lossless(), lossless);
+            for _ in 0..2 {
+                assert_eq!(made.ours.encode(TEXT).unwrap(), ids, "{dropout}");
+            }
+            assert_eq!(made.ours.encode_all(&[TEXT, TEXT]).unwrap(), [ids.clone(), ids.clone()]);
         }
     }
+}
+
+#[test]
+fn characters_have_no_merges_to_drop() {
+    let mut json: Value =
+        serde_json::from_str(&characters(&characters_of(&[TEXT])).unwrap().to_string(false).unwrap())
+            .unwrap();
+    let ids = opened(&json).ours.encode(TEXT).unwrap();
+    json["model"]["dropout"] = 0.1.into();
+    let made = opened(&json);
+    assert!(matches!(made.ours.codec, Codec::Characters(_)) && made.ours.encode(TEXT).unwrap() == ids);
 }
 
 #[test]
