@@ -44,37 +44,52 @@ pub fn pieces<'t>(source: &'t str, map: &[KeptRange], replacements: &'t [String]
 }
 
 /// Leads from offsets in a source text to offsets in the text that edits left of it.
-pub(crate) struct Kept<'m> {
-    map: Option<&'m [KeptRange]>,
-    replacements: &'m [String],
+pub(crate) struct Kept {
+    /// None for a text that was not edited.
+    ranges: Option<Vec<Range>>,
     length: u32,
 }
 
-impl<'m> Kept<'m> {
+/// Bytes of a source text that stayed.
+struct Range {
+    start: u32,
+    end: u32,
+    /// Offset of the first of them in the edited text.
+    at: u32,
+}
+
+impl Kept {
     /// By a map; none for a text that was not edited and has `length` bytes.
-    pub fn new(map: Option<&'m [KeptRange]>, replacements: &'m [String], length: u32) -> Kept<'m> {
-        Kept { map, replacements, length }
+    pub fn new(map: Option<&[KeptRange]>, replacements: &[String], length: u32) -> Kept {
+        let ranges = map.map(|map| {
+            let mut at = 0;
+            let mut all = Vec::with_capacity(map.len());
+            for range in map {
+                if range.length > 0 {
+                    all.push(Range { start: range.start, end: range.start + range.length, at });
+                }
+                let words = usize::from(range.replacement).checked_sub(1).and_then(|i| replacements.get(i));
+                at += range.length + words.map_or(0, |w| w.len() as u32);
+            }
+            all
+        });
+        Kept { ranges, length }
     }
 
     /// The part of `start..end` that is left, as a range of the edited text; none if nothing of it is. What edits put in
     /// between two parts is inside the range.
     pub fn span(&self, start: u32, end: u32) -> Option<(u32, u32)> {
-        let Some(map) = self.map else {
+        let Some(ranges) = &self.ranges else {
             let end = end.min(self.length);
             return (start <= end).then_some((start, end));
         };
-        let mut passed = 0;
-        let mut found: Option<(u32, u32)> = None;
-        for range in map {
-            let (a, b) = (start.max(range.start), end.min(range.start + range.length));
-            if a < b {
-                let begin = found.map_or(passed + a - range.start, |f| f.0);
-                found = Some((begin, passed + b - range.start));
-            }
-            let words = usize::from(range.replacement).checked_sub(1).and_then(|i| self.replacements.get(i));
-            passed += range.length + words.map_or(0, |w| w.len() as u32);
-        }
-        found
+        // Of many spans and many cuts, each span finds its own by bisection.
+        let first = ranges.partition_point(|range| range.end <= start);
+        let behind = ranges.partition_point(|range| range.start < end);
+        let some = ranges.get(first..behind).filter(|_| start < end)?;
+        let (first, last) = (some.first()?, some.last()?);
+        let begin = first.at + start.saturating_sub(first.start);
+        Some((begin, last.at + end.min(last.end).saturating_sub(last.start)))
     }
 }
 
@@ -106,7 +121,44 @@ mod tests {
         assert_eq!(pieces("abc", &map, &words), None, "another text");
     }
 
+    /// The same by a walk over the whole map.
+    fn walk(map: &[KeptRange], replacements: &[String], start: u32, end: u32) -> Option<(u32, u32)> {
+        let mut passed = 0;
+        let mut found: Option<(u32, u32)> = None;
+        for range in map {
+            let (a, b) = (start.max(range.start), end.min(range.start + range.length));
+            if a < b {
+                let begin = found.map_or(passed + a - range.start, |f| f.0);
+                found = Some((begin, passed + b - range.start));
+            }
+            let words = usize::from(range.replacement).checked_sub(1).map_or("", |i| &replacements[i]);
+            passed += range.length + words.len() as u32;
+        }
+        found
+    }
+
     proptest! {
+        #[test]
+        fn spans_are_found_where_a_walk_over_the_map_finds_them(
+            ranges in prop::collection::vec((0u32..4, 0u32..4, 0u8..3), 0..8),
+            spans in prop::collection::vec((0u32..50, 0u32..50), 1..20),
+        ) {
+            let words = vec!["X".to_string(), "<mask>".to_string()];
+            let mut from = 0;
+            let map: Vec<KeptRange> = ranges
+                .into_iter()
+                .map(|(gap, length, replacement)| {
+                    let start = from + gap;
+                    from = start + length;
+                    KeptRange { start, length, replacement }
+                })
+                .collect();
+            let kept = Kept::new(Some(&map), &words, 0);
+            for (start, end) in spans {
+                prop_assert_eq!(kept.span(start, end), walk(&map, &words, start, end));
+            }
+        }
+
         #[test]
         fn pieces_are_the_source_and_the_edited_text(
             text in "[abé\n]{0,40}",

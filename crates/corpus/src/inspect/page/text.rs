@@ -1,5 +1,7 @@
 //! A text on the page: what edits removed struck through, what they masked marked, spans highlighted.
 
+use std::ops::Range;
+
 use super::html::Html;
 use crate::inspect::pieces::Piece;
 
@@ -17,6 +19,7 @@ pub(super) fn write(html: &mut Html, name: &str, source: &str, pieces: &[Piece],
     let first = marks.first().map(|mark| mark.0 as usize).or(cut).unwrap_or(0);
     let from = source.floor_char_boundary(first.saturating_sub(BEFORE));
     let to = source.ceil_char_boundary(from + SHOWN);
+    let marks = apart(source, marks, from..to);
     // It scrolls, so the keyboard must get at it.
     html.raw("<pre tabindex=\"0\" role=\"group\" aria-label=\"").text(&format!("Text of {name}")).raw("\">");
     if from > 0 {
@@ -31,7 +34,8 @@ pub(super) fn write(html: &mut Html, name: &str, source: &str, pieces: &[Piece],
         let (start, end) = (at.max(from), (at + text.len()).min(to));
         let shown = source.get(start..end.max(start)).unwrap_or_default();
         match piece {
-            Piece::Kept(..) => kept(html, start, shown, marks),
+            Piece::Kept(..) if shown.is_empty() => {}
+            Piece::Kept(..) => kept(html, start, shown, &marks),
             _ if shown.is_empty() && !(text.is_empty() && (from..to).contains(&at)) => {}
             Piece::Removed(..) => {
                 html.leaf("del", shown);
@@ -50,23 +54,36 @@ pub(super) fn write(html: &mut Html, name: &str, source: &str, pieces: &[Piece],
     html.raw("</pre>");
 }
 
-/// A piece that stayed, with the marks that lie in it.
-fn kept(html: &mut Html, start: usize, text: &str, marks: &[(u32, u32)]) {
-    let mut at = 0;
+/// The marks that touch what is `shown`, of each what those before it leave: sorted, and none over another.
+fn apart(source: &str, marks: &[(u32, u32)], shown: Range<usize>) -> Vec<(usize, usize)> {
+    let (mut all, mut at) = (Vec::new(), shown.start);
     for &(from, to) in marks {
-        let from = text.floor_char_boundary((from as usize).saturating_sub(start)).max(at);
-        let to = text.ceil_char_boundary((to as usize).saturating_sub(start));
-        if from < to && from < text.len() {
-            html.text(&text[at..from]).leaf("mark", &text[from..to]);
+        let from = source.floor_char_boundary(from as usize).max(at);
+        let to = source.ceil_char_boundary(to as usize).min(shown.end);
+        if from < to {
+            all.push((from, to));
             at = to;
         }
     }
-    html.text(&text[at..]);
+    all
+}
+
+/// A piece that stayed, with the marks that lie in it.
+fn kept(html: &mut Html, start: usize, text: &str, marks: &[(usize, usize)]) {
+    let (mut at, end) = (start, start + text.len());
+    let first = marks.partition_point(|mark| mark.1 <= start);
+    for &(from, to) in marks[first..].iter().take_while(|mark| mark.0 < end) {
+        let (from, to) = (from.max(start), to.min(end));
+        html.text(&text[at - start..from - start]).leaf("mark", &text[from - start..to - start]);
+        at = to;
+    }
+    html.text(&text[at - start..]);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn cuts_are_struck_through_and_marks_highlighted() {
@@ -86,5 +103,40 @@ mod tests {
         write(&mut html, "a", &long, &[Piece::Kept(0, &long)], &[(7001, 7003)]);
         assert!(html.0.contains("<mark>éé</mark>") && html.0.contains("bytes more"), "{}", html.0);
         assert!(html.0.len() < 2 * SHOWN + 200);
+    }
+
+    /// A piece that stayed, by a look at every mark.
+    fn plain(html: &mut Html, start: usize, text: &str, marks: &[(u32, u32)]) {
+        let mut at = 0;
+        for &(from, to) in marks {
+            let from = text.floor_char_boundary((from as usize).saturating_sub(start)).max(at);
+            let to = text.ceil_char_boundary((to as usize).saturating_sub(start));
+            if from < to && from < text.len() {
+                html.text(&text[at..from]).leaf("mark", &text[from..to]);
+                at = to;
+            }
+        }
+        html.text(&text[at..]);
+    }
+
+    proptest! {
+        #[test]
+        fn marks_stand_where_a_look_at_every_one_puts_them(
+            source in "[abé]{1,30}",
+            ends in prop::collection::vec(0usize..60, 1..6),
+            mut marks in prop::collection::vec((0u32..70, 0u32..70), 0..8),
+        ) {
+            marks.sort_unstable();
+            let mut ends: Vec<usize> = ends.into_iter().map(|end| source.floor_char_boundary(end)).collect();
+            ends.sort_unstable();
+            let (mut found, mut expected) = (Html::default(), Html::default());
+            let all = apart(&source, &marks, 0..source.len());
+            for pair in ends.windows(2).filter(|pair| pair[0] < pair[1]) {
+                let text = &source[pair[0]..pair[1]];
+                kept(&mut found, pair[0], text, &all);
+                plain(&mut expected, pair[0], text, &marks);
+            }
+            prop_assert_eq!(found.0, expected.0);
+        }
     }
 }
