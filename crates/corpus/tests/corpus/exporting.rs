@@ -246,6 +246,48 @@ fn given() -> Given {
     }
 }
 
+/// Whether a path matches a pattern as in Python's `fnmatch`, in which `*` stands for `/` as well.
+fn fnmatch(pattern: &str, path: &str) -> bool {
+    if let Some(rest) = pattern.strip_prefix('*') {
+        return (0..=path.len()).any(|at| fnmatch(rest, &path[at..]));
+    }
+    if let Some(rest) = pattern.strip_prefix("[0-9]") {
+        return path.starts_with(|c: char| c.is_ascii_digit()) && fnmatch(rest, &path[1..]);
+    }
+    match pattern.chars().next() {
+        None => path.is_empty(),
+        Some(c) => path.starts_with(c) && fnmatch(&pattern[1..], &path[1..]),
+    }
+}
+
+#[test]
+fn every_shard_is_in_one_file_set() {
+    let (dir, corpus) = made();
+    for pack in [Pack::Gz, Pack::Zst, Pack::None] {
+        let out = dir.path().join(format!("{pack:?}"));
+        export::dolma(&corpus, "k", &out, "x", 2000, pack).unwrap();
+        export::jsonl(&corpus, "k", &out, 2000, pack).unwrap();
+        let about = About { name: "c".into(), key: "k".into(), ..About::default() };
+        export::card(&corpus, &about, &out).unwrap();
+        let card = json_of(&out.join("croissant.json"));
+        let of = |kind: &str| {
+            let all = card["distribution"].as_array().unwrap().iter().filter(|d| d["@type"] == kind);
+            all.cloned().collect::<Vec<_>>()
+        };
+        let (shards, sets) = (of("cr:FileObject"), of("cr:FileSet"));
+        assert_eq!(sets.len(), 2);
+        let mut rows = 0;
+        for path in shards.iter().map(|shard| shard["@id"].as_str().unwrap()) {
+            let matching = sets.iter().filter(|set| fnmatch(set["includes"].as_str().unwrap(), path));
+            let names: Vec<&str> = matching.map(|set| set["@id"].as_str().unwrap()).collect();
+            let own = if path.starts_with("documents/") { "dolma-files" } else { "rows-files" };
+            assert_eq!(names, [own], "{path}");
+            rows += usize::from(own == "rows-files");
+        }
+        assert!(rows > 3 && 2 * rows == shards.len());
+    }
+}
+
 /// The elements of `spdx.json` of this type.
 fn of_type<'g>(graph: &'g Value, kind: &str) -> Vec<&'g Value> {
     graph["@graph"].as_array().unwrap().iter().filter(|element| element["type"] == kind).collect()

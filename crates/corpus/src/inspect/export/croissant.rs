@@ -22,7 +22,7 @@ pub(super) fn croissant(facts: &Facts) -> Value {
             // Files of one folder that are packed in several ways.
             name = format!("{name}-{}", ending(&group[0].path).replace('.', "-"));
         }
-        distribution.extend(file_set(&name, group[0]));
+        distribution.extend(file_set(&name, group));
         sets.push(record_set(facts, &name, group[0]));
         names.push(name);
     }
@@ -106,13 +106,18 @@ fn called(file: &Described) -> String {
     }
 }
 
-/// The shards like a file as a set; none for a table of one file.
-fn file_set(name: &str, first: &Described) -> Option<Value> {
+/// Shards of one kind as a set; none for a table of one file.
+fn file_set(name: &str, shards: &[&Described]) -> Option<Value> {
+    let first = shards.first()?;
     if matches!(first.what, What::Documents | What::Attributes) {
         return None;
     }
     let ending = ending(&first.path);
     let includes = match folder(&first.path) {
+        // To readers `*` stands for `/` as well. Shards begin with a digit, and the folders that hold others do not.
+        "" if shards.iter().all(|file| file.path.starts_with(|c: char| c.is_ascii_digit())) => {
+            format!("[0-9]*.{ending}")
+        }
         "" => format!("*.{ending}"),
         folder => format!("{folder}/*.{ending}"),
     };
