@@ -129,24 +129,34 @@ impl Output {
     pub fn close(mut self) -> Result<Note> {
         self.note.blake3 = Hash256(*self.hasher.finalize().as_bytes());
         self.file.push()?;
-        fs::rename(&self.temporary, &self.path)?;
-        self.closed = true;
+        // The note comes first, so that whoever is stopped in between knows the file again.
         if let Some(noted) = &self.noted {
             fs::write_json(noted, &self.note)?;
         }
+        fs::rename(&self.temporary, &self.path)?;
+        self.closed = true;
         Ok(self.note.clone())
     }
 }
 
 /// The note of the file at `path`, if the file is whole and was made from what `key` stands for.
 pub(crate) fn done(path: &Path, key: Hash256) -> Result<Option<Note>> {
+    whole(path, |note| note.key == key)
+}
+
+/// Whether the file at `path` is as a step wrote it, whatever it was made from.
+pub(crate) fn is_whole(path: &Path) -> Result<bool> {
+    Ok(whole(path, |_| true)?.is_some())
+}
+
+fn whole(path: &Path, wanted: impl Fn(&Note) -> bool) -> Result<Option<Note>> {
     let at = note_path(path);
     if !at.exists() || !path.exists() {
         return Ok(None);
     }
     // A note that cannot be read is no reason to fail: the work is done again.
     let Ok(note) = fs::read_json::<Note>(&at) else { return Ok(None) };
-    if note.key != key || fs::size(path)? != note.bytes {
+    if !wanted(&note) || fs::size(path)? != note.bytes {
         return Ok(None);
     }
     let (hash, _) = Hash256::of_file_shared(path)?;
@@ -208,7 +218,9 @@ mod tests {
         assert_eq!(done(&path, key).unwrap(), Some(note));
         assert!(Output::begin(&path, key).unwrap().is_none());
         assert_eq!(done(&path, other).unwrap(), None);
+        assert!(is_whole(&path).unwrap());
         std::fs::write(&path, b"piecf").unwrap();
+        assert!(!is_whole(&path).unwrap());
         assert_eq!(done(&path, key).unwrap(), None, "a changed file is made again");
         std::fs::write(dir.path().join("a/.regimen-notes/b.jsonl.gz.json"), b"{").unwrap();
         assert_eq!(done(&path, key).unwrap(), None);

@@ -127,9 +127,7 @@ fn notes_beside_what_a_step_wrote_make_no_project() {
     let done = project.run(&["trace", "doc", "web0-1"]).fine();
     assert!(done.stdout.contains("web0-1"), "{}", done.stdout);
     for (to, format) in [("web", "dolma"), ("web/documents", "jsonl")] {
-        project
-            .run(&["corpus", "export", "c", to, "--format", format])
-            .refused(&["which this command does not write"]);
+        project.run(&["corpus", "export", "c", to, "--format", format]).refused(&["is read here"]);
     }
     for page in ["web/documents/0.jsonl", "corpus.toml"] {
         let kept = std::fs::read(project.path(page)).unwrap();

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use regimen_base::Cancel;
-use regimen_corpus::Corpus;
+use regimen_base::{Cancel, Hash256};
 use regimen_corpus::dolma::Fields;
 use regimen_corpus::dolma::mix::Pack;
 use regimen_corpus::dolma::stats::{self, FolderStats};
 use regimen_corpus::dolma::tag::Progress;
 use regimen_corpus::inspect::export::{self, About, FolderExported, FolderOptions, Given};
 use regimen_corpus::parquet::{Item, Options, Reader, Row};
+use regimen_corpus::{Corpus, Error};
 use regimen_recipe::input_files;
 use serde_json::{Value, json};
 
@@ -31,9 +31,11 @@ pub(crate) fn rows(path: &Path, text: &str) -> Vec<Row> {
     all
 }
 
+/// All files but notes.
 fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let all = regimen_base::fs::files_below(dir).unwrap();
     all.into_iter()
+        .filter(|path| !path.iter().any(|part| part == ".regimen-notes"))
         .map(|path| (path.display().to_string(), std::fs::read(dir.join(&path)).unwrap()))
         .collect()
 }
@@ -135,6 +137,67 @@ fn rows_are_packed_as_asked_for() {
     let told = export::dolma(&corpus, "k", &dolma, "y", 2000, Pack::Zst).unwrap_err().to_string();
     assert!(told.contains("the attributes `x` of shards that were cut otherwise"), "{told}");
     assert_eq!(files(&dolma), whole);
+}
+
+#[test]
+fn rows_that_no_export_wrote_stay() {
+    let (dir, corpus) = made();
+    let out = dir.path().join("out");
+    let dolma = |shard| export::dolma(&corpus, "k", &out, "x", shard, Pack::Gz);
+    let jsonl = |shard| export::jsonl(&corpus, "k", &out, shard, Pack::Gz);
+    let mine = |file: &str| {
+        let path = out.join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "mine").unwrap();
+        let told = dolma(2000).and_then(|_| jsonl(2000)).unwrap_err();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(matches!(told, Error::NotEmpty { .. }) && told.to_string().contains(name), "{told}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+        std::fs::remove_file(&path).unwrap();
+    };
+    for file in ["documents/00000.jsonl.gz", "00000.jsonl.gz"] {
+        mine(file);
+        let _ = std::fs::remove_dir_all(&out);
+    }
+    // Who was stopped goes on: nothing is claimed yet, and a note may have come without its file.
+    assert!(dolma(2000).unwrap().files.len() > 3 && jsonl(2000).unwrap().files.len() > 3);
+    let whole = files(&out);
+    for file in ["documents/00001.jsonl.gz", "00002.jsonl.gz"] {
+        std::fs::remove_file(out.join(file)).unwrap();
+    }
+    assert_eq!((dolma(2000).unwrap().files.len(), jsonl(2000).unwrap().files.len()), (1, 1));
+    assert_eq!(files(&out), whole);
+    // Neither is a file ours that took the place of one, unless the claim has it.
+    let kept = std::fs::read(out.join("00001.jsonl.gz")).unwrap();
+    mine("00001.jsonl.gz");
+    std::fs::write(out.join("00001.jsonl.gz"), kept).unwrap();
+    let claim = export::Claim::new("export".into(), Hash256::of(b"k"), &[], &out);
+    let done = [dolma(2000).unwrap(), jsonl(2000).unwrap()].map(|exported| exported.skipped).concat();
+    claim.settle(&out, done).unwrap();
+    std::fs::remove_dir_all(out.join("documents/.regimen-notes")).unwrap();
+    dolma(2000).unwrap();
+    assert_eq!(files(&out), whole);
+}
+
+#[test]
+fn an_export_takes_no_place_of_a_source_file() {
+    let row = format!("{}\n", json!({"id": "a", "text": "Some words.", "source": "w"}));
+    let dir = project(&[("wiki/documents/00000.jsonl.gz", &gzip(row.as_bytes()))]);
+    let config = "sources = [{ name = \"w\", path = \"wiki\", format = \"dolma\" }]\nfilter = { quality = \"none\" }\nvalidation = 0\n";
+    let corpus = build(dir.path(), config);
+    let check = |to: &str, formats: &[&str]| {
+        export::check_sources(&corpus, dir.path(), formats, &dir.path().join(to))
+    };
+    for (to, format) in [("wiki", "dolma"), ("out/../wiki", "dolma"), ("wiki/documents", "jsonl")] {
+        let told = check(to, &["parquet", format]).unwrap_err();
+        assert!(matches!(told, Error::OverInput { .. }), "{told}");
+        assert!(told.to_string().contains("wiki/documents/00000.jsonl.gz"), "{told}");
+    }
+    check("wiki", &["jsonl", "parquet", "texts", "card"]).unwrap();
+    check("out", &["dolma", "jsonl"]).unwrap();
+    let before = files(&dir.path().join("wiki"));
+    export::dolma(&corpus, "k", &dir.path().join("wiki"), "x", 1 << 30, Pack::Gz).unwrap_err();
+    assert_eq!(files(&dir.path().join("wiki")), before);
 }
 
 /// 300 documents in two files with two experiments, the second of which has a name of the first.

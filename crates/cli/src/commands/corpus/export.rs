@@ -35,8 +35,11 @@ pub fn export(context: &Context, args: &CorpusExportArgs) -> anyhow::Result<u8> 
             "name a folder, which is made if it is not there",
         ));
     }
-    if let Subject::Folder(files) = &subject {
-        not_among(files, &dir)?;
+    match &subject {
+        Subject::Corpus(opened) => {
+            export::check_sources(&opened.corpus, &context.project, &formats, &dir).explain()?;
+        }
+        Subject::Folder(files) => not_among(files, &dir)?,
     }
     regimen_base::fs::create_dir_all(&dir).explain()?;
     let _held = export::hold(&dir).explain()?;

@@ -37,7 +37,7 @@ pub(super) enum What {
 
 impl What {
     /// What the file of this name is, if it is one of an export.
-    fn of(path: &str) -> Option<What> {
+    pub fn of(path: &str) -> Option<What> {
         let rows = [".jsonl", ".jsonl.gz", ".jsonl.zst"].iter().any(|end| path.ends_with(end));
         match path {
             super::parquet::DOCUMENTS => Some(What::Documents),
@@ -48,6 +48,16 @@ impl What {
             _ if path.starts_with("documents/") => Some(What::DolmaRows),
             _ if !path.contains('/') => Some(What::Rows),
             _ => None,
+        }
+    }
+
+    /// The format that has such files.
+    pub fn format(self) -> &'static str {
+        match self {
+            What::DolmaRows | What::AttributeRows => "dolma",
+            What::Rows => "jsonl",
+            What::Documents | What::Attributes => "parquet",
+            What::Texts => "texts",
         }
     }
 

@@ -7,13 +7,13 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use regimen_base::{Hash256, units};
 use serde_json::value::RawValue;
 
 use super::Exported;
-use super::shards::{field, json, name, shards, write};
+use super::shards::{field, json, name, placed, shards, write};
 use crate::claim::another_folder;
 use crate::corpus::Corpus;
 use crate::dolma::attributes::{self, Name, score};
@@ -31,7 +31,7 @@ use crate::tag::{Shape, label_of};
 /// file, `pack` how files are packed, `experiment` names the attributes. Files that are there already are passed over.
 ///
 /// # Errors
-/// [`crate::Error::File`], and [`crate::Error::Damaged`] for a damaged corpus.
+/// [`Error::NotEmpty`] for files of something else, [`Error::File`], and [`Error::Damaged`] for a damaged corpus.
 pub fn dolma<'c>(
     corpus: &'c Corpus,
     key: &str,
@@ -46,9 +46,8 @@ pub fn dolma<'c>(
     let names = Name::all(&experiment, corpus.names().attributes.iter().map(of));
     let shards = shards(corpus, shard.max(1));
     let within = |folder: &str| {
-        let folder = dir.join(folder);
-        let outputs: Vec<PathBuf> = (0..shards.len()).map(|number| folder.join(name(number, pack))).collect();
-        nothing_else(&folder, &outputs)
+        let outputs = (0..shards.len()).map(|number| format!("{folder}/{}", name(number, pack)));
+        nothing_else(&dir.join(folder), &placed(dir, outputs)?)
     };
     within("documents")?;
     if !names.is_empty() {

@@ -1,10 +1,10 @@
 //! Rows for anyone: `SHARD.jsonl.gz` (or `.zst`, or plain) with one flat object a document.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Exported;
-use super::shards::{field, json, name, no_other_rows, shards, write};
+use super::shards::{field, json, name, no_other_rows, placed, shards, write};
 use crate::corpus::Corpus;
 use crate::dolma::mix::Pack;
 use crate::error::Result;
@@ -15,7 +15,8 @@ use crate::inspect::date::date;
 /// corpus, `shard` the bytes of text in a file, `pack` how files are packed. Files that are there already are passed over.
 ///
 /// # Errors
-/// [`crate::Error::File`], and [`crate::Error::Damaged`] for a damaged corpus.
+/// [`crate::Error::NotEmpty`] for rows of something else, [`crate::Error::File`], and [`crate::Error::Damaged`] for a damaged
+/// corpus.
 pub fn jsonl(corpus: &Corpus, key: &str, dir: &Path, shard: u64, pack: Pack) -> Result<Exported> {
     let mut out = Exported::default();
     let row = |ordinal: u32, out: &mut Vec<u8>| {
@@ -41,8 +42,7 @@ pub fn jsonl(corpus: &Corpus, key: &str, dir: &Path, shard: u64, pack: Pack) -> 
         Ok(0)
     };
     let shards = shards(corpus, shard.max(1));
-    let outputs: Vec<PathBuf> = (0..shards.len()).map(|number| dir.join(name(number, pack))).collect();
-    no_other_rows(dir, &outputs)?;
+    no_other_rows(dir, &placed(dir, (0..shards.len()).map(|number| name(number, pack)))?)?;
     for (number, documents) in shards.iter().enumerate() {
         let identity = format!("jsonl 3 {key} {shard} {number}");
         write(corpus, dir, &name(number, pack), &identity, documents, &row, &mut out)?;

@@ -18,6 +18,14 @@ mod staged;
 pub(crate) mod table;
 mod texts;
 
+use std::path::Path;
+
+use regimen_objects::is_url;
+
+use crate::corpus::Corpus;
+use crate::dolma::folder::real;
+use crate::error::{Error, Result};
+
 pub use card::{card, folder_card};
 pub use dolma::dolma;
 pub use facts::{About, Given};
@@ -35,7 +43,7 @@ pub use crate::held::Held;
 ///
 /// # Errors
 /// [`crate::Error::InUse`] if another process writes into it.
-pub fn hold(dir: &std::path::Path) -> crate::Result<Held> {
+pub fn hold(dir: &Path) -> Result<Held> {
     crate::held::hold_by(&dir.join("files"), crate::held::EXPORT)
 }
 
@@ -43,8 +51,26 @@ pub fn hold(dir: &std::path::Path) -> crate::Result<Held> {
 ///
 /// # Errors
 /// [`crate::Error::OtherOutput`].
-pub fn check_documents(dir: &std::path::Path, claim: &Claim) -> crate::Result<()> {
+pub fn check_documents(dir: &Path, claim: &Claim) -> Result<()> {
     claim.alone(&dir.join(crate::dolma::DOCUMENTS), "")
+}
+
+/// Check that an export of `corpus` in `formats` into `dir` takes the place of none of its source files, whose paths start at
+/// `project`.
+///
+/// # Errors
+/// [`crate::Error::OverInput`] with the first that lies where such an export has its files.
+pub fn check_sources(corpus: &Corpus, project: &Path, formats: &[&str], dir: &Path) -> Result<()> {
+    let dir = real(dir);
+    for file in corpus.names().files.iter().filter(|file| !is_url(&file.path)) {
+        // A source that is gone is in nobody's way.
+        let Ok(full) = project.join(&file.path).canonicalize() else { continue };
+        let place = full.strip_prefix(&dir).ok().and_then(Path::to_str).and_then(describe::What::of);
+        if place.is_some_and(|what| formats.contains(&what.format())) {
+            return Err(Error::OverInput { output: file.path.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// What an export came to.

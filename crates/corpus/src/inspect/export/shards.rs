@@ -7,10 +7,11 @@ use rayon::prelude::*;
 use regimen_base::{Hash256, fs};
 
 use super::Exported;
+use crate::claim::Claim;
 use crate::corpus::Corpus;
 use crate::dolma::mix::Pack;
 use crate::error::{Error, Result};
-use crate::output::{Output, pack};
+use crate::output::{Output, is_whole, pack};
 use crate::read::stream::Packing;
 
 /// Bytes of text that are packed as one member of gzip or frame of zstd.
@@ -40,6 +41,20 @@ pub(super) fn shards(corpus: &Corpus, bytes: u64) -> Vec<Vec<u32>> {
 /// Name of a shard.
 pub(super) fn name(number: usize, pack: Pack) -> String {
     format!("{number:05}{}", pack.ending())
+}
+
+/// Those of `files`, relative to `dir`, that an export put there: its claim names them, or they are as their notes say. Others of
+/// these names are somebody else's.
+pub(super) fn placed(dir: &Path, files: impl IntoIterator<Item = String>) -> Result<Vec<PathBuf>> {
+    let claimed = Claim::placed(dir);
+    let mut all = Vec::new();
+    for file in files {
+        let path = dir.join(&file);
+        if claimed.binary_search(&file).is_ok() || is_whole(&path)? {
+            all.push(path);
+        }
+    }
+    Ok(all)
 }
 
 /// Rows in the folder itself that are in none of `outputs` would be taken for part of what is written there.
