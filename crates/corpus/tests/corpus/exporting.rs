@@ -89,22 +89,40 @@ fn texts_are_tables_of_bounded_files() {
     }
     export::parquet(&corpus, &tables).unwrap();
     assert!(!left.exists() && own.exists());
-    // A table of somebody else stops it before anything changes.
+    // A table of somebody else stops it before anything changes, whatever it is called.
     let one = dir.path().join("one");
-    std::fs::write(one.join("texts/mine.parquet"), "x").unwrap();
-    let told = export::texts(&corpus, &one, 1 << 30).unwrap_err().to_string();
-    assert!(told.contains("texts/mine.parquet"), "{told}");
-    std::fs::remove_file(one.join("texts/mine.parquet")).unwrap();
+    for name in ["texts/mine.parquet", "texts/2024.parquet"] {
+        std::fs::write(one.join(name), "x").unwrap();
+        let told = export::texts(&corpus, &one, 1 << 30).unwrap_err().to_string();
+        assert!(told.contains(name), "{told}");
+        assert_eq!(std::fs::read(one.join(name)).unwrap(), b"x");
+        std::fs::remove_file(one.join(name)).unwrap();
+    }
     assert_eq!(files(&one), found);
+    let lone = dir.path().join("lone");
+    for name in ["documents.parquet", "attributes.parquet"] {
+        std::fs::create_dir(&lone).unwrap();
+        std::fs::write(lone.join(name), "x").unwrap();
+        let told = export::parquet(&corpus, &lone).unwrap_err();
+        assert!(matches!(told, Error::NotEmpty { .. }) && told.to_string().contains(name), "{told}");
+        assert_eq!(std::fs::read(lone.join(name)).unwrap(), b"x");
+        assert_eq!(files(&lone).len(), 1);
+        std::fs::remove_dir_all(&lone).unwrap();
+    }
     // One export at a time.
     let held = export::hold(&one).unwrap();
     assert!(export::hold(&one).unwrap_err().to_string().contains("one"));
     drop(held);
     export::hold(&one).unwrap();
-    std::fs::remove_dir_all(one.join(".regimen-notes")).unwrap();
-    // Those of an earlier export go, however many there are.
+    // Those of an earlier export go, however many there are, as long as a note says whose they are.
     assert_eq!(export::texts(&corpus, &one, 1 << 30).unwrap().files, ["texts/00000.parquet"]);
     assert_eq!(files(&one).len(), 1);
+    let claim = export::Claim::new("export".into(), Hash256::of(b"k"), &[], &one);
+    claim.settle(&one, ["texts/00000.parquet".to_string()]).unwrap();
+    assert_eq!(export::texts(&corpus, &one, 2000).unwrap().files.len(), exported.files.len());
+    assert_eq!(files(&one), found);
+    std::fs::remove_dir_all(one.join(".regimen-notes")).unwrap();
+    assert!(export::texts(&corpus, &one, 2000).is_err());
 }
 
 #[test]
@@ -229,6 +247,10 @@ fn folder() -> tempfile::TempDir {
 }
 
 fn export_folder(dir: &Path, to: &str, threads: usize) -> (FolderStats, FolderExported) {
+    try_folder(dir, to, threads).unwrap()
+}
+
+fn try_folder(dir: &Path, to: &str, threads: usize) -> Result<(FolderStats, FolderExported), Error> {
     let files = input_files(dir, "d/documents").unwrap();
     let (progress, cancel) = (Progress::default(), Cancel::new());
     let options = FolderOptions {
@@ -241,8 +263,8 @@ fn export_folder(dir: &Path, to: &str, threads: usize) -> (FolderStats, FolderEx
     with_threads(threads, || {
         let wanted = stats::Options { attributes: None, fields: Fields::default(), memory: 1 << 30 };
         let stats = stats::stats(&files, &wanted, &progress, &cancel).unwrap();
-        let done = export::folder(&files, &stats, &options, &dir.join(to), &progress, &cancel).unwrap();
-        (stats, done)
+        let done = export::folder(&files, &stats, &options, &dir.join(to), &progress, &cancel)?;
+        Ok((stats, done))
     })
 }
 
@@ -252,6 +274,16 @@ fn a_folder_becomes_the_tables_that_a_corpus_has() {
     let (_, done) = export_folder(dir.path(), "one", 1);
     export_folder(dir.path(), "three", 3);
     let out = dir.path().join("one");
+    assert_eq!(export_folder(dir.path(), "one", 1).1, done, "in place of the earlier ones");
+    for name in ["texts/1999.parquet", "documents.parquet"] {
+        let other = format!("other-{}", name.len());
+        let path = dir.path().join(&other).join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "x").unwrap();
+        let told = try_folder(dir.path(), &other, 1).unwrap_err();
+        assert!(matches!(told, Error::NotEmpty { .. }) && told.to_string().contains(name), "{told}");
+        assert_eq!(files(&dir.path().join(&other)).len(), 1);
+    }
     assert_eq!(files(&out), files(&dir.path().join("three")), "the same bytes on any number of threads");
     let documents = rows(&out.join("documents.parquet"), "id");
     assert_eq!(documents.len(), 300);

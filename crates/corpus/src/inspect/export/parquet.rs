@@ -5,8 +5,9 @@ use std::path::Path;
 
 use super::Exported;
 use super::table::{Column, Declared, Kind, Table, declared};
+use crate::claim::Claim;
 use crate::corpus::{Corpus, Tagged};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::tag::Shape;
 use crate::warc::Span;
 
@@ -99,13 +100,35 @@ pub(super) fn span_columns() -> Vec<Declared> {
     ]
 }
 
+/// Check that no tables that an export did not write are where it has its own.
+///
+/// # Errors
+/// [`Error::NotEmpty`] with the first of them.
+pub(super) fn no_other_tables(dir: &Path) -> Result<()> {
+    let placed = Claim::placed(dir);
+    let other = |file: &&str| dir.join(file).exists() && !placed.iter().any(|own| own == file);
+    match [DOCUMENTS, ATTRIBUTES].into_iter().find(other) {
+        None => Ok(()),
+        Some(file) => Err(Error::NotEmpty { folder: dir.display().to_string(), file: file.into() }),
+    }
+}
+
+/// Put both tables, which are whole, into their places in `dir`.
+pub(super) fn finish(dir: &Path, documents: Table, spans: Table) -> Result<()> {
+    Claim::begin(dir, &[DOCUMENTS.into(), ATTRIBUTES.into()])?;
+    documents.finish()?;
+    spans.finish()
+}
+
 /// Write both tables into `dir`.
 ///
 /// # Errors
-/// [`crate::Error::Table`] if a file cannot be written, [`crate::Error::Damaged`] for a damaged corpus.
+/// [`Error::Table`] if a file cannot be written, [`Error::NotEmpty`] for a table of something else in its place, and
+/// [`Error::Damaged`] for a damaged corpus.
 pub fn parquet(corpus: &Corpus, dir: &Path) -> Result<Exported> {
-    documents(corpus, &dir.join(DOCUMENTS))?;
-    spans(corpus, &dir.join(ATTRIBUTES))?;
+    no_other_tables(dir)?;
+    let documents = documents(corpus, &dir.join(DOCUMENTS))?;
+    finish(dir, documents, spans(corpus, &dir.join(ATTRIBUTES))?)?;
     Ok(Exported {
         files: vec![DOCUMENTS.into(), ATTRIBUTES.into()],
         documents: corpus.len() as u64,
@@ -113,7 +136,7 @@ pub fn parquet(corpus: &Corpus, dir: &Path) -> Result<Exported> {
     })
 }
 
-fn documents(corpus: &Corpus, path: &Path) -> Result<()> {
+fn documents(corpus: &Corpus, path: &Path) -> Result<Table> {
     let columns = document_columns(corpus);
     let names = corpus.names();
     let mut table = Table::create(path, &columns)?;
@@ -175,10 +198,10 @@ fn documents(corpus: &Corpus, path: &Path) -> Result<()> {
         group.extend(columns);
         table.group(group)?;
     }
-    table.finish()
+    Ok(table)
 }
 
-fn spans(corpus: &Corpus, path: &Path) -> Result<()> {
+fn spans(corpus: &Corpus, path: &Path) -> Result<Table> {
     let mut table = Table::create(path, &span_columns())?;
     let mut rows: Vec<(i64, usize, i64, i64, f64)> = Vec::new();
     let names = &corpus.names().attributes;
@@ -211,5 +234,5 @@ fn spans(corpus: &Corpus, path: &Path) -> Result<()> {
     if !rows.is_empty() {
         flush(&mut rows, &mut table)?;
     }
-    table.finish()
+    Ok(table)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use regimen_base::{Hash256, fs};
 
-use super::texts::{FOLDER, is_table};
+use crate::claim::Claim;
 use crate::error::Result;
 
 /// A hidden folder beside the one that the files are to be in. What is not settled is removed.
@@ -15,13 +15,6 @@ pub(super) struct Staged {
 }
 
 impl Staged {
-    /// For files of texts below `dir`.
-    pub fn new(dir: &Path) -> Result<Staged> {
-        let staged = Staged::named(dir, FOLDER)?;
-        fs::create_dir_all(&staged.base.join(FOLDER))?;
-        Ok(staged)
-    }
-
     /// For files below `dir`, of a kind with this name. What killed processes left there is removed.
     pub fn named(dir: &Path, kind: &str) -> Result<Staged> {
         let start = format!(".{kind}.tmp");
@@ -45,6 +38,7 @@ impl Staged {
     /// Put `files` in place of those of an earlier export; both are relative to the folder. What was another file goes first of
     /// all: whoever is stopped on the way leaves no document twice.
     pub fn replace(self, earlier: &[String], files: &[String]) -> Result<()> {
+        Claim::begin(&self.dir, files)?;
         let new: BTreeSet<&String> = files.iter().collect();
         for gone in earlier {
             let path = self.dir.join(gone);
@@ -59,21 +53,6 @@ impl Staged {
             let path = self.dir.join(file);
             fs::create_dir_all(path.parent().unwrap_or(&self.dir))?;
             fs::rename(&self.base.join(file), &path)?;
-        }
-        Ok(())
-    }
-
-    /// Put the files of texts in place of those of an earlier export.
-    pub fn settle(self) -> Result<()> {
-        let folder = self.dir.join(FOLDER);
-        if folder.is_dir() {
-            for path in fs::list(&folder)?.into_iter().filter(|path| is_table(path)) {
-                fs::remove_file(&path)?;
-            }
-        }
-        fs::create_dir_all(&folder)?;
-        for path in fs::list(&self.base.join(FOLDER))? {
-            fs::rename(&path, &folder.join(path.file_name().unwrap_or_default()))?;
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use super::parquet::{metadata_column, metadata_of};
 use super::shards::shards;
 use super::staged::Staged;
 use super::table::{Column, Declared, Kind, Table, declared};
+use crate::claim::Claim;
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
 
@@ -42,28 +43,25 @@ pub(super) fn name(number: usize) -> String {
     format!("{FOLDER}/{number:05}.parquet")
 }
 
-/// Other tables in the folder of texts would be taken for part of what is written there.
+/// The tables of texts of an earlier export into `dir`, relative to it. Others would be taken for part of what is written there.
 ///
 /// # Errors
 /// [`Error::NotEmpty`] with the first of them.
-pub(super) fn no_other_tables(dir: &Path) -> Result<()> {
+pub(super) fn earlier(dir: &Path) -> Result<Vec<String>> {
     let folder = dir.join(FOLDER);
-    // Those of an earlier export are taken away.
-    let ours = |path: &PathBuf| {
-        path.file_stem().is_some_and(|stem| stem.as_encoded_bytes().iter().all(u8::is_ascii_digit))
-    };
+    let mut earlier = Claim::placed(dir);
+    earlier.retain(|file| Path::new(file).starts_with(FOLDER));
     let there = if folder.is_dir() { fs::list(&folder)? } else { Vec::new() };
-    match there.into_iter().find(|path| is_table(path) && !ours(path)) {
-        None => Ok(()),
+    let other = |path: &PathBuf| {
+        let name = format!("{FOLDER}/{}", path.file_name().unwrap_or_default().to_string_lossy());
+        name.ends_with(".parquet") && earlier.binary_search(&name).is_err()
+    };
+    match there.into_iter().find(other) {
+        None => Ok(earlier),
         Some(file) => {
             Err(Error::NotEmpty { folder: folder.display().to_string(), file: file.display().to_string() })
         }
     }
-}
-
-/// Whether a file is called as tables are.
-pub(super) fn is_table(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ending == "parquet")
 }
 
 /// Write the kept documents with their texts into `dir/texts`, `shard` bytes of text in a file.
@@ -72,8 +70,8 @@ pub(super) fn is_table(path: &Path) -> bool {
 /// [`Error::Table`], [`Error::NotEmpty`], and [`Error::Damaged`] for a damaged corpus.
 pub fn texts(corpus: &Corpus, dir: &Path, shard: u64) -> Result<Exported> {
     let shards = shards(corpus, shard.max(1));
-    no_other_tables(dir)?;
-    let staged = Staged::new(dir)?;
+    let earlier = earlier(dir)?;
+    let staged = Staged::named(dir, FOLDER)?;
     let files: Vec<String> = shards
         .par_iter()
         .enumerate()
@@ -86,7 +84,7 @@ pub fn texts(corpus: &Corpus, dir: &Path, shard: u64) -> Result<Exported> {
             table.finish().map(|()| file)
         })
         .collect::<Result<_>>()?;
-    staged.settle()?;
+    staged.replace(&earlier, &files)?;
     let documents = shards.iter().map(|shard| shard.len() as u64).sum();
     Ok(Exported { files, documents, ..Exported::default() })
 }

@@ -14,10 +14,10 @@ use regimen_base::{Cancel, fs};
 use regimen_recipe::InputFile;
 
 use super::Exported;
-use super::parquet::{ATTRIBUTES, DOCUMENTS, span_columns};
+use super::parquet::{ATTRIBUTES, DOCUMENTS, no_other_tables, span_columns};
 use super::staged::Staged;
 use super::table::{Declared, Kind, declared};
-use super::texts::no_other_tables;
+use super::texts::{self, earlier};
 use crate::dolma::stats::{FolderStats, Sheaves};
 use crate::dolma::tag::Progress;
 use crate::error::Result;
@@ -65,9 +65,11 @@ pub fn folder(
     cancel: &Cancel,
 ) -> Result<FolderExported> {
     let mut staged = None;
-    if options.texts.is_some() {
+    if options.tables {
         no_other_tables(dir)?;
-        staged = Some(Staged::new(dir)?);
+    }
+    if options.texts.is_some() {
+        staged = Some((earlier(dir)?, Staged::named(dir, texts::FOLDER)?));
     }
     let sheaves = Sheaves::of(files, &options.fields, options.attributes.as_deref())?;
     let attributes = Attributes::of(stats);
@@ -76,15 +78,20 @@ pub fn folder(
         attributes: &attributes,
         texts: options.texts.is_some(),
         progress,
-        writer: Mutex::new(Some(Writer::new(dir, staged.as_ref().map(Staged::base), options, &attributes)?)),
+        writer: Mutex::new(Some(Writer::new(
+            dir,
+            staged.as_ref().map(|(_, s)| s.base()),
+            options,
+            &attributes,
+        )?)),
         done: Mutex::default(),
         memory: Arc::new(Memory::new(options.memory)),
     };
     flow::run(1, &reading, cancel)?;
     let (documents, texts) = reading.done.into_inner().unwrap_or_else(PoisonError::into_inner);
     let exported = |files: Vec<String>| Exported { files, documents, ..Exported::default() };
-    if let Some(staged) = staged {
-        staged.settle()?;
+    if let Some((earlier, staged)) = staged {
+        staged.replace(&earlier, &texts)?;
     }
     Ok(FolderExported {
         tables: options.tables.then(|| exported(vec![DOCUMENTS.into(), ATTRIBUTES.into()])),

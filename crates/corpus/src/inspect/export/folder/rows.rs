@@ -109,7 +109,6 @@ pub fn folder_rows(
     };
     flow::run(1, &writing, cancel)?;
     let (documents, files) = writing.done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Claim::begin(dir, &files)?;
     staged.replace(&earlier, &files)?;
     Ok(Exported { files, documents, ..Exported::default() })
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::read::{Document, Part, Span};
 use super::{Attributes, FolderOptions, document_columns, text_columns};
 use crate::error::Result;
-use crate::inspect::export::parquet::{ATTRIBUTES, DOCUMENTS, span_columns};
+use crate::inspect::export::parquet::{ATTRIBUTES, DOCUMENTS, finish, span_columns};
 use crate::inspect::export::table::{Column, Table};
 use crate::inspect::export::texts::{GROUP_BYTES, GROUP_ROWS, name};
 
@@ -17,6 +17,7 @@ const ROWS: usize = 1 << 17;
 
 /// Where documents and spans go.
 pub(super) struct Writer<'w> {
+    dir: &'w Path,
     attributes: &'w Attributes,
     tables: Option<(Table, Table)>,
     documents: Vec<Document>,
@@ -34,7 +35,7 @@ pub(super) struct Writer<'w> {
 impl<'w> Writer<'w> {
     /// Tables go into `dir`, files of texts below `texts`.
     pub fn new(
-        dir: &Path,
+        dir: &'w Path,
         texts: Option<&'w Path>,
         options: &FolderOptions,
         attributes: &'w Attributes,
@@ -50,7 +51,7 @@ impl<'w> Writer<'w> {
         };
         let texts = texts.zip(options.texts).map(|(dir, shard)| Texts::new(dir, shard.max(1)));
         let (documents, spans) = (Vec::new(), Vec::new());
-        Ok(Writer { attributes, tables, documents, spans, texts, count: 0, written: 0, most, words: 0 })
+        Ok(Writer { dir, attributes, tables, documents, spans, texts, count: 0, written: 0, most, words: 0 })
     }
 
     /// The documents of a chunk.
@@ -88,8 +89,7 @@ impl<'w> Writer<'w> {
         self.flush_documents()?;
         self.flush_spans()?;
         if let Some((documents, spans)) = self.tables.take() {
-            documents.finish()?;
-            spans.finish()?;
+            finish(self.dir, documents, spans)?;
         }
         let texts = self.texts.map(Texts::finish).transpose()?.unwrap_or_default();
         Ok((self.count, texts))
