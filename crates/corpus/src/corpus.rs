@@ -265,6 +265,13 @@ impl Corpus {
         Ok((!text.is_empty()).then_some(text))
     }
 
+    /// Bytes of the id and the metadata of a document.
+    pub(crate) fn words(&self, ordinal: u32) -> u64 {
+        let length = |range: std::ops::Range<usize>| range.len() as u64;
+        let metadata = self.metadata.as_ref().map(|(_, index)| length(index.range(ordinal as usize)));
+        length(self.id_index.range(ordinal as usize)) + metadata.unwrap_or_default()
+    }
+
     /// The kept documents of one split, in document order.
     pub fn split(&self, split: Split) -> impl Iterator<Item = u32> + Clone + '_ {
         self.kept().filter(move |&ordinal| self.row(ordinal).split == split)

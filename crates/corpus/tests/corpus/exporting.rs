@@ -218,6 +218,27 @@ fn an_export_takes_no_place_of_a_source_file() {
     assert_eq!(files(&dir.path().join("wiki")), before);
 }
 
+#[test]
+fn large_metadata_is_packed_in_pieces() {
+    let row = |i: usize| {
+        let more = "metadata of some length ".repeat(50_000);
+        format!("{}\n", json!({"id": i, "text": format!("Text {i}."), "metadata": {"more": more}}))
+    };
+    let all: String = (0..8).map(row).collect();
+    let dir = project(&[("in/a.jsonl", all.as_bytes())]);
+    let config = "sources = [{ name = \"s\", path = \"in\" }]\nfilter = { quality = \"none\" }\nmetadata = [\"more\"]\n";
+    let corpus = build(dir.path(), config);
+    export::jsonl(&corpus, "k", dir.path(), 1 << 30, Pack::Gz).unwrap();
+    let packed = std::fs::read(dir.path().join("00000.jsonl.gz")).unwrap();
+    let (mut left, mut lengths) = (&packed[..], Vec::new());
+    while !left.is_empty() {
+        let mut member = flate2::bufread::GzDecoder::new(left);
+        lengths.push(std::io::copy(&mut member, &mut std::io::sink()).unwrap());
+        left = member.into_inner();
+    }
+    assert!(lengths.len() == 2 && lengths.iter().all(|&length| length < 6 << 20), "{lengths:?}");
+}
+
 /// 300 documents in two files with two experiments, the second of which has a name of the first.
 fn folder() -> tempfile::TempDir {
     let mut all = Vec::new();

@@ -9,6 +9,7 @@ mod facts;
 mod folder;
 mod jsonl;
 mod parquet;
+mod parts;
 mod personal;
 mod records;
 mod sha256;

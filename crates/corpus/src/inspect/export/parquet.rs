@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::Exported;
+use super::parts::Limits;
 use super::table::{Column, Declared, Kind, Table, declared};
 use crate::claim::Claim;
 use crate::corpus::{Corpus, Tagged};
@@ -11,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::tag::Shape;
 use crate::warc::Span;
 
-/// Rows of a row group.
-const GROUP: usize = 1 << 17;
+/// What a row group holds at most. Texts are not in it.
+const GROUPS: Limits = Limits { text: u64::MAX, words: 64 << 20, rows: 1 << 17 };
 /// The same for a table of texts and spans.
 const SPANS: usize = 1 << 19;
 
@@ -141,7 +142,7 @@ fn documents(corpus: &Corpus, path: &Path) -> Result<Table> {
     let names = corpus.names();
     let mut table = Table::create(path, &columns)?;
     let all: Vec<u32> = (0..corpus.len() as u32).collect();
-    for some in all.chunks(GROUP) {
+    for some in GROUPS.parts(corpus, &all) {
         let places = some.iter().map(|&ordinal| corpus.span(ordinal)).collect::<Result<Vec<_>>>()?;
         let place = |of: &dyn Fn(&Span) -> Option<u64>| {
             let each =

@@ -1,12 +1,12 @@
 //! Files of rows, cut by the length of their texts and packed in pieces on all threads.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use regimen_base::{Hash256, fs};
 
 use super::Exported;
+use super::parts::Limits;
 use crate::claim::Claim;
 use crate::corpus::Corpus;
 use crate::dolma::mix::Pack;
@@ -16,6 +16,8 @@ use crate::read::stream::Packing;
 
 /// Bytes of text that are packed as one member of gzip or frame of zstd.
 const PIECE: u64 = 1 << 20;
+/// What is packed as one at most.
+const PIECES: Limits = Limits { text: PIECE, words: 4 * PIECE, rows: 1 << 15 };
 /// Pieces per thread that are in memory at once.
 const WINDOW: usize = 4;
 
@@ -91,17 +93,17 @@ pub(super) fn write(
         out.skipped.push(file.into());
         return Ok(());
     };
-    for window in pieces(corpus, documents).chunks(WINDOW * rayon::current_num_threads().max(1)) {
+    for window in PIECES.parts(corpus, documents).chunks(WINDOW * rayon::current_num_threads().max(1)) {
         let packed: Vec<(Vec<u8>, u64, u64)> = window
             .par_iter()
-            .map(|range| {
+            .map(|some| {
                 let mut rows = Vec::with_capacity(PIECE as usize + (PIECE as usize) / 4);
                 let mut left_out = 0;
-                for &ordinal in &documents[range.clone()] {
+                for &ordinal in *some {
                     left_out += row(ordinal, &mut rows)?;
                 }
                 let rows = pack(packing, rows).map_err(|error| fs::Error::new("pack", &path, error))?;
-                Ok((rows, range.len() as u64, left_out))
+                Ok((rows, some.len() as u64, left_out))
             })
             .collect::<Result<_>>()?;
         for (piece, rows, left_out) in packed {
@@ -112,22 +114,6 @@ pub(super) fn write(
     output.finish()?;
     out.files.push(file.into());
     Ok(())
-}
-
-fn pieces(corpus: &Corpus, documents: &[u32]) -> Vec<Range<usize>> {
-    let mut all = Vec::new();
-    let (mut start, mut sum) = (0, 0);
-    for (i, &ordinal) in documents.iter().enumerate() {
-        sum += u64::from(corpus.row(ordinal).bytes);
-        if sum >= PIECE {
-            all.push(start..i + 1);
-            (start, sum) = (i + 1, 0);
-        }
-    }
-    if start < documents.len() {
-        all.push(start..documents.len());
-    }
-    all
 }
 
 /// Append a text as JSON.

@@ -7,6 +7,7 @@ use regimen_base::fs;
 
 use super::Exported;
 use super::parquet::{metadata_column, metadata_of};
+use super::parts::Limits;
 use super::shards::shards;
 use super::staged::Staged;
 use super::table::{Column, Declared, Kind, Table, declared};
@@ -19,6 +20,7 @@ pub(super) const FOLDER: &str = "texts";
 /// Bytes of text with which a row group ends, and rows of one.
 pub(super) const GROUP_BYTES: u64 = 16 << 20;
 pub(super) const GROUP_ROWS: usize = 1 << 16;
+const GROUPS: Limits = Limits { text: GROUP_BYTES, words: 2 * GROUP_BYTES, rows: GROUP_ROWS };
 
 /// The columns of a table of texts.
 pub(super) fn columns(corpus: &Corpus) -> Vec<Declared> {
@@ -78,7 +80,7 @@ pub fn texts(corpus: &Corpus, dir: &Path, shard: u64) -> Result<Exported> {
         .map(|(number, documents)| {
             let file = name(number);
             let mut table = Table::create(&staged.base().join(&file), &columns(corpus))?;
-            for group in groups(corpus, documents) {
+            for group in GROUPS.parts(corpus, documents) {
                 table.group(rows(corpus, group)?)?;
             }
             table.finish().map(|()| file)
@@ -87,22 +89,6 @@ pub fn texts(corpus: &Corpus, dir: &Path, shard: u64) -> Result<Exported> {
     staged.replace(&earlier, &files)?;
     let documents = shards.iter().map(|shard| shard.len() as u64).sum();
     Ok(Exported { files, documents, ..Exported::default() })
-}
-
-/// The documents of a file, row group by row group.
-fn groups<'d>(corpus: &Corpus, documents: &'d [u32]) -> Vec<&'d [u32]> {
-    let (mut all, mut start, mut bytes) = (Vec::new(), 0, 0);
-    for (i, &ordinal) in documents.iter().enumerate() {
-        bytes += u64::from(corpus.row(ordinal).bytes);
-        if bytes >= GROUP_BYTES || i + 1 - start == GROUP_ROWS {
-            all.push(&documents[start..=i]);
-            (start, bytes) = (i + 1, 0);
-        }
-    }
-    if start < documents.len() {
-        all.push(&documents[start..]);
-    }
-    all
 }
 
 fn rows(corpus: &Corpus, some: &[u32]) -> Result<Vec<Column>> {
