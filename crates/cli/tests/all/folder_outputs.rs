@@ -1,6 +1,8 @@
 //! Where steps on folders may write: nothing that they read, nothing finished, and no mark of a project.
 
-use crate::common::{files, list};
+use serde_json::json;
+
+use crate::common::{Project, files, list};
 use crate::folders::{tagged, tree};
 
 #[test]
@@ -140,6 +142,58 @@ fn notes_beside_what_a_step_wrote_make_no_project() {
     project
         .run(&["corpus", "build", "corpus.toml", "--set", "c.memory=\"2GB\""])
         .refused(&["hint: write `2000000000`"]);
+}
+
+#[test]
+fn an_export_of_a_corpus_that_was_stopped_goes_on_and_takes_no_place_of_its_source() {
+    let project = Project::empty();
+    let row = |i: usize| {
+        format!("{}\n", json!({"id": i.to_string(), "text": format!("Text {i}, {}", "x".repeat(200))}))
+    };
+    project.write("web/documents/00000.jsonl", (0..60).map(row).collect::<String>());
+    project.write("corpus.toml", "[c]\nkind = \"corpus\"\nsources = [{ name = \"web\", path = \"web/documents\", format = \"dolma\", licence = \"MIT\" }]\ntag = [{ tagger = \"length\" }]\nfilter = { quality = \"none\" }\n");
+    project.run(&["corpus", "build", "corpus.toml"]).fine();
+    let source = tree(&project.path("web"));
+    let over = ["corpus", "export", "c", "web", "--format", "dolma", "--pack", "none"];
+    project.run(&over).refused(&["web/documents/00000.jsonl", "is read here"]);
+    assert!(tree(&project.path("web")) == source);
+    let export = ["corpus", "export", "c", "out", "--format", "dolma,jsonl,parquet,texts", "--shard", "4KB"];
+    project.run(&export).fine();
+    let whole = tree(&project.path("out"));
+    project.run(&export).fine();
+    assert!(tree(&project.path("out")) == whole);
+    let mut kills = 0;
+    for at in (1..).step_by(7) {
+        std::fs::remove_dir_all(project.path("out")).unwrap();
+        let killed = project.run_with(&export, &[("REGIMEN_FAULT", &format!("kill@write:{at}"))]);
+        if killed.code == Some(0) {
+            break;
+        }
+        kills += 1;
+        project.run(&export).fine();
+        let found = tree(&project.path("out"));
+        assert_eq!(
+            found.keys().collect::<Vec<_>>(),
+            whole.keys().collect::<Vec<_>>(),
+            "killed at write {at}"
+        );
+        assert!(found == whole, "killed at write {at}");
+    }
+    assert!(kills > 5, "{kills} kills");
+    // Nor what stands where an export would have its own.
+    for (file, format) in [
+        ("documents/00000.jsonl.gz", "dolma"),
+        ("00000.jsonl.gz", "jsonl"),
+        ("texts/2024.parquet", "texts"),
+        ("documents.parquet", "parquet"),
+    ] {
+        project.write(&format!("{format}/{file}"), "mine");
+        let name = file.rsplit('/').next().unwrap();
+        project
+            .run(&["corpus", "export", "c", format, "--format", format])
+            .refused(&[name, "does not write"]);
+        assert_eq!(project.read(&format!("{format}/{file}")), "mine");
+    }
 }
 
 #[test]

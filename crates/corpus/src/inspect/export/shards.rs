@@ -11,7 +11,7 @@ use crate::claim::Claim;
 use crate::corpus::Corpus;
 use crate::dolma::mix::Pack;
 use crate::error::{Error, Result};
-use crate::output::{Output, is_whole, pack};
+use crate::output::{Output, is_whole, pack, tidy};
 use crate::read::stream::Packing;
 
 /// Bytes of text that are packed as one member of gzip or frame of zstd.
@@ -46,9 +46,12 @@ pub(super) fn name(number: usize, pack: Pack) -> String {
 }
 
 /// Those of `files`, relative to `dir`, that an export put there: its claim names them, or they are as their notes say. Others of
-/// these names are somebody else's.
+/// these names are somebody else's. What killed processes left beside them goes.
 pub(super) fn placed(dir: &Path, files: impl IntoIterator<Item = String>) -> Result<Vec<PathBuf>> {
     let claimed = Claim::placed(dir);
+    let files: Vec<String> = files.into_iter().collect();
+    // They lie in one folder.
+    tidy(&files.first().map(|file| dir.join(file)).into_iter().collect::<Vec<_>>());
     let mut all = Vec::new();
     for file in files {
         let path = dir.join(&file);
