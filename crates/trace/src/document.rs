@@ -42,8 +42,11 @@ pub struct DocumentTrace {
     pub split: Option<String>,
     /// Why it was dropped, if it was.
     pub dropped: Option<String>,
-    /// `source:id` of the kept document with the same text, if this one was dropped as its copy.
+    /// `source:id` of the document that this one was dropped as a copy of.
     pub representative: Option<String>,
+    /// What became of that one; none if this is no copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub representative_fate: Option<Fate>,
     /// `source:id` of the dropped copies of this document.
     pub copies: Vec<String>,
     /// Its value on every rule of the filter.
@@ -64,6 +67,17 @@ pub struct DocumentTrace {
     pub times: u64,
     /// The runs that could see it, or the copy that stayed.
     pub runs: Vec<RunSeen>,
+}
+
+/// What became of the document that another one is a copy of.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Fate {
+    /// Whether the two have the same text, rather than the same URL or nearly the same text.
+    pub same_text: bool,
+    /// `train` or `validation`; none if it was dropped after the copy was.
+    pub split: Option<String>,
+    /// Why it was dropped, if it was.
+    pub dropped: Option<String>,
 }
 
 /// A rule's verdict.
@@ -170,10 +184,13 @@ pub fn document(view: &View, ordinal: u32) -> Result<DocumentTrace> {
         bytes: u64::from(row.bytes),
         normalised: row.normalised,
         split: row.kept().then(|| row.split.name().to_string()),
-        dropped: row
-            .dropped
-            .map(|reason| format!("{}: {}", corpus.reason_name(reason), corpus.reason_text(reason))),
+        dropped: dropped(corpus, ordinal),
         representative: representative.map(|r| corpus.name(r)),
+        representative_fate: representative.map(|r| Fate {
+            same_text: row.dropped.is_some_and(|reason| corpus.reason_name(reason) == "duplicate"),
+            split: corpus.row(r).kept().then(|| corpus.row(r).split.name().to_string()),
+            dropped: dropped(corpus, r),
+        }),
         copies: copies(corpus, ordinal),
         rules: corpus
             .rules(ordinal)
@@ -201,6 +218,12 @@ pub fn document(view: &View, ordinal: u32) -> Result<DocumentTrace> {
             })
             .collect(),
     })
+}
+
+/// Why a document was dropped, if it was.
+fn dropped(corpus: &Corpus, ordinal: u32) -> Option<String> {
+    let reason = corpus.row(ordinal).dropped?;
+    Some(format!("{}: {}", corpus.reason_name(reason), corpus.reason_text(reason)))
 }
 
 fn metadata(corpus: &Corpus, ordinal: u32) -> Result<Option<Box<RawValue>>> {

@@ -10,7 +10,7 @@ pub mod step;
 pub mod text;
 pub mod view;
 
-pub use document::{DocumentTrace, Seen, document};
+pub use document::{DocumentTrace, Fate, Seen, document};
 pub use error::{Error, Result};
 pub use step::{StepTrace, step};
 pub use text::{TextTrace, text};

@@ -3,7 +3,7 @@
 use regimen_base::units;
 use regimen_corpus::verbatim::Index;
 use regimen_ledger::Artifact;
-use regimen_trace::{DocumentTrace, Seen, StepTrace, TextTrace};
+use regimen_trace::{DocumentTrace, Fate, Seen, StepTrace, TextTrace};
 
 use crate::Context;
 use crate::args::Trace;
@@ -90,7 +90,8 @@ fn document(d: &DocumentTrace) -> String {
         (None, None) => {}
     }
     if let Some(representative) = &d.representative {
-        lines.push(format!("  copy of  {representative}: its text was learned through that document"));
+        let fate = d.representative_fate.as_ref().map(fate).unwrap_or_default();
+        lines.push(format!("  copy of  {representative}: {fate}"));
     }
     if !d.copies.is_empty() {
         lines.push(format!("  copies   {}", d.copies.join(", ")));
@@ -151,15 +152,30 @@ fn document(d: &DocumentTrace) -> String {
     }
     for run in &d.runs {
         let about = format!("  run {} ({})", run.stage, run.key);
+        // Of a copy it is the other document that a run may have seen.
+        let (it, seen) = match d.representative {
+            None => ("it", "seen"),
+            Some(_) => ("that document", "that document was seen"),
+        };
         if run.withheld {
-            lines.push(format!("{about}: withheld, no step saw it"));
+            lines.push(format!("{about}: withheld, no step saw {it}"));
         } else if run.seen.is_empty() {
-            lines.push(format!("{about}: no step saw it"));
+            lines.push(format!("{about}: no step saw {it}"));
         } else {
-            lines.push(format!("{about}: seen {}", times(&run.seen)));
+            lines.push(format!("{about}: {seen} {}", times(&run.seen)));
         }
     }
     plain_lines(&lines)
+}
+
+/// What became of the document that another one is a copy of.
+fn fate(fate: &Fate) -> String {
+    match (&fate.dropped, fate.split.as_deref(), fate.same_text) {
+        (Some(reason), ..) => format!("which was dropped itself, {reason}"),
+        (None, Some("train"), true) => "its text is learned through that document".into(),
+        (None, Some("train"), false) => "which is kept in the train split; its text is another one".into(),
+        (None, split, _) => format!("which is kept in the {} split", split.unwrap_or("validation")),
+    }
 }
 
 /// A number in four digits behind the point, if it has a fraction; `-` if it is not known.

@@ -168,6 +168,49 @@ fn a_trace_from_document_to_step_and_back() {
 }
 
 #[test]
+fn a_copy_says_what_became_of_the_document_that_it_is_a_copy_of() {
+    let project = Project::empty();
+    let rows = "{\"id\":\"cat\",\"text\":\"A cat.\",\"metadata\":{\"url\":\"http://a.org/x\"}}\n\
+                {\"id\":\"sea\",\"text\":\"Submarines.\",\"metadata\":{\"url\":\"http://a.org/x\"}}\n\
+                {\"id\":\"copy\",\"text\":\"A cat.\"}\n{\"id\":\"other\",\"text\":\"A text that is longer than that.\"}\n";
+    project.write("a.jsonl", rows);
+    let told = |more: &str, id: &str| {
+        let recipe = format!(
+            "[corpus]\nkind = \"corpus\"\nfilter = {{ quality = \"none\" }}\ndedup_url = true\n{more}\n\
+             sources = [{{ name = \"s\", path = \"a.jsonl\", author = \"human\", licence = \"MIT\" }}]\n"
+        );
+        project.write("r.toml", recipe);
+        project.run(&["corpus", "build", "r.toml"]).fine();
+        project.run(&["trace", "doc", id]).fine().stdout
+    };
+    assert!(
+        told("validation = 0", "copy").contains("copy of  s:cat: its text is learned through that document")
+    );
+    let another = "copy of  s:cat: which is kept in the train split; its text is another one";
+    assert!(told("validation = 0", "sea").contains(another));
+    // Of a budget of one byte one document is left, which is not this one in one of the two.
+    let mixed = ["cat", "other"].map(|id| told("validation = 0\nmix = { budget_bytes = 1 }", id));
+    let copy = told("validation = 0\nmix = { budget_bytes = 1 }", "copy");
+    assert_eq!(copy.contains("which was dropped itself, mixed_out"), mixed[0].contains("dropped  mixed_out"));
+    assert!(mixed.iter().any(|told| told.contains("dropped  mixed_out")), "{mixed:?}");
+    // Some of these are in the validation split.
+    let rows = |word: &str| {
+        (0..8).map(|i| format!("{{\"id\":\"{word}{i}\",\"text\":\"A cat {i}.\"}}\n")).collect::<String>()
+    };
+    project.write("a.jsonl", rows("first") + &rows("copy"));
+    let mut both = [false; 2];
+    for i in 0..8 {
+        let first = told("validation = 0.5", &format!("first{i}"));
+        let copy = told("validation = 0.5", &format!("copy{i}"));
+        let held_back = first.contains("kept     in the validation split");
+        both[usize::from(held_back)] = true;
+        assert_eq!(copy.contains("which is kept in the validation split"), held_back, "{copy}");
+        assert_eq!(copy.contains("is learned through"), !held_back, "{copy}");
+    }
+    assert_eq!(both, [true; 2]);
+}
+
+#[test]
 fn a_trace_looks_into_the_corpus_that_a_name_was_last_used_for() {
     let project = Project::empty();
     for name in ["a", "b"] {

@@ -274,7 +274,7 @@ impl Truth {
             Truth::Literal(truth) => *truth,
             Truth::Flag(slot) | Truth::Has(slot) => !facts.tags.spans(*slot).is_empty(),
             Truth::HasMetadata(key) => {
-                field::value(facts.metadata, key).is_some_and(|value| !value.is_null())
+                field::written(facts.metadata, key).is_some_and(|value| value.get() != "null")
             }
             Truth::Numbers(op, a, b) => match (a.of(facts), b.of(facts)) {
                 (Some(a), Some(b)) => op.holds(&a, &b),
@@ -306,7 +306,8 @@ mod tests {
         let truth = parse(expression, &set).unwrap_or_else(|e| panic!("{e}"));
         let mut tags = Tags::default();
         set.tag(text, "", &mut Buffers::default(), &mut Scratch::default(), &mut tags);
-        let metadata = r#"{"url":"https://a.org/x","stars":12,"year":"1999","none":null}"#;
+        let metadata = r#"{"url":"https://a.org/x","stars":12,"year":"1999","none":null,"deep":DEEP}"#;
+        let metadata = &metadata.replace("DEEP", &("[".repeat(500) + &"]".repeat(500)));
         let (source, id, licence, author) = ("wiki", "a/1", "MIT", "human");
         truth.of(&Facts { text, bytes: text.len(), source, id, licence, author, metadata, tags: &tags })
     }
@@ -333,7 +334,7 @@ mod tests {
             "metadata.url == \"https://a.org/x\"",
             "contains(metadata.url, \"a.org\") and contains(text, \"three.\")",
             "matches(text, \"(?m)^four\") and matches(id, \"^a/[0-9]+$\")",
-            "has(metadata.url) and not has(metadata.none) and not has(metadata.other)",
+            "has(metadata.url) and has(metadata.deep) and not has(metadata.none) and not has(metadata.other)",
             "has(gopher_v1.fraction_of_characters_in_most_common_3grams)",
             "bytes == 32",
             "false or true and not false",

@@ -189,6 +189,12 @@ pub fn verdicts(corpus: &Corpus, config: &Value, ordinal: u32) -> Result<Vec<Ver
     let values = values(corpus, &measures, ordinal)?;
     let dropped = corpus.row(ordinal).dropped.map(|reason| corpus.reason_name(reason));
     let tagged = corpus.slots(ordinal)?.is_some();
+    let of_drop = |reason: &str| reason.strip_prefix("drop_").and_then(|n| n.parse::<u32>().ok());
+    // Rules are asked in their order, and before documents are compared and mixed.
+    let came_by = |rule: &str| match (dropped.and_then(of_drop), of_drop(rule)) {
+        (Some(fell), Some(rule)) => rule < fell,
+        _ => corpus.row(ordinal).representative.is_some() || dropped == Some("mixed_out"),
+    };
     let mut found = Vec::new();
     for (measure, value) in measures.iter().zip(values) {
         if matches!(measure.kind, Kind::Rule(_)) {
@@ -214,7 +220,10 @@ pub fn verdicts(corpus: &Corpus, config: &Value, ordinal: u32) -> Result<Vec<Ver
         let passed = match dropped {
             None => Some(true),
             Some(reason) if reason == rule => Some(false),
-            Some(_) => whole(corpus, &truth, ordinal)?.map(|falls| !falls),
+            Some(_) => match whole(corpus, &truth, ordinal)? {
+                Some(falls) => Some(!falls),
+                None => came_by(&rule).then_some(true),
+            },
         };
         let told = |passed: Option<bool>| {
             found.iter().any(|verdict: &Verdict| {
@@ -227,8 +236,7 @@ pub fn verdicts(corpus: &Corpus, config: &Value, ordinal: u32) -> Result<Vec<Ver
         let (measure, threshold) = (expression.clone(), "dropped if so".into());
         found.push(Verdict { rule, measure, value: None, threshold, passed });
     }
-    let number = |verdict: &Verdict| verdict.rule.strip_prefix("drop_").and_then(|n| n.parse::<u32>().ok());
-    found.sort_by_key(number);
+    found.sort_by_key(|verdict| of_drop(&verdict.rule));
     Ok(found)
 }
 

@@ -109,6 +109,24 @@ fn it_comes_out_again_in_exports_and_is_asked_for_by_expressions() {
 }
 
 #[test]
+fn a_copy_came_by_all_rules_and_a_dropped_document_by_those_before() {
+    let rows = "{\"id\":\"a\",\"text\":\"one text\",\"metadata\":{\"n\":1}}\n\
+                {\"id\":\"b\",\"text\":\"one text\",\"metadata\":{\"n\":1}}\n\
+                {\"id\":\"c\",\"text\":\"another\",\"metadata\":{\"n\":2}}\n";
+    let dir = project(&[("in/a.jsonl", rows.as_bytes())]);
+    let rules = ["metadata.n > 45", "metadata.n == 2", "metadata.n > 46"];
+    let artifact = stage(dir.path(), &config("in", &format!("drop = {rules:?}"))).unwrap();
+    let corpus = Corpus::open(&artifact).unwrap();
+    let passed = |ordinal: u32| -> Vec<Option<bool>> {
+        let all = verdicts(&corpus, &artifact.manifest.config, ordinal).unwrap();
+        all.into_iter().map(|verdict| verdict.passed).collect()
+    };
+    assert_eq!(corpus.reason_name(corpus.row(1).dropped.unwrap()), "duplicate");
+    assert_eq!((passed(0), passed(1)), (vec![Some(true); 3], vec![Some(true); 3]));
+    assert_eq!(passed(2), [Some(true), Some(false), None]);
+}
+
+#[test]
 fn a_rule_on_metadata_is_told_whole() {
     let dir = project(&[("in/a.jsonl", ROWS.as_bytes())]);
     let artifact = stage(dir.path(), &config("in", "drop = [\"metadata.stars > 4\"]")).unwrap();
@@ -119,6 +137,6 @@ fn a_rule_on_metadata_is_told_whole() {
         assert_eq!((verdict.rule.as_str(), verdict.measure.as_str()), ("drop_1", "metadata.stars > 4"));
         verdict.passed
     };
-    // The last one went as a copy, whatever the rule would have said.
-    assert_eq!([0, 1, 2, 3].map(of), [Some(true), Some(false), Some(true), None]);
+    // The last one went as a copy: only documents that pass the rules are compared.
+    assert_eq!([0, 1, 2, 3].map(of), [Some(true), Some(false), Some(true), Some(true)]);
 }
