@@ -54,6 +54,12 @@ pub(crate) fn find(root: &Path, pattern: &str) -> Result<Vec<PathBuf>, NoFiles> 
     }
     found.sort();
     found.dedup();
+    // Who opens a pipe waits for somebody to write.
+    if let Some(other) = found.iter().find(|path| path.metadata().is_ok_and(|about| !about.is_file())) {
+        let hint = "files are read more than once: write its content into one, or narrow the pattern";
+        let message = format!("`{}` is a pipe, a socket or a device", other.display());
+        return Err((message, Some(hint.into())));
+    }
     Ok(found)
 }
 
@@ -180,6 +186,18 @@ mod tests {
     fn names(dir: &Path, pattern: &str) -> Vec<String> {
         let found = find(dir, pattern).unwrap();
         found.iter().map(|p| p.strip_prefix(dir).unwrap().to_str().unwrap().to_string()).collect()
+    }
+
+    #[test]
+    fn what_is_no_file_is_named_and_not_opened() {
+        let dir = tree();
+        let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("data/sub/s.txt")).unwrap();
+        for pattern in ["data", "data/sub/*", "data/sub/s.txt", "**"] {
+            let (message, hint) = find(dir.path(), pattern).unwrap_err();
+            assert!(message.contains("data/sub/s.txt") && message.contains("a socket"), "{message}");
+            assert!(hint.unwrap().contains("pattern"));
+        }
+        assert_eq!(names(dir.path(), "data/a*"), ["data/a.txt"]);
     }
 
     #[test]
