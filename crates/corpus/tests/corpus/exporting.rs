@@ -219,6 +219,47 @@ fn an_export_takes_no_place_of_a_source_file() {
 }
 
 #[test]
+fn own_metadata_keeps_its_names() {
+    let own = json!({
+        "file": "src/main.c", "line": 12, "split": "test", "lang": "c", "license": "MIT", "copies": 1.0, "offset": 7,
+        "regimen_copies": "mine",
+    });
+    let rows = [
+        json!({"id": "a", "text": "One of some words.", "metadata": own}),
+        json!({"id": "b", "text": "Two of more words.", "metadata": {"lang": "c", "line": 2}}),
+    ];
+    let all: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    let dir = project(&[("in/k.jsonl", all.as_bytes())]);
+    let config = "sources = [{ name = \"s\", path = \"in\" }]\nfilter = { quality = \"none\" }\nvalidation = 0\nmetadata = [\"*\"]\n";
+    let corpus = build(dir.path(), config);
+    let out = dir.path().join("out");
+    export::dolma(&corpus, "k", &out, "x", 1 << 30, Pack::None).unwrap();
+    let text = std::fs::read_to_string(out.join("documents/00000.jsonl")).unwrap();
+    let found: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let a = &found[0]["metadata"];
+    for (key, value) in own.as_object().unwrap() {
+        assert_eq!(&a[key], value, "{key}");
+    }
+    for (key, value) in [
+        ("regimen_file", json!("in/k.jsonl")),
+        ("regimen_line", json!(1)),
+        ("regimen_split", json!("train")),
+        ("regimen_regimen_copies", json!(1)),
+    ] {
+        assert_eq!(a[key], value, "{key}");
+    }
+    // What both say alike stands there once, and what the corpus does not know is no clash.
+    assert!(a.get("regimen_license").is_none() && a.get("regimen_offset").is_none(), "{a}");
+    let b = &found[1]["metadata"];
+    assert_eq!((&b["file"], &b["line"], &b["lang"]), (&json!("in/k.jsonl"), &json!(2), &json!("c")));
+    assert!(
+        b.as_object().unwrap().keys().all(|key| !key.starts_with("regimen_") || key == "regimen_key"),
+        "{b}"
+    );
+    assert_eq!(text.matches("\"line\":2").count(), 1, "no name twice");
+}
+
+#[test]
 fn large_metadata_is_packed_in_pieces() {
     let row = |i: usize| {
         let more = "metadata of some length ".repeat(50_000);

@@ -10,6 +10,7 @@ use std::io::Write;
 use std::path::Path;
 
 use regimen_base::{Hash256, units};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Exported;
@@ -53,7 +54,7 @@ pub fn dolma<'c>(
     if !names.is_empty() {
         within(&format!("attributes/{experiment}"))?;
     }
-    let identity = |number: usize| format!("dolma 3 {key} {shard} {number}");
+    let identity = |number: usize| format!("dolma 4 {key} {shard} {number}");
     for number in 0..shards.len() {
         // Rows of attributes belong to documents row by row.
         let path = dir.join("documents").join(name(number, pack));
@@ -85,10 +86,6 @@ pub fn dolma<'c>(
     Ok(out)
 }
 
-/// Fields of the metadata that say what the corpus knows, and those of records of crawls alone.
-const OWN: [&str; 7] = ["license", "author_kind", "split", "regimen_key", "file", "line", "copies"];
-const OF_SPANS: [&str; 3] = ["offset", "length", "within"];
-
 fn document(corpus: &Corpus, ordinal: u32, out: &mut Vec<u8>) -> Result<()> {
     let row = corpus.row(ordinal);
     out.extend_from_slice(b"{\"id\":");
@@ -98,43 +95,73 @@ fn document(corpus: &Corpus, ordinal: u32, out: &mut Vec<u8>) -> Result<()> {
     if let Some(day) = row.created {
         field("created", &format!("{}T00:00:00.000Z", date(day.into())), out);
     }
-    out.extend_from_slice(b",\"metadata\":{\"license\":");
-    json(corpus.licence_name(row.licence), out);
-    field("author_kind", row.author.name(), out);
-    field("split", row.split.name(), out);
-    field("regimen_key", &row.key.to_string(), out);
-    field("file", &corpus.names().files[row.file as usize].path, out);
-    // Writing to memory cannot fail.
-    let _ = write!(out, ",\"line\":{}", row.line);
+    out.extend_from_slice(b",\"metadata\":");
+    let mut metadata = Metadata::new(corpus.metadata(ordinal)?, out)?;
+    metadata.ours("license", corpus.licence_name(row.licence).into());
+    metadata.ours("author_kind", row.author.name().into());
+    metadata.ours("split", row.split.name().into());
+    metadata.ours("regimen_key", row.key.to_string().into());
+    metadata.ours("file", corpus.names().files[row.file as usize].path.as_str().into());
+    metadata.ours("line", row.line.into());
     if let Some(span) = corpus.span(ordinal)? {
-        let _ = write!(out, ",\"offset\":{}", span.offset);
+        metadata.ours("offset", span.offset.into());
         if let Some(length) = span.length {
-            let _ = write!(out, ",\"length\":{length}");
+            metadata.ours("length", length.into());
         }
         if span.within > 0 {
-            let _ = write!(out, ",\"within\":{}", span.within);
+            metadata.ours("within", span.within.into());
         }
     }
-    let _ = write!(out, ",\"copies\":{}", row.copies);
-    if let Some(metadata) = corpus.metadata(ordinal)? {
-        others(metadata, corpus.span(ordinal)?.is_some(), out)?;
-    }
-    out.extend_from_slice(b"}}\n");
+    metadata.ours("copies", row.copies.into());
+    metadata.end();
+    out.extend_from_slice(b"}\n");
     Ok(())
 }
 
-/// Append the fields of the metadata of a document's row that are not said already.
-fn others(metadata: &str, has_span: bool, out: &mut Vec<u8>) -> Result<()> {
-    let damaged = |_| Error::Record { what: "the metadata of a document" };
-    let fields: BTreeMap<String, &RawValue> = serde_json::from_str(metadata).map_err(damaged)?;
-    let said = |key: &str| OWN.contains(&key) || has_span && OF_SPANS.contains(&key);
-    for (key, value) in fields.iter().filter(|(key, _)| !said(key)) {
-        out.push(b',');
-        json(key, out);
-        out.push(b':');
-        out.extend_from_slice(value.get().as_bytes());
+/// The metadata of an exported row: what the corpus knows of it, then what its source said.
+struct Metadata<'m> {
+    /// Fields of the source that are not written yet.
+    own: BTreeMap<String, &'m RawValue>,
+    empty: bool,
+    out: &'m mut Vec<u8>,
+}
+
+impl<'m> Metadata<'m> {
+    fn new(own: Option<&'m str>, out: &'m mut Vec<u8>) -> Result<Metadata<'m>> {
+        let damaged = |_| Error::Record { what: "the metadata of a document" };
+        let own = own.map(serde_json::from_str).transpose().map_err(damaged)?.unwrap_or_default();
+        out.push(b'{');
+        Ok(Metadata { own, empty: true, out })
     }
-    Ok(())
+
+    /// A field that the corpus knows. Where the source has another value under its name, it goes under `regimen_NAME`.
+    fn ours(&mut self, key: &str, value: Value) {
+        let mut name = key.to_string();
+        while let Some(own) = self.own.get(&name) {
+            if serde_json::from_str(own.get()).is_ok_and(|own: Value| own == value) {
+                self.own.remove(&name);
+                break;
+            }
+            name.insert_str(0, "regimen_");
+        }
+        self.field(&name, &value.to_string());
+    }
+
+    fn field(&mut self, key: &str, value: &str) {
+        if !std::mem::take(&mut self.empty) {
+            self.out.push(b',');
+        }
+        json(key, self.out);
+        self.out.push(b':');
+        self.out.extend_from_slice(value.as_bytes());
+    }
+
+    fn end(mut self) {
+        for (key, value) in std::mem::take(&mut self.own) {
+            self.field(&key, value.get());
+        }
+        self.out.push(b'}');
+    }
 }
 
 fn tags(corpus: &Corpus, names: &[Name], ordinal: u32, out: &mut Vec<u8>) -> Result<u64> {
