@@ -1,8 +1,9 @@
 //! Front matter of Markdown files: what stands between two lines `---` at the begin, in YAML.
 //!
-//! Read are the lines `KEY: VALUE` that are not indented: plain and quoted texts, lists of them (`[a, b]`, or a line `- a` each),
-//! texts over several lines (`|`, `>`). Anything deeper is passed over. What comes of it is metadata, so nothing in it is a
-//! fault; but without a line `KEY: VALUE` it is no front matter, and a text may begin with a rule.
+//! Read are the lines `KEY: VALUE` that are not indented: plain and quoted texts, lists of them (`[a, b]`, over several lines too,
+//! or a line `- a` each), texts over several lines (`|`, `>`). Anything deeper is passed over. What comes of it is metadata,
+//! so nothing in it is a fault; but without a line `KEY: VALUE` it is no front matter, and a text may begin with a rule.
+//! Nothing between the two lines is a front matter without fields.
 
 use serde_json::{Map, Value};
 
@@ -41,10 +42,7 @@ pub(crate) fn split(text: &str) -> Option<(FrontMatter, usize)> {
             line => inside.push(line),
         }
     }
-    let fields = fields(&inside);
-    if fields.is_empty() {
-        return None;
-    }
+    let fields = if inside.is_empty() { Map::new() } else { fields(&inside)? };
     at += lines.take_while(|line| line.trim().is_empty()).map(str::len).sum::<usize>();
     let text = |name: &str| fields.get(name).and_then(Value::as_str).map(String::from);
     let found = FrontMatter {
@@ -56,8 +54,9 @@ pub(crate) fn split(text: &str) -> Option<(FrontMatter, usize)> {
     Some((found, at))
 }
 
-fn fields(lines: &[&str]) -> Map<String, Value> {
-    let mut out = Map::new();
+/// None without a line `KEY: VALUE`.
+fn fields(lines: &[&str]) -> Option<Map<String, Value>> {
+    let (mut out, mut any) = (Map::new(), false);
     let mut rest = lines;
     while let Some((line, behind)) = rest.split_first() {
         // Lines that belong to this one: indented, blank, or items of a list.
@@ -65,24 +64,25 @@ fn fields(lines: &[&str]) -> Map<String, Value> {
         let (inner, behind) = behind.split_at(inner);
         rest = behind;
         let Some((key, value)) = pair(line) else { continue };
+        any |= !value.is_empty();
         let value = match value {
             "" => items(inner),
             "|" | "|-" | "|+" => Some(Value::String(block(inner, "\n"))),
             ">" | ">-" | ">+" => Some(Value::String(block(inner, " "))),
-            value => match value.strip_prefix('[').and_then(|v| v.strip_suffix(']')) {
-                Some(list) => {
-                    Some(list.split(',').map(str::trim).filter(|v| !v.is_empty()).map(scalar).collect())
-                }
-                // An object, an anchor, an alias, a tag.
-                None if value.starts_with(['{', '&', '*', '!']) => None,
-                None => Some(scalar(value)),
-            },
+            value if value.starts_with('[') => {
+                let end = behind.first().filter(|line| line.starts_with(']'));
+                let lines: Vec<&str> = [value].iter().chain(inner).chain(end).copied().collect();
+                list(&lines.join("\n"))
+            }
+            // An object, an anchor, an alias, a tag.
+            value if value.starts_with(['{', '&', '*', '!']) => None,
+            value => Some(scalar(value)),
         };
         if let Some(value) = value {
             out.insert(key.into(), value);
         }
     }
-    out
+    (any || !out.is_empty()).then_some(out)
 }
 
 /// `KEY: VALUE` without what stands around both.
@@ -116,6 +116,60 @@ fn scalar(value: &str) -> Value {
         plain.into()
     };
     Value::String(text)
+}
+
+/// The items of a list in brackets; none if it has no end, or others than texts of one line.
+fn list(text: &str) -> Option<Value> {
+    let mut rest = behind_comments(text.strip_prefix('[')?);
+    let mut items = Vec::new();
+    loop {
+        if let Some(behind) = rest.strip_prefix(']') {
+            return behind_comments(behind).is_empty().then_some(Value::Array(items));
+        }
+        let (item, behind) = rest.split_at(item_end(rest)?);
+        let item = item.trim_end();
+        if item.contains('\n') || item.starts_with(['&', '*', '!']) || pair(item).is_some() {
+            return None;
+        }
+        if !item.is_empty() {
+            items.push(scalar(item));
+        }
+        rest = behind_comments(behind);
+        match rest.strip_prefix(',') {
+            Some(next) => rest = behind_comments(next),
+            None if rest.starts_with(']') => {}
+            None => return None,
+        }
+    }
+}
+
+/// Bytes of the first item: up to its closing quote, or up to what ends a plain text.
+fn item_end(rest: &str) -> Option<usize> {
+    if let Some(quote) = rest.chars().next().filter(|first| matches!(first, '"' | '\'')) {
+        let mut chars = rest.char_indices().skip(1).peekable();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '\\' if quote == '"' => _ = chars.next(),
+                '\'' if quote == c && chars.next_if(|next| next.1 == c).is_some() => {}
+                _ if c == quote => return Some(at + 1),
+                _ => {}
+            }
+        }
+        return None;
+    }
+    let comment = |at: usize| rest[at..].starts_with('#') && rest[..at].ends_with(char::is_whitespace);
+    let (end, found) =
+        rest.char_indices().find(|&(at, c)| matches!(c, ',' | '[' | ']' | '{' | '}') || comment(at))?;
+    (!matches!(found, '[' | '{' | '}')).then_some(end)
+}
+
+/// What stands behind blanks and comments.
+fn behind_comments(text: &str) -> &str {
+    let mut rest = text.trim_start();
+    while rest.starts_with('#') {
+        rest = rest.split_once('\n').map_or("", |(_, next)| next.trim_start());
+    }
+    rest
 }
 
 /// The items of a list of texts; none for anything else.
@@ -184,6 +238,47 @@ mod tests {
         assert_eq!(split(&format!("---\n{}---\n", "a: b\n".repeat(20_000))), None, "it does not end soon");
         assert_eq!(read("---\na: b\n...\nx").1, "x");
         assert_eq!(read("---\na: b\n---").1, "");
+    }
+
+    #[test]
+    fn lists_in_brackets_go_over_lines() {
+        for (list, expected) in [
+            ("[alpha,\n  beta, gamma]", json!(["alpha", "beta", "gamma"])),
+            (
+                "[\n  alpha,\n\n  'it''s, [b]', # ] no end\n  \"c, \\\"d\\\"\"\n]",
+                json!(["alpha", "it's, [b]", "c, \"d\""]),
+            ),
+            ("[a # one\n  , b#2] # both\n  # of them", json!(["a", "b#2"])),
+            ("[]", json!([])),
+        ] {
+            let text = format!("---\ntags: {list}\nnext: x\n---\ntext");
+            let (fields, rest) = read(&text);
+            assert_eq!((fields, rest), (json!({"tags": expected, "next": "x"}), "text"), "{list}");
+        }
+        // No end, no text of one line, or deeper.
+        for list in [
+            "[alpha,\n  beta",
+            "[a] b",
+            "[a\n  b]",
+            "[a, {b: c}]",
+            "[a, [b]]",
+            "[a: b]",
+            "[\"a]",
+            "['a' b]",
+            "[*a]",
+        ] {
+            let text = format!("---\ntags: {list}\nnext: x\n---\ntext");
+            let (fields, rest) = read(&text);
+            assert_eq!((fields, rest), (json!({"next": "x"}), "text"), "{list}");
+            assert_eq!(read(&format!("---\ntags: {list}\n---\ntext")), (json!({}), "text"), "{list}");
+        }
+    }
+
+    #[test]
+    fn nothing_between_the_lines_is_no_text() {
+        assert_eq!(read("---\n---\n\ntext\n"), (json!({}), "text\n"));
+        assert_eq!(read("\u{feff}--- \r\n---"), (json!({}), ""));
+        assert_eq!(split("---\n\n---\ntext"), None, "two rules");
     }
 
     proptest! {
