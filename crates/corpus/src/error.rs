@@ -436,6 +436,8 @@ pub enum Error {
         file: String,
         /// The end of its name.
         ending: String,
+        /// Whether a table could be written as well.
+        tables: bool,
     },
     /// What is to be written is what is read.
     #[error("`{output}` is read here, and would be written over")]

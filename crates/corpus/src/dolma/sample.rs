@@ -74,7 +74,7 @@ impl To {
         if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("parquet")) {
             return Ok(To::Table(path.into()));
         }
-        is_for_rows(path).map(|()| To::File(path.into()))
+        named_for(path, true).map(|()| To::File(path.into()))
     }
 }
 
@@ -83,10 +83,14 @@ impl To {
 /// # Errors
 /// [`Error::NoRows`].
 pub fn is_for_rows(path: &Path) -> Result<()> {
+    named_for(path, false)
+}
+
+fn named_for(path: &Path, tables: bool) -> Result<()> {
     let name = path.to_string_lossy();
     let ending = Path::new(Packing::of_name(&name).1).extension().and_then(|ending| ending.to_str());
     match ending.filter(|ending| OTHER.contains(&&*ending.to_ascii_lowercase())) {
-        Some(ending) => Err(Error::NoRows { file: name.to_string(), ending: ending.into() }),
+        Some(ending) => Err(Error::NoRows { file: name.to_string(), ending: ending.into(), tables }),
         None => Ok(()),
     }
 }

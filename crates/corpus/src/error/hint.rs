@@ -46,6 +46,9 @@ impl Hint for Error {
                 format!("{instead}, or remove `{folder}` first: what is finished is not replaced")
             }
             Error::Table { .. } => "check the free space and the rights of the folder".into(),
+            Error::NoRows { tables: true, .. } => {
+                "let the name end in .jsonl, .jsonl.gz, .jsonl.zst or .parquet; no other format or packing is written".into()
+            }
             Error::NoRows { .. } => {
                 "let the name end in .jsonl, .jsonl.gz or .jsonl.zst; no other format or packing is written".into()
             }

@@ -8,7 +8,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use regimen_base::{Cancel, Hint};
 use regimen_corpus::dolma::Fields;
-use regimen_corpus::dolma::sample::{Amount, Options, Sampled, To, sample};
+use regimen_corpus::dolma::sample::{Amount, Options, Sampled, To, is_for_rows, sample};
 use regimen_corpus::dolma::tag::Progress;
 use regimen_recipe::input_files;
 
@@ -155,7 +155,9 @@ fn a_file_whose_name_says_another_format_is_refused() {
             error.to_string(),
             format!("`{name}` is for JSON lines, but its name ends in `.{ending}`")
         );
-        assert!(error.hint().unwrap().contains(".jsonl.zst"));
+        assert!(error.hint().unwrap().contains(".jsonl.zst or .parquet"));
+        let error = is_for_rows(Path::new(name)).unwrap_err();
+        assert!(!error.hint().unwrap().contains(".parquet"), "a report is no table");
     }
     // An end that says nothing, or none, is as good as `.jsonl`.
     for name in [
