@@ -459,6 +459,14 @@ pub enum Error {
         /// The folder that is read.
         folder: String,
     },
+    /// What is written would be taken for attributes, or take their place.
+    #[error("`{output}` lies in `{folder}`, among the attributes of the documents")]
+    AmongAttributes {
+        /// Where it would go.
+        output: String,
+        /// The folder of the attributes.
+        folder: String,
+    },
     /// The name of a folder of attributes does not name one folder.
     #[error("`{name}` is not a name for attributes")]
     AttributesName {

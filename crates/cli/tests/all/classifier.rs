@@ -164,4 +164,8 @@ fn texts_that_no_model_can_be_made_of_are_refused() {
     let over =
         ["corpus", "classifier", "--label", "sea=texts.bin", "--label", "land=land", "--to", "./texts.bin"];
     project.run(&over).refused(&["would be written over"]);
+    // Nor does it lie among them, where the next step would read it.
+    train(&project, &["--to", "sea/documents/q.bin"]).refused(&["sea/documents/q.bin", "the next time"]);
+    train(&project, &["--to", "land/documents/new/q.ftz"]).refused(&["land/documents", "the next time"]);
+    assert!(!project.path("sea/documents/q.bin").exists() && !project.path("land/documents/new").exists());
 }

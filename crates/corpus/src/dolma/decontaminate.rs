@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 use clean::Clean;
 
 use super::attributes::Writer;
-use super::folder::{attributes_of, attributes_path, place_of, spares};
+use super::folder::{attributes_of, attributes_path, documents_of, place_of, real, spares};
 use super::offsets::Offsets;
 use super::packed::Packed;
 use super::rewrite::rewrite;
@@ -309,7 +309,26 @@ fn outputs(files: &[InputFile], sets: &[Against], options: &Options) -> Result<V
         files.iter().map(|file| file.full.as_path()).chain(sets.iter().map(|set| set.file.as_path()));
     let written = all.iter().flat_map(|output| [Some(output.attributes.as_path()), output.clean.as_deref()]);
     spares(inputs, written.flatten().chain([options.report.as_path()]))?;
+    not_attributes(files, &all, &options.report)?;
     Ok(all)
+}
+
+/// Check that the report lies not among the attributes of the documents, and takes no place of those of this run.
+fn not_attributes(files: &[InputFile], outputs: &[Outputs], report: &Path) -> Result<()> {
+    let place = real(report);
+    let beside = files.iter().flat_map(|file| documents_of(&file.full));
+    let mut beside = beside.map(|documents| documents.with_file_name("attributes"));
+    let written = || {
+        let same = outputs.iter().find(|output| real(&output.attributes) == place)?;
+        same.attributes.parent().map(Path::to_path_buf)
+    };
+    match beside.find(|folder| place.starts_with(folder)).or_else(written) {
+        None => Ok(()),
+        Some(folder) => Err(Error::AmongAttributes {
+            output: report.display().to_string(),
+            folder: folder.display().to_string(),
+        }),
+    }
 }
 
 /// Hash of all that decides over what is written but the documents.

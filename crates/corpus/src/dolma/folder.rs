@@ -139,7 +139,7 @@ pub(crate) fn attributes_of(
 
 /// The folders `documents` that a file lies below, without links: by its name, as [`attributes_path`] finds it, and by where
 /// it is.
-fn documents_of(file: &Path) -> impl Iterator<Item = PathBuf> {
+pub(crate) fn documents_of(file: &Path) -> impl Iterator<Item = PathBuf> {
     let nearest = |file: &Path| {
         let mut above = file.ancestors().skip(1);
         above.find(|folder| folder.file_name().is_some_and(|name| name == "documents")).map(real)

@@ -53,7 +53,7 @@ impl Hint for Error {
                 "let the name end in .jsonl, .jsonl.gz or .jsonl.zst; no other format or packing is written".into()
             }
             Error::OverInput { .. } => "name another file or folder; what is read stays as it is".into(),
-            Error::AmongDocuments { .. } => "name a place outside of that folder".into(),
+            Error::AmongDocuments { .. } | Error::AmongAttributes { .. } => "name a place outside of that folder".into(),
             Error::OverDocuments { .. } => {
                 "leave out --to, so that they go to `attributes` beside it, or name another folder".into()
             }

@@ -288,3 +288,24 @@ fn every_folder_of_attributes_is_written_by_one_process_at_a_time() {
     let run = || decontaminate(&files, &sets, &options, &Progress::default(), &Cancel::new());
     crate::common::refused_while_locked(&dir.path().join("c/attributes/eval/more/.regimen-notes/lock"), run);
 }
+
+#[test]
+fn a_report_takes_no_place_of_attributes() {
+    let dir = folder();
+    let files = input_files(dir.path(), "c/documents").unwrap();
+    let of = |report: &str| {
+        let options = Options {
+            report: dir.path().join(report),
+            to: Some(dir.path().join("to")),
+            ..options(dir.path())
+        };
+        let sets = [set(dir.path(), "first")];
+        decontaminate(&files, &sets, &options, &Progress::default(), &Cancel::new())
+    };
+    for report in ["c/attributes/l/a.jsonl", "c/documents/../attributes/new.jsonl", "to/a.jsonl.gz"] {
+        let told = of(report).unwrap_err();
+        assert!(matches!(told, regimen_corpus::Error::AmongAttributes { .. }), "{told}");
+    }
+    assert!(!dir.path().join("c/attributes").exists() && !dir.path().join("to").exists());
+    of("c/hits.jsonl").unwrap();
+}

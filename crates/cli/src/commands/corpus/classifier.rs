@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use regimen_base::{Cancel, fs, units};
-use regimen_corpus::dolma::Fields;
 use regimen_corpus::dolma::classifier::{Examples, Source, Trained};
 use regimen_corpus::dolma::tag::Progress;
+use regimen_corpus::dolma::{Fields, apart};
 use regimen_corpus::fasttext::{LabelScores, Options};
 use serde_json::{Value, json};
 
@@ -29,6 +29,9 @@ pub fn classifier(context: &Context, args: &ClassifierArgs) -> anyhow::Result<u8
     };
     let sources = sources(context, args)?;
     spared(&sources, &args.to)?;
+    let documents = args.label.iter().filter_map(|given| Some(given.split_once('=')?.1.to_string()));
+    let patterns: Vec<String> = documents.chain(args.lines.iter().cloned()).collect();
+    apart(&patterns, [args.to.as_path()]).explain()?;
     let options = Options {
         dim: args.dim as usize,
         learning_rate: args.lr,
