@@ -192,12 +192,22 @@ fn hash(seed: u64, source: &str, id: &str) -> u128 {
     u128::from_be_bytes(head)
 }
 
-/// All rows of a chunk. The bytes of texts are counted if they are asked for.
+/// What is asked of the texts of rows.
+#[derive(Clone, Copy, PartialEq)]
+enum Texts {
+    Unread,
+    /// Their bytes are counted, where there are any.
+    Counted,
+    /// Every row must have one.
+    Needed,
+}
+
+/// All rows of a chunk.
 fn rows(
     files: &[InputFile],
     seed: u64,
     chunk: &Chunk,
-    count: bool,
+    texts: Texts,
     mut each: impl FnMut(Seen) -> Result<()>,
 ) -> Result<()> {
     let (file, path) = (chunk.file, &files[chunk.file as usize].path);
@@ -217,8 +227,12 @@ fn rows(
         let by_place = format!("{path}:{number}");
         let source = source.map_or("", RawValue::get);
         let at = (hash(seed, source, id.unwrap_or(&by_place)), file, number);
-        let bytes = match (count, text.map(RawValue::get)) {
-            (true, Some(other)) if !other.starts_with('"') => {
+        let bytes = match (texts, text.map(RawValue::get)) {
+            (Texts::Needed, None | Some("null")) => {
+                return Err(Error::MissingText { place: place(), field: "text".into() });
+            }
+            (Texts::Unread, _) | (_, None) => 0,
+            (_, Some(other)) if !other.starts_with('"') => {
                 return Err(Error::FieldType {
                     place: place(),
                     field: "text".into(),
@@ -226,13 +240,12 @@ fn rows(
                     found: other.chars().take(40).collect(),
                 });
             }
-            (true, Some(text)) => {
+            (_, Some(text)) => {
                 let before = place_in(line, text);
                 let text: std::borrow::Cow<str> =
                     serde_json::from_str(text).map_err(|error| fault(&error, before))?;
                 text.len() as u64
             }
-            _ => 0,
         };
         each(Seen { line: line.trim(), at, bytes })
     })
@@ -375,8 +388,8 @@ impl<'p> Job for Picking<'p> {
     fn work(&self, mut chunk: Chunk, (): &mut ()) -> Result<Vec<Candidate>> {
         let _long = chunk.long.take();
         let mut out = Vec::new();
-        let count = matches!(self.amount, Amount::Bytes(_));
-        rows(self.files, self.seed, &chunk, count, |seen| {
+        let texts = if matches!(self.amount, Amount::Bytes(_)) { Texts::Needed } else { Texts::Unread };
+        rows(self.files, self.seed, &chunk, texts, |seen| {
             out.push(Candidate::new(&seen));
             Ok(())
         })?;
@@ -459,7 +472,7 @@ impl<'w> Job for Writing<'w> {
     fn work(&self, mut chunk: Chunk, (): &mut ()) -> Result<Taken> {
         let _long = chunk.long.take();
         let (mut taken, mut read) = (Taken::default(), 0);
-        rows(self.files, self.seed, &chunk, true, |seen| {
+        rows(self.files, self.seed, &chunk, Texts::Counted, |seen| {
             read += 1;
             if self.limit.takes(seen.at) {
                 taken.bytes.extend_from_slice(seen.line.as_bytes());

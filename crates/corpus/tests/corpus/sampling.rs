@@ -77,9 +77,11 @@ fn rows_without_ids_go_by_their_place_and_faults_are_placed() {
     let (sampled, _) = run(dir.path(), Amount::Documents(20), 0, 2);
     assert_eq!(sampled.documents, 20);
     for (rows, part) in [
-        (&b"{}\n[1]\n"[..], "line 2, column"),
-        (b"{}\n{\"text\":3}\n", "line 2: field `text` must be a text"),
-        (b"{}\n\xff\xfe\n", "line 2: invalid UTF-8 at byte 0 of the line"),
+        (&b"{\"text\":\"a\"}\n[1]\n"[..], "line 2, column"),
+        (b"{\"text\":\"a\"}\n{\"body\":\"b\"}\n", "line 2: the row has no text field `text`"),
+        (b"{\"text\":\"a\"}\n{\"text\":null}\n", "line 2: the row has no text field `text`"),
+        (b"{\"text\":\"a\"}\n{\"text\":3}\n", "line 2: field `text` must be a text"),
+        (b"{\"text\":\"a\"}\n\xff\xfe\n", "line 2: invalid UTF-8 at byte 0 of the line"),
         (b"\xff\xfe{\0}\0\n\0", "a.jsonl` begins with the mark of UTF-16"),
     ] {
         let dir = project(&[("in/a.jsonl", rows)]);
