@@ -3,7 +3,7 @@
 //! `REGIMEN_FAULT=WHAT@WHERE:N` makes the N-th passage (from 1) of a boundary fail. WHERE is `write` (every change
 //! of the file system made through [`crate::fs`]), `take` (every buffer that is taken for activations) or another name
 //! that a room passes to [`point`], such as `step`. WHAT is `kill` (the process dies as by `kill -9`), `full` (no space
-//! left, from then on), `readonly` (from then on), `memory` (none left, from then on) or `slow` (50 ms each, from then on).
+//! left, from then on), `readonly` (from then on), `memory` (none left, from then on) or `slow` (200 ms each, from then on).
 //! Without the variable a passage costs one load.
 
 use std::io;
@@ -66,7 +66,7 @@ fn strike(plan: &Plan) -> io::Result<()> {
         What::ReadOnly if passage >= plan.at => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
         What::Memory if passage >= plan.at => Err(io::ErrorKind::OutOfMemory.into()),
         What::Slow if passage >= plan.at => {
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(200));
             Ok(())
         }
         _ => Ok(()),
