@@ -97,22 +97,22 @@ fn document(corpus: &Corpus, ordinal: u32, out: &mut Vec<u8>) -> Result<()> {
     }
     out.extend_from_slice(b",\"metadata\":");
     let mut metadata = Metadata::new(corpus.metadata(ordinal)?, out)?;
-    metadata.ours("license", corpus.licence_name(row.licence).into());
-    metadata.ours("author_kind", row.author.name().into());
-    metadata.ours("split", row.split.name().into());
-    metadata.ours("regimen_key", row.key.to_string().into());
-    metadata.ours("file", corpus.names().files[row.file as usize].path.as_str().into());
-    metadata.ours("line", row.line.into());
+    metadata.ours("license", corpus.licence_name(row.licence));
+    metadata.ours("author_kind", row.author.name());
+    metadata.ours("split", row.split.name());
+    metadata.ours("regimen_key", row.key.to_string());
+    metadata.ours("file", corpus.names().files[row.file as usize].path.as_str());
+    metadata.ours("line", row.line);
     if let Some(span) = corpus.span(ordinal)? {
-        metadata.ours("offset", span.offset.into());
+        metadata.ours("offset", span.offset);
         if let Some(length) = span.length {
-            metadata.ours("length", length.into());
+            metadata.ours("length", length);
         }
         if span.within > 0 {
-            metadata.ours("within", span.within.into());
+            metadata.ours("within", span.within);
         }
     }
-    metadata.ours("copies", row.copies.into());
+    metadata.ours("copies", row.copies);
     metadata.end();
     out.extend_from_slice(b"}\n");
     Ok(())
@@ -135,7 +135,8 @@ impl<'m> Metadata<'m> {
     }
 
     /// A field that the corpus knows. Where the source has another value under its name, it goes under `regimen_NAME`.
-    fn ours(&mut self, key: &str, value: Value) {
+    fn ours(&mut self, key: &str, value: impl Into<Value>) {
+        let value = value.into();
         let mut name = key.to_string();
         while let Some(own) = self.own.get(&name) {
             if serde_json::from_str(own.get()).is_ok_and(|own: Value| own == value) {
