@@ -18,7 +18,7 @@ pub const STAGES: &[&StageKind] = &[&CORPUS];
 
 static CORPUS: StageKind = StageKind {
     kind: "corpus",
-    version: 7,
+    version: 8,
     about: "Read documents from files, filter and deduplicate them, and split them into training and validation.",
     seeded: false,
     shared: false,
