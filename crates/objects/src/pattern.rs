@@ -28,15 +28,17 @@ pub fn sources(url: &str) -> Result<(Objects, Vec<Entry>)> {
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let store = Objects::open(&format!("{scheme}://{host}"))?;
     let mut found = Vec::new();
-    if let (true, Some(entry)) = (is_pattern(path), literal(&store, path)) {
-        found.push(entry);
-    } else if is_pattern(path) {
+    if is_pattern(path) {
         let folders = path.ends_with('/');
         let parts = parts(path.trim_end_matches('/').split('/')).map_err(|e| bad(e.msg.into()))?;
         let literal = &path[..path.find(['*', '?', '[']).unwrap_or(path.len())];
         let prefix = &literal[..literal.rfind('/').map_or(0, |at| at + 1)];
         found = without_marks(store.list(prefix)?);
+        let exact = found.iter().any(|entry| entry.name == path);
         found.retain(|entry| {
+            if exact {
+                return entry.name == path;
+            }
             let names: Vec<&str> = entry.name.split('/').collect();
             means(&parts, &names) && (!folders || means(&parts, &names[..names.len() - 1]))
         });
@@ -56,12 +58,6 @@ pub fn sources(url: &str) -> Result<(Objects, Vec<Entry>)> {
         return Err(Error::NoObjects { pattern: url.into() });
     }
     Ok((store, found))
-}
-
-/// The object whose name is what looks like a pattern. What the store says of such names is of no matter: it may not even allow to
-/// ask for them.
-fn literal(store: &Objects, name: &str) -> Option<Entry> {
-    store.look(name).ok().flatten()
 }
 
 /// Objects without the marks of folders that somebody made by hand: empty ones whose names end with `/`, which a listing may leave

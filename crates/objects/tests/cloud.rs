@@ -96,6 +96,11 @@ fn patterns_folders_and_single_objects() {
     assert_eq!(names("s3://listed/**/*.jsonl"), ["crawl/a.jsonl", "crawl/deep/c.jsonl", "other/d.jsonl"]);
     assert_eq!(names("s3://listed/crawl"), ["crawl/a.jsonl", "crawl/b.jsonl.gz", "crawl/deep/c.jsonl"]);
     assert_eq!(names("s3://listed/other/d.jsonl"), ["other/d.jsonl"]);
+    // An object that is called like a pattern is meant by its name alone.
+    store.write("odd/a[1].jsonl", b"1").unwrap();
+    store.write("odd/a1.jsonl", b"2").unwrap();
+    assert_eq!(names("s3://listed/odd/a[1].jsonl"), ["odd/a[1].jsonl"]);
+    assert_eq!(names("s3://listed/odd/a[1]*.jsonl"), ["odd/a1.jsonl"]);
     // A folder that a pattern means stands for what lies in it, as on a disk.
     assert_eq!(names("s3://listed/cr*"), ["crawl/a.jsonl", "crawl/b.jsonl.gz", "crawl/deep/c.jsonl"]);
     assert_eq!(names("s3://listed/crawl/*/"), ["crawl/deep/c.jsonl"]);
