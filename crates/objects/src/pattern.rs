@@ -27,7 +27,7 @@ pub fn sources(url: &str) -> Result<(Objects, Vec<Entry>)> {
     }
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let store = Objects::open(&format!("{scheme}://{host}"))?;
-    let mut found = Vec::new();
+    let mut found;
     if is_pattern(path) {
         let folders = path.ends_with('/');
         let parts = parts(path.trim_end_matches('/').split('/')).map_err(|e| bad(e.msg.into()))?;
