@@ -65,7 +65,7 @@ fn score_within<S: AsRef<str> + Sync>(model: &Model, lines: &[S], bytes: usize) 
     let own = Own::of(model, lines);
     let (count, labels) = (own.lines.len(), model.labels().len());
     // A number is there twice while its label is judged.
-    let width = (bytes / (12 * count.max(1))).clamp(1, labels);
+    let width = (bytes / (12 * count.max(1))).min(labels).max(1);
     let mut likeliest: Vec<Option<u32>> = vec![None; count];
     let mut block = vec![0f32; width * count];
     let (mut scores, mut right) = (Vec::new(), 0);
@@ -197,6 +197,7 @@ mod tests {
         assert_eq!((sky.lines, sky.precision, sky.recall), (2, Some(2.0 / 3.0), Some(1.0)));
         assert!(sea.auc.unwrap() > 0.4 && sky.auc.unwrap() > 0.6, "{scores:?}");
     }
+
     #[test]
     fn scores_are_the_same_in_blocks_of_any_number_of_labels() {
         let words = ["whale", "bird", "swim", "fly", "tree", "stone", "wood"];

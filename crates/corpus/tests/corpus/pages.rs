@@ -192,13 +192,21 @@ fn what_is_no_table_is_refused() {
 
 /// A Parquet file with columns of texts, which lie one after the other in the schema.
 fn table<const N: usize>(schema: &str, columns: &[[&str; N]]) -> Vec<u8> {
+    let columns: Vec<_> = columns.iter().map(|values| values.map(|value| Some(value.as_bytes()))).collect();
+    cells(schema, &columns)
+}
+
+/// The same of bytes, some of which may be null.
+fn cells<const N: usize>(schema: &str, columns: &[[Option<&[u8]>; N]]) -> Vec<u8> {
     let schema = parse_message_type(schema).unwrap().into();
     let mut writer = SerializedFileWriter::new(Vec::new(), schema, Default::default()).unwrap();
     let mut rows = writer.next_row_group().unwrap();
-    for values in columns {
+    for cells in columns {
         let mut column = rows.next_column().unwrap().unwrap();
-        let values = values.map(ByteArray::from);
-        column.typed::<ByteArrayType>().write_batch(&values, None, None).unwrap();
+        let values: Vec<_> = cells.iter().flatten().map(|value| ByteArray::from(value.to_vec())).collect();
+        let levels = cells.map(|cell| i16::from(cell.is_some()));
+        let levels = cells.contains(&None).then_some(&levels[..]);
+        column.typed::<ByteArrayType>().write_batch(&values, levels, None).unwrap();
         column.close().unwrap();
     }
     rows.close().unwrap();
@@ -291,17 +299,8 @@ fn pages_of_tables_stay_within_the_memory() {
 fn texts_of_tables_that_are_not_utf8_are_treated_as_the_recipe_says() {
     for kind in ["(UTF8)", ""] {
         let schema = format!("message m {{ required binary id (UTF8); required binary text {kind}; }}");
-        let schema = parse_message_type(&schema).unwrap().into();
-        let mut writer = SerializedFileWriter::new(Vec::new(), schema, Default::default()).unwrap();
-        let mut rows = writer.next_row_group().unwrap();
-        for values in [[&b"a"[..], b"b", b"c"], [b"one", b"tw\xff", b"three"]] {
-            let mut column = rows.next_column().unwrap().unwrap();
-            let values = values.map(|value| ByteArray::from(value.to_vec()));
-            column.typed::<ByteArrayType>().write_batch(&values, None, None).unwrap();
-            column.close().unwrap();
-        }
-        rows.close().unwrap();
-        let file = writer.into_inner().unwrap();
+        let columns = [[&b"a"[..], b"b", b"c"], [b"one", b"tw\xff", b"three"]];
+        let file = cells(&schema, &columns.map(|values| values.map(Some)));
         let (message, hint) = fault(&[("x.parquet", &file)], &config("auto", "x.parquet", ""));
         assert_eq!(message, "`x.parquet`, row 2: column `text`: invalid UTF-8 at byte 2");
         assert!(hint.contains("invalid_utf8"), "{hint}");
@@ -318,17 +317,8 @@ fn texts_of_tables_that_are_not_utf8_are_treated_as_the_recipe_says() {
 #[test]
 fn rows_of_tables_without_text_are_treated_as_the_recipe_says() {
     let schema = "message m { required binary id (UTF8); optional binary text (UTF8); }";
-    let schema = parse_message_type(schema).unwrap().into();
-    let mut writer = SerializedFileWriter::new(Vec::new(), schema, Default::default()).unwrap();
-    let mut rows = writer.next_row_group().unwrap();
-    for (values, defined) in [(&["a", "b", "c"][..], None), (&["one", "three"], Some(&[1i16, 0, 1][..]))] {
-        let mut column = rows.next_column().unwrap().unwrap();
-        let values: Vec<_> = values.iter().copied().map(ByteArray::from).collect();
-        column.typed::<ByteArrayType>().write_batch(&values, defined, None).unwrap();
-        column.close().unwrap();
-    }
-    rows.close().unwrap();
-    let file = writer.into_inner().unwrap();
+    let ids = [&b"a"[..], b"b", b"c"].map(Some);
+    let file = cells(schema, &[ids, [Some(b"one"), None, Some(b"three")]]);
     let (message, hint) = fault(&[("x.parquet", &file)], &config("auto", "x.parquet", ""));
     assert_eq!(message, "`x.parquet`, row 2: the row has no text field `text`");
     assert!(hint.contains("text_field") && hint.contains("missing_text"), "{hint}");
