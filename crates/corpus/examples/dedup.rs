@@ -238,10 +238,16 @@ fn measure() -> Result<(), Failure> {
         ));
     }
     let spans = bench.run("substrings of 500 bytes", bytes, "MB", || -> Result<(usize, u64), Failure> {
-        let mut all = Substrings::new(500, 8 << 30)?;
-        (0u32..).zip(&texts).try_for_each(|(i, text)| all.push(i, text.as_bytes()))?;
-        let spans = all.finish()?;
-        Ok((spans.len(), spans.iter().map(|s| u64::from(s.end - s.start)).sum()))
+        let (mut spans, mut marked) = (0, 0);
+        Substrings::new(500, &budget)?.find::<regimen_corpus::dedup::Error>(
+            |take| (0u32..).zip(&texts).try_for_each(|(i, text)| take(i, text.as_bytes())),
+            |span| {
+                spans += 1;
+                marked += u64::from(span.end - span.start);
+                Ok(())
+            },
+        )?;
+        Ok((spans, marked))
     });
     if let Some((spans, marked)) = spans.transpose()? {
         bench.say(&format!("    {spans} spans of {:.1} MB", marked as f64 / 1e6));

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use regimen_base::hint::Interrupted;
 use regimen_base::{Failure, fs, units};
 
-use crate::dedup::Substrings;
 use crate::names::FileName;
 
 /// A row or a file of the input, for messages: `data/a.jsonl.zst, line 12`.
@@ -285,17 +284,6 @@ pub enum Error {
         allowed: u64,
         /// What else can be done.
         instead: &'static str,
-    },
-    /// The suffix array of all texts would take more memory than the step may.
-    #[error(
-        "the texts of these files ({} as they are) do not fit into the memory with their suffix array: {} take {} of text at most",
-        units::bytes(*.files), units::bytes(*.allowed), units::bytes(Substrings::text_in(*.allowed))
-    )]
-    SuffixMemory {
-        /// Bytes of the files.
-        files: u64,
-        /// Bytes of memory allowed.
-        allowed: u64,
     },
     /// More of something than its number can count.
     #[error("too many {what} for one corpus: at most {most}")]

@@ -4,13 +4,17 @@
 //! stays away for a text that is not there. Of all places where the same bytes occur, the first in document order stays as it is.
 
 use std::borrow::Cow;
+use std::ops::Range;
+use std::path::Path;
 
 use rayon::prelude::*;
 
 use crate::config::Config;
-use crate::dedup::{self, Span, Substrings};
+use crate::dedup::substring::Take;
+use crate::dedup::{Budget, Span, Substrings};
 use crate::edit::{self, Cut};
 use crate::error::{Error, Result};
+use crate::paragraphs::Compared;
 use crate::part::{Reader, Records};
 use crate::resolve::{Part, Standing};
 use crate::rounds::{Pairs, pairs};
@@ -27,37 +31,18 @@ pub(crate) fn numbers_of(file: &[u8], at: usize, ordinal: u32, out: &mut Vec<u32
     8 * (out.len() - before)
 }
 
-/// Find the stretches of `config.substrings` bytes and more that come again in the texts of what stays, without the paragraphs
-/// `again` (pairs of ordinal and number). Of each the pairs of its ordinal with its first byte and with the byte behind its last
-/// are put into `found`; bytes are those of the text without these paragraphs.
-///
-/// # Errors
-/// [`dedup::Error::Memory`] with the sizes if the texts do not fit into `config.memory`.
-pub(crate) fn substrings(
-    parts: &[Part],
+/// The texts of what stays, without the paragraphs `again` (pairs of ordinal and number), in document order.
+pub(crate) fn kept_texts(
+    docs: impl IntoIterator<Item = impl AsRef<Path>>,
     all: &Standing,
     again: &[u8],
-    config: &Config,
-    found: &mut Pairs,
+    compared: &Compared,
+    then: &mut Take<'_, Error>,
 ) -> Result<()> {
-    let kept = (all.start..).zip(&all.fates).filter(|&(ordinal, _)| all.stays(ordinal));
-    let (count, bytes) = kept.fold((0, 0), |(n, sum), (_, fate)| (n + 1, sum + u64::from(fate.bytes)));
-    let compared = config.paragraphs.compared();
-    let mut substrings = Substrings::new(config.substrings.min_bytes as usize, config.memory)?;
-    substrings.reserve(bytes);
-    // The fault is found at the first document that does not fit; the user needs to know what all of them need.
-    let sizes = |error| match error {
-        dedup::Error::Memory { allowed, .. } => dedup::Error::Memory {
-            what: format!("`substrings` over {bytes} bytes of kept text"),
-            needed: Substrings::memory_for(bytes, count),
-            allowed,
-        },
-        other => other,
-    };
     let mut read = 0;
     let mut ordinal = all.start;
-    for part in parts {
-        let mut records = Records::open(&part.docs)?;
+    for docs in docs {
+        let mut records = Records::open(docs.as_ref())?;
         loop {
             let bytes = records.batch(BATCH)?;
             let (mut reader, mut batch) = (Reader(&bytes), Vec::new());
@@ -87,24 +72,47 @@ pub(crate) fn substrings(
                 .collect();
             for text in texts {
                 let (ordinal, text) = text?;
-                substrings.push(ordinal, text.as_bytes()).map_err(sizes)?;
+                then(ordinal, text.as_bytes())?;
             }
         }
-    }
-    for Span { ordinal, start, end } in substrings.finish()? {
-        found.put(ordinal, start)?;
-        found.put(ordinal, end)?;
     }
     Ok(())
 }
 
-/// The cuts that pairs of beginnings and ends mean.
-pub(crate) fn span_cuts(numbers: &[u32], out: &mut Vec<Cut>) -> Result<()> {
+/// Find the stretches of `config.substrings` bytes and more that come again in the texts of what stays, without the paragraphs
+/// `again` (pairs of ordinal and number). Of each the pairs of its ordinal with its first byte and with the byte behind its last
+/// are put into `found`; bytes are those of the text without these paragraphs.
+pub(crate) fn substrings(
+    parts: &[Part],
+    all: &Standing,
+    again: &[u8],
+    config: &Config,
+    budget: &Budget,
+    found: &mut Pairs,
+) -> Result<()> {
+    let compared = config.paragraphs.compared();
+    let substrings = Substrings::new(config.substrings.min_bytes as usize, budget)?;
+    substrings.find(
+        |take| kept_texts(parts.iter().map(|part| &part.docs), all, again, &compared, take),
+        |span| put_span(span, found),
+    )
+}
+
+/// The pairs of a span: its ordinal with its first byte, and with the byte behind its last.
+pub(crate) fn put_span(Span { ordinal, start, end }: Span, found: &mut Pairs) -> Result<()> {
+    found.put(ordinal, start)?;
+    found.put(ordinal, end)
+}
+
+/// The cuts that pairs of beginnings and ends mean in a text: of whole characters.
+pub(crate) fn span_cuts(numbers: &[u32], text: &str, out: &mut Vec<Cut>) -> Result<()> {
     let (spans, rest) = numbers.as_chunks::<2>();
     if !rest.is_empty() {
         return Err(Error::Record { what: "a list of repeats between two passes" });
     }
-    out.extend(spans.iter().map(|&[start, end]| Cut { start, end, replacement: 0 }));
+    let spans = spans.iter().map(|&[start, end]| Span { ordinal: 0, start, end });
+    let cut = |range: Range<usize>| Cut { start: range.start as u32, end: range.end as u32, replacement: 0 };
+    out.extend(spans.filter_map(|span| span.of_characters(text)).map(cut));
     Ok(())
 }
 
@@ -129,8 +137,10 @@ mod tests {
     #[test]
     fn spans_come_in_pairs() {
         let mut spans = Vec::new();
-        assert!(span_cuts(&[1, 2, 3], &mut spans).is_err());
-        span_cuts(&[1, 2], &mut spans).unwrap();
-        assert_eq!(spans, [Cut { start: 1, end: 2, replacement: 0 }]);
+        assert!(span_cuts(&[1, 2, 3], "abc", &mut spans).is_err());
+        // Of the last one nothing is a whole character.
+        span_cuts(&[1, 2, 2, 4, 5, 6], "abécé", &mut spans).unwrap();
+        let cut = |start, end| Cut { start, end, replacement: 0 };
+        assert_eq!(spans, [cut(1, 2), cut(2, 4)]);
     }
 }

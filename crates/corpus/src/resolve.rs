@@ -5,11 +5,10 @@
 //! what those before it kept, so that no document stands in for another that it was dropped before. Representatives are
 //! documents that are kept, unless the mix left them out. What stays is decided by document order and the stated policy, never by time.
 
-use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rayon::prelude::*;
-use regimen_base::{Cancel, fs};
+use regimen_base::Cancel;
 
 use crate::candidates::{Candidates, PLACE, Places};
 use crate::config::{Config, Dedup as Whole, ParagraphDedup};
@@ -18,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::mix::{self, Spread};
 use crate::part::{Fate, Hashes, Reader, Records, record_starts};
 use crate::repeats::substrings;
-use crate::rounds::{self, Pairs, Rounds, pairs};
+use crate::rounds::{self, Numbers, Pairs, Rounds, pairs};
 use crate::stretches::Stretches;
 
 /// The files of one part. They are open only while they are read, so that no more than one of them is in memory.
@@ -242,7 +241,7 @@ pub(crate) fn resolve(
     let repeats = match config.substrings.wanted() {
         false => None,
         true => Some(rounds.round(rounds::SUBSTRINGS, |found| {
-            substrings(parts, &all, again.as_deref().unwrap_or_default(), config, found)
+            substrings(parts, &all, again.as_deref().unwrap_or_default(), config, &budget, found)
         })?),
     };
     let begin = |found: bool, name| found.then(|| Numbers::open(&rounds.path(name))).transpose();
@@ -391,40 +390,5 @@ impl Resolved {
     /// Append where stretches that came before begin and end in what the paragraphs leave, in turn. Asked for as paragraphs are.
     pub fn repeats(&mut self, ordinal: u32, out: &mut Vec<u32>) -> Result<()> {
         self.repeats.as_mut().map_or(Ok(()), |file| file.of(ordinal, out))
-    }
-}
-
-/// A file of pairs of ordinal and number, read from its beginning on.
-struct Numbers {
-    file: BufReader<std::fs::File>,
-    path: PathBuf,
-    next: Option<(u32, u32)>,
-}
-
-impl Numbers {
-    fn open(path: &Path) -> Result<Numbers> {
-        let file = BufReader::with_capacity(1 << 18, fs::open(path)?);
-        let mut numbers = Numbers { file, path: path.into(), next: None };
-        numbers.step()?;
-        Ok(numbers)
-    }
-
-    fn step(&mut self) -> Result<()> {
-        let mut pair = [0; 8];
-        let end = self.file.fill_buf().map(<[u8]>::is_empty);
-        let read =
-            end.and_then(|end| if end { Ok(true) } else { self.file.read_exact(&mut pair).map(|()| false) });
-        let ended = read.map_err(|e| fs::Error::new("read", &self.path, e))?;
-        self.next = if ended { None } else { pairs(&pair).next() };
-        Ok(())
-    }
-
-    /// Append the numbers of a document. Documents are asked for in order, each that has some.
-    fn of(&mut self, ordinal: u32, out: &mut Vec<u32>) -> Result<()> {
-        while let Some((_, number)) = self.next.filter(|&(of, _)| of == ordinal) {
-            out.push(number);
-            self.step()?;
-        }
-        Ok(())
     }
 }

@@ -5,7 +5,7 @@
 //! `NAME.again` a document and the index of one of its paragraphs that came before, or of one of their n-grams. Documents are meant by
 //! their ordinals.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
@@ -97,7 +97,8 @@ impl Iterator for Stored {
 pub(crate) struct Pairs(Output, Vec<u8>, u64);
 
 impl Pairs {
-    fn begin(path: &Path, key: Hash256) -> Result<Pairs> {
+    /// Begin a file.
+    pub fn begin(path: &Path, key: Hash256) -> Result<Pairs> {
         Ok(Pairs(Output::anew(path, key)?, Vec::with_capacity(8 * BUFFER), 0))
     }
 
@@ -115,7 +116,8 @@ impl Pairs {
         Ok(())
     }
 
-    fn close(mut self) -> Result<()> {
+    /// End it.
+    pub fn close(mut self) -> Result<()> {
         self.push()?;
         self.0.close()?;
         Ok(())
@@ -137,6 +139,42 @@ impl Rounds<'_> {
     /// Where the file of a round is.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
+    }
+}
+
+/// A file of pairs of ordinal and number, read from its beginning on.
+pub(crate) struct Numbers {
+    file: BufReader<std::fs::File>,
+    path: PathBuf,
+    next: Option<(u32, u32)>,
+}
+
+impl Numbers {
+    /// The file at `path`.
+    pub fn open(path: &Path) -> Result<Numbers> {
+        let file = BufReader::with_capacity(1 << 18, fs::open(path)?);
+        let mut numbers = Numbers { file, path: path.into(), next: None };
+        numbers.step()?;
+        Ok(numbers)
+    }
+
+    fn step(&mut self) -> Result<()> {
+        let mut pair = [0; 8];
+        let end = self.file.fill_buf().map(<[u8]>::is_empty);
+        let read =
+            end.and_then(|end| if end { Ok(true) } else { self.file.read_exact(&mut pair).map(|()| false) });
+        let ended = read.map_err(|e| fs::Error::new("read", &self.path, e))?;
+        self.next = if ended { None } else { pairs(&pair).next() };
+        Ok(())
+    }
+
+    /// Append the numbers of a document. Documents are asked for in order, each that has some.
+    pub fn of(&mut self, ordinal: u32, out: &mut Vec<u32>) -> Result<()> {
+        while let Some((_, number)) = self.next.filter(|&(of, _)| of == ordinal) {
+            out.push(number);
+            self.step()?;
+        }
+        Ok(())
     }
 }
 

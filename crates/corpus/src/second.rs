@@ -287,17 +287,17 @@ impl Second<'_> {
         if cut && nothing(out) {
             return Ok(Some(ends(out, Some(self.reasons.paragraphs))));
         }
-        room.cuts.clear();
-        span_cuts(&batch.numbers[job.repeats.clone()], &mut room.cuts)?;
-        if room.cuts.is_empty() {
-            return Ok(cut.then(|| ends(out, None)));
-        }
-        let again = if cut {
+        let repeats = &batch.numbers[job.repeats.clone()];
+        let again = if repeats.is_empty() {
+            false
+        } else if cut {
             // What the paragraphs left is the text to be cut.
             let mut left = std::mem::take(&mut room.left);
             left.replace(&out.text[start..], &out.keep[keep..]);
             out.text.truncate(start);
             out.keep.truncate(keep);
+            room.cuts.clear();
+            span_cuts(repeats, &left.text, &mut room.cuts)?;
             let again = room.cut(&left.text, &left.keep, self.replacements, out)?;
             if !again {
                 out.text.push_str(&left.text);
@@ -306,6 +306,8 @@ impl Second<'_> {
             room.left = left;
             again
         } else {
+            room.cuts.clear();
+            span_cuts(repeats, text, &mut room.cuts)?;
             room.cut(text, &document.keep, self.replacements, out)?
         };
         let dropped = (again && nothing(out)).then_some(self.reasons.substrings);

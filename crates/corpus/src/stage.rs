@@ -102,8 +102,9 @@ fn memory(config: &Config, text: f64, documents: f64) -> f64 {
         ParagraphDedup::Bloom => Sizing::new(config.paragraphs.expected, config.paragraphs.rate)
             .map_or(0.0, |sizing| sizing.bytes() as f64),
     };
-    let suffixes = if config.substrings.wanted() { 5.25 * text } else { 0.0 };
-    let grows = flying.max(compared).max(suffixes).max((DOCUMENT + KEY) as f64 * documents);
+    // Anchors, and windows of what comes again: about a quarter of the text.
+    let windows = if config.substrings.wanted() { 8.0 * text } else { 0.0 };
+    let grows = flying.max(compared).max(windows).max((DOCUMENT + KEY) as f64 * documents);
     fixed + grows.min(config.memory as f64)
 }
 

@@ -497,8 +497,7 @@ pub struct DedupArgs {
     #[command(flatten)]
     pub names: FieldArgs,
     /// Bytes that what grows with the input may take, such as 500MB: records and tables (beyond it files are used), 16 bytes
-    /// a document where documents are compared (32 with --keep longest or newest; 8 more with --verify), 5.25 bytes for a byte of text with --by
-    /// substring (9.25 above 2 GiB of text)
+    /// a document where documents are compared (32 with --keep longest or newest; 8 more with --verify)
     #[arg(long, default_value = MEMORY, value_parser = memory, value_name = "BYTES")]
     pub memory: u64,
 }

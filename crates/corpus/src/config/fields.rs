@@ -285,8 +285,7 @@ pub(crate) static FIELDS: &[Field] = &[
         "substrings",
         Ty::Table(SUBSTRINGS),
         "{}",
-        "Stretches of bytes that came before, wherever they lie in their documents, by a suffix array over what `paragraphs` \
-         leaves. It needs 5.25 bytes of `memory` for a byte of kept text (9.25 above 2 GiB).",
+        "Stretches of bytes that came before, wherever they lie in their documents, in what `paragraphs` leaves.",
     )
     .later(),
     Field::new(

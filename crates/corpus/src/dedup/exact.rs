@@ -7,8 +7,6 @@
 //! different paragraphs hold about `n^2 / 2^65` false pairs: 0.03 for a billion; a Bloom filter at 1e-6 would have
 //! a thousand.
 
-use std::sync::{Mutex, PoisonError};
-
 use rayon::prelude::*;
 
 use super::distinct::Distinct;
@@ -16,9 +14,8 @@ use super::error::{Error, Result};
 use super::forest::{Clusters, Forest};
 use super::hash::mix;
 use super::lsh::in_order;
-use super::partition::{
-    Block, Budget, Firsts, Gathered, Key, LEAST_MEMORY, PARTITIONS, Partitions, passes, share,
-};
+use super::partition::{Block, Budget, Firsts, Gathered, Key, LEAST_MEMORY, Partitions, passes, share};
+use super::sorted::{Sorted, Sorter};
 
 /// Groups documents by a 128-bit key: the hash of their text ([`DocKey::of_content`](regimen_base::DocKey::of_content)), or
 /// [`hash128`](super::hash::hash128) of their [normalised URL](super::url::normalise).
@@ -128,18 +125,9 @@ impl ExactParagraphs {
     }
 
     /// All that occurred before.
-    pub fn finish(self) -> Result<Paragraphs> {
+    pub fn finish(self) -> Result<Sorted> {
         let quarter = self.budget.memory / 4;
-        let span = u64::from(self.last) + 1;
-        let found = Mutex::new(Partitions::<8>::new("duplicates", quarter, &self.budget.dir));
-        let hand_over = |held: &mut Vec<u64>| -> Result<()> {
-            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-            held.drain(..).try_for_each(|place| {
-                // Documents by 256 ranges of ordinals.
-                let part = ((place >> 32) * PARTITIONS as u64 / span) as usize;
-                found.push_to(part, place.to_le_bytes())
-            })
-        };
+        let sorter = Sorter::new("duplicates", self.last, 2 * quarter, &self.budget.dir);
         self.records.by_size().into_par_iter().with_max_len(1).try_for_each(|part| -> Result<()> {
             let mut keys = self.records.records_of(part);
             if passes(keys, 12, share(quarter)) > 1 {
@@ -153,7 +141,7 @@ impl ExactParagraphs {
                 keys = keys.min(different.at_most());
             }
             let passes = passes(keys, 12, share(quarter));
-            let mut held = Vec::new();
+            let mut hand = sorter.hand();
             for pass in 0..passes {
                 let mut table = Firsts::<u64>::new(keys.div_ceil(passes));
                 self.records.for_each(part, |record| {
@@ -161,21 +149,14 @@ impl ExactParagraphs {
                     let key = u64::from_le_bytes(*key);
                     if (passes == 1 || key % passes == pass) && !table.entry(key, 0).1 {
                         let ordinal = u32::from_le_bytes([*a, *b, *c, *d]);
-                        let index = u32::from_le_bytes([*e, *f, *g, *h]);
-                        held.push(u64::from(ordinal) << 32 | u64::from(index));
-                        if held.len() == 1 << 12 {
-                            hand_over(&mut held)?;
-                        }
+                        hand.put(ordinal, u32::from_le_bytes([*e, *f, *g, *h]))?;
                     }
                     Ok(())
                 })?;
             }
-            hand_over(&mut held)
+            hand.push()
         })?;
-        drop(self.records);
-        let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let duplicates = found.records();
-        Ok(Paragraphs { found, part: 0, places: Vec::new(), at: 0, indices: Vec::new(), duplicates })
+        Ok(sorter.sorted())
     }
 }
 
@@ -188,95 +169,8 @@ fn record(ordinal: u32, index: u32, fingerprint: u64) -> (u64, [u8; 16]) {
     (key, record)
 }
 
-/// So many duplicates are sorted at once, whatever the number of threads.
-const FEW: u64 = 1 << 18;
-
-/// The duplicate paragraphs, document by document. Memory: one 256th of them a thread at once.
-#[derive(Debug)]
-pub struct Paragraphs {
-    found: Partitions<8>,
-    part: usize,
-    places: Vec<u64>,
-    at: usize,
-    indices: Vec<u32>,
-    duplicates: u64,
-}
-
-impl Paragraphs {
-    /// How many there are.
-    pub fn duplicates(&self) -> u64 {
-        self.duplicates
-    }
-
-    /// The end of the partitions that are sorted at once: one a thread, and more of small ones.
-    fn some(&self) -> usize {
-        let least = PARTITIONS.min(self.part + rayon::current_num_threads().max(1));
-        let records = |end: usize| (self.part..end).map(|part| self.found.records_of(part)).sum::<u64>();
-        (least + 1..=PARTITIONS).take_while(|&end| records(end) <= FEW).last().unwrap_or(least)
-    }
-
-    /// The duplicates of some more partitions, in order; none if there are no more.
-    fn sorted(&mut self) -> Result<Option<Vec<u64>>> {
-        if self.part == PARTITIONS {
-            return Ok(None);
-        }
-        let end = self.some();
-        let sort = |part| {
-            let mut places = Vec::with_capacity(self.found.records_of(part) as usize);
-            self.found.for_each(part, |record| {
-                places.push(u64::from_le_bytes(*record));
-                Ok(())
-            })?;
-            places.sort_unstable();
-            Ok(places)
-        };
-        let sorted: Vec<Result<Vec<u64>>> =
-            (self.part..end).into_par_iter().with_max_len(1).map(sort).collect();
-        self.part = end;
-        let mut all = Vec::new();
-        for places in sorted {
-            all.append(&mut places?);
-        }
-        Ok(Some(all))
-    }
-
-    /// Hand every duplicate to `each`, in document order: its document and its number there. Meanwhile the next ones are sorted.
-    pub fn each<E: From<Error> + Send>(
-        mut self,
-        mut each: impl FnMut(u32, u32) -> std::result::Result<(), E> + Send,
-    ) -> std::result::Result<(), E> {
-        let mut sorted = self.sorted()?;
-        while let Some(places) = sorted {
-            let mut hand = || places.iter().try_for_each(|&place| each((place >> 32) as u32, place as u32));
-            let (handed, next) = rayon::join(&mut hand, || self.sorted());
-            handed?;
-            sorted = next?;
-        }
-        Ok(())
-    }
-
-    /// The next document that has duplicate paragraphs, in document order, with their indices, rising.
-    #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> Result<Option<(u32, &[u32])>> {
-        while self.at == self.places.len() {
-            match self.sorted()? {
-                Some(places) => (self.places, self.at) = (places, 0),
-                None => return Ok(None),
-            }
-        }
-        let rest = &self.places[self.at..];
-        let ordinal = (rest[0] >> 32) as u32;
-        self.indices.clear();
-        self.indices.extend(
-            rest.iter().take_while(|&&place| (place >> 32) as u32 == ordinal).map(|&place| place as u32),
-        );
-        self.at += self.indices.len();
-        Ok(Some((ordinal, &self.indices)))
-    }
-}
-
 /// Half of the budget, or an error if it is too small.
-fn half(budget: &Budget) -> Result<u64> {
+pub(super) fn half(budget: &Budget) -> Result<u64> {
     if budget.memory < LEAST_MEMORY {
         return Err(Error::option("memory", budget.memory, "at least 64 KiB"));
     }
@@ -313,7 +207,7 @@ mod tests {
             while let Some((ordinal, indices)) = found.next().unwrap() {
                 out.push((ordinal, indices.to_vec()));
             }
-            assert_eq!(found.duplicates(), out.iter().map(|(_, i)| i.len() as u64).sum::<u64>());
+            assert_eq!(found.count(), out.iter().map(|(_, i)| i.len() as u64).sum::<u64>());
             out
         })
     }

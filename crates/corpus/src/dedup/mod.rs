@@ -11,9 +11,9 @@
 //! | [`bloom`], [`bloom_file`] | blocked Bloom filter; its file |
 //! | [`shingle`], [`minhash`], [`lsh`] | near duplicates: text to shingles, to signatures and bands, to clusters |
 //! | [`verify`] | whether two texts are alike by their shingles themselves |
-//! | [`substring`] | byte spans that occur twice, by a suffix array |
+//! | [`substring`] | byte spans that occur twice, by anchors and windows |
 //! | [`keep`] | which copy of a cluster stays |
-//! | [`partition`], [`forest`] | records on disk or in memory by their key; disjoint sets |
+//! | [`partition`], [`sorted`], [`forest`] | records on disk or in memory by their key; places in document order; disjoint sets |
 
 mod blocks;
 pub mod bloom;
@@ -30,20 +30,21 @@ pub mod partition;
 #[cfg(test)]
 mod planted;
 pub mod shingle;
+pub mod sorted;
 pub mod substring;
-pub(crate) mod suffixes;
 pub mod url;
 pub mod verify;
 
 pub use bloom::{Batch, Bloom, Sizing};
 pub use distinct::Distinct;
 pub use error::{Error, Result};
-pub use exact::{ExactKeys, ExactParagraphs, Paragraphs};
+pub use exact::{ExactKeys, ExactParagraphs};
 pub use forest::Clusters;
 pub use keep::{Facts, Keep, Kept};
 pub use lsh::Lsh;
 pub use minhash::{Family, MinHash, MinHasher, Own, Preset, Work};
 pub use partition::Budget;
 pub use shingle::Shingles;
+pub use sorted::Sorted;
 pub use substring::{Span, Substrings};
 pub use verify::Verify;

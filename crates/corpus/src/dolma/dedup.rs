@@ -37,7 +37,7 @@ use super::tag::{Progress, Summary};
 use super::within;
 use crate::date;
 use crate::dedup::hash::hash128;
-use crate::dedup::{Keep, MinHash, MinHasher, Substrings, Work, url};
+use crate::dedup::{Keep, MinHash, MinHasher, Work, url};
 use crate::error::{Error, Place, Result};
 use crate::flow::{self, Job};
 use crate::held::hold_all;
@@ -200,15 +200,9 @@ pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel
         filter.check(files, &outputs)?;
         memory.check_filter(&filter.sizing(&options.by.keys())?)?;
     }
-    let (kept, texts) = (AtomicU64::new(0), Texts::new(files.len()));
-    let job = Hashing { files, options, work: &work, hasher, progress, kept, texts, memory: &memory };
-    if let Err((file, error)) = flow::run_told(files.len(), &job, cancel) {
-        // Texts that do not fit are the earlier fault if those before the other one do not.
-        file.map_or(Ok(()), |file| job.fits(file))?;
-        return Err(error);
-    }
-    // What was taken while an earlier file was read may have been too much together with that alone.
-    files.len().checked_sub(1).map_or(Ok(()), |last| job.fits(last))?;
+    let kept = AtomicU64::new(0);
+    let job = Hashing { files, options, work: &work, hasher, progress, kept, memory: &memory };
+    flow::run(files.len(), &job, cancel)?;
     let parts = Parts::new(files, (0..files.len()).map(|i| job.path(i)).collect())?;
     let documents = parts.all.documents;
     if documents > 0 && parts.all.compared == 0 {
@@ -230,7 +224,11 @@ pub fn dedup(files: &[InputFile], options: &Options, progress: &Progress, cancel
         ..Found::default()
     };
     let mut marks = decide(&parts, options, &memory, &work, &mut found, cancel)?;
-    found.marked = write(&parts.paths, &outputs, options, &memory, &mut marks, cancel)?;
+    let marked = write(&parts.paths, &outputs, options, &memory, &mut marks, cancel)?;
+    found.marked = marked.spans;
+    if let By::Substring { .. } = options.by {
+        found.duplicates = marked.bytes;
+    }
     // To give back what the system holds of them takes its time.
     parts.paths.par_iter().with_max_len(1).try_for_each(|part| fs::remove_file(part))?;
     fs::remove_dir_all(&work)?;
@@ -246,38 +244,7 @@ struct Hashing<'h> {
     progress: &'h Progress,
     /// Files whose hashes a run before left.
     kept: AtomicU64,
-    texts: Texts,
     memory: &'h Arc<Memory>,
-}
-
-/// The texts of which a suffix array is to be made, so far.
-struct Texts {
-    all: Sum,
-    /// File by file, as far as its chunks were taken.
-    of: Vec<Sum>,
-}
-
-#[derive(Default)]
-struct Sum {
-    bytes: AtomicU64,
-    documents: AtomicU64,
-}
-
-impl Texts {
-    fn new(files: usize) -> Texts {
-        Texts { all: Sum::default(), of: (0..files).map(|_| Sum::default()).collect() }
-    }
-}
-
-impl Sum {
-    fn add(&self, head: &Head) {
-        self.bytes.fetch_add(head.text, Ordering::Relaxed);
-        self.documents.fetch_add(head.documents, Ordering::Relaxed);
-    }
-
-    fn read(&self) -> (u64, u64) {
-        (self.bytes.load(Ordering::Relaxed), self.documents.load(Ordering::Relaxed))
-    }
 }
 
 #[derive(Default)]
@@ -314,9 +281,6 @@ impl Job for Hashing<'_> {
                 Ok(Some((rows, (number, output))))
             }
             None => {
-                if let By::Substring { .. } = self.options.by {
-                    self.room(number, &frames::total(&self.path(number))?)?;
-                }
                 self.kept.fetch_add(1, Ordering::Relaxed);
                 self.progress.read.fetch_add(file.bytes, Ordering::Relaxed);
                 Ok(None)
@@ -357,8 +321,7 @@ impl Job for Hashing<'_> {
         Ok((head, out))
     }
 
-    fn take(&self, (file, sink): &mut (usize, Output), (head, bytes): (Head, Vec<u8>)) -> Result<()> {
-        self.room(*file, &head)?;
+    fn take(&self, (_, sink): &mut (usize, Output), (head, bytes): (Head, Vec<u8>)) -> Result<()> {
         if head.documents > 0 {
             sink.put(&head.bytes(), 0)?;
             sink.put(&bytes, head.documents)?;
@@ -375,32 +338,6 @@ impl Hashing<'_> {
     /// Things of one document that may be compared.
     fn most(&self) -> u64 {
         self.memory.longest() / self.options.by.weight()
-    }
-
-    /// Refuse texts whose suffix array does not fit as soon as that is known: before they fill the disk. `head` is the next of
-    /// a file.
-    fn room(&self, file: usize, head: &Head) -> Result<()> {
-        let By::Substring { .. } = self.options.by else { return Ok(()) };
-        self.texts.of[file].add(head);
-        self.texts.all.add(head);
-        // Files behind this one are read at the same time: a fault between may come before the text that is too much.
-        if self.fit(self.texts.all.read()) { Ok(()) } else { self.fits(file) }
-    }
-
-    /// Refuse the texts of the files up to this one, as far as they were taken, if their suffix array does not fit.
-    fn fits(&self, file: usize) -> Result<()> {
-        let sums = self.texts.of[..=file].iter().map(Sum::read);
-        if self.fit(sums.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))) {
-            return Ok(());
-        }
-        let files = self.files.iter().map(|file| file.bytes).sum();
-        Err(Error::SuffixMemory { files, allowed: self.options.memory })
-    }
-
-    /// Whether so many bytes of so many documents fit into the memory with their suffix array.
-    fn fit(&self, (bytes, documents): (u64, u64)) -> bool {
-        let By::Substring { .. } = self.options.by else { return true };
-        Substrings::memory_for(bytes, documents) <= self.options.memory
     }
 
     /// Append the record of a row: lengths of what follows, id, source, code points of the text, its day, what is compared (for

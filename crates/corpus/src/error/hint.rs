@@ -154,11 +154,6 @@ impl Hint for Error {
             Error::StepMemory { needed, instead, .. } => {
                 format!("allow more with --memory {}MB, or {instead}", needed.div_ceil(1_000_000))
             }
-            Error::SuffixMemory { .. } => {
-                "allow more with --memory: 5.25 bytes for a byte of text, 9.25 above 2 GiB of text; or take the documents in several \
-                 parts, after copies were dropped"
-                    .into()
-            }
             Error::TooMany { .. } => "build several corpora".into(),
             Error::Damaged { .. } => {
                 "run `regimen ledger verify` to see what else is damaged, delete the artifact and run its recipe again"

@@ -25,8 +25,8 @@ use regimen_base::{Hash256, fs};
 
 use super::places::{Documents, Places};
 use crate::arena::map;
-use crate::dedup::suffixes::Position;
 use crate::error::{Error, Result};
+use crate::verbatim::suffixes::Position;
 
 const MAGIC: &[u8; 8] = b"RGMNSUFA";
 /// Version of the layout.

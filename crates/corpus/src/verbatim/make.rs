@@ -15,8 +15,8 @@ use serde_json::json;
 use super::file::{self, Head, Pointers, VERSION};
 use super::places::{Documents, END};
 use crate::corpus::Corpus;
-use crate::dedup::suffixes::{NARROW, Position, memory_for, text_in};
 use crate::error::{Error, Result};
+use crate::verbatim::suffixes::{NARROW, Position, memory_for, text_in};
 
 /// Kind of the artifact.
 pub const KIND: &str = "verbatim";

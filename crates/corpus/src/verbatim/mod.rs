@@ -39,6 +39,7 @@ mod make;
 mod places;
 mod rank;
 mod spans;
+mod suffixes;
 
 pub use attribute::{Attribution, Found, Passage, Span, Wanted, attribute};
 pub use cut::Cut;

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::ops::Range;
 
 use regimen_base::Philox;
-use regimen_corpus::dedup::Substrings;
+use regimen_corpus::dedup::substring::Take;
+use regimen_corpus::dedup::{Budget, Error, Span, Substrings};
 use regimen_corpus::{Corpus, source_of};
 
 use crate::common::{build, fault, plain, project, stage, texts};
@@ -100,11 +102,17 @@ fn stretches_are_found_in_what_edits_and_paragraphs_leave() {
     for (paragraphs, least) in [("none", 12), ("exact", 12), ("exact", 25)] {
         let before = build(dir.path(), &more(paragraphs, 0));
         let after = build(dir.path(), &more(paragraphs, least));
-        let mut substrings = Substrings::new(least as usize, 1 << 30).unwrap();
-        for ordinal in before.kept() {
-            substrings.push(ordinal, before.bytes(ordinal)).unwrap();
-        }
-        let spans = substrings.finish().unwrap();
+        let budget = Budget { memory: 1 << 20, dir: dir.path().join("spill") };
+        let mut spans: Vec<(u32, Range<usize>)> = Vec::new();
+        let texts = |take: &mut Take<'_, Error>| {
+            before.kept().try_for_each(|ordinal| take(ordinal, before.bytes(ordinal)))
+        };
+        let put = |span: Span| {
+            let text = before.text(span.ordinal).unwrap().unwrap();
+            spans.extend(span.of_characters(text).map(|range| (span.ordinal, range)));
+            Ok::<(), Error>(())
+        };
+        Substrings::new(least as usize, &budget).unwrap().find(texts, put).unwrap();
         assert!(spans.len() > 8, "{}", spans.len());
         let replacements = &after.names().replacements;
         for ordinal in 0..before.len() as u32 {
@@ -113,9 +121,9 @@ fn stretches_are_found_in_what_edits_and_paragraphs_leave() {
                 continue;
             };
             let (mut left, mut from) = (String::new(), 0);
-            for span in spans.iter().filter(|span| span.ordinal == ordinal) {
-                left.push_str(&text[from..span.start as usize]);
-                from = span.end as usize;
+            for (_, range) in spans.iter().filter(|(of, _)| *of == ordinal) {
+                left.push_str(&text[from..range.start]);
+                from = range.end;
             }
             left.push_str(&text[from..]);
             if left.trim().is_empty() {
@@ -139,22 +147,22 @@ fn stretches_are_found_in_what_edits_and_paragraphs_leave() {
 }
 
 #[test]
-fn threads_change_nothing_and_too_much_text_is_refused_with_sizes() {
-    let rows = crowd();
-    let more = "substrings = { min_bytes = 12 }\nparagraphs = { dedup = \"bloom\", expected = 1000 }";
-    let payload = |threads: usize| {
+fn neither_threads_nor_memory_change_what_is_cut() {
+    let mut rows = crowd();
+    let long = letters(1, 150_000);
+    rows += &self::rows(&[("long", long.clone()), ("again", letters(2, 90_000) + &long[20_000..])]);
+    let payload = |threads: usize, memory: u64| {
         let dir = project(&[("in.jsonl", rows.as_bytes())]);
+        let more = format!(
+            "substrings = {{ min_bytes = 12 }}\nmemory = {memory}\n\
+             paragraphs = {{ dedup = \"bloom\", expected = 1000 }}"
+        );
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| stage(dir.path(), &plain("in.jsonl", more)).unwrap().manifest.payload)
+        pool.install(|| stage(dir.path(), &plain("in.jsonl", &more)).unwrap().manifest.payload)
     };
-    let one = payload(1);
-    assert!(one == payload(2) && one == payload(4));
-    let long = self::rows(&[("a", letters(1, 150_000)), ("b", letters(2, 150_000))]);
-    let files: [(&str, &[u8]); 1] = [("in.jsonl", long.as_bytes())];
-    let (message, hint) =
-        fault(&files, &plain("in.jsonl", "substrings = { min_bytes = 500 }\nmemory = 1048576"));
-    assert!(message.contains("`substrings` over 300000 bytes of kept text needs 1.58 MB"), "{message}");
-    assert!(message.contains("1.05 MB are allowed") && hint.contains("more memory"), "{message} {hint}");
+    let one = payload(1, 1 << 30);
+    assert!(one == payload(2, 1 << 20) && one == payload(4, 1 << 30));
+    let files: [(&str, &[u8]); 1] = [("in.jsonl", rows.as_bytes())];
     let (message, _) = fault(&files, &plain("in.jsonl", "substrings = { min_bytes = 70000 }"));
     assert!(message.contains("min_bytes"), "{message}");
 }

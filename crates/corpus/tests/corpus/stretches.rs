@@ -3,8 +3,7 @@
 
 use std::path::Path;
 
-use regimen_base::{Cancel, Hint, Philox};
-use regimen_corpus::dedup::Substrings;
+use regimen_base::{Cancel, Philox};
 use regimen_corpus::dolma::Fields;
 use regimen_corpus::dolma::dedup::{By, Cut, Found, Least, Ngrams, Options, dedup};
 use regimen_corpus::dolma::mix::{self, Edit, Pack, Source};
@@ -232,59 +231,18 @@ fn ngrams_of_paragraphs_that_say_nothing_or_do_not_fit_are_refused() {
 }
 
 #[test]
-fn texts_that_do_not_fit_are_refused_with_the_sizes_and_nothing_is_written() {
-    let mut random = Philox::new(1, &["large"]);
-    let text: String = (0..150_000).map(|_| char::from(b'a' + random.below(26) as u8)).collect();
-    let rows = row("a", &text) + &row("b", &text);
-    let dir = project(&[("c/documents/a.jsonl", rows.as_bytes())]);
-    let error = marked(dir.path(), 500, 2, 1 << 20).unwrap_err();
-    let told = error.to_string();
-    assert!(told.contains("300 kB as they are") && told.contains("1.05 MB take 200 kB of text"), "{told}");
-    assert!(error.hint().unwrap().contains("--memory"));
-    assert!(!dir.path().join("c/attributes/again/a.jsonl").exists());
-    // What the first pass left serves a run that may take more.
-    let found = marked(dir.path(), 500, 2, 1 << 21).unwrap();
-    assert_eq!((found.compared, found.duplicates, found.marked), (300_000, 150_000, 1));
-}
-
-#[test]
-fn the_earliest_fault_is_told_whatever_was_read_of_later_files() {
+fn texts_of_any_size_fit_into_little_memory() {
     let text = |seed: u64| -> String {
         let mut random = Philox::new(seed, &["large"]);
         (0..150_000).map(|_| char::from(b'a' + random.below(26) as u8)).collect()
     };
-    let whole: Vec<String> = (0..12).map(|i| row(&format!("d{i}"), &text(i))).collect();
-    // The first file is read in several pieces, and its fault is in none of the first.
-    let first = whole.concat() + "{\"id\":\"bad\"}\n";
-    let files = [
-        ("c/documents/0.jsonl", &*first),
-        ("c/documents/1.jsonl", &*whole[0]),
-        ("c/documents/2.jsonl", "{}\n"),
-    ];
-    let files = files.map(|(path, rows)| (path, rows.as_bytes()));
-    let fits = Substrings::memory_for(12 * 150_000, 12);
-    let fewer = Substrings::memory_for(5 * 150_000, 5);
-    for (threads, memory, told) in [
-        (1, fits, "line 13"),
-        (2, fits, "line 13"),
-        (4, fits, "line 13"),
-        (1, fewer, "suffix array"),
-        (2, fewer, "suffix array"),
-        (4, fewer, "suffix array"),
-    ] {
-        let dir = project(&files);
-        // What an earlier run left of the second file is known before the first one is read.
-        std::fs::write(dir.path().join("c/documents/0.jsonl"), row("a", "b")).unwrap();
-        marked(dir.path(), 500, 1, 1 << 30).unwrap_err();
-        std::fs::write(dir.path().join("c/documents/0.jsonl"), &first).unwrap();
-        let error = marked(dir.path(), 500, threads, memory).unwrap_err().to_string();
-        assert!(error.contains(told), "{threads} threads: {error}");
-    }
-    // Each of these fits, and only both together do not.
-    let files = [("c/documents/0.jsonl", whole[..4].concat()), ("c/documents/1.jsonl", whole[4..8].concat())];
+    let whole: Vec<String> = (0..12).map(|i| row(&format!("d{i}"), &text(i % 5))).collect();
+    let files = [("c/documents/0.jsonl", whole[..7].concat()), ("c/documents/1.jsonl", whole[7..].concat())];
     let dir = project(&files.each_ref().map(|(path, rows)| (*path, rows.as_bytes())));
-    for threads in [1, 2, 4] {
-        let error = marked(dir.path(), 500, threads, fewer).unwrap_err();
-        assert!(matches!(error, regimen_corpus::Error::SuffixMemory { .. }), "{threads} threads: {error}");
+    for (threads, memory) in [(1, 1 << 20), (2, 1 << 20), (4, 1 << 30)] {
+        let found = marked(dir.path(), 500, threads, memory).unwrap();
+        assert_eq!((found.compared, found.duplicates, found.marked), (12 * 150_000, 7 * 150_000, 7));
+        let of = |name: &str| spans(&dir.path().join("c/attributes/again").join(name)).len();
+        assert_eq!((of("0.jsonl"), of("1.jsonl")), (7, 5));
     }
 }

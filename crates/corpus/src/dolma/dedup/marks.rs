@@ -2,27 +2,32 @@
 
 use std::path::Path;
 
-use regimen_base::Cancel;
+use regimen_base::{Cancel, Hash256};
 
 use super::copies::Copies;
 use super::frames::{Parts, Records};
 use super::record::{Record, text_of};
 use super::{By, Found, Options};
 use crate::candidates::{Candidates, PLACE, Places};
-use crate::dedup::{Budget, ExactKeys, ExactParagraphs, Facts, Kept, Lsh, Span, Substrings};
+use crate::dedup::{Budget, ExactKeys, ExactParagraphs, Facts, Kept, Lsh, Substrings};
 use crate::error::{Error, Result};
 use crate::memory::Memory;
+use crate::repeats::put_span;
+use crate::rounds::{Numbers, Pairs};
+
+/// Name of the file with the stretches that came before.
+const SPANS: &str = "spans";
 
 /// What came before, in document order.
 pub(super) enum Marks {
     /// Whole documents.
     Documents(Box<Copies>),
     /// Ordinal and number of the paragraph or n-gram, sorted.
-    Exact { all: Box<crate::dedup::Paragraphs>, next: Option<(u32, Vec<u32>)> },
+    Exact { all: Box<crate::dedup::Sorted>, next: Option<(u32, Vec<u32>)> },
     /// A bit for each paragraph or n-gram.
     Bits { bits: Vec<u64>, at: usize },
-    /// Stretches of bytes, by document and place.
-    Spans { spans: Vec<Span>, at: usize },
+    /// Ordinal and first or last byte of a stretch, sorted.
+    Spans(Numbers),
 }
 
 /// Bytes that are held of a document when documents are compared: what stays instead of it, and tables of clusters.
@@ -123,7 +128,7 @@ pub(super) fn decide(
             })?;
             found.compared = all.paragraphs();
             let mut all = Box::new(all.finish()?);
-            found.duplicates = all.duplicates();
+            found.duplicates = all.count();
             let next = all.next()?.map(|(ordinal, list)| (ordinal, list.to_vec()));
             Ok(Marks::Exact { all, next })
         }
@@ -133,14 +138,15 @@ pub(super) fn decide(
             Ok(Marks::Bits { bits: bits.words, at: 0 })
         }
         By::Substring { least } => {
-            let mut all = Substrings::new(*least as usize, options.memory)?;
-            all.reserve(parts.all.text);
-            each(&mut |ordinal, record| Ok(all.push(ordinal, record.text.as_bytes())?))?;
-            found.compared = all.bytes();
-            let spans = all.finish()?;
-            cancel.check()?;
-            found.duplicates = spans.iter().map(|span| u64::from(span.end - span.start)).sum();
-            Ok(Marks::Spans { spans, at: 0 })
+            let substrings = Substrings::new(*least as usize, &budget(options.memory))?;
+            found.compared = parts.all.text;
+            let mut pairs = Pairs::begin(&work.join(SPANS), Hash256::of(b"spans"))?;
+            substrings.find(
+                |take| each(&mut |ordinal, record| take(ordinal, record.text.as_bytes())),
+                |span| put_span(span, &mut pairs),
+            )?;
+            pairs.close()?;
+            Ok(Marks::Spans(Numbers::open(&work.join(SPANS))?))
         }
     }
 }
@@ -172,12 +178,7 @@ impl Marks {
                 );
                 *at += count;
             }
-            Marks::Spans { spans, at } => {
-                for span in spans[*at..].iter().take_while(|span| span.ordinal == ordinal) {
-                    out.extend([span.start, span.end]);
-                    *at += 1;
-                }
-            }
+            Marks::Spans(numbers) => numbers.of(ordinal, out)?,
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use regimen_base::{Cancel, Hash256, fs};
 use super::frames::Records;
 use super::marks::Marks;
 use super::{By, Options};
+use crate::dedup;
 use crate::dolma::attributes::{decimal, name};
 use crate::dolma::offsets::Offsets;
 use crate::error::Result;
@@ -109,8 +110,15 @@ struct Pieces<'p> {
     ordinal: u32,
     numbers: Vec<u32>,
     offsets: Offsets,
-    /// Spans that were gathered.
-    marked: u64,
+    /// Spans that were gathered, and the bytes of those that are stretches.
+    marked: Marked,
+}
+
+/// What was marked: spans, and bytes of stretches.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Marked {
+    pub spans: u64,
+    pub bytes: u64,
 }
 
 impl Pieces<'_> {
@@ -148,7 +156,6 @@ impl Pieces<'_> {
                 copies.name(self.ordinal, &mut piece.text)?;
             }
             let copy = piece.text.len();
-            self.ordinal += 1;
             let (numbers, before) = (self.numbers.iter(), piece.spans.len());
             match self.by {
                 By::Document { .. } | By::Url { .. } | By::Near { .. } => {
@@ -164,9 +171,14 @@ impl Pieces<'_> {
                         self.offsets.mark(text);
                     }
                     let mut points = self.offsets.cursor(text);
-                    piece
-                        .spans
-                        .extend(ranges.iter().map(|&[start, end]| (points.to(start), points.to(end), 1.0)));
+                    for &[start, end] in ranges {
+                        let span = dedup::Span { ordinal: self.ordinal, start, end };
+                        if let Some(range) = span.of_characters(text) {
+                            self.marked.bytes += range.len() as u64;
+                            let (start, end) = (range.start as u32, range.end as u32);
+                            piece.spans.push((points.to(start), points.to(end), 1.0));
+                        }
+                    }
                 }
                 By::Ngram { ngrams, .. } => {
                     ngrams.marked(record.compared, &self.numbers, |(start, end), score| {
@@ -174,8 +186,9 @@ impl Pieces<'_> {
                     });
                 }
             }
+            self.ordinal += 1;
             let spans = piece.spans.len() - before;
-            self.marked += spans as u64;
+            self.marked.spans += spans as u64;
             // About what it will be.
             size += 50 + record.id.len() + copy - id + 16 * spans;
             piece.rows.push(Row { id, source, copy, spans: piece.spans.len() });
@@ -197,7 +210,7 @@ struct Packed {
 }
 
 /// Write the attributes of all files: pieces are packed on all threads while the next ones are gathered, and a thread of its own,
-/// which computes next to nothing, writes them and waits for the disk. Gives back the number of spans.
+/// which computes next to nothing, writes them and waits for the disk.
 pub(super) fn write(
     parts: &[PathBuf],
     outputs: &[PathBuf],
@@ -205,7 +218,7 @@ pub(super) fn write(
     memory: &Memory,
     marks: &mut Marks,
     cancel: &Cancel,
-) -> Result<u64> {
+) -> Result<Marked> {
     let form = &Form { head: format!(",\"attributes\":{{\"{}\":[", name(&options.name)) };
     let (records, by) = (Records::new(parts, options.by.layout()), &options.by);
     let most = memory.in_flight(rayon::current_num_threads()) as usize;
@@ -221,7 +234,7 @@ pub(super) fn write(
         ordinal: 0,
         numbers,
         offsets,
-        marked: 0,
+        marked: Marked::default(),
     };
     let (send, packed) = sync_channel(2 * rayon::current_num_threads());
     std::thread::scope(|scope| {
@@ -233,7 +246,7 @@ pub(super) fn write(
     })
 }
 
-/// Pack all pieces, in their order, until nobody takes them any more; gives back how many spans they have. That this ends with
+/// Pack all pieces, in their order, until nobody takes them any more; gives back what they mark. That this ends with
 /// `send` tells who writes that none follow.
 #[allow(clippy::needless_pass_by_value)]
 fn pack_all(
@@ -242,7 +255,7 @@ fn pack_all(
     outputs: &[PathBuf],
     send: SyncSender<Packed>,
     cancel: &Cancel,
-) -> Result<u64> {
+) -> Result<Marked> {
     let mut pieces = rest.some()?;
     while !pieces.is_empty() {
         cancel.check()?;

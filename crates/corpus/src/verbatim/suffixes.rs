@@ -3,13 +3,13 @@
 
 use libsais::{OutputElement, SuffixArrayConstruction};
 
-use super::error::{Error, Result};
+use crate::dedup::{Error, Result};
 
 /// The longest text whose positions are 32 bits wide.
-pub(crate) const NARROW: u64 = i32::MAX as u64;
+pub(super) const NARROW: u64 = i32::MAX as u64;
 
 /// A place in the text: 32 or 64 bits.
-pub(crate) trait Position: Copy + Send + Sync + OutputElement {
+pub(super) trait Position: Copy + Send + Sync + OutputElement {
     fn at(self) -> usize;
 
     /// The suffix array of `text`.
@@ -41,12 +41,12 @@ position! {
 }
 
 /// Bytes of memory for a text and its suffix array: 5 a byte of text up to 2 GiB, 9 above.
-pub(crate) fn memory_for(text: u64) -> u64 {
+pub(super) fn memory_for(text: u64) -> u64 {
     text.saturating_mul(if text > NARROW { 9 } else { 5 })
 }
 
 /// The longest text for which `memory` bytes suffice.
-pub(crate) fn text_in(memory: u64) -> u64 {
+pub(super) fn text_in(memory: u64) -> u64 {
     (memory / 5).min(NARROW).max(memory / 9)
 }
 
