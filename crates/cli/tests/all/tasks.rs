@@ -329,3 +329,31 @@ fn another_plan_and_damaged_objects_are_refused() {
     std::fs::remove_file(store.join("first/000000.hashes.note")).unwrap();
     collecting.run(&command).fine();
 }
+
+#[test]
+fn records_that_were_damaged_between_two_steps_are_told() {
+    let one = project();
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("between");
+    run(&one, &task(&store, "0/2", "0")).fine();
+    let command = ["corpus", "build", "recipe.toml", "--store", store.to_str().unwrap()];
+    // Where the records of a bucket end, a hash, and a record: an ordinal that is none, and one that comes too early.
+    for (round, at) in [("text", 3), ("near", 60), ("text", 96), ("url", 96), ("paragraphs", 91)] {
+        for object in [format!("{round}/part/000000"), format!("{round}/part/000001")] {
+            std::fs::remove_file(store.join(&object)).unwrap();
+            std::fs::remove_file(store.join(object + ".note")).unwrap();
+        }
+        let object = store.join(format!("{round}/map/000002"));
+        let whole = std::fs::read(&object).unwrap();
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x55;
+        std::fs::write(&object, &bytes).unwrap();
+        let name = format!("{round}/map/000002");
+        let collecting = machine(&one);
+        collecting.run(&command).refused(&[&name, "not what was written"]);
+        std::fs::write(&object, &whole[..whole.len() - 1]).unwrap();
+        collecting.run(&command).refused(&[&name, "not what was written"]);
+        std::fs::write(&object, &whole).unwrap();
+        collecting.run(&command).fine();
+    }
+}

@@ -208,7 +208,12 @@ impl Step {
             }
             all.take(limits, GONE);
         }
-        deal(self.round, hashes, &all, self.buckets)
+        let mut dealt = vec![Vec::new(); self.buckets];
+        deal(self.round, hashes, &all, self.buckets, &mut |bucket, record| {
+            dealt[bucket].extend_from_slice(record);
+            Ok(())
+        })?;
+        Ok(dealt)
     }
 
     /// Find what meets in a bucket. `records` are those that [`Step::deal`] gave of each file, in any order. What does not

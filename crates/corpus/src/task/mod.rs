@@ -11,6 +11,8 @@
 //! [`crate::rounds`]): [`collect`] brings them here, and the build that follows finds all of it done. So the corpus is, byte for
 //! byte, that of one machine.
 
+mod bucket;
+mod dealer;
 mod depot;
 mod meter;
 mod names;
@@ -101,7 +103,7 @@ impl Item {
     fn object(self) -> String {
         match self {
             Item::First(group) => format!("first/{group:06}.hashes"),
-            Item::Map(round, group) => format!("{}/map/{group:06}", round.name()),
+            Item::Map(round, group) => bucket::dealt(round, group),
             Item::Reduce(round, bucket) => format!("{}/part/{bucket:06}", round.name()),
             Item::Merge(round) => round.file().into(),
             Item::Bytes(group) => format!("mix/{group:06}"),
@@ -312,7 +314,7 @@ impl<'w> Work<'w> {
         match item {
             Item::First(group) => self.first(task, group),
             Item::Map(round, group) => self.map(round, group),
-            Item::Reduce(round, bucket) => self.reduce(round, bucket),
+            Item::Reduce(round, bucket) => self.reduce(round, bucket, &task.cancel),
             Item::Merge(round) => self.merge(round),
             Item::Bytes(group) => self.bytes(group),
         }
