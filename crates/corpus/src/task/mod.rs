@@ -14,6 +14,7 @@
 mod bucket;
 mod dealer;
 mod depot;
+mod filter;
 mod meter;
 mod names;
 mod plan;
@@ -30,7 +31,7 @@ use regimen_recipe::as_read;
 use serde_json::Value;
 
 use crate::build::{Files, Ground, Planned};
-use crate::config::{Config, Dedup, FIELDS, ParagraphDedup};
+use crate::config::{Config, Dedup, FIELDS};
 use crate::error::{Error, Result};
 use crate::flow;
 use crate::held::{self, Held, hold};
@@ -169,7 +170,7 @@ pub(crate) fn rounds(config: &Config) -> Vec<Round> {
         (config.dedup_url, Round::Url),
         (config.dedup == Dedup::Exact, Round::Text),
         (apart && config.near.preset != "none", Round::Near),
-        (apart && config.paragraphs.dedup == ParagraphDedup::Exact, Round::Paragraphs),
+        (apart && config.paragraphs.wanted(), Round::Paragraphs),
     ];
     all.into_iter().filter(|(wanted, _)| *wanted).map(|(_, round)| round).collect()
 }
@@ -203,8 +204,10 @@ impl<'w> Work<'w> {
         let held = hold(&scratch.join("parts"))?;
         fs::create_dir_all(&scratch.join("parts"))?;
         let root = task.root;
-        let ground =
-            Ground::with(config, files, root, |memory| names::names(task, config, &plan, files, memory))?;
+        let filters = plan.tasks.into();
+        let ground = Ground::with(config, files, root, filters, |memory| {
+            names::names(task, config, &plan, files, memory)
+        })?;
         let depot = Depot::new(task.store, plan.key);
         Ok(Work { ground, depot, plan, scratch, held, facts: OnceCell::new(), alone: Cell::new(false) })
     }
@@ -315,7 +318,7 @@ impl<'w> Work<'w> {
             Item::First(group) => self.first(task, group),
             Item::Map(round, group) => self.map(round, group),
             Item::Reduce(round, bucket) => self.reduce(round, bucket, &task.cancel),
-            Item::Merge(round) => self.merge(round),
+            Item::Merge(round) => self.merge(round, &task.cancel),
             Item::Bytes(group) => self.bytes(group),
         }
     }

@@ -5,14 +5,14 @@ use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use regimen_base::{Cancel, Hash256, fs};
 
 use crate::arena;
 use crate::dedup::forest::Forest;
 use crate::dedup::hash::mix;
-use crate::dedup::{Budget, ExactKeys, ExactParagraphs, Keep, Lsh};
+use crate::dedup::{Budget, ExactKeys, ExactParagraphs, Keep, Lsh, Sizing};
 use crate::error::{Error, Result};
 use crate::mix::Spread;
 use crate::part::{Hashes, Reader};
@@ -159,6 +159,15 @@ impl Work<'_> {
         self.depot.put(&Item::Bytes(group).object(), &object, spreads.len() as u64)
     }
 
+    /// Into which buckets the records of a round are dealt.
+    fn buckets(&self, round: Round) -> Result<Buckets> {
+        let filter = match round {
+            Round::Paragraphs => self.ground.config.paragraphs.filter()?,
+            _ => None,
+        };
+        Ok(Buckets { number: self.plan.tasks as usize, filter })
+    }
+
     /// Deal the records of a group.
     pub(super) fn map(&self, round: Round, group: usize) -> Result<()> {
         let all = self.standing(round, group..group + 1)?;
@@ -167,7 +176,7 @@ impl Work<'_> {
         let mut dealer =
             Dealer::new(buckets, self.ground.config.memory / SHARE, &path.with_extension("spill"));
         let hashes = arena::map(&self.hashes(group)?)?;
-        deal(round, &hashes, &all, buckets, &mut |bucket, record| dealer.put(bucket, record))?;
+        deal(round, &hashes, &all, &self.buckets(round)?, &mut |bucket, record| dealer.put(bucket, record))?;
         dealer.finish(&path, self.plan.key, all.fates.len() as u64)?;
         self.depot.send(&path, &dealt(round, group))?;
         Ok(fs::remove_file(&path)?)
@@ -182,7 +191,10 @@ impl Work<'_> {
         here.round(&file, |found| {
             let whole = wide(round.width());
             let mut records = |then: &mut Take| self.records(round, bucket, &whole, cancel, then);
-            meet(round, self.documents()?, &budget, &mut records, found)
+            match self.buckets(round)?.filter {
+                Some(sizing) => self.meet_in_filter(sizing, bucket, &mut records, found),
+                None => meet(round, self.documents()?, &budget, &mut records, found),
+            }
         })?;
         // Its note is that of the object.
         self.depot.send(&here.path(&file), &name)?;
@@ -190,7 +202,10 @@ impl Work<'_> {
     }
 
     /// Put the buckets together.
-    pub(super) fn merge(&self, round: Round) -> Result<()> {
+    pub(super) fn merge(&self, round: Round, cancel: &Cancel) -> Result<()> {
+        if let Some(sizing) = self.buckets(round)?.filter {
+            self.check_filter(sizing, cancel)?;
+        }
         let parts = self.parts();
         let path = |bucket| self.scratch.join(format!("{}.part.{bucket:06}", round.name()));
         let mut buckets = 0..self.plan.tasks as usize;
@@ -212,15 +227,39 @@ impl Work<'_> {
 /// Takes records.
 pub(crate) type Take<'t> = dyn FnMut(&[u8]) -> Result<()> + 't;
 
+/// Into which buckets records are dealt.
+#[derive(Clone, Copy)]
+pub(crate) struct Buckets {
+    pub number: usize,
+    /// The Bloom filter of which each bucket has a share.
+    pub filter: Option<Sizing>,
+}
+
+impl Buckets {
+    /// The bucket of a key.
+    pub fn of(&self, key: u64) -> usize {
+        match &self.filter {
+            Some(sizing) => sizing.share_of(key.into(), self.number as u64) as usize,
+            // Other bits than those by which a bucket is partitioned later.
+            None => ((u128::from(mix(key ^ 0x5bd1_e995)) * self.number as u128) >> 64) as usize,
+        }
+    }
+}
+
 /// Gets the pieces of records, each with the number of its bucket.
 pub(crate) type Put<'p> = dyn FnMut(usize, &[u8]) -> Result<()> + 'p;
 
 /// Deal the records of the documents of a file of hashes that stand before `round` into buckets, one after the other.
-pub(crate) fn deal(round: Round, file: &[u8], all: &Standing, buckets: usize, put: &mut Put) -> Result<()> {
+pub(crate) fn deal(
+    round: Round,
+    file: &[u8],
+    all: &Standing,
+    buckets: &Buckets,
+    put: &mut Put,
+) -> Result<()> {
     let mut deal = |key: u64, record: &[&[u8]]| {
-        // Other bits than those by which a bucket is partitioned later.
-        let bucket = (u128::from(mix(key ^ 0x5bd1_e995)) * buckets as u128) >> 64;
-        record.iter().try_for_each(|part| put(bucket as usize, part))
+        let bucket = buckets.of(key);
+        record.iter().try_for_each(|part| put(bucket, part))
     };
     let (mut reader, mut hashes, mut ordinal) = (Reader(file), Hashes::default(), all.start);
     while let Some(fate) = reader.hashes(&mut hashes)? {
