@@ -11,8 +11,7 @@ use rayon::prelude::*;
 use regimen_base::{Cancel, Hash256, fs};
 use regimen_recipe::InputFile;
 
-use crate::config::{Config, Dedup, Format, ParagraphDedup, Source};
-use crate::dedup::Sizing;
+use crate::config::{Config, Dedup, Format, Source};
 use crate::error::{Error, Place, Result};
 use crate::first::First;
 use crate::flow;
@@ -29,7 +28,7 @@ use crate::read::document::{self, Reading};
 use crate::read::page::PageKind;
 use crate::read::stream::Packing;
 use crate::resolve::{Part, Reasons, STANDING, resolve};
-use crate::rounds::Rounds;
+use crate::rounds::{self, Rounds};
 use crate::second::{Second, Target};
 use crate::write::{Options, Summary, Writer, duplicate};
 
@@ -68,21 +67,26 @@ pub(crate) struct Ground<'g> {
 }
 
 impl<'g> Ground<'g> {
-    /// Plan the build of these files, of a project at `root`.
-    pub fn new(config: &'g Config, files: &'g Files, root: &Path) -> Result<Ground<'g>> {
-        Ground::with(config, files, root, |memory| attribute_names(config, files, memory, &mut |_| Ok(())))
+    /// Plan the build of these files, of a project at `root`, with a folder of `parts`.
+    fn new(config: &'g Config, files: &'g Files, root: &Path, parts: &Path) -> Result<Ground<'g>> {
+        // Tasks that found the paragraphs had a share of the filter each: where they are known nobody needs the whole.
+        let filters = if parts.join(rounds::PARAGRAPHS).exists() { u64::MAX } else { 1 };
+        let found = |memory: &_| attribute_names(config, files, memory, &mut |_| Ok(()));
+        Ground::with(config, files, root, filters, found)
     }
 
-    /// The same where the names of attributes are found in another way than by [`attribute_names`], or before.
+    /// The same where the names of attributes are found in another way than by [`attribute_names`], or before, and so many
+    /// machines have a share each of a Bloom filter.
     pub fn with(
         config: &'g Config,
         files: &'g Files,
         root: &Path,
+        filters: u64,
         found: impl FnOnce(&Arc<Memory>) -> Result<Found>,
     ) -> Result<Ground<'g>> {
         let memory = Arc::new(Memory::new(config.memory));
         let plan = plan(config, files)?;
-        fits(config, &plan, &memory)?;
+        fits(config, &plan, &memory, filters)?;
         let rules = Rules::new(&config.filter);
         let beside = Beside::new(&config.sources, files, found(&memory)?)?;
         let pipeline = Pipeline::new(config, root, beside.attributes.names())?;
@@ -160,9 +164,9 @@ pub(crate) fn attribute_names(
 }
 
 /// Refuse what the memory cannot hold, as far as it is known before anything is read.
-fn fits(config: &Config, plan: &[Planned], memory: &Memory) -> Result<()> {
-    if config.paragraphs.dedup == ParagraphDedup::Bloom {
-        memory.check_filter(&Sizing::new(config.paragraphs.expected, config.paragraphs.rate)?)?;
+fn fits(config: &Config, plan: &[Planned], memory: &Memory, filters: u64) -> Result<()> {
+    if let Some(sizing) = config.paragraphs.filter()? {
+        memory.check_share(&sizing, filters)?;
     }
     let whole =
         |file: &&Planned| file.how == How::Whole && Packing::of_name(&file.input.path).0 == Packing::Plain;
@@ -187,7 +191,7 @@ pub(crate) fn build(
     cancel: &Cancel,
     progress: &mut Progress,
 ) -> Result<Summary> {
-    let ground = Ground::new(config, files, root)?;
+    let ground = Ground::new(config, files, root, parts)?;
     let reading = ground.reading();
     let options = Options {
         dedup: config.dedup == Dedup::Exact && !config.compares(),

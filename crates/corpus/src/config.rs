@@ -9,7 +9,7 @@ use regimen_recipe::Problem;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::dedup::{MinHash, Own, Preset};
+use crate::dedup::{self, MinHash, Own, Preset, Sizing};
 use crate::licence;
 use crate::mix::Mix;
 use crate::paragraphs::{Compared, Ngrams};
@@ -104,7 +104,7 @@ pub(crate) struct Near {
 
 impl Near {
     /// The parameters of MinHash, if near duplicates are looked for.
-    pub fn minhash(&self) -> crate::dedup::Result<Option<MinHash>> {
+    pub fn minhash(&self) -> dedup::Result<Option<MinHash>> {
         Preset::by_name(&self.preset).map(|preset| preset.minhash.with(&self.own)).transpose()
     }
 }
@@ -136,6 +136,11 @@ impl Paragraphs {
     /// Whether paragraphs are compared.
     pub fn wanted(&self) -> bool {
         self.dedup != ParagraphDedup::None
+    }
+
+    /// The Bloom filter by which they are compared, if it is one.
+    pub fn filter(&self) -> dedup::Result<Option<Sizing>> {
+        (self.dedup == ParagraphDedup::Bloom).then(|| Sizing::new(self.expected, self.rate)).transpose()
     }
 
     /// How they are.

@@ -127,12 +127,12 @@ impl Memory {
 
     /// Refuse a filter that cannot fit, before anything is read.
     pub fn check_filter(&self, sizing: &Sizing) -> Result<()> {
-        let needed = sizing.bytes();
-        if needed > self.all {
-            let what = format!("a Bloom filter for {} keys at a rate of {:e}", sizing.expected, sizing.rate);
-            return Err(Error::Memory { what, needed, allowed: self.all }.into());
-        }
-        Ok(())
+        self.check_share(sizing, 1)
+    }
+
+    /// The same where so many machines have a share of the filter each.
+    pub fn check_share(&self, sizing: &Sizing, shares: u64) -> Result<()> {
+        Ok(sizing.fits(sizing.share_bytes(shares), self.all)?)
     }
 }
 

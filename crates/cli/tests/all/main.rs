@@ -29,5 +29,6 @@ mod runs;
 mod step_faults;
 mod steps_memory;
 mod table_folders;
+mod task_rounds;
 mod tasks;
 mod tokens;

@@ -218,7 +218,7 @@ impl Plan {
 
     /// What is known before a file is read.
     pub(super) fn ground<'g>(&self, config: &'g Config, files: &'g Files) -> Result<Ground<'g>> {
-        Ground::with(config, files, &self.root, |_| Ok(self.names.clone()))
+        Ground::with(config, files, &self.root, 1, |_| Ok(self.names.clone()))
     }
 
     /// Bring files here that are not.

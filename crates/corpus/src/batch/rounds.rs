@@ -8,13 +8,13 @@ use regimen_base::{Cancel, Hash256};
 
 use super::plan::Plan;
 use crate::arena;
-use crate::config::Config;
+use crate::config::{Config, ParagraphDedup};
 use crate::dedup::{Budget, Keep};
 use crate::error::{Error, Result};
 use crate::resolve::{Standing, limits};
 use crate::rounds::{Rounds, pairs};
-use crate::task::rounds;
-use crate::task::shuffle::{Round, Take, deal, join, meet};
+use crate::task;
+use crate::task::shuffle::{Buckets, Round, Take, deal, join, meet};
 
 /// Any reason: here it counts only that a document goes.
 const GONE: u16 = 1;
@@ -62,6 +62,19 @@ pub struct StepParts {
     pub before: Vec<Vec<u8>>,
     /// Up to which place of the hashes of their keys the mix takes the documents of each source.
     pub limits: Option<Vec<f64>>,
+}
+
+/// The rounds that need nothing but records of what the first pass hands over, dealt by their keys, and none before them that
+/// needs more.
+fn rounds(config: &Config) -> Vec<Round> {
+    let by_key = |round: &Round| match round {
+        Round::Url | Round::Text => true,
+        // Texts do not travel.
+        Round::Near => config.near.verify.is_none(),
+        // What a filter finds depends on the order of the documents.
+        Round::Paragraphs => config.paragraphs.dedup == ParagraphDedup::Exact,
+    };
+    task::rounds(config).into_iter().take_while(by_key).collect()
 }
 
 /// The round called `name`, if the config wants it.
@@ -208,7 +221,13 @@ impl Step {
             }
             all.take(limits, GONE);
         }
-        deal(self.round, hashes, &all, self.buckets)
+        let mut dealt = vec![Vec::new(); self.buckets];
+        let buckets = Buckets { number: self.buckets, filter: None };
+        deal(self.round, hashes, &all, &buckets, &mut |bucket, record| {
+            dealt[bucket].extend_from_slice(record);
+            Ok(())
+        })?;
+        Ok(dealt)
     }
 
     /// Find what meets in a bucket. `records` are those that [`Step::deal`] gave of each file, in any order. What does not

@@ -70,6 +70,38 @@ impl Sizing {
         self.blocks * BLOCK_BYTES
     }
 
+    /// An error if the filter, or a part of it that takes `needed` bytes, would take more than `memory` bytes.
+    pub(crate) fn fits(&self, needed: u64, memory: u64) -> Result<()> {
+        if needed > memory {
+            let what = format!("a Bloom filter for {} keys at a rate of {:e}", self.expected, self.rate);
+            return Err(Error::Memory { what, needed, allowed: memory });
+        }
+        Ok(())
+    }
+
+    /// Whether a filter that told so many `keys` apart has a rate above the one asked for.
+    fn is_overfull_with(&self, keys: u64) -> bool {
+        keys > self.expected && self.rate_at(keys) > self.rate
+    }
+
+    /// An error if a filter that told so many `keys` apart is overfull: see [`Bloom::check`].
+    pub(crate) fn check<E: From<Error>>(
+        &self,
+        keys: u64,
+        inside: u64,
+        count: impl FnOnce(&mut Distinct) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        if !self.is_overfull_with(keys) {
+            return Ok(());
+        }
+        let mut all = Distinct::default();
+        count(&mut all)?;
+        let keys = (all.estimate() + inside).max(keys);
+        let Sizing { expected, rate: configured, .. } = *self;
+        let (enough, rate) = ((all.at_most() + inside).max(keys), self.rate_at(keys));
+        Err(Error::OverFull { keys, enough, expected, rate, configured }.into())
+    }
+
     /// The rate of false positives with `keys` different keys inside.
     pub fn rate_at(&self, keys: u64) -> f64 {
         rate(keys as f64 / self.blocks as f64, self.per_word)
@@ -149,7 +181,7 @@ struct Visit {
 
 /// The block of a key, and the start of its bits.
 #[inline(always)]
-fn place(key: u128, blocks: u64) -> (usize, u64) {
+pub(super) fn place(key: u128, blocks: u64) -> (usize, u64) {
     let low = mix(key as u64);
     let block = ((u128::from(low) * u128::from(blocks)) >> 64) as usize;
     (block, mix(low ^ mix((key >> 64) as u64)) ^ low.rotate_left(32))
@@ -220,11 +252,7 @@ impl Batch {
 impl Bloom {
     /// An empty filter. An error if it would take more than `memory` bytes.
     pub fn new(sizing: Sizing, memory: u64) -> Result<Bloom> {
-        let needed = sizing.bytes();
-        if needed > memory {
-            let what = format!("a Bloom filter for {} keys at a rate of {:e}", sizing.expected, sizing.rate);
-            return Err(Error::Memory { what, needed, allowed: memory });
-        }
+        sizing.fits(sizing.bytes(), memory)?;
         let blocks = usize::try_from(sizing.blocks).unwrap_or(usize::MAX);
         Ok(Bloom { sizing, blocks: Blocks::zeros(blocks), keys: 0 })
     }
@@ -316,7 +344,7 @@ impl Bloom {
 
     /// Whether so many keys are inside that the rate is above the one asked for.
     pub fn is_overfull(&self) -> bool {
-        self.keys > self.sizing.expected && self.rate() > self.sizing.rate
+        self.sizing.is_overfull_with(self.keys)
     }
 
     /// An error if it is overfull. A full filter takes most keys for such that were there before, so `count` counts them
@@ -329,20 +357,12 @@ impl Bloom {
         inside: u64,
         count: impl FnOnce(&mut Distinct) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
-        if !self.is_overfull() {
-            return Ok(());
-        }
-        let mut all = Distinct::default();
-        count(&mut all)?;
-        let keys = (all.estimate() + inside).max(self.keys);
-        let Sizing { expected, rate: configured, .. } = self.sizing;
-        let (enough, rate) = ((all.at_most() + inside).max(keys), self.sizing.rate_at(keys));
-        Err(Error::OverFull { keys, enough, expected, rate, configured }.into())
+        self.sizing.check(self.keys, inside, count)
     }
 }
 
 #[inline(always)]
-fn insert(block: &mut [u64; WORDS], hash: u64, per_word: u32) -> bool {
+pub(super) fn insert(block: &mut [u64; WORDS], hash: u64, per_word: u32) -> bool {
     let mut missing = 0;
     for (word, bit) in block.iter_mut().zip(bits(hash, per_word)) {
         missing |= bit & !*word;

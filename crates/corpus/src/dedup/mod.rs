@@ -8,7 +8,7 @@
 //! | [`url`] | one spelling of a URL |
 //! | [`hash`] | 64- and 128-bit fingerprints of bytes, the same on every machine |
 //! | [`exact`] | documents or URLs by 128-bit key, paragraphs by 64-bit fingerprint |
-//! | [`bloom`], [`bloom_file`] | blocked Bloom filter; its file |
+//! | [`bloom`], [`bloom_file`], `bloom_range` | blocked Bloom filter; its file; one machine's part of it |
 //! | [`shingle`], [`minhash`], [`lsh`] | near duplicates: text to shingles, to signatures and bands, to clusters |
 //! | [`verify`] | whether two texts are alike by their shingles themselves |
 //! | [`substring`] | byte spans that occur twice, by anchors and windows |
@@ -18,6 +18,7 @@
 mod blocks;
 pub mod bloom;
 pub mod bloom_file;
+pub(crate) mod bloom_range;
 pub mod distinct;
 mod error;
 pub mod exact;

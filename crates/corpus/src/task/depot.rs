@@ -101,12 +101,13 @@ impl<'d> Depot<'d> {
     }
 
     /// Some of its bytes, which the caller holds against a hash that it knows.
-    pub fn range(&self, name: &str, range: Range<u64>, hash: Option<&[u8]>) -> Result<Vec<u8>> {
-        let bytes = self.store.read_range(name, range)?;
-        if hash.is_some_and(|hash| Hash256::of(&bytes).0 != *hash) {
-            return Err(Error::DamagedObject { url: self.store.url_of(name) });
+    pub fn range(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
+        match self.store.read_range(name, range) {
+            Err(regimen_objects::Error::Short { .. }) => {
+                Err(Error::DamagedObject { url: self.store.url_of(name) })
+            }
+            read => Ok(read?),
         }
-        Ok(bytes)
     }
 
     /// Write a finished file as an object, its note last.

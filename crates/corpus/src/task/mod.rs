@@ -11,7 +11,10 @@
 //! [`crate::rounds`]): [`collect`] brings them here, and the build that follows finds all of it done. So the corpus is, byte for
 //! byte, that of one machine.
 
+mod bucket;
+mod dealer;
 mod depot;
+mod filter;
 mod meter;
 mod names;
 mod plan;
@@ -28,7 +31,7 @@ use regimen_recipe::as_read;
 use serde_json::Value;
 
 use crate::build::{Files, Ground, Planned};
-use crate::config::{Config, Dedup, FIELDS, ParagraphDedup};
+use crate::config::{Config, Dedup, FIELDS};
 use crate::error::{Error, Result};
 use crate::flow;
 use crate::held::{self, Held, hold};
@@ -101,7 +104,7 @@ impl Item {
     fn object(self) -> String {
         match self {
             Item::First(group) => format!("first/{group:06}.hashes"),
-            Item::Map(round, group) => format!("{}/map/{group:06}", round.name()),
+            Item::Map(round, group) => bucket::dealt(round, group),
             Item::Reduce(round, bucket) => format!("{}/part/{bucket:06}", round.name()),
             Item::Merge(round) => round.file().into(),
             Item::Bytes(group) => format!("mix/{group:06}"),
@@ -167,7 +170,7 @@ pub(crate) fn rounds(config: &Config) -> Vec<Round> {
         (config.dedup_url, Round::Url),
         (config.dedup == Dedup::Exact, Round::Text),
         (apart && config.near.preset != "none", Round::Near),
-        (apart && config.paragraphs.dedup == ParagraphDedup::Exact, Round::Paragraphs),
+        (apart && config.paragraphs.wanted(), Round::Paragraphs),
     ];
     all.into_iter().filter(|(wanted, _)| *wanted).map(|(_, round)| round).collect()
 }
@@ -201,8 +204,10 @@ impl<'w> Work<'w> {
         let held = hold(&scratch.join("parts"))?;
         fs::create_dir_all(&scratch.join("parts"))?;
         let root = task.root;
-        let ground =
-            Ground::with(config, files, root, |memory| names::names(task, config, &plan, files, memory))?;
+        let filters = plan.tasks.into();
+        let ground = Ground::with(config, files, root, filters, |memory| {
+            names::names(task, config, &plan, files, memory)
+        })?;
         let depot = Depot::new(task.store, plan.key);
         Ok(Work { ground, depot, plan, scratch, held, facts: OnceCell::new(), alone: Cell::new(false) })
     }
@@ -312,8 +317,8 @@ impl<'w> Work<'w> {
         match item {
             Item::First(group) => self.first(task, group),
             Item::Map(round, group) => self.map(round, group),
-            Item::Reduce(round, bucket) => self.reduce(round, bucket),
-            Item::Merge(round) => self.merge(round),
+            Item::Reduce(round, bucket) => self.reduce(round, bucket, &task.cancel),
+            Item::Merge(round) => self.merge(round, &task.cancel),
             Item::Bytes(group) => self.bytes(group),
         }
     }

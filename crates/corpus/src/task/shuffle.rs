@@ -1,26 +1,25 @@
 //! The rounds of deduplication between tasks: records are dealt into buckets by their key, so that equal keys meet in one.
-//!
-//! An object of a *map* begins with a table, for each bucket where its records end (`u64`) and their hash (32 bytes); the
-//! records follow, bucket by bucket, in document order. So whoever reduces a bucket reads its own records alone.
+//! No step holds more of them than the memory allows ([`super::dealer`], [`super::bucket`]).
 
 use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use regimen_base::{Hash256, fs};
+use regimen_base::{Cancel, Hash256, fs};
 
 use crate::arena;
 use crate::dedup::forest::Forest;
 use crate::dedup::hash::mix;
-use crate::dedup::{Budget, ExactKeys, ExactParagraphs, Keep, Lsh};
+use crate::dedup::{Budget, ExactKeys, ExactParagraphs, Keep, Lsh, Sizing};
 use crate::error::{Error, Result};
 use crate::mix::Spread;
-use crate::output::Output;
 use crate::part::{Hashes, Reader};
 use crate::resolve::{Standing, copies, limits, near_copies};
 use crate::rounds::{self, Pairs, Rounds, Stored};
+use crate::task::bucket::{dealt, wide};
+use crate::task::dealer::Dealer;
 use crate::task::{Item, Work, rounds as wanted};
 
 /// A round of deduplication.
@@ -58,8 +57,8 @@ impl Round {
     }
 }
 
-/// Bytes of a line of the table of buckets.
-const LINE: usize = 40;
+/// The share of the memory in which records are dealt: beside them are the fates of the documents of a group.
+const SHARE: u64 = 4;
 /// Bytes of what was found in a bucket that are read at a time, at most.
 const READ: u64 = 64 << 10;
 
@@ -160,59 +159,58 @@ impl Work<'_> {
         self.depot.put(&Item::Bytes(group).object(), &object, spreads.len() as u64)
     }
 
+    /// Into which buckets the records of a round are dealt.
+    fn buckets(&self, round: Round) -> Result<Buckets> {
+        let filter = match round {
+            Round::Paragraphs => self.ground.config.paragraphs.filter()?,
+            _ => None,
+        };
+        Ok(Buckets { number: self.plan.tasks as usize, filter })
+    }
+
     /// Deal the records of a group.
     pub(super) fn map(&self, round: Round, group: usize) -> Result<()> {
         let all = self.standing(round, group..group + 1)?;
         let buckets = self.plan.tasks as usize;
-        let dealt = deal(round, &arena::map(&self.hashes(group)?)?, &all, buckets)?;
-        // By way of a file: the records are in memory once.
         let path = self.scratch.join(format!("{}.map.{group:06}", round.name()));
-        write_dealt(&path, self.plan.key, dealt, all.fates.len() as u64)?;
-        self.depot.send(&path, &format!("{}/map/{group:06}", round.name()))?;
+        let mut dealer =
+            Dealer::new(buckets, self.ground.config.memory / SHARE, &path.with_extension("spill"));
+        let hashes = arena::map(&self.hashes(group)?)?;
+        deal(round, &hashes, &all, &self.buckets(round)?, &mut |bucket, record| dealer.put(bucket, record))?;
+        dealer.finish(&path, self.plan.key, all.fates.len() as u64)?;
+        self.depot.send(&path, &dealt(round, group))?;
         Ok(fs::remove_file(&path)?)
     }
 
-    /// The records of a bucket in document order.
-    fn records(&self, round: Round, bucket: usize, then: &mut Take) -> Result<()> {
-        let buckets = self.plan.tasks as usize;
-        for group in 0..self.ground.groups.len() {
-            let name = format!("{}/map/{group:06}", round.name());
-            let table = self.depot.range(&name, 0..(LINE * buckets) as u64, None)?;
-            let line = &table[LINE * bucket..][..LINE];
-            let end_of = |line: &[u8]| line.first_chunk().map_or(0, |end| u64::from_le_bytes(*end));
-            let start = match bucket {
-                0 => (LINE * buckets) as u64,
-                _ => end_of(&table[LINE * (bucket - 1)..]),
-            };
-            let bytes = self.depot.range(&name, start..end_of(line).max(start), Some(&line[8..]))?;
-            bytes.chunks_exact(round.width()).try_for_each(&mut *then)?;
-        }
-        Ok(())
-    }
-
     /// Find what meets in a bucket.
-    pub(super) fn reduce(&self, round: Round, bucket: usize) -> Result<()> {
-        let name = format!("{}/part/{bucket:06}", round.name());
+    pub(super) fn reduce(&self, round: Round, bucket: usize, cancel: &Cancel) -> Result<()> {
+        let name = Item::Reduce(round, bucket).object();
         let budget = self.budget(&format!("{}-{bucket}", round.name()));
         let file = format!("{}.{bucket:06}", round.name());
         let here = Rounds { dir: &self.scratch, key: self.plan.key };
-        let found = here.round(&file, |found| {
-            let mut records = |then: &mut Take| self.records(round, bucket, then);
-            meet(round, self.documents()?, &budget, &mut records, found)
+        here.round(&file, |found| {
+            let whole = wide(round.width());
+            let mut records = |then: &mut Take| self.records(round, bucket, &whole, cancel, then);
+            match self.buckets(round)?.filter {
+                Some(sizing) => self.meet_in_filter(sizing, bucket, &mut records, found),
+                None => meet(round, self.documents()?, &budget, &mut records, found),
+            }
         })?;
-        self.depot.put(&name, &found, found.len() as u64 / 8)?;
-        fs::remove_file(&here.path(&file))?;
-        Ok(())
+        // Its note is that of the object.
+        self.depot.send(&here.path(&file), &name)?;
+        Ok(fs::remove_file(&here.path(&file))?)
     }
 
     /// Put the buckets together.
-    pub(super) fn merge(&self, round: Round) -> Result<()> {
+    pub(super) fn merge(&self, round: Round, cancel: &Cancel) -> Result<()> {
+        if let Some(sizing) = self.buckets(round)?.filter {
+            self.check_filter(sizing, cancel)?;
+        }
         let parts = self.parts();
         let path = |bucket| self.scratch.join(format!("{}.part.{bucket:06}", round.name()));
         let mut buckets = 0..self.plan.tasks as usize;
         for bucket in buckets.clone() {
-            let name = format!("{}/part/{bucket:06}", round.name());
-            self.depot.bring(&name, &path(bucket), &mut |_| ())?;
+            self.depot.bring(&Item::Reduce(round, bucket).object(), &path(bucket), &mut |_| ())?;
         }
         let rounds = Rounds { dir: &parts, key: self.facts()?.key };
         let memory = (self.ground.config.memory / 4 / buckets.len().max(1) as u64).min(READ);
@@ -226,34 +224,42 @@ impl Work<'_> {
     }
 }
 
-/// Write the object of a map: the records of each bucket behind their table.
-fn write_dealt(path: &Path, key: Hash256, dealt: Vec<Vec<u8>>, rows: u64) -> Result<()> {
-    let mut table = Vec::with_capacity(LINE * dealt.len());
-    let mut end = (LINE * dealt.len()) as u64;
-    for bucket in &dealt {
-        end += bucket.len() as u64;
-        table.extend_from_slice(&end.to_le_bytes());
-        table.extend_from_slice(&Hash256::of(bucket).0);
-    }
-    let mut output = Output::anew(path, key)?;
-    output.put(&table, rows)?;
-    for bucket in dealt.into_iter().filter(|bucket| !bucket.is_empty()) {
-        output.put(&bucket, 0)?;
-    }
-    output.close()?;
-    Ok(())
-}
-
 /// Takes records.
 pub(crate) type Take<'t> = dyn FnMut(&[u8]) -> Result<()> + 't;
 
-/// Deal the records of the documents of a file of hashes that stand before `round` into buckets.
-pub(crate) fn deal(round: Round, file: &[u8], all: &Standing, buckets: usize) -> Result<Vec<Vec<u8>>> {
-    let mut dealt: Vec<Vec<u8>> = vec![Vec::new(); buckets];
+/// Into which buckets records are dealt.
+#[derive(Clone, Copy)]
+pub(crate) struct Buckets {
+    pub number: usize,
+    /// The Bloom filter of which each bucket has a share.
+    pub filter: Option<Sizing>,
+}
+
+impl Buckets {
+    /// The bucket of a key.
+    pub fn of(&self, key: u64) -> usize {
+        match &self.filter {
+            Some(sizing) => sizing.share_of(key.into(), self.number as u64) as usize,
+            // Other bits than those by which a bucket is partitioned later.
+            None => ((u128::from(mix(key ^ 0x5bd1_e995)) * self.number as u128) >> 64) as usize,
+        }
+    }
+}
+
+/// Gets the pieces of records, each with the number of its bucket.
+pub(crate) type Put<'p> = dyn FnMut(usize, &[u8]) -> Result<()> + 'p;
+
+/// Deal the records of the documents of a file of hashes that stand before `round` into buckets, one after the other.
+pub(crate) fn deal(
+    round: Round,
+    file: &[u8],
+    all: &Standing,
+    buckets: &Buckets,
+    put: &mut Put,
+) -> Result<()> {
     let mut deal = |key: u64, record: &[&[u8]]| {
-        // Other bits than those by which a bucket is partitioned later.
-        let bucket = (u128::from(mix(key ^ 0x5bd1_e995)) * buckets as u128) >> 64;
-        record.iter().for_each(|part| dealt[bucket as usize].extend_from_slice(part));
+        let bucket = buckets.of(key);
+        record.iter().try_for_each(|part| put(bucket, part))
     };
     let (mut reader, mut hashes, mut ordinal) = (Reader(file), Hashes::default(), all.start);
     while let Some(fate) = reader.hashes(&mut hashes)? {
@@ -262,23 +268,23 @@ pub(crate) fn deal(round: Round, file: &[u8], all: &Standing, buckets: usize) ->
             match round {
                 Round::Url => {
                     if let Some(url) = hashes.url {
-                        deal(url as u64, &[&url.to_le_bytes(), &number]);
+                        deal(url as u64, &[&url.to_le_bytes(), &number])?;
                     }
                 }
-                Round::Text => deal(fate.content as u64, &[&fate.content.to_le_bytes(), &number]),
+                Round::Text => deal(fate.content as u64, &[&fate.content.to_le_bytes(), &number])?,
                 Round::Near => {
-                    Lsh::keys(&hashes.bands).for_each(|key| deal(key, &[&key.to_le_bytes(), &number]));
+                    Lsh::keys(&hashes.bands).try_for_each(|key| deal(key, &[&key.to_le_bytes(), &number]))?;
                 }
                 Round::Paragraphs => {
                     for (index, &hash) in (0u32..).zip(&hashes.paragraphs) {
-                        deal(hash, &[&hash.to_le_bytes(), &number, &index.to_le_bytes()]);
+                        deal(hash, &[&hash.to_le_bytes(), &number, &index.to_le_bytes()])?;
                     }
                 }
             }
         }
         ordinal += 1;
     }
-    Ok(dealt)
+    Ok(())
 }
 
 /// Find what meets in a bucket, whose records `records` gives in document order.
@@ -362,24 +368,6 @@ fn hashes_of(group: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_object_of_a_map_is_a_table_and_the_buckets() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x");
-        let dealt = [b"one".to_vec(), Vec::new(), b"three".to_vec()];
-        write_dealt(&path, Hash256::of(b"k"), dealt.to_vec(), 9).unwrap();
-        let mut expected = Vec::new();
-        for (bucket, end) in dealt.iter().zip([123u64, 123, 128]) {
-            expected.extend_from_slice(&end.to_le_bytes());
-            expected.extend_from_slice(&Hash256::of(bucket).0);
-        }
-        expected.extend_from_slice(b"onethree");
-        assert_eq!(fs::read(&path).unwrap(), expected);
-        let note = crate::output::note(&path).unwrap();
-        let whole = Hash256::of(&expected);
-        assert_eq!((note.rows, note.bytes, note.blake3), (9, expected.len() as u64, whole));
-    }
 
     #[test]
     fn buckets_are_put_together_in_order_while_they_are_read() {
