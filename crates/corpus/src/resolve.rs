@@ -78,6 +78,11 @@ impl Standing {
         (at < self.fates.len()).then_some(at)
     }
 
+    /// Whether a document is among them.
+    pub fn has(&self, ordinal: u32) -> bool {
+        self.at(ordinal).is_some()
+    }
+
     /// Whether a document is kept so far.
     pub fn stays(&self, ordinal: u32) -> bool {
         self.at(ordinal).is_some_and(|at| self.fates[at].kept && self.gone[at].reason == 0)

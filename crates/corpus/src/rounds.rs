@@ -19,10 +19,15 @@ use crate::output::{Output, done};
 pub(crate) const URL: &str = "url.copies";
 /// Documents of one text.
 pub(crate) const TEXT: &str = "text.copies";
+/// Documents that share bands with others, of whom near duplicates are verified, each with the first of those that are connected
+/// so, which is among them as well: of tasks alone.
+pub(crate) const CANDIDATES: &str = "near.candidates";
 /// Near duplicates.
 pub(crate) const NEAR: &str = "near.copies";
 /// Paragraphs that came before.
 pub(crate) const PARAGRAPHS: &str = "paragraphs.again";
+/// Anchors of stretches that occur more than once, each with its document: of tasks alone.
+pub(crate) const ANCHORS: &str = "substrings.anchors";
 /// Stretches that came before: of each two pairs, with its first byte and with the byte behind its last.
 pub(crate) const SUBSTRINGS: &str = "substrings.again";
 
@@ -47,6 +52,13 @@ pub(crate) fn pairs(bytes: &[u8]) -> impl Iterator<Item = (u32, u32)> + '_ {
         let pair = u64::from_le_bytes(*pair);
         (pair as u32, (pair >> 32) as u32)
     })
+}
+
+/// The part of a file whose pairs are those of document `ordinal` and later ones.
+pub(crate) fn pairs_from(bytes: &[u8], ordinal: u32) -> &[u8] {
+    let all = bytes.as_chunks::<8>().0;
+    let first = all.partition_point(|pair| pairs(pair).next().is_some_and(|(of, _)| of < ordinal));
+    all[first..].as_flattened()
 }
 
 /// The pairs of a file, so many bytes of it in memory. It is open only while it is read: there may be many.
@@ -181,6 +193,13 @@ impl Numbers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_cut_at_a_document() {
+        let bytes: Vec<u8> = [(2, 9), (2, 10), (5, 0)].iter().flat_map(|&(a, b)| pair(a, b)).collect();
+        let from = |ordinal| pairs(pairs_from(&bytes, ordinal)).collect::<Vec<_>>();
+        assert_eq!((from(0).len(), from(2).len(), from(3), from(6)), (3, 3, vec![(5, 0)], vec![]));
+    }
 
     #[test]
     fn pairs_of_a_file_come_whatever_is_held_of_it() {

@@ -30,5 +30,6 @@ mod step_faults;
 mod steps_memory;
 mod table_folders;
 mod task_rounds;
+mod task_stretches;
 mod tasks;
 mod tokens;

@@ -20,6 +20,8 @@ mod names;
 mod plan;
 pub(crate) mod shuffle;
 mod sources;
+mod stretches;
+mod texts;
 
 use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
@@ -148,7 +150,7 @@ pub fn collect(task: &mut Task) -> Result<PathBuf> {
         work.remember(group)?;
         meter.did(0, task.tell);
     }
-    for round in rounds(&config) {
+    for round in rounds(&config).into_iter().filter(|round| round.lasts()) {
         work.depot.bring(round.file(), &work.parts().join(round.file()), &mut |_| ())?;
     }
     Ok(work.parts())
@@ -159,18 +161,20 @@ fn config(task: &Task) -> Result<Config> {
     serde_json::from_value(read).map_err(|e| Error::Plan { reason: e.to_string() })
 }
 
-/// The rounds whose records are dealt between tasks. Near copies that are verified are compared by their texts, which no task has
-/// together: these, and the rounds that need to know them, are left to the build that collects.
+/// The rounds whose records are dealt between tasks.
 pub(crate) fn rounds(config: &Config) -> Vec<Round> {
     if !config.compares() {
         return Vec::new();
     }
-    let apart = config.near.preset == "none" || config.near.verify.is_none();
+    let near = config.near.preset != "none";
     let all = [
         (config.dedup_url, Round::Url),
         (config.dedup == Dedup::Exact, Round::Text),
-        (apart && config.near.preset != "none", Round::Near),
-        (apart && config.paragraphs.wanted(), Round::Paragraphs),
+        (near && config.near.verify.is_some(), Round::Candidates),
+        (near, Round::Near),
+        (config.paragraphs.wanted(), Round::Paragraphs),
+        (config.substrings.wanted(), Round::Anchors),
+        (config.substrings.wanted(), Round::Substrings),
     ];
     all.into_iter().filter(|(wanted, _)| *wanted).map(|(_, round)| round).collect()
 }
@@ -221,9 +225,10 @@ impl<'w> Work<'w> {
         let groups = self.ground.groups.len();
         let buckets = self.plan.tasks as usize;
         let mut phases = vec![("first pass".to_string(), (0..groups).map(Item::First).collect::<Vec<_>>())];
+        let mut mixes = self.ground.config.mixes();
         for round in rounds(self.ground.config) {
             let name = round.name();
-            if round == Round::Paragraphs && self.ground.config.mixes() {
+            if round.mixed() && std::mem::take(&mut mixes) {
                 phases.push(("mix".into(), (0..groups).map(Item::Bytes).collect()));
             }
             phases.push((format!("{name}, map"), (0..groups).map(|group| Item::Map(round, group)).collect()));
@@ -316,7 +321,7 @@ impl<'w> Work<'w> {
     fn make(&self, task: &mut Task, item: Item) -> Result<()> {
         match item {
             Item::First(group) => self.first(task, group),
-            Item::Map(round, group) => self.map(round, group),
+            Item::Map(round, group) => self.map(task, round, group),
             Item::Reduce(round, bucket) => self.reduce(round, bucket, &task.cancel),
             Item::Merge(round) => self.merge(round, &task.cancel),
             Item::Bytes(group) => self.bytes(group),

@@ -33,8 +33,13 @@ impl Windows {
         Ok(Windows { least, records, budget: budget.clone(), last: 0, any: false })
     }
 
-    /// The window at byte `at` of document `ordinal` into what becomes a block. They come in document order, those of a document
-    /// rising.
+    /// The window at byte `at` of document `ordinal`. They come in document order, those of a document rising.
+    pub fn push(&mut self, ordinal: u32, at: u32, key: u128) -> Result<()> {
+        in_order(&mut self.last, &mut self.any, ordinal, false)?;
+        self.records.push(key.hash(), record(ordinal, at, key))
+    }
+
+    /// The same into what becomes a block.
     pub fn gather(gathered: &mut Gathered<RECORD>, ordinal: u32, at: u32, key: u128) {
         gathered.push(ordinal, key.hash(), record(ordinal, at, key));
     }

@@ -29,7 +29,13 @@ impl Anchors {
         Ok(Anchors { records, budget: budget.clone(), last: 0, any: false })
     }
 
-    /// The anchor at byte `at` of document `ordinal` into what becomes a block. They come in document order.
+    /// The anchor at byte `at` of document `ordinal`. They come in document order.
+    pub fn push(&mut self, ordinal: u32, at: u32, key: u64) -> Result<()> {
+        in_order(&mut self.last, &mut self.any, ordinal, false)?;
+        self.records.push(key, record(ordinal, at, key))
+    }
+
+    /// The same into what becomes a block.
     pub fn gather(gathered: &mut Gathered<RECORD>, ordinal: u32, at: u32, key: u64) {
         gathered.push(ordinal, key, record(ordinal, at, key));
     }
