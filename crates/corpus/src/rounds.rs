@@ -19,6 +19,9 @@ use crate::output::{Output, done};
 pub(crate) const URL: &str = "url.copies";
 /// Documents of one text.
 pub(crate) const TEXT: &str = "text.copies";
+/// Documents that share bands with others, of whom near duplicates are verified, each with the first of those that are connected
+/// so, which is among them as well: of tasks alone.
+pub(crate) const CANDIDATES: &str = "near.candidates";
 /// Near duplicates.
 pub(crate) const NEAR: &str = "near.copies";
 /// Paragraphs that came before.

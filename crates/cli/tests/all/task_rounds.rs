@@ -54,7 +54,7 @@ fn empty(store: &Path, round: &str) {
 
 /// Tasks make the corpus of one machine, whatever their memory and whoever is killed, and the rounds named are theirs.
 fn by_tasks(one: &Project, expected: &Payloads, rounds: &[&str]) {
-    for (memory, kills) in [("1MB", false), ("4GB", true)] {
+    for (memory, kills) in [("1048576", false), ("4GB", true)] {
         let dir = tempfile::tempdir().unwrap();
         let store = dir.path().join("between");
         tasks(one, &store, &["--memory", memory], kills);
@@ -71,18 +71,17 @@ fn by_tasks(one: &Project, expected: &Payloads, rounds: &[&str]) {
     }
 }
 
-const BLOOM: &str = "dedup = \"bloom\", expected = 3000, rate = 1e-3";
+const BLOOM: &str = "dedup = \"bloom\", expected = 1000, rate = 1e-3";
 
 #[test]
 fn paragraphs_in_a_filter_are_those_of_one_machine() {
     let one = project();
     let exact = alone(&one, RECIPE);
     let recipe = RECIPE.replace("dedup = \"exact\"", BLOOM);
-    let expected = alone(&one, &recipe);
+    let fine = alone(&one, &recipe);
     // Its false positives show that it is this filter.
     let rough = alone(&one, &recipe.replace("rate = 1e-3", "rate = 0.4"));
-    let texts = |payloads: &Payloads| payloads.values().cloned().collect::<Vec<_>>();
-    assert!(texts(&rough) != texts(&expected) && texts(&expected) == texts(&exact));
+    assert!(!rough.values().eq(exact.values()) && !rough.values().eq(fine.values()));
     by_tasks(&one, &rough, &["near.copies", "paragraphs.again"]);
 }
 
@@ -95,7 +94,7 @@ fn a_filter_that_is_too_full_is_the_same_fault_as_on_one_machine() {
     );
     let fault = |args: &[&str], project: &Project| {
         let done = project.run(args);
-        assert_eq!(done.code, Some(1), "{}", done.stderr);
+        assert_eq!(done.code, Some(2), "{}", done.stderr);
         let told = |line: &&str| line.contains("Bloom filter was sized for 20 keys") || line.contains("hint");
         let told: Vec<String> = done.stderr.lines().filter(told).map(String::from).collect();
         assert_eq!(told.len(), 2, "{}", done.stderr);
@@ -136,4 +135,49 @@ fn a_filter_needs_memory_in_each_task_for_its_share_alone() {
     let all = machine(&one);
     all.run(&[&build[..], &["--store", store.to_str().unwrap()]].concat()).fine();
     assert_eq!(all.payloads(), expected);
+}
+
+#[test]
+fn near_copies_that_are_verified_are_those_of_one_machine() {
+    let one = project();
+    let plain = alone(&one, &RECIPE.replace("keep = \"longest\"", "bands = 60, rows = 3"));
+    for (near, paragraphs) in [("", "exact\""), (", keep = \"longest\"", BLOOM)] {
+        let near = format!("bands = 60, rows = 3, verify = 0.9{near}");
+        let paragraphs = paragraphs.trim_start_matches("dedup = \"");
+        let recipe = RECIPE.replace("keep = \"longest\"", &near).replace("exact\"", paragraphs);
+        let expected = alone(&one, &recipe);
+        assert!(!expected.values().eq(plain.values()), "some pairs that share bands are no near copies");
+        by_tasks(&one, &expected, &["near.copies", "paragraphs.again"]);
+    }
+}
+
+#[test]
+fn a_large_component_and_long_texts_are_verified_within_little_memory() {
+    // Every text shares bands with most others: neighbours are alike, and so are some far ones.
+    let one = Project::empty();
+    let mut dice = Dice(3);
+    let word = |dice: &mut Dice| -> String {
+        (0..2 + dice.below(7)).map(|_| char::from(b'a' + dice.below(26) as u8)).collect()
+    };
+    let mut words: Vec<String> = (0..300).map(|_| word(&mut dice)).collect();
+    for file in 0..6 {
+        let mut rows = String::new();
+        for number in 0..80 {
+            (0..dice.below(7)).for_each(|_| {
+                let at = dice.below(words.len() as u64) as usize;
+                words[at] = word(&mut dice);
+            });
+            // Beyond what is read at a time.
+            let text = if number == 40 { words.join(" ").repeat(400) } else { words.join(" ") };
+            rows += &crate::common::data::row(&format!("{file}-{number}"), &text);
+        }
+        one.write(&format!("data/{file}.jsonl"), rows);
+    }
+    let recipe = "name = \"chain\"\n[corpus]\nkind = \"corpus\"\nfilter = { quality = \"none\" }\n\
+                  sources = [{ name = \"s\", path = \"data/*.jsonl\" }]\n\
+                  near = { preset = \"fineweb\", bands = 40, rows = 3, verify = 0.93 }\n";
+    let plain = alone(&one, &recipe.replace(", verify = 0.93", ""));
+    let expected = alone(&one, recipe);
+    assert!(!expected.values().eq(plain.values()));
+    by_tasks(&one, &expected, &["near.copies"]);
 }

@@ -70,6 +70,7 @@ fn rounds(config: &Config) -> Vec<Round> {
     let by_key = |round: &Round| match round {
         Round::Url | Round::Text => true,
         // Texts do not travel.
+        Round::Candidates => false,
         Round::Near => config.near.verify.is_none(),
         // What a filter finds depends on the order of the documents.
         Round::Paragraphs => config.paragraphs.dedup == ParagraphDedup::Exact,

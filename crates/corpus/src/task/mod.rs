@@ -20,6 +20,7 @@ mod names;
 mod plan;
 pub(crate) mod shuffle;
 mod sources;
+mod texts;
 
 use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
@@ -148,7 +149,7 @@ pub fn collect(task: &mut Task) -> Result<PathBuf> {
         work.remember(group)?;
         meter.did(0, task.tell);
     }
-    for round in rounds(&config) {
+    for round in rounds(&config).into_iter().filter(|round| round.drops()) {
         work.depot.bring(round.file(), &work.parts().join(round.file()), &mut |_| ())?;
     }
     Ok(work.parts())
@@ -159,18 +160,18 @@ fn config(task: &Task) -> Result<Config> {
     serde_json::from_value(read).map_err(|e| Error::Plan { reason: e.to_string() })
 }
 
-/// The rounds whose records are dealt between tasks. Near copies that are verified are compared by their texts, which no task has
-/// together: these, and the rounds that need to know them, are left to the build that collects.
+/// The rounds whose records are dealt between tasks.
 pub(crate) fn rounds(config: &Config) -> Vec<Round> {
     if !config.compares() {
         return Vec::new();
     }
-    let apart = config.near.preset == "none" || config.near.verify.is_none();
+    let near = config.near.preset != "none";
     let all = [
         (config.dedup_url, Round::Url),
         (config.dedup == Dedup::Exact, Round::Text),
-        (apart && config.near.preset != "none", Round::Near),
-        (apart && config.paragraphs.wanted(), Round::Paragraphs),
+        (near && config.near.verify.is_some(), Round::Candidates),
+        (near, Round::Near),
+        (config.paragraphs.wanted(), Round::Paragraphs),
     ];
     all.into_iter().filter(|(wanted, _)| *wanted).map(|(_, round)| round).collect()
 }
@@ -316,7 +317,7 @@ impl<'w> Work<'w> {
     fn make(&self, task: &mut Task, item: Item) -> Result<()> {
         match item {
             Item::First(group) => self.first(task, group),
-            Item::Map(round, group) => self.map(round, group),
+            Item::Map(round, group) => self.map(task, round, group),
             Item::Reduce(round, bucket) => self.reduce(round, bucket, &task.cancel),
             Item::Merge(round) => self.merge(round, &task.cancel),
             Item::Bytes(group) => self.bytes(group),

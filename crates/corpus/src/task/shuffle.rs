@@ -12,21 +12,23 @@ use regimen_base::{Cancel, Hash256, fs};
 use crate::arena;
 use crate::dedup::forest::Forest;
 use crate::dedup::hash::mix;
-use crate::dedup::{Budget, ExactKeys, ExactParagraphs, Keep, Lsh, Sizing};
+use crate::dedup::{Budget, Clusters, ExactKeys, ExactParagraphs, Keep, Lsh, Sizing};
 use crate::error::{Error, Result};
 use crate::mix::Spread;
 use crate::part::{Hashes, Reader};
 use crate::resolve::{Standing, copies, limits, near_copies};
 use crate::rounds::{self, Pairs, Rounds, Stored};
-use crate::task::bucket::{dealt, wide};
+use crate::task::bucket::{Whole, dealt, wide};
 use crate::task::dealer::Dealer;
-use crate::task::{Item, Work, rounds as wanted};
+use crate::task::{Item, Task, Work, rounds as wanted, texts};
 
 /// A round of deduplication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Round {
     Url,
     Text,
+    /// What near copies are looked for among, where they are verified.
+    Candidates,
     Near,
     Paragraphs,
 }
@@ -37,6 +39,7 @@ impl Round {
         match self {
             Round::Url => rounds::URL,
             Round::Text => rounds::TEXT,
+            Round::Candidates => rounds::CANDIDATES,
             Round::Near => rounds::NEAR,
             Round::Paragraphs => rounds::PARAGRAPHS,
         }
@@ -44,14 +47,25 @@ impl Round {
 
     /// Its name.
     pub fn name(self) -> &'static str {
-        self.file().split('.').next().unwrap_or_default()
+        match self {
+            Round::Url => "url",
+            Round::Text => "text",
+            Round::Candidates => "candidates",
+            Round::Near => "near",
+            Round::Paragraphs => "paragraphs",
+        }
     }
 
-    /// Bytes of a record: key, ordinal, and of a paragraph its index.
+    /// Whether what it found is dropped.
+    pub fn drops(self) -> bool {
+        self != Round::Candidates
+    }
+
+    /// Bytes of a record: key, ordinal, and of a paragraph its index. Those of texts have no width.
     pub fn width(self) -> usize {
         match self {
             Round::Url | Round::Text => 20,
-            Round::Near => 12,
+            Round::Candidates | Round::Near => 12,
             Round::Paragraphs => 16,
         }
     }
@@ -127,7 +141,8 @@ impl Work<'_> {
             let name = hashes_of(groups.start);
             return Err(Error::DamagedObject { url: self.depot.store.url_of(&name) });
         }
-        for before in wanted(self.ground.config).into_iter().take_while(|&before| before != round) {
+        let all_before = wanted(self.ground.config).into_iter().take_while(|&before| before != round);
+        for before in all_before.filter(|before| before.drops()) {
             let path = self.parts().join(before.file());
             self.depot.bring(before.file(), &path, &mut |_| ())?;
             all.drop_copies(&arena::map(&path)?, self.ground.given.of_copies.near);
@@ -169,14 +184,20 @@ impl Work<'_> {
     }
 
     /// Deal the records of a group.
-    pub(super) fn map(&self, round: Round, group: usize) -> Result<()> {
+    pub(super) fn map(&self, task: &Task, round: Round, group: usize) -> Result<()> {
         let all = self.standing(round, group..group + 1)?;
         let buckets = self.plan.tasks as usize;
         let path = self.scratch.join(format!("{}.map.{group:06}", round.name()));
         let mut dealer =
             Dealer::new(buckets, self.ground.config.memory / SHARE, &path.with_extension("spill"));
-        let hashes = arena::map(&self.hashes(group)?)?;
-        deal(round, &hashes, &all, &self.buckets(round)?, &mut |bucket, record| dealer.put(bucket, record))?;
+        let buckets = self.buckets(round)?;
+        match self.compares_texts(round) {
+            true => self.deal_texts(task, group, &all, &buckets, &mut dealer)?,
+            false => {
+                let hashes = arena::map(&self.hashes(group)?)?;
+                deal(round, &hashes, &all, &buckets, &mut |bucket, record| dealer.put(bucket, record))?;
+            }
+        }
         dealer.finish(&path, self.plan.key, all.fates.len() as u64)?;
         self.depot.send(&path, &dealt(round, group))?;
         Ok(fs::remove_file(&path)?)
@@ -189,10 +210,13 @@ impl Work<'_> {
         let file = format!("{}.{bucket:06}", round.name());
         let here = Rounds { dir: &self.scratch, key: self.plan.key };
         here.round(&file, |found| {
-            let whole = wide(round.width());
-            let mut records = |then: &mut Take| self.records(round, bucket, &whole, cancel, then);
+            let texts = self.compares_texts(round);
+            let wide = wide(round.width());
+            let whole: &Whole = if texts { &texts::whole } else { &wide };
+            let mut records = |then: &mut Take| self.records(round, bucket, whole, cancel, then);
             match self.buckets(round)?.filter {
                 Some(sizing) => self.meet_in_filter(sizing, bucket, &mut records, found),
+                None if texts => self.meet_texts(&budget, &mut records, cancel, found),
                 None => meet(round, self.documents()?, &budget, &mut records, found),
             }
         })?;
@@ -272,7 +296,7 @@ pub(crate) fn deal(
                     }
                 }
                 Round::Text => deal(fate.content as u64, &[&fate.content.to_le_bytes(), &number])?,
-                Round::Near => {
+                Round::Candidates | Round::Near => {
                     Lsh::keys(&hashes.bands).try_for_each(|key| deal(key, &[&key.to_le_bytes(), &number]))?;
                 }
                 Round::Paragraphs => {
@@ -305,7 +329,7 @@ pub(crate) fn meet(
             })?;
             copies(&keys.finish(documents)?, found)
         }
-        Round::Near => {
+        Round::Candidates | Round::Near => {
             let mut lsh = Lsh::new(budget)?;
             records(&mut |record| {
                 let key = record.first_chunk().map_or(0, |key| u64::from_le_bytes(*key));
@@ -334,17 +358,8 @@ pub(crate) fn join<B: Iterator<Item = Result<(u32, u32)>>>(
     found: &mut Pairs,
 ) -> Result<()> {
     match round {
-        Round::Near => {
-            let forest = Forest::new(documents);
-            for pair in buckets.into_iter().flatten() {
-                let (a, b) = pair?;
-                if a.max(b) >= documents {
-                    return Err(Error::Record { what: "a pair of near duplicates" });
-                }
-                forest.unite(a, b);
-            }
-            near_copies(&forest.into_clusters(), keep, &all()?, found)
-        }
+        Round::Candidates => connected(&united(documents, buckets)?, found),
+        Round::Near => near_copies(&united(documents, buckets)?, keep, &all()?, found),
         Round::Url | Round::Text | Round::Paragraphs => {
             // Each bucket is sorted.
             let mut heap: BinaryHeap<Reverse<((u32, u32), usize)>> = BinaryHeap::new();
@@ -358,6 +373,29 @@ pub(crate) fn join<B: Iterator<Item = Result<(u32, u32)>>>(
             Ok(())
         }
     }
+}
+
+/// What pairs connect.
+fn united<B: Iterator<Item = Result<(u32, u32)>>>(documents: u32, buckets: Vec<B>) -> Result<Clusters> {
+    let forest = Forest::new(documents);
+    for pair in buckets.into_iter().flatten() {
+        let (a, b) = pair?;
+        if a.max(b) >= documents {
+            return Err(Error::Record { what: "a pair of near duplicates" });
+        }
+        forest.unite(a, b);
+    }
+    Ok(forest.into_clusters())
+}
+
+/// All documents that are not alone, each with the first of its cluster.
+fn connected(clusters: &Clusters, found: &mut Pairs) -> Result<()> {
+    let mut leads = vec![false; clusters.firsts().len()];
+    let each = || (0u32..).zip(clusters.firsts().iter().copied());
+    each().filter(|(ordinal, first)| ordinal != first).for_each(|(_, first)| leads[first as usize] = true);
+    each()
+        .filter(|&(ordinal, first)| ordinal != first || leads[ordinal as usize])
+        .try_for_each(|(ordinal, first)| found.put(ordinal, first))
 }
 
 /// The object with the hashes of a group.
@@ -384,5 +422,21 @@ mod tests {
         let nothing = || Err(Error::Record { what: "nothing" });
         let found = rounds.round("all", |found| join(Round::Text, 1500, stored, Keep::First, nothing, found));
         assert_eq!(rounds::pairs(&found.unwrap()).collect::<Vec<_>>(), all);
+    }
+
+    #[test]
+    fn candidates_are_all_that_are_connected_to_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let rounds = Rounds { dir: dir.path(), key: Hash256::of(b"k") };
+        let buckets: [&[(u32, u32)]; 3] = [&[(4, 2), (9, 7)], &[], &[(7, 4), (6, 5)]];
+        let pairs = || buckets.iter().map(|pairs| pairs.iter().copied().map(Ok)).collect();
+        let nothing = || Err(Error::Record { what: "nothing" });
+        let join = |documents, found: &mut Pairs| {
+            join(Round::Candidates, documents, pairs(), Keep::First, nothing, found)
+        };
+        let found = rounds.round("x", |found| join(11, found)).unwrap();
+        let expected = [(2, 2), (4, 2), (5, 5), (6, 5), (7, 2), (9, 2)];
+        assert_eq!(rounds::pairs(&found).collect::<Vec<_>>(), expected);
+        assert!(rounds.round("y", |found| join(9, found)).is_err());
     }
 }
