@@ -319,12 +319,12 @@ fn records_that_were_damaged_between_two_steps_are_told() {
             std::fs::remove_file(store.join(&object)).unwrap();
             std::fs::remove_file(store.join(object + ".note")).unwrap();
         }
-        let object = store.join(format!("{round}/map/000002"));
+        let object = store.join(format!("{round}/map/000001"));
         let whole = std::fs::read(&object).unwrap();
         let mut bytes = whole.clone();
         bytes[at] ^= 0x55;
         std::fs::write(&object, &bytes).unwrap();
-        let name = format!("{round}/map/000002");
+        let name = format!("{round}/map/000001");
         let collecting = machine(&one);
         collecting.run(&command).refused(&[&name, "not what was written"]);
         std::fs::write(&object, &whole[..whole.len() - 1]).unwrap();
