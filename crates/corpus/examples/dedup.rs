@@ -11,6 +11,7 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::time::Instant;
 
 use flate2::read::MultiGzDecoder;
+use libsais::SuffixArrayConstruction;
 use rayon::prelude::*;
 use regimen_base::{DocKey, Failure, Philox, fs};
 use regimen_corpus::dedup::hash::{hash64, hash128};
@@ -251,6 +252,20 @@ fn measure() -> Result<(), Failure> {
     });
     if let Some((spans, marked)) = spans.transpose()? {
         bench.say(&format!("    {spans} spans of {:.1} MB", marked as f64 / 1e6));
+    }
+    // What others begin with: Lee et al. sort all suffixes, here by libsais on one thread.
+    let all = texts.concat().into_bytes();
+    let sorted = bench.run("substrings: the suffix array alone, libsais", bytes, "MB", || {
+        SuffixArrayConstruction::for_text(&all)
+            .in_owned_buffer32()
+            .single_threaded()
+            .run()
+            .map(|all| all.into_vec().len())
+    });
+    if let Some(sorted) = sorted {
+        let sorted =
+            sorted.map_err(|e| fs::Error::new("sort", "suffixes".as_ref(), std::io::Error::other(e)))?;
+        bench.say(&format!("    {sorted} suffixes"));
     }
     Ok(())
 }

@@ -2,8 +2,9 @@
 //! not compare again, and rounds that were run elsewhere ([`crate::task`]) are taken over as they are.
 //!
 //! A file holds pairs of little-endian `u32`, sorted: of `NAME.copies` a document and the one that stays in its place, of
-//! `NAME.again` a document and the index of one of its paragraphs that came before, or of one of their n-grams. Documents are meant by
-//! their ordinals.
+//! `NAME.again` a document and the index of one of its paragraphs that came before, or of one of their n-grams; of `near.candidates`,
+//! which nothing is dropped by, a document and the first of those to which shared bands connect it. Documents are meant by their
+//! ordinals.
 
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};

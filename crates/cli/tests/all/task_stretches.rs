@@ -11,10 +11,9 @@ fn stretches_are_those_of_one_machine() {
     let paragraphs = "paragraphs = { dedup = \"exact\", min_bytes = 30 }\n";
     // After paragraphs and a mix, and alone.
     let only = with.replace(paragraphs, "").replace("near = ", "# near = ").replace(", weight = 2.0", "");
-    for (recipe, rounds) in [
-        (with.clone(), &["paragraphs.again", "substrings.again"][..]),
-        (only, &["substrings.again"]),
-    ] {
+    for (recipe, rounds) in
+        [(with.clone(), &["paragraphs.again", "substrings.again"][..]), (only, &["substrings.again"])]
+    {
         let expected = alone(&one, &recipe);
         assert!(!expected.values().eq(plain.values()), "some stretches came before");
         by_tasks(&one, &expected, rounds);

@@ -7,6 +7,12 @@
 //! no leader. Task `k` of `n` does the items whose number is `k` modulo `n`, waits for the others', and does itself what nobody
 //! has done for a while.
 //!
+//! Steps hold no more than `memory` allows: what a group has for the buckets goes to a file beyond a share of it ([`dealer`]), and a
+//! bucket is read piece by piece ([`bucket`]). A Bloom filter of paragraphs lies in shares between the tasks ([`filter`]). Near copies
+//! that are verified are found in two rounds ([`texts`]): the first finds what bands connect, so that in the second texts that
+//! must be compared meet in one bucket. So are stretches that came before ([`stretches`]): first where they may begin, then whether
+//! they do.
+//!
 //! What they leave behind are the files that a build on one machine keeps between its passes ([`crate::part`],
 //! [`crate::rounds`]): [`collect`] brings them here, and the build that follows finds all of it done. So the corpus is, byte for
 //! byte, that of one machine.
@@ -20,6 +26,7 @@ mod names;
 mod plan;
 pub(crate) mod shuffle;
 mod sources;
+mod steps;
 mod stretches;
 mod texts;
 
@@ -40,7 +47,8 @@ use crate::held::{self, Held, hold};
 use crate::task::depot::Depot;
 use crate::task::meter::Meter;
 use crate::task::plan::Plan;
-use crate::task::shuffle::{Facts, Round};
+use crate::task::shuffle::Round;
+use crate::task::steps::Facts;
 
 /// Tasks of a build at most.
 const MOST_TASKS: u32 = 100_000;

@@ -19,7 +19,7 @@ use crate::dedup::{Budget, Lsh};
 use crate::error::{Error, Result};
 use crate::part::{Hashes, Reader, Records};
 use crate::resolve::Standing;
-use crate::rounds::{self, Pairs, pairs};
+use crate::rounds::{self, Pairs, pairs, pairs_from};
 use crate::task::dealer::Dealer;
 use crate::task::shuffle::{Buckets, Round, Take};
 use crate::task::{Task, Work, docs_of};
@@ -94,11 +94,8 @@ impl Work<'_> {
         let path = self.parts().join(rounds::CANDIDATES);
         self.depot.bring(rounds::CANDIDATES, &path, &mut |_| ())?;
         let map = arena::map(&path)?;
-        let every = map.as_chunks::<8>().0;
-        let ordinal_of = |pair: &[u8; 8]| pairs(pair).next().map_or(0, |(ordinal, _)| ordinal);
-        let first = every.partition_point(|pair| ordinal_of(pair) < all.start);
         let end = u64::from(all.start) + all.fates.len() as u64;
-        let mut wanted = pairs(every[first..].as_flattened())
+        let mut wanted = pairs(pairs_from(&map, all.start))
             .take_while(|&(ordinal, _)| u64::from(ordinal) < end)
             .peekable();
         if wanted.peek().is_none() {
