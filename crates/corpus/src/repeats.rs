@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use rayon::prelude::*;
+use regimen_base::Cancel;
 
 use crate::config::Config;
 use crate::dedup::substring::Take;
@@ -88,12 +89,19 @@ pub(crate) fn substrings(
     again: &[u8],
     config: &Config,
     budget: &Budget,
+    cancel: &Cancel,
     found: &mut Pairs,
 ) -> Result<()> {
     let compared = config.paragraphs.compared();
     let substrings = Substrings::new(config.substrings.min_bytes as usize, budget)?;
     substrings.find(
-        |take| kept_texts(parts.iter().map(|part| &part.docs), all, again, &compared, take),
+        |take| {
+            let docs = parts.iter().map(|part| &part.docs);
+            kept_texts(docs, all, again, &compared, &mut |ordinal, text| {
+                cancel.check()?;
+                take(ordinal, text)
+            })
+        },
         |span| put_span(span, found),
     )
 }

@@ -246,7 +246,7 @@ pub(crate) fn resolve(
     let repeats = match config.substrings.wanted() {
         false => None,
         true => Some(rounds.round(rounds::SUBSTRINGS, |found| {
-            substrings(parts, &all, again.as_deref().unwrap_or_default(), config, &budget, found)
+            substrings(parts, &all, again.as_deref().unwrap_or_default(), config, &budget, cancel, found)
         })?),
     };
     let begin = |found: bool, name| found.then(|| Numbers::open(&rounds.path(name))).transpose();

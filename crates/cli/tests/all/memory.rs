@@ -133,7 +133,7 @@ fn what_cannot_fit_is_refused_before_the_first_step_with_a_way_out() {
     let project = project(training, 400);
     let run = &["run", "recipe.toml", "--no-report"];
     // Activations of about 360 MiB; the program takes some address space by itself.
-    let done = limited(&project, 340 << 10, run);
+    let done = limited(&project, 370 << 10, run);
     let done = done.refused(&["training needs about ", "weights ", "activations ", "`ulimit -v`", "leaves "]);
     assert!(
         done.stderr.contains("recompute = \"blocks\"") && done.stderr.contains("micro_batch = "),
@@ -143,7 +143,7 @@ fn what_cannot_fit_is_refused_before_the_first_step_with_a_way_out() {
     assert!(project.steps("base").is_empty());
     // The way out is one, and changes nothing but the memory.
     let blocks = &["run", "recipe.toml", "--no-report", "--set", "base.recompute=blocks"];
-    limited(&project, 340 << 10, blocks).fine();
+    limited(&project, 370 << 10, blocks).fine();
     let found = project.payloads();
     std::fs::remove_dir_all(project.path(".regimen/artifacts/pretrain")).unwrap();
     project.run(run).fine();
