@@ -72,6 +72,26 @@ fn the_peak_is_within_the_memory_and_the_bytes_do_not_depend_on_it() {
 }
 
 #[test]
+fn a_task_keeps_to_the_memory_however_large_a_file_is() {
+    let project = Project::empty();
+    let mut out = Vec::new();
+    rows(&mut out, 15_000, 4_000);
+    let texts = String::from_utf8(out).unwrap();
+    // Every text has one that is nearly the same: all travel.
+    let again = texts.replace("{\"id\": \"", "{\"id\": \"again-").replace("\"}", " once more\"}");
+    project.write("docs/0.jsonl", texts + &again);
+    let compared = "near = { preset = \"fineweb\", verify = 0.8 }\nparagraphs = { dedup = \"exact\" }";
+    project.write("recipe.toml", recipe("docs/*.jsonl", compared));
+    let store = project.path("store").display().to_string();
+    let (memory, threads) = (16e6, "2");
+    let args = ["--store", &store, "--task", "0/1", "--threads", threads, "--memory", "16MB"];
+    let measured = peak(&project, &[&["corpus", "build", "recipe.toml"][..], &args].concat());
+    let dealt = std::fs::metadata(project.path("store/near/map/000000")).unwrap().len();
+    assert!(dealt as f64 > 7.0 * memory, "{dealt} bytes are no task for this");
+    assert!(measured <= FIXED + memory && measured < dealt as f64, "{measured} bytes");
+}
+
+#[test]
 fn a_file_that_unpacks_to_a_thousand_times_its_size_is_read_in_pieces_or_refused() {
     let project = Project::empty();
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());

@@ -23,7 +23,7 @@ fn tasks(one: &Project, store: &Path, more: &[&str], kills: bool) {
                 let args: Vec<&str> = args.iter().map(String::as_str).collect();
                 let mut dice = Dice(7 + k as u64);
                 for _ in 0..if kills { 4 } else { 0 } {
-                    let fault = format!("kill@write:{}", 2 + dice.below(40));
+                    let fault = format!("kill@write:{}", 2 + dice.below(120));
                     project.run_with(&args, &[("REGIMEN_FAULT", &fault)]);
                 }
                 project.run(&args).fine();
@@ -52,9 +52,11 @@ fn empty(store: &Path, round: &str) {
     std::fs::write(&note, told.to_string()).unwrap();
 }
 
-/// Tasks make the corpus of one machine, whatever their memory and whoever is killed, and the rounds named are theirs.
-pub fn by_tasks(one: &Project, expected: &Payloads, rounds: &[&str]) {
-    for (memory, kills) in [("1048576", false), ("4GB", true)] {
+/// Tasks make the corpus of one machine, whatever their memory and whoever is killed, and the rounds named are theirs. Gives back
+/// how many bytes were dealt of a group at most.
+pub fn by_tasks(one: &Project, expected: &Payloads, rounds: &[&str]) -> u64 {
+    let mut most = 0;
+    for (memory, kills) in [("1048576", true), ("1048576", false), ("4GB", true)] {
         let dir = tempfile::tempdir().unwrap();
         let store = dir.path().join("between");
         tasks(one, &store, &["--memory", memory], kills);
@@ -68,7 +70,10 @@ pub fn by_tasks(one: &Project, expected: &Payloads, rounds: &[&str]) {
                 std::fs::write(store.join(format!("{round}{end}")), bytes).unwrap();
             }
         }
+        let dealt = files(&store).into_iter().filter(|name| name.contains("/map/"));
+        most = dealt.map(|name| std::fs::metadata(store.join(name)).unwrap().len()).max().unwrap().max(most);
     }
+    most
 }
 
 const BLOOM: &str = "dedup = \"bloom\", expected = 1000, rate = 1e-3";
@@ -159,16 +164,16 @@ fn a_large_component_and_long_texts_are_verified_within_little_memory() {
     let word = |dice: &mut Dice| -> String {
         (0..2 + dice.below(7)).map(|_| char::from(b'a' + dice.below(26) as u8)).collect()
     };
-    let mut words: Vec<String> = (0..150).map(|_| word(&mut dice)).collect();
-    for file in 0..3 {
+    let mut words: Vec<String> = (0..500).map(|_| word(&mut dice)).collect();
+    for file in 0..2 {
         let mut rows = String::new();
-        for number in 0..50 {
-            (0..dice.below(7)).for_each(|_| {
+        for number in 0..130 {
+            (0..dice.below(20)).for_each(|_| {
                 let at = dice.below(words.len() as u64) as usize;
                 words[at] = word(&mut dice);
             });
             // Beyond what is read at a time.
-            let text = if number == 25 { words.join(" ").repeat(100) } else { words.join(" ") };
+            let text = if number == 25 { words.join(" ").repeat(40) } else { words.join(" ") };
             rows += &crate::common::data::row(&format!("{file}-{number}"), &text);
         }
         one.write(&format!("data/{file}.jsonl"), rows);
@@ -179,5 +184,6 @@ fn a_large_component_and_long_texts_are_verified_within_little_memory() {
     let plain = alone(&one, &recipe.replace(", verify = 0.93", ""));
     let expected = alone(&one, recipe);
     assert!(!expected.values().eq(plain.values()));
-    by_tasks(&one, &expected, &["near.copies"]);
+    let dealt = by_tasks(&one, &expected, &["near.copies"]);
+    assert!(dealt > 300_000, "{dealt} bytes do not show that texts go to a file");
 }

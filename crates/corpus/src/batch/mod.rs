@@ -273,9 +273,25 @@ mod tests {
 
     #[test]
     fn tasks_with_a_folder_between_them_make_the_corpus_of_one_build() {
+        let changes: [fn(&mut Value); 3] = [
+            |_| (),
+            |config| {
+                (config["near"]["bands"], config["near"]["rows"]) = (20.into(), 2.into());
+                config["near"]["verify"] = 0.9.into();
+            },
+            |config| {
+                config["paragraphs"]["dedup"] = "bloom".into();
+                config["paragraphs"]["rate"] = 0.1.into();
+            },
+        ];
+        changes.into_iter().for_each(made_by_tasks);
+    }
+
+    fn made_by_tasks(change: fn(&mut Value)) {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
-        let config = project(root);
+        let mut config = project(root);
+        change(&mut config);
         let expected = corpus(&config, root, "one", &root.join("one-parts"));
         let task = |share: Option<Share>| {
             let store = Objects::open(&root.join("store").display().to_string()).unwrap();

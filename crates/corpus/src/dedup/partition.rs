@@ -217,6 +217,16 @@ impl<const W: usize> Partitions<W> {
         self.dir.join(format!("{}.{part:03}.spill", self.name))
     }
 
+    /// Where files are.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A file of its own for those who go through it.
+    pub(crate) fn beside(&self, what: &str) -> PathBuf {
+        self.dir.join(format!("{}.{what}.spill", self.name))
+    }
+
     /// Records of all partitions.
     pub fn records(&self) -> u64 {
         self.parts.iter().map(|part| part.records).sum()

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::dedup::distinct::Distinct;
 use crate::dedup::error::{Error, Result};
 use crate::dedup::exact::half;
 use crate::dedup::lsh::in_order;
@@ -53,16 +54,30 @@ impl Windows {
         self.records.append(blocks)
     }
 
+    /// Different keys of a partition at most: a table has room for each once, and for many it is asked several times.
+    fn keys(&self, part: usize, memory: u64) -> Result<u64> {
+        let records = self.records.records_of(part);
+        if passes(records, SLOT, memory) == 1 {
+            return Ok(records);
+        }
+        let mut different = Distinct::default();
+        self.records.for_each(part, |record| {
+            different.add(record.first_chunk().map_or(0, |key| u128::from_le_bytes(*key)));
+            Ok(())
+        })?;
+        Ok(records.min(different.at_most()))
+    }
+
     /// The places of those that came before and do not overlap the first of their kind.
     pub fn finish(self) -> Result<Sorted> {
         let quarter = self.budget.memory / 4;
         let sorter = Sorter::new("again", self.last, quarter, &self.budget.dir);
         self.records.by_size().into_par_iter().with_max_len(1).try_for_each(|part| -> Result<()> {
-            let records = self.records.records_of(part);
-            let passes = passes(records, SLOT, share(quarter));
+            let keys = self.keys(part, share(quarter))?;
+            let passes = passes(keys, SLOT, share(quarter));
             let mut hand = sorter.hand();
             for pass in 0..passes {
-                let mut table = Table::new(records.div_ceil(passes));
+                let mut table = Table::new(keys.div_ceil(passes));
                 let mut coming: Vec<(u128, u64)> = Vec::with_capacity(AHEAD);
                 let mut look = |some: &mut Vec<(u128, u64)>, table: &mut Table| {
                     some.drain(..).try_for_each(|(key, place)| {

@@ -48,6 +48,9 @@ impl Batch {
         (ordinal, text, repeated): (u32, &[u8], &[u32]),
         mut work: impl FnMut(&[Piece]) -> Result<(), E>,
     ) -> Result<(), E> {
+        if shape.windows(text.len()) == 0 {
+            return Ok(());
+        }
         if text.len() <= PIECE {
             self.bytes.extend_from_slice(text);
             self.repeated.extend_from_slice(repeated);

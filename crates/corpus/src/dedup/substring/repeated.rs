@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::dedup::distinct::Distinct;
 use crate::dedup::error::Result;
 use crate::dedup::exact::half;
 use crate::dedup::lsh::in_order;
@@ -49,16 +50,30 @@ impl Anchors {
         self.records.append(blocks)
     }
 
+    /// Different keys of a partition at most: a table has room for each once, and for many it is asked several times.
+    fn keys(&self, part: usize, memory: u64) -> Result<u64> {
+        let records = self.records.records_of(part);
+        if passes(records, SLOT, memory) == 1 {
+            return Ok(records);
+        }
+        let mut different = Distinct::default();
+        self.records.for_each(part, |record| {
+            different.add(record.first_chunk().map_or(0, |key| u64::from_le_bytes(*key)).into());
+            Ok(())
+        })?;
+        Ok(records.min(different.at_most()))
+    }
+
     /// The places of all whose key is also that of another.
     pub fn finish(self) -> Result<Sorted> {
         let quarter = self.budget.memory / 4;
         let sorter = Sorter::new("repeated", self.last, quarter, &self.budget.dir);
         self.records.by_size().into_par_iter().with_max_len(1).try_for_each(|part| -> Result<()> {
-            let records = self.records.records_of(part);
-            let passes = passes(records, SLOT, share(quarter));
+            let keys = self.keys(part, share(quarter))?;
+            let passes = passes(keys, SLOT, share(quarter));
             let mut hand = sorter.hand();
             for pass in 0..passes {
-                let mut table = Firsts::<u64>::new(records.div_ceil(passes));
+                let mut table = Firsts::<u64>::new(keys.div_ceil(passes));
                 let each = |then: &mut dyn FnMut(u64, u32, u32) -> Result<()>| {
                     self.records.for_each(part, |record| {
                         let ([key @ .., _, _, _, _, _, _, _, _], [.., a, b, c, d, e, f, g, h]) =

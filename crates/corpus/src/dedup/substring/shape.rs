@@ -7,7 +7,8 @@
 //! `k`-grams about 2 in `w + 1` are anchors, each of a run of neighbouring windows.
 //!
 //! Hashes roll (Karp, Rabin 1987). That of a `k`-gram is a polynomial modulo 2^64: that two different ones share it costs time and
-//! nothing else. That of a window is one modulo the prime 2^61 - 1, beside the hash of its anchor.
+//! nothing else. That of a window is one modulo the prime 2^61 - 1, beside the hash of its anchor
+//! and where that lies in it.
 
 use std::convert::Infallible;
 use std::ops::Range;
@@ -191,7 +192,6 @@ impl Shape {
         rolled: &mut Option<(u32, u64)>,
         mut then: impl FnMut(u32, u128),
     ) {
-        let high = u128::from(anchor.key) << 64;
         for window in anchor.windows.clone() {
             let at = window as usize;
             let hash = match *rolled {
@@ -206,7 +206,9 @@ impl Shape {
                 }
             };
             *rolled = Some((window, hash));
-            then(window, high | u128::from(mix(hash)));
+            // Equal windows have their anchors at equal places.
+            let anchored = mix(anchor.key ^ u64::from(anchor.at - window).wrapping_mul(SPREAD));
+            then(window, u128::from(anchored) << 64 | u128::from(mix(hash)));
         }
     }
 }

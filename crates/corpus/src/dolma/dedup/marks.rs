@@ -129,7 +129,7 @@ pub(super) fn decide(
             found.compared = all.paragraphs();
             let mut all = Box::new(all.finish()?);
             found.duplicates = all.count();
-            let next = all.next()?.map(|(ordinal, list)| (ordinal, list.to_vec()));
+            let next = all.next()?;
             Ok(Marks::Exact { all, next })
         }
         By::Paragraph { bloom: Some(filter), .. } | By::Ngram { bloom: Some(filter), .. } => {
@@ -164,7 +164,7 @@ impl Marks {
             }
             Marks::Exact { all, next } => {
                 if next.as_ref().is_some_and(|(of, _)| *of == ordinal) {
-                    let following = all.next()?.map(|(ordinal, list)| (ordinal, list.to_vec()));
+                    let following = all.next()?;
                     if let Some((_, list)) = std::mem::replace(next, following) {
                         *out = list;
                     }
