@@ -138,6 +138,7 @@ fn a_filter_needs_memory_in_each_task_for_its_share_alone() {
     tasks(&one, &store, &small, false);
     // Who collects needs none of it.
     let all = machine(&one);
+    let build = ["corpus", "build", "recipe.toml", "--memory", "2MB"];
     all.run(&[&build[..], &["--store", store.to_str().unwrap()]].concat()).fine();
     assert_eq!(all.payloads(), expected);
 }

@@ -10,7 +10,7 @@ use crate::task::shuffle::{Round, Take};
 /// Bytes that are read at a time, within a 64th of the memory: each time is a request to the store.
 const PIECE: std::ops::RangeInclusive<u64> = 64 << 10..=4 << 20;
 
-/// The length of the first record of some bytes, if it is there as a whole.
+/// The length of the first record of some bytes, if so much of it is there that it tells. All of it may not be.
 pub(super) type Whole<'w> = dyn Fn(&[u8]) -> Option<usize> + 'w;
 
 impl Work<'_> {
@@ -58,6 +58,10 @@ impl Work<'_> {
             if taken.is_ok() {
                 taken = hand(&mut rest, bytes, whole, take);
             }
+            // What is damaged may say that it is longer than all that is left.
+            if whole(&rest).is_some_and(|length| length as u64 > rest.len() as u64 + end - at) {
+                return Err(damaged());
+            }
         }
         // What damaged records brought about is not the fault to be told.
         if hasher.finalize().as_bytes()[..] != line[8..] || taken.is_ok() && !rest.is_empty() {
@@ -79,7 +83,7 @@ fn hand(rest: &mut Vec<u8>, bytes: Vec<u8>, whole: &Whole, take: &mut Take) -> R
         false => rest.extend_from_slice(&bytes),
     }
     let mut at = 0;
-    while let Some(length) = whole(&rest[at..]) {
+    while let Some(length) = whole(&rest[at..]).filter(|&length| length <= rest.len() - at) {
         take(&rest[at..at + length])?;
         at += length;
     }
@@ -89,7 +93,7 @@ fn hand(rest: &mut Vec<u8>, bytes: Vec<u8>, whole: &Whole, take: &mut Take) -> R
 
 /// The length of records of one width.
 pub(super) fn wide(width: usize) -> impl Fn(&[u8]) -> Option<usize> {
-    move |bytes| (bytes.len() >= width).then_some(width)
+    move |bytes| (!bytes.is_empty()).then_some(width)
 }
 
 #[cfg(test)]
@@ -99,7 +103,7 @@ mod tests {
     #[test]
     fn records_are_handed_over_whole_however_they_are_cut() {
         // The first byte tells how many follow.
-        let whole = |bytes: &[u8]| Some(1 + usize::from(*bytes.first()?)).filter(|&end| end <= bytes.len());
+        let whole = |bytes: &[u8]| Some(1 + usize::from(*bytes.first()?));
         let records: Vec<Vec<u8>> = (0..60u8).map(|n| vec![n % 7; 1 + usize::from(n % 7)]).collect();
         let all = records.concat();
         for piece in [1, 2, 3, 8, 50, 1000] {

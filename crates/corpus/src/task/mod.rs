@@ -216,11 +216,13 @@ impl<'w> Work<'w> {
         let held = hold(&scratch.join("parts"))?;
         fs::create_dir_all(&scratch.join("parts"))?;
         let root = task.root;
-        let filters = plan.tasks.into();
+        let depot = Depot::new(task.store, plan.key);
+        // Who collects what tasks have found needs no share of a filter.
+        let collects = task.share.is_none() && depot.done(Round::Paragraphs.file(), None)?.is_some();
+        let filters = if collects { u64::MAX } else { plan.tasks.into() };
         let ground = Ground::with(config, files, root, filters, |memory| {
             names::names(task, config, &plan, files, memory)
         })?;
-        let depot = Depot::new(task.store, plan.key);
         Ok(Work { ground, depot, plan, scratch, held, facts: OnceCell::new(), alone: Cell::new(false) })
     }
 

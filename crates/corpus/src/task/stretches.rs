@@ -4,10 +4,12 @@
 //!
 //! A record of an anchor is its key (`u64`), ordinal and byte (`u32` each); one of a window the same with a key of 16 bytes.
 
+use rayon::prelude::*;
+
 use crate::arena;
 use crate::dedup::Budget;
 use crate::dedup::substring::again::Windows;
-use crate::dedup::substring::batch::pieces;
+use crate::dedup::substring::batch::{Batch, Piece};
 use crate::dedup::substring::repeated::Anchors;
 use crate::dedup::substring::shape::{Room, Shape};
 use crate::dedup::substring::{Spans, check};
@@ -52,41 +54,30 @@ impl Work<'_> {
         }
         let docs = self.parts().join(format!("{group:06}.docs"));
         self.depot.bring(&docs_of(group), &docs, &mut |_| ())?;
-        let (mut room, mut read, mut places) = (Room::default(), 0, Vec::new());
+        let (mut read, mut places, mut batch) = (0, Vec::new(), Batch::default());
         let again = pairs_from(again.as_deref().unwrap_or_default(), all.start);
-        kept_texts([&docs], all, again, &config.paragraphs.compared(), &mut |ordinal, text| {
+        let mut work = |pieces: &[Piece]| -> Result<()> {
             task.cancel.check()?;
+            let records = |room: &mut Room, piece: &Piece| records_of(&shape, round, piece, room);
+            let made: Vec<Vec<u8>> = pieces.par_iter().map_init(Room::default, records).collect();
+            made.iter().flat_map(|some| some.chunks_exact(round.width())).try_for_each(|record| {
+                let key = record[..round.width() - 8].as_chunks::<8>().0;
+                let key = key.iter().fold(0, |all, part| all ^ u64::from_le_bytes(*part));
+                dealer.put(buckets.of(key), record)
+            })
+        };
+        kept_texts([&docs], all, again, &config.paragraphs.compared(), &mut |ordinal, text| {
             check(text)?;
-            let mut put = |key: &[u8], bucket: u64, at: u32| {
-                let bucket = buckets.of(bucket);
-                [key, &ordinal.to_le_bytes(), &at.to_le_bytes()]
-                    .into_iter()
-                    .try_for_each(|part| dealer.put(bucket, part))
-            };
-            let mut fault = Ok(());
+            places.clear();
             if let Some(repeated) = repeated {
-                places.clear();
                 read += numbers_of(repeated, read, ordinal, &mut places);
                 if places.is_empty() {
                     return Ok(());
                 }
             }
-            for windows in pieces(shape.windows(text.len())) {
-                match repeated {
-                    None => shape.each_anchor(text, windows, &mut room, |at, key| {
-                        if fault.is_ok() {
-                            fault = put(&key.to_le_bytes(), key, at);
-                        }
-                    }),
-                    Some(_) => shape.each_window(text, windows, &places, &mut room, |at, key| {
-                        if fault.is_ok() {
-                            fault = put(&key.to_le_bytes(), key as u64 ^ (key >> 64) as u64, at);
-                        }
-                    }),
-                }
-            }
-            fault
+            batch.take(&shape, (ordinal, text, &places), &mut work)
         })?;
+        batch.flush(&shape, &mut work)?;
         if task.share.is_some() {
             self.depot.forget(&docs)?;
         }
@@ -134,4 +125,20 @@ impl Work<'_> {
         })?;
         spans.end().map_or(Ok(()), |span| put_span(span, found))
     }
+}
+
+/// The records of a piece of a text.
+fn records_of(shape: &Shape, round: Round, piece: &Piece, room: &mut Room) -> Vec<u8> {
+    let (mut out, windows) = (Vec::new(), piece.windows.clone());
+    let mut put = |key: &[u8], at: u32| {
+        [key, &piece.ordinal.to_le_bytes(), &at.to_le_bytes()]
+            .iter()
+            .for_each(|part| out.extend_from_slice(part));
+    };
+    match round {
+        Round::Anchors => shape.each_anchor(piece.text, windows, room, |at, key| put(&key.to_le_bytes(), at)),
+        _ => shape
+            .each_window(piece.text, windows, piece.repeated, room, |at, key| put(&key.to_le_bytes(), at)),
+    }
+    out
 }

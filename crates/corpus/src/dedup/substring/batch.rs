@@ -13,12 +13,12 @@ const PIECE: usize = 1 << 15;
 const AT_ONCE: usize = 4;
 
 /// The windows of a text, piece by piece.
-pub(crate) fn pieces(windows: usize) -> impl Iterator<Item = Range<usize>> {
+fn pieces(windows: usize) -> impl Iterator<Item = Range<usize>> {
     (0..windows).step_by(PIECE).map(move |start| start..windows.min(start + PIECE))
 }
 
 /// Some windows of a document.
-pub(super) struct Piece<'t> {
+pub(crate) struct Piece<'t> {
     pub ordinal: u32,
     pub text: &'t [u8],
     pub windows: Range<usize>,
@@ -28,7 +28,7 @@ pub(super) struct Piece<'t> {
 
 /// Texts that wait for others.
 #[derive(Default)]
-pub(super) struct Batch {
+pub(crate) struct Batch {
     bytes: Vec<u8>,
     repeated: Vec<u32>,
     /// Ordinals, and where bytes and anchors end.

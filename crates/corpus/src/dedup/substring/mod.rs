@@ -298,9 +298,7 @@ mod tests {
     #[test]
     fn spans_are_those_of_all_windows_where_pieces_meet() {
         use super::super::hash::mix;
-        for (least, letters, length) in
-            [(1, 200, 70_000), (2, 90, 70_000), (500, 2, 70_000)]
-        {
+        for (least, letters, length) in [(1, 200, 70_000), (2, 90, 70_000), (500, 2, 70_000)] {
             let text = |seed: u64, period: u64| -> Vec<u8> {
                 (0..length)
                     .map(|i| b'a'.wrapping_add((mix(i % period + (seed << 32)) % letters) as u8))
