@@ -15,6 +15,7 @@ use super::c4::lines;
 use super::classes::{LETTER, is_space, of};
 use super::gopher_dolma::required;
 use super::lines::Repeated;
+use super::ngrams::Look;
 use super::spacy::{Cut, Cuts};
 use super::view::{HAS_LETTER, PLAIN, Word};
 use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, View, fraction, value};
@@ -101,14 +102,17 @@ fn look(word: &[u8], ascii: bool) -> u8 {
     let (mut letter, mut punctuation) = (0, MARKS);
     for c in std::str::from_utf8(word).unwrap_or_default().chars() {
         letter |= if of(c) & LETTER != 0 { HAS_LETTER } else { 0 };
-        punctuation &= if PUNCTUATION.binary_search(&c).is_ok() { MARKS } else { 0 };
+        // The first character that is none settles it.
+        if punctuation != 0 && PUNCTUATION.binary_search(&c).is_err() {
+            punctuation = 0;
+        }
     }
     letter | punctuation
 }
 
 struct Gopher;
 
-/// The words of a view, cut as spaCy cuts them, with what [`look`] says of them.
+/// The words of a view, cut as spaCy cuts them. What was seen is told only of those that are not cut.
 fn cut_words(view: &View, cuts: &mut Cuts, out: &mut Vec<Word>) {
     let bytes = view.text.as_bytes();
     out.clear();
@@ -116,24 +120,20 @@ fn cut_words(view: &View, cuts: &mut Cuts, out: &mut Vec<Word>) {
     cuts.words(view, |word, cut| {
         let ascii = word.characters as usize == word.length();
         let mut add = |start: usize, end: usize| {
-            let token = &bytes[start..end];
+            let characters = match ascii {
+                true => end - start,
+                false => bytes[start..end].iter().filter(|byte| **byte & 0xC0 != 0x80).count(),
+            };
             out.push(Word {
                 start: start as u32,
                 end: end as u32,
-                characters: match ascii {
-                    true => token.len() as u32,
-                    false => token.iter().filter(|byte| **byte & 0xC0 != 0x80).count() as u32,
-                },
-                seen: look(token, ascii),
+                characters: characters as u32,
+                seen: 0,
                 hash: hash(bytes, start, end),
             });
         };
         match cut {
-            _ if cut.count() == 1 => {
-                let plain = word.seen & PLAIN != 0;
-                let seen = if plain { HAS_LETTER } else { look(view.word(word).as_bytes(), ascii) };
-                out.push(Word { seen, ..*word });
-            }
+            _ if cut.count() == 1 => out.push(*word),
             Cut::Lengths(lengths) => {
                 let mut start = word.start as usize;
                 for length in lengths.iter() {
@@ -156,13 +156,31 @@ impl Tagger for Gopher {
         let count = words.len() as f64;
         let all = f64::from(view.characters);
 
+        for order in scratch.ngrams.orders(&words, 10, |n| if n <= 4 { Look::Top } else { Look::Walked }) {
+            if order.n >= 5 {
+                out.value(10 + order.n, share(order.walked_characters as f64, all));
+                continue;
+            }
+            // datatrove's n-gram is a text with a space between its words.
+            let spaces = if order.top_count == 0 { 0 } else { order.n as u64 - 1 };
+            let top = u64::from(order.top_count) * (order.top_characters + spaces);
+            out.value(10 + order.n, share(top as f64, all));
+        }
+
+        // Of equal words one is looked at.
         let (mut real, mut characters, mut letters, mut stops) = (0u64, 0u64, 0u64, 0u16);
-        for word in &words {
-            let is_word = u64::from(word.seen & MARKS == 0);
-            real += is_word;
-            characters += u64::from(word.characters) * is_word;
-            letters += u64::from(word.seen & HAS_LETTER != 0);
-            stops |= 1 << required(text.as_bytes(), word.start as usize, word.end as usize);
+        for (first, times) in scratch.ngrams.classes() {
+            let (word, times) = (&words[first], u64::from(times));
+            let (start, end) = (word.start as usize, word.end as usize);
+            let seen = match word.seen & PLAIN != 0 {
+                true => HAS_LETTER,
+                false => look(&text.as_bytes()[start..end], word.characters as usize == word.length()),
+            };
+            let times_word = if seen & MARKS == 0 { times } else { 0 };
+            real += times_word;
+            characters += u64::from(word.characters) * times_word;
+            letters += if seen & HAS_LETTER != 0 { times } else { 0 };
+            stops |= 1 << required(text.as_bytes(), start, end);
         }
         out.value(0, real as f64);
         out.value(1, share(characters as f64, real as f64));
@@ -171,17 +189,9 @@ impl Tagger for Gopher {
         let ellipses = count_of("...") + count_of("…");
         out.value(3, share(ellipses as f64, count));
         let (mut lines_count, mut bullets, mut ends) = (0u32, 0u32, 0u32);
-        let mut from = 0;
         for (range, _) in lines(&view) {
             lines_count += 1;
-            // The words of a line are what white space around it leaves.
-            let first = from;
-            from += view.words[from..].iter().take_while(|word| (word.start as usize) < range.end).count();
-            let Some((first, last)) = view.words[first..from].first().zip(view.words[first..from].last())
-            else {
-                continue;
-            };
-            let line = &text[first.start as usize..last.end as usize];
+            let line = text[range].trim_matches(is_space);
             bullets += u32::from(line.starts_with(['•', '-']));
             ends += u32::from(line.ends_with("...") || line.ends_with('…'));
         }
@@ -194,7 +204,7 @@ impl Tagger for Gopher {
             out.value(attribute, share(f64::from(repeated.later), number as f64));
             out.value(attribute + 1, share(repeated.later_characters as f64, all));
         };
-        paragraphs(text, &mut scratch.pieces);
+        paragraphs(&view, &mut scratch.pieces);
         let number = scratch.pieces.len();
         repeats(8, number, scratch.lines.count(text, number, scratch.pieces.iter().copied()));
         // Between runs of line feeds lie the lines that are not empty, and an empty one before or behind all others.
@@ -206,50 +216,40 @@ impl Tagger for Gopher {
         });
         let repeated = scratch.lines.count(text, view.lines.len(), pieces);
         repeats(10, number, repeated);
-        for order in scratch.ngrams.orders(&words, 10, 5) {
-            if order.n >= 5 {
-                out.value(10 + order.n, share(order.walked_characters as f64, all));
-                continue;
-            }
-            // datatrove's n-gram is a text with a space between its words.
-            let spaces = if order.top_count == 0 { 0 } else { order.n as u64 - 1 };
-            let top = u64::from(order.top_count) * (order.top_characters + spaces);
-            out.value(10 + order.n, share(top as f64, all));
-        }
         scratch.words = words;
     }
 }
 
 /// The text, without the white space around it, between runs of at least two line feeds: first byte, end, characters.
-fn paragraphs(text: &str, out: &mut Vec<(u32, u32, u32)>) {
+fn paragraphs(view: &View, out: &mut Vec<(u32, u32, u32)>) {
+    let text = view.text;
     let source = text.trim_matches(is_space);
-    let base = source.as_ptr() as usize - text.as_ptr() as usize;
-    let bytes = source.as_bytes();
-    let ascii = bytes.is_ascii();
+    let start = source.as_ptr() as usize - text.as_ptr() as usize;
+    let end = start + source.len();
     out.clear();
-    let mut add = |start: usize, end: usize| {
-        let characters = if ascii { end - start } else { source[start..end].chars().count() };
-        out.push(((base + start) as u32, (base + end) as u32, characters as u32));
-    };
-    // The first feed of the run at hand, and the end of it.
-    let (mut start, mut feed, mut i) = (0, 0, 0);
-    for at in memchr::memchr_iter(b'\n', bytes) {
-        if at > i || i == 0 {
-            feed = at;
+    let mut paragraph = None;
+    for line in view.lines {
+        let (from, to) = (start.max(line.start as usize), end.min(line.end as usize));
+        if from >= to {
+            // An empty line, or one outside of what is left of the text.
+            out.extend(paragraph.take());
+            continue;
         }
-        i = at + 1;
-        if bytes.get(i) != Some(&b'\n') && i - feed >= 2 {
-            add(start, feed);
-            start = i;
-        }
+        let cut = |from: usize, to: usize| text[from..to].chars().count() as u32;
+        let characters = line.characters - cut(line.start as usize, from) - cut(to, line.end as usize);
+        let (first, _, before) =
+            paragraph.map_or((from as u32, 0, 0), |(first, end, all)| (first, end, all + 1));
+        paragraph = Some((first, to as u32, before + characters));
     }
-    add(start, bytes.len());
+    // A text of nothing but white space is one without characters.
+    out.extend(paragraph.or(out.is_empty().then_some((0, 0, 0))));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::tag::testing::number;
+    use crate::tag::view::Buffers;
     use proptest::prelude::*;
 
     const NAME: &str = "gopher@datatrove";
@@ -272,6 +272,33 @@ mod tests {
             let characters = again.iter().map(|piece| piece.chars().count()).sum::<usize>() as f64;
             let all = text.chars().count().max(1) as f64;
             prop_assert_eq!(number(NAME, "duplicate_line_characters", &text), characters / all);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn paragraphs_lie_between_runs_of_line_feeds(text in "[ab é\n]{0,24}|[ \n]{0,6}|((a| |é)\n{0,3}){0,9}") {
+            let stripped = text.trim();
+            // As Python's `re.split("\n{2,}", text.strip())`.
+            let mut pieces: Vec<(&str, usize)> = Vec::new();
+            for (i, line) in stripped.split('\n').enumerate() {
+                let start = line.as_ptr() as usize - stripped.as_ptr() as usize;
+                match pieces.last_mut() {
+                    _ if line.is_empty() && i > 0 => (),
+                    Some((piece, from)) if *from + piece.len() + 1 == start => {
+                        *piece = &stripped[*from..start + line.len()];
+                    }
+                    _ => pieces.push((line, start)),
+                }
+            }
+            let mut buffers = Buffers::default();
+            let mut found = Vec::new();
+            paragraphs(&buffers.view(&text), &mut found);
+            let found: Vec<(&str, usize)> =
+                found.iter().map(|&(from, to, all)| (&text[from as usize..to as usize], all as usize)).collect();
+            let expected: Vec<(&str, usize)> =
+                pieces.iter().map(|(piece, _)| (*piece, piece.chars().count())).collect();
+            prop_assert_eq!(found, expected);
         }
     }
 

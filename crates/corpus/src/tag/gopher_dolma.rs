@@ -16,6 +16,7 @@
 //!
 //! An attribute of n-grams is absent where the text has fewer than n words, as in Dolma.
 
+use super::ngrams::Look;
 use super::view::{HAS_ELLIPSIS, HAS_HASH, HAS_LETTER};
 use super::{Attribute, Document, Kind, Scratch, Tagger, Tags, fraction, value};
 
@@ -141,8 +142,8 @@ impl Tagger for Gopher {
             required += u32::from(place < REQUIRED.len());
         }
         let characters = characters as f64;
-        for order in scratch.ngrams.orders(words, 10, usize::MAX) {
-            if order.top_count == 0 {
+        for order in scratch.ngrams.orders(words, 10, |n| if n <= 4 { Look::Top } else { Look::Repeated }) {
+            if words.len() < order.n {
                 continue;
             }
             let attribute = order.n - 2;
