@@ -9,11 +9,10 @@
 
 use rayon::prelude::*;
 
-use super::distinct::Distinct;
 use super::error::{Error, Result};
 use super::forest::{Clusters, Forest};
 use super::hash::mix;
-use super::lsh::in_order;
+use super::lsh::{blocks_in_order, in_order};
 use super::partition::{Block, Budget, Firsts, Gathered, Key, LEAST_MEMORY, Partitions, passes, share};
 use super::sorted::{Sorted, Sorter};
 
@@ -104,9 +103,9 @@ impl ExactParagraphs {
 
     /// Append the paragraphs of neighbouring documents, block by block in document order: each block has whole documents.
     pub(crate) fn append(&mut self, blocks: &[Block<16>]) -> Result<()> {
-        for (first, last) in blocks.iter().filter_map(|block| block.ordinals) {
-            in_order(&mut self.last, &mut self.any, first, true)?;
-            (self.last, self.next) = (last, u32::MAX);
+        blocks_in_order(&mut self.last, &mut self.any, blocks, true)?;
+        if blocks.iter().any(|block| block.ordinals.is_some()) {
+            self.next = u32::MAX;
         }
         self.records.append(blocks)
     }
@@ -129,17 +128,9 @@ impl ExactParagraphs {
         let quarter = self.budget.memory / 4;
         let sorter = Sorter::new("duplicates", self.last, 2 * quarter, &self.budget.dir);
         self.records.by_size().into_par_iter().with_max_len(1).try_for_each(|part| -> Result<()> {
-            let mut keys = self.records.records_of(part);
-            if passes(keys, 12, share(quarter)) > 1 {
-                // A table has room for a key once, however often it occurs.
-                let mut different = Distinct::default();
-                self.records.for_each(part, |record| {
-                    let [key @ .., _, _, _, _, _, _, _, _] = record;
-                    different.add(u128::from(u64::from_le_bytes(*key)));
-                    Ok(())
-                })?;
-                keys = keys.min(different.at_most());
-            }
+            let keys = self.records.keys_of(part, 12, share(quarter), |record| {
+                record.first_chunk().map_or(0, |key| u64::from_le_bytes(*key)).into()
+            })?;
             let passes = passes(keys, 12, share(quarter));
             let mut hand = sorter.hand();
             for pass in 0..passes {

@@ -64,10 +64,7 @@ impl Lsh {
 
     /// Append the bands of neighbouring documents, block by block in document order.
     pub(crate) fn append(&mut self, blocks: &[Block<RECORD>]) -> Result<()> {
-        for (first, last) in blocks.iter().filter_map(|block| block.ordinals) {
-            in_order(&mut self.last, &mut self.any, first, false)?;
-            self.last = last;
-        }
+        blocks_in_order(&mut self.last, &mut self.any, blocks, false)?;
         self.records.append(blocks)
     }
 
@@ -192,6 +189,20 @@ pub(crate) fn in_order(last: &mut u32, any: &mut bool, ordinal: u32, once: bool)
         return Err(Error::Order { ordinal, after: *last });
     }
     (*last, *any) = (ordinal, true);
+    Ok(())
+}
+
+/// The same for the documents of blocks.
+pub(crate) fn blocks_in_order<const W: usize>(
+    last: &mut u32,
+    any: &mut bool,
+    blocks: &[Block<W>],
+    once: bool,
+) -> Result<()> {
+    for (first, end) in blocks.iter().filter_map(|block| block.ordinals) {
+        in_order(last, any, first, once)?;
+        *last = end;
+    }
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use regimen_base::fs;
 
+use super::distinct::Distinct;
 use super::error::{Error, Result};
 use super::hash::mix;
 
@@ -235,6 +236,27 @@ impl<const W: usize> Partitions<W> {
     /// Records of a partition.
     pub fn records_of(&self, part: usize) -> u64 {
         self.parts[part].records
+    }
+
+    /// Different keys of a partition at most: a table has room for each once, however often it occurs. They are counted only where
+    /// slots for all records do not fit into `memory`.
+    pub(crate) fn keys_of(
+        &self,
+        part: usize,
+        slot: u64,
+        memory: u64,
+        key: impl Fn(&[u8; W]) -> u128,
+    ) -> Result<u64> {
+        let records = self.records_of(part);
+        if passes(records, slot, memory) == 1 {
+            return Ok(records);
+        }
+        let mut different = Distinct::default();
+        self.for_each(part, |record| {
+            different.add(key(record));
+            Ok(())
+        })?;
+        Ok(records.min(different.at_most()))
     }
 
     /// All partitions, the largest ones first: threads that take them one by one end at the same time, however often one key

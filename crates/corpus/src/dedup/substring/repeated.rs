@@ -2,10 +2,9 @@
 
 use rayon::prelude::*;
 
-use crate::dedup::distinct::Distinct;
 use crate::dedup::error::Result;
 use crate::dedup::exact::half;
-use crate::dedup::lsh::in_order;
+use crate::dedup::lsh::{blocks_in_order, in_order};
 use crate::dedup::partition::{Block, Budget, Firsts, Gathered, Partitions, passes, share};
 use crate::dedup::sorted::{Sorted, Sorter};
 
@@ -43,25 +42,8 @@ impl Anchors {
 
     /// Append blocks in document order.
     pub fn append(&mut self, blocks: &[Block<RECORD>]) -> Result<()> {
-        for (first, last) in blocks.iter().filter_map(|block| block.ordinals) {
-            in_order(&mut self.last, &mut self.any, first, false)?;
-            self.last = last;
-        }
+        blocks_in_order(&mut self.last, &mut self.any, blocks, false)?;
         self.records.append(blocks)
-    }
-
-    /// Different keys of a partition at most: a table has room for each once, and for many it is asked several times.
-    fn keys(&self, part: usize, memory: u64) -> Result<u64> {
-        let records = self.records.records_of(part);
-        if passes(records, SLOT, memory) == 1 {
-            return Ok(records);
-        }
-        let mut different = Distinct::default();
-        self.records.for_each(part, |record| {
-            different.add(record.first_chunk().map_or(0, |key| u64::from_le_bytes(*key)).into());
-            Ok(())
-        })?;
-        Ok(records.min(different.at_most()))
     }
 
     /// The places of all whose key is also that of another.
@@ -69,7 +51,9 @@ impl Anchors {
         let quarter = self.budget.memory / 4;
         let sorter = Sorter::new("repeated", self.last, quarter, &self.budget.dir);
         self.records.by_size().into_par_iter().with_max_len(1).try_for_each(|part| -> Result<()> {
-            let keys = self.keys(part, share(quarter))?;
+            let keys = self.records.keys_of(part, SLOT, share(quarter), |record| {
+                record.first_chunk().map_or(0, |key| u64::from_le_bytes(*key)).into()
+            })?;
             let passes = passes(keys, SLOT, share(quarter));
             let mut hand = sorter.hand();
             for pass in 0..passes {
